@@ -1,0 +1,1 @@
+"""Who acts: ReAct agents over language models, experts, and the rollouts that drive them through worlds."""

@@ -1,0 +1,114 @@
+"""The contract of an agent: it serves many live episodes at once and never raises for what a model wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sad_env.records import Span, Status
+from sad_env.transcript import compose
+
+
+@dataclass(frozen=True)
+class EpisodeStart:
+    """What an agent is told when an episode begins.
+
+    Attributes:
+        world: the world's short name.
+        task_id: for agents that look things up (a recorded run, a scripted answer); a policy has no use for it.
+        observation: the first observation.
+        info: the world's info without its verdict (`success` and `score` are removed).
+        seed: seeds every draw of the agent in this episode.
+    """
+
+    world: str
+    task_id: str
+    observation: str
+    info: Mapping[str, Any]
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One completion and what it says.
+
+    Attributes:
+        completion: the text, to the character, final newline included.
+        spans: they tile `completion`.
+        reasoning: bodies of the reasoning spans.
+        action: what goes to the world; empty when `complaint` is not.
+        complaint: why there is no action, in words the agent can use; it becomes the observation.
+        token_ids: ids as sampled; empty when no model sampled them.
+        token_labels: one letter of `SpanKind` for each id.
+        generated_tokens: tokens produced for this step, discarded ones included.
+        seconds: the agent's wall time for this step.
+        stop: an ending the agent itself declares: BUDGET (its context is full) or AGENT_ERROR.
+        error: one line for `stop`.
+    """
+
+    completion: str
+    spans: tuple[Span, ...]
+    reasoning: str
+    action: str
+    complaint: str = ""
+    token_ids: tuple[int, ...] = ()
+    token_labels: str = ""
+    generated_tokens: int = 0
+    seconds: float = 0.0
+    stop: Status | None = None
+    error: str = ""
+
+    @classmethod
+    def of(cls, reasoning: str, action: str) -> Decision:
+        """The decision of an agent that writes no tokens: an expert, a person, a script."""
+        rendering = compose(reasoning, action)
+        return cls(rendering.text, rendering.spans, reasoning, action)
+
+
+class Agent(Protocol):
+    """A policy. Episodes are named by an integer that is unique among the live ones.
+
+    The calls of one episode are `begin`, then `act` and `observe` in turn, then `end`; calls of several episodes
+    interleave. `act` serves all given episodes in one call, so that a model runs one batch.
+    """
+
+    name: str
+
+    def begin(self, episode: int, start: EpisodeStart) -> str:
+        """Begin an episode; returns the prompt that stands before its first observation (often empty)."""
+        ...
+
+    def act(self, episodes: Sequence[int]) -> list[Decision]:
+        """One decision for each of these episodes, in their order.
+
+        Raises:
+            InfrastructureError: the model could not be reached; no episode has changed, the call may be repeated.
+        """
+        ...
+
+    def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
+        """This decision was played and this came back."""
+        ...
+
+    def end(self, episode: int) -> None:
+        """The episode is over; its memory may go. Unknown episodes are ignored."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a model samples.
+
+    Attributes:
+        temperature: 0 is greedy decoding.
+        top_p: nucleus.
+        max_tokens: tokens of one completion at most.
+        seed: first part of every draw's seed; the episode's seed is the second.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 96
+    seed: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)

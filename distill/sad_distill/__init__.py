@@ -1,0 +1,1 @@
+"""Structured Agent Distillation: labels, losses, curriculum, teachers and the online loop."""

@@ -1,0 +1,1 @@
+"""Evaluation: metrics, statistics, the harness, reports and playback."""

@@ -1,0 +1,1 @@
+"""The leaderboard: entries, their verification, and its rendering."""

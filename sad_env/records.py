@@ -1,0 +1,323 @@
+"""The records that all parts speak: what an agent wrote, what the world answered, how an episode ended."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+SCHEMA_VERSION = 1
+"""Raised whenever a field changes its meaning; files of another version are refused by number."""
+
+MAX_LINE_BYTES = 64 * 2**20
+"""A longer line of JSON is refused before it is parsed."""
+
+
+class RecordError(ValueError):
+    """A record file holds something that is no record of this version."""
+
+    exit_code = 5
+
+
+class SpanKind(str, enum.Enum):
+    """Who wrote a stretch of text, and as what. The values are the labels of one token or character."""
+
+    NONE = "N"
+    """Prompt, padding, or a header forced on the agent."""
+    REASON = "R"
+    """The agent's reasoning."""
+    ACT = "A"
+    """The agent's action."""
+    OBS = "O"
+    """The world's observation."""
+
+
+class Status(str, enum.Enum):
+    """How an episode ended."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    MAX_STEPS = "max_steps"
+    FORCED_FINISH = "forced_finish"
+    """The world answered for an agent that had used up its turns (HotPotQA)."""
+    BUDGET = "budget"
+    """Tokens, context or wall time ran out."""
+    INVALID_ACTIONS = "invalid_actions"
+    AGENT_ERROR = "agent_error"
+    ENV_ERROR = "env_error"
+    INFRA_ERROR = "infra_error"
+    CANCELLED = "cancelled"
+
+    @property
+    def owed(self) -> bool:
+        """True when the episode says nothing of the agent and is to be run again."""
+        return self in (Status.ENV_ERROR, Status.INFRA_ERROR, Status.CANCELLED)
+
+
+class Record(BaseModel):
+    """Base of the records: frozen, no unknown key, no coerced type, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Span(Record):
+    """Characters `start` to `end` of a text, all of one kind.
+
+    `body` is where the header ("Action: ") is over; the newline that ends a span belongs to it.
+    """
+
+    kind: SpanKind
+    start: int
+    end: int
+    body: int
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Span:
+        if not 0 <= self.start <= self.body <= self.end:
+            raise ValueError(f"a span needs 0 <= start <= body <= end, not {self.start}, {self.body}, {self.end}")
+        return self
+
+
+class Step(Record):
+    """One turn: what the agent wrote and what the world answered."""
+
+    completion: str
+    """What the agent wrote, to the character, final newline included."""
+    spans: tuple[Span, ...]
+    """They tile `completion`."""
+    reasoning: str
+    """Bodies of the reasoning spans."""
+    action: str
+    """What was sent to the world; empty when the completion held no action."""
+    observation: str
+    """What came back, to the character."""
+    reward: float = 0.0
+    parsed: bool = True
+    """False when the completion held no action: the world was not asked."""
+    valid: bool = True
+    """False when the world (or the parser) could do nothing with the action."""
+    admissible: tuple[str, ...] | None = None
+    """Admissible actions before this action, where the world lists them."""
+    progress: float | None = None
+    """Sub-goal progress in [0, 1] after this action, where the world has it."""
+    token_ids: tuple[int, ...] = ()
+    """The ids as they were sampled; empty when no model sampled them."""
+    token_labels: str = ""
+    """One letter of `SpanKind` for each of `token_ids`."""
+    generated_tokens: int = 0
+    """Tokens that a model produced for this step, discarded ones included."""
+    agent_seconds: float = 0.0
+    world_seconds: float = 0.0
+
+    @model_validator(mode="after")
+    def _tiled(self) -> Step:
+        check_tiling(self.completion, self.spans)
+        if len(self.token_labels) != len(self.token_ids):
+            raise ValueError(f"{len(self.token_ids)} token ids but {len(self.token_labels)} labels")
+        return self
+
+
+class Trajectory(Record):
+    """One episode, from the prompt to its end."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    world: str
+    data: str
+    """generated, official or given."""
+    split: str
+    task_id: str
+    task_type: str = ""
+    seed: int = 0
+    repeat: int = 0
+    agent: str
+    prompt: str = ""
+    """What stood before the first observation: instructions and exemplars."""
+    observation: str
+    """The first observation."""
+    steps: tuple[Step, ...]
+    status: Status
+    success: bool
+    """The world's own verdict."""
+    score: float = 0.0
+    """The benchmark's own score, e.g. WebShop's reward in [0, 1]."""
+    error: str = ""
+    """One line when the status is an error."""
+    seconds: float = 0.0
+    extra: dict[str, float] = {}
+    """Figures of one world, e.g. f1."""
+
+    def to_json(self) -> str:
+        """One line of JSON without a newline; lone surrogates are written as escapes."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Trajectory:
+        """The inverse of `to_json`.
+
+        Raises:
+            RecordError: not JSON, a duplicate key, NaN, an unknown key, a wrong type, another schema version.
+        """
+        return parse_record(cls, line)
+
+
+def check_tiling(text: str, spans: tuple[Span, ...]) -> None:
+    """Raise ValueError unless the spans cover `text` from end to end, in order and without overlap."""
+    position = 0
+    for span in spans:
+        if span.start != position:
+            raise ValueError(f"a span starts at {span.start} where {position} was due")
+        position = span.end
+    if position != len(text):
+        raise ValueError(f"spans end at {position}, the text at {len(text)}")
+
+
+def observation_chain(trajectory: Trajectory) -> str:
+    """Hash chain over actions and observations, hex sha256: equal chains mean equal episodes, step by step.
+
+    Each link is sha256(previous link, action, observation), so that one invented observation changes all that follow.
+    """
+    link = hashlib.sha256(_bytes(trajectory.task_id) + b"\0" + _bytes(trajectory.observation)).digest()
+    for step in trajectory.steps:
+        link = hashlib.sha256(link + _bytes(step.action) + b"\0" + _bytes(step.observation)).digest()
+    return link.hex()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+# --- JSON lines ---------------------------------------------------------------------------------------------
+
+
+def parse_json(line: str | bytes) -> Any:
+    """Strict JSON: no duplicate key, no NaN or Infinity, bounded length and depth.
+
+    Raises:
+        RecordError: with one line of reason.
+    """
+    if len(line) > MAX_LINE_BYTES:
+        raise RecordError(f"a line of {len(line):,} bytes; at most {MAX_LINE_BYTES:,} are read")
+    try:
+        return json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise RecordError("JSON nested too deep") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise RecordError(f"not JSON: {error}") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:60]!r} stands twice")
+    return result
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number here")
+
+
+def parse_record(model: type[Any], line: str | bytes) -> Any:
+    """`line` as an instance of the record class `model`; `RecordError` with one line of reason otherwise."""
+    value = parse_json(line)
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    if isinstance(version, int) and version != SCHEMA_VERSION:
+        raise RecordError(f"schema version {version}; this release reads version {SCHEMA_VERSION}")
+    try:
+        # The JSON mode of pydantic is strict about types and still lets arrays be tuples and strings be enums.
+        return model.model_validate_json(json.dumps(value))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "record"
+        raise RecordError(f"{where[:80]}: {first['msg'][:200]}") from None
+    except ValueError as error:
+        raise RecordError(f"not a record: {str(error)[:200]}") from None
+
+
+class JsonLinesWriter:
+    """Appends lines to a file so that kill -9 at any moment loses at most the line being written.
+
+    On opening, a torn last line is cut off and kept beside the file as `NAME.torn`. Each line goes out in a single
+    write to an append-only descriptor and is synced to the disk before `append` returns. One process writes at a time.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._cut_torn_tail()
+
+    def append(self, line: str) -> None:
+        """Write one line. On a full disk the part that went out is taken back and OSError raised."""
+        data = line.encode("utf-8") + b"\n"
+        if b"\n" in data[:-1]:
+            raise ValueError("a line holds no newline")
+        size = os.fstat(self._file).st_size
+        try:
+            written = os.write(self._file, data)
+            if written != len(data):
+                raise OSError(28, "No space left on device", str(self.path))
+            os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, size)
+            raise
+
+    def close(self) -> None:
+        """Close the file; twice is fine."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> JsonLinesWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _cut_torn_tail(self) -> None:
+        size = os.fstat(self._file).st_size
+        start, tail = size, b""
+        while start and b"\n" not in tail:
+            step = min(65536, start)
+            start -= step
+            tail = os.pread(self._file, step, start) + tail
+        torn = tail[tail.rfind(b"\n") + 1 :]
+        if torn:
+            with open(f"{self.path}.torn", "ab") as kept:
+                kept.write(torn + b"\n")
+            os.ftruncate(self._file, size - len(torn))
+            os.fsync(self._file)
+
+
+def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
+    """Number and content of each whole line of a JSON-lines file; a torn last line is not yielded.
+
+    Raises:
+        RecordError: a line longer than `MAX_LINE_BYTES`.
+        FileNotFoundError: no such file.
+    """
+    with open(path, "rb") as file:
+        number = 0
+        while line := file.readline(MAX_LINE_BYTES + 1):
+            number += 1
+            if not line.endswith(b"\n"):
+                if len(line) > MAX_LINE_BYTES:
+                    raise RecordError(f"{path}:{number}: a line longer than {MAX_LINE_BYTES:,} bytes")
+                return
+            yield number, line[:-1]
+
+
+def read_trajectories(path: str | os.PathLike[str]) -> Iterator[Trajectory]:
+    """The trajectories of a JSON-lines file, strictly: the first bad line raises `RecordError` with its number."""
+    for number, line in read_lines(path):
+        try:
+            yield Trajectory.from_json(line)
+        except RecordError as error:
+            raise RecordError(f"{path}:{number}: {error}") from None

@@ -1,0 +1,161 @@
+"""Which worlds exist: names, Gymnasium ids, experts; one line a world."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import gymnasium
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+
+from sad_env.core import Expert, TextEnv
+from sad_env.errors import ConfigError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class WorldSpec:
+    """What is known of a world before it is imported.
+
+    Attributes:
+        name: short name of the command line, e.g. "alfworld".
+        gym_id: id for `gymnasium.make`.
+        entry: "module:Class" of the `TextEnv`.
+        max_steps: the benchmark's own step limit.
+        panel: the split that an evaluation takes when none is named.
+        experts: name to "module:Class" of an `Expert`.
+        summary: one line for listings.
+    """
+
+    name: str
+    gym_id: str
+    entry: str
+    max_steps: int
+    panel: str
+    summary: str
+    experts: dict[str, str] = field(default_factory=dict)
+
+
+_worlds: dict[str, WorldSpec] = {}
+
+
+def register(spec: WorldSpec) -> None:
+    """Make a world known by its short name and to Gymnasium.
+
+    Raises:
+        ConfigError: another world holds the name.
+    """
+    if _worlds.get(spec.name, spec) != spec:
+        raise ConfigError(f"the world {spec.name!r} is already registered as {_worlds[spec.name].entry}")
+    _worlds[spec.name] = spec
+    if spec.gym_id not in gymnasium.registry:
+        # A string entry point keeps the spec serialisable and lets spawned workers import it by themselves.
+        gymnasium.register(id=spec.gym_id, entry_point=spec.entry, max_episode_steps=spec.max_steps)
+
+
+def known() -> list[WorldSpec]:
+    """All registered worlds, by name."""
+    return [_worlds[name] for name in sorted(_worlds)]
+
+
+def world(name: str) -> WorldSpec:
+    """The world of this name.
+
+    Raises:
+        UnknownNameError: with the closest name there is.
+    """
+    if name not in _worlds:
+        raise UnknownNameError("world", name, _worlds)
+    return _worlds[name]
+
+
+def load(entry: str) -> Any:
+    """The object that "module:name" names."""
+    module, _, name = entry.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def make(name: str, **options: Any) -> TextEnv:
+    """A world by its short name, without any wrapper.
+
+    Args:
+        name: e.g. "alfworld".
+        options: the world's own keyword arguments; all worlds take `data`, `split` and `render_mode`.
+
+    Raises:
+        UnknownNameError: no such world.
+    """
+    return cast(TextEnv, load(world(name).entry)(**options))
+
+
+def make_expert(name: str, expert: str = "expert", seed: int = 0) -> Expert:
+    """The expert policy of a world.
+
+    Raises:
+        UnknownNameError: no such world, or no such expert in it.
+    """
+    experts = world(name).experts
+    if expert not in experts:
+        raise UnknownNameError(f"expert of {name}", expert, experts)
+    return cast(Expert, load(experts[expert])(seed=seed))
+
+
+def make_vec(name: str, count: int, *, asynchronous: bool = False, **options: Any) -> VectorEnv[Any, Any, Any]:
+    """`count` copies of a world as a Gymnasium vector environment, each with the world's step limit.
+
+    Observations are tuples of str. Episodes begin anew in the step that ends them (`final_obs`, `final_info`): in
+    Gymnasium 1.4 the asynchronous vector environment throws away an action after a manual reset in the other mode.
+    Shared memory is off, since it cannot carry text.
+    """
+    spec = world(name)
+
+    def one() -> gymnasium.Env[str, str]:
+        return gymnasium.make(spec.gym_id, **options)
+
+    if asynchronous:
+        return AsyncVectorEnv([one] * count, shared_memory=False, autoreset_mode=AutoresetMode.SAME_STEP)
+    return SyncVectorEnv([one] * count, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+for _spec in (
+    WorldSpec(
+        name="toy",
+        gym_id="sad_env/Toy-v0",
+        entry="sad_env.toy:ToyEnv",
+        max_steps=20,
+        panel="test",
+        summary="three rooms, one thing to find; for tests, documentation and the first minute",
+        experts={"expert": "sad_env.toy:ToyExpert"},
+    ),
+    WorldSpec(
+        name="alfworld",
+        gym_id="sad_env/ALFWorld-v0",
+        entry="sad_env.alfworld.env:ALFWorldEnv",
+        max_steps=50,
+        panel="valid_unseen",
+        summary="household tasks in text (ALFWorld)",
+        experts={"expert": "sad_env.alfworld.expert:ALFWorldExpert"},
+    ),
+    WorldSpec(
+        name="webshop",
+        gym_id="sad_env/WebShop-v0",
+        entry="sad_env.webshop.env:WebShopEnv",
+        max_steps=15,
+        panel="test",
+        summary="buy what an instruction asks for (WebShop)",
+        experts={"expert": "sad_env.webshop.expert:WebShopExpert"},
+    ),
+    WorldSpec(
+        name="hotpotqa",
+        gym_id="sad_env/HotPotQA-v0",
+        entry="sad_env.hotpotqa.env:HotPotQAEnv",
+        max_steps=8,
+        panel="test",
+        summary="answer questions by reading an encyclopedia (HotPotQA as ReAct plays it)",
+        experts={
+            "expert": "sad_env.hotpotqa.expert:HotPotQAExpert",
+            "expert-gold-titles": "sad_env.hotpotqa.expert:GoldTitlesExpert",
+        },
+    ),
+):
+    register(_spec)
