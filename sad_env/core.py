@@ -143,7 +143,7 @@ class TextEnv(gymnasium.Env[str, str], abc.ABC):
         observation, info = self._emit(turn)
         return observation, float(turn.reward), bool(turn.terminated), False, info
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The last observation: returned in mode "ansi", printed in mode "human"."""
         if self.render_mode == "ansi":
             return self._last_observation

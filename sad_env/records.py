@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -17,6 +17,9 @@ SCHEMA_VERSION = 1
 
 MAX_LINE_BYTES = 64 * 2**20
 """A longer line of JSON is refused before it is parsed."""
+
+
+AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
 
 class RecordError(ValueError):
@@ -126,7 +129,7 @@ class Step(Record):
 class Trajectory(Record):
     """One episode, from the prompt to its end."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     world: str
     data: str
     """generated, official or given."""
@@ -224,7 +227,7 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number here")
 
 
-def parse_record(model: type[Any], line: str | bytes) -> Any:
+def parse_record(model: type[AnyRecord], line: str | bytes) -> AnyRecord:
     """`line` as an instance of the record class `model`; `RecordError` with one line of reason otherwise."""
     value = parse_json(line)
     version = value.get("schema_version") if isinstance(value, dict) else None

@@ -25,6 +25,7 @@ class WorldSpec:
         panel: the split that an evaluation takes when none is named.
         experts: name to "module:Class" of an `Expert`.
         summary: one line for listings.
+        data: "module:NAME" of the world's `WorldData`, empty where there is none.
     """
 
     name: str
@@ -34,6 +35,7 @@ class WorldSpec:
     panel: str
     summary: str
     experts: dict[str, str] = field(default_factory=dict)
+    data: str = ""
 
 
 _worlds: dict[str, WorldSpec] = {}
@@ -135,6 +137,7 @@ for _spec in (
         panel="valid_unseen",
         summary="household tasks in text (ALFWorld)",
         experts={"expert": "sad_env.alfworld.expert:ALFWorldExpert"},
+        data="sad_env.alfworld.data:DATA",
     ),
     WorldSpec(
         name="webshop",
@@ -144,6 +147,7 @@ for _spec in (
         panel="test",
         summary="buy what an instruction asks for (WebShop)",
         experts={"expert": "sad_env.webshop.expert:WebShopExpert"},
+        data="sad_env.webshop.data:DATA",
     ),
     WorldSpec(
         name="hotpotqa",
@@ -156,6 +160,7 @@ for _spec in (
             "expert": "sad_env.hotpotqa.expert:HotPotQAExpert",
             "expert-gold-titles": "sad_env.hotpotqa.expert:GoldTitlesExpert",
         },
+        data="sad_env.hotpotqa.data:DATA",
     ),
 ):
     register(_spec)

@@ -74,12 +74,12 @@ def observation_text(observation: str) -> str:
 
 
 def compose(reasoning: str, action: str) -> Rendering:
-    """The completion that states `reasoning` and `action`: what experts and scripted models write.
+    r"""The completion that states `reasoning` and `action`: what experts and scripted models write.
 
     Newlines inside either become blanks, so that one line is one span.
 
     >>> compose("I see it.", "take it").text
-    'Reasoning: I see it.\\nAction: take it\\n'
+    'Reasoning: I see it.\nAction: take it\n'
     """
     builder = _Builder()
     if reasoning:

@@ -1,0 +1,1 @@
+"""ALFWorld: household tasks in text, from the game files of the original or generated."""

@@ -1,0 +1,93 @@
+"""How every command starts and ends: flags from a frozen dataclass, TOML below them, one line and one code on error."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+
+from sad_env.errors import INTERRUPTED, ConfigError, SadEnvError, UnknownNameError
+from sad_env.records import RecordError
+from sad_env.safe_text import one_line
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+
+Config = TypeVar("Config")
+
+
+def parse(config: type[Config], arguments: Sequence[str] | None = None, *, prog: str) -> Config:
+    """Flags to a frozen dataclass whose fields are the flags and whose field docstrings are their help.
+
+    ``--config FILE.toml`` sets defaults; a flag beats the file; an unknown key in the file is an error. A field
+    without default is required, on the command line or in the file.
+    """
+    rest = list(sys.argv[1:] if arguments is None else arguments)
+    known = {field.name for field in dataclasses.fields(config)}  # type: ignore[arg-type]
+    path, rest = _take_config(rest)
+    if path is None:
+        return tyro.cli(config, args=rest, prog=prog)
+    values = read_toml(path)
+    for key in values:
+        if key.replace("-", "_") not in known:
+            raise UnknownNameError(f"setting in {path}", key, known)
+    defaults = {key.replace("-", "_"): value for key, value in values.items()}
+    missing = {
+        field.name: tyro.MISSING
+        for field in dataclasses.fields(config)  # type: ignore[arg-type]
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    return tyro.cli(config, args=rest, prog=prog, default=config(**{**missing, **defaults}))
+
+
+def _take_config(arguments: list[str]) -> tuple[Path | None, list[str]]:
+    for index, argument in enumerate(arguments):
+        if argument == "--config":
+            if index + 1 == len(arguments):
+                raise ConfigError("--config needs a TOML file")
+            return Path(arguments[index + 1]), arguments[:index] + arguments[index + 2 :]
+        if argument.startswith("--config="):
+            return Path(argument.partition("=")[2]), arguments[:index] + arguments[index + 1 :]
+    return None, arguments
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file's content.
+
+    Raises:
+        ConfigError: no such file, or not TOML.
+    """
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return values
+    except OSError as error:
+        raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+
+
+def run(prog: str, command: Callable[[], int | None]) -> int:
+    """Run a command and return its exit code.
+
+    Our own errors become one safe line on standard error and their branch's code; Ctrl-C becomes 130; a closed pipe
+    ends quietly. Anything else is a fault of ours and shows its traceback.
+    """
+    try:
+        return command() or 0
+    except (SadEnvError, RecordError) as error:
+        print(f"{prog}: {one_line(str(error), 500)}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes standard output at exit and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,1 @@
+"""HotPotQA: questions to answer by reading an encyclopedia, as ReAct plays them."""

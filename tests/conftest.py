@@ -1,0 +1,60 @@
+"""Fixtures that several folders share: where external data lies, and a skip with its reason where it does not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXTERNAL = Path(os.environ.get("SAD_ENV_TEST_DATA", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def external(relative: str) -> Path:
+    """A file of the external test data, or a skip that says which one is missing."""
+    path = EXTERNAL / relative
+    if not path.exists():
+        pytest.skip(f"external test data {relative} not found under {EXTERNAL} (set SAD_ENV_TEST_DATA)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def external_path() -> Callable[[str], Path]:
+    return external
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str], Iterator[Any]]:
+    """Reads a gzipped JSON-lines golden, line by line."""
+
+    def read(name: str) -> Iterator[Any]:
+        with gzip.open(external(f"golden/{name}"), "rt", encoding="utf-8") as file:
+            for line in file:
+                yield json.loads(line)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def official_games(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The official ALFWorld games, unpacked once per machine: a folder that holds json_2.1.1/."""
+    archive = external("data/alfworld/alfworld_train_valid_seen.tar.xz")
+    folder = Path(os.environ.get("SAD_ENV_TEST_CACHE", "/tmp/sad-env-test-cache")) / "alfworld"
+    done = folder / f"unpacked-{archive.stat().st_size}"
+    if not done.exists():
+        scratch = tmp_path_factory.mktemp("alfworld")
+        with tarfile.open(archive) as tar:
+            tar.extractall(scratch, filter="data")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        (scratch / done.name).touch()
+        try:
+            scratch.rename(folder)
+        except OSError:
+            if not done.exists():
+                raise
+    return folder
