@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test test-all check bench format clean
+.PHONY: demo test test-slow check bench format clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -24,8 +24,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -n 2
 
-test-all: $(VENV)/.installed-dev
-	$(BIN)/pytest -q -n 2 -m "not gpu"
+# What the default run leaves out: slow tests and those in a headless browser (skipped where there is none).
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/pytest -q -n 2 -m "(slow or browser) and not gpu"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -8,9 +8,9 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Strict, ValidationError, model_validator
 
 SCHEMA_VERSION = 1
 """Raised whenever a field changes its meaning; files of another version are refused by number."""
@@ -20,6 +20,9 @@ MAX_LINE_BYTES = 64 * 2**20
 
 
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
+Item = TypeVar("Item")
+Many = Annotated[tuple[Item, ...], Strict(False)]
+"""A tuple that may be read from a JSON array; its items stay strict."""
 
 
 class RecordError(ValueError):
@@ -75,7 +78,7 @@ class Span(Record):
     `body` is where the header ("Action: ") is over; the newline that ends a span belongs to it.
     """
 
-    kind: SpanKind
+    kind: Annotated[SpanKind, Strict(False)]
     start: int
     end: int
     body: int
@@ -92,7 +95,7 @@ class Step(Record):
 
     completion: str
     """What the agent wrote, to the character, final newline included."""
-    spans: tuple[Span, ...]
+    spans: Many[Span]
     """They tile `completion`."""
     reasoning: str
     """Bodies of the reasoning spans."""
@@ -105,11 +108,11 @@ class Step(Record):
     """False when the completion held no action: the world was not asked."""
     valid: bool = True
     """False when the world (or the parser) could do nothing with the action."""
-    admissible: tuple[str, ...] | None = None
+    admissible: Many[str] | None = None
     """Admissible actions before this action, where the world lists them."""
     progress: float | None = None
     """Sub-goal progress in [0, 1] after this action, where the world has it."""
-    token_ids: tuple[int, ...] = ()
+    token_ids: Many[int] = ()
     """The ids as they were sampled; empty when no model sampled them."""
     token_labels: str = ""
     """One letter of `SpanKind` for each of `token_ids`."""
@@ -143,8 +146,8 @@ class Trajectory(Record):
     """What stood before the first observation: instructions and exemplars."""
     observation: str
     """The first observation."""
-    steps: tuple[Step, ...]
-    status: Status
+    steps: Many[Step]
+    status: Annotated[Status, Strict(False)]
     success: bool
     """The world's own verdict."""
     score: float = 0.0
@@ -234,8 +237,8 @@ def parse_record(model: type[AnyRecord], line: str | bytes) -> AnyRecord:
     if isinstance(version, int) and version != SCHEMA_VERSION:
         raise RecordError(f"schema version {version}; this release reads version {SCHEMA_VERSION}")
     try:
-        # The JSON mode of pydantic is strict about types and still lets arrays be tuples and strings be enums.
-        return model.model_validate_json(json.dumps(value))
+        # Not pydantic's own JSON parser: it takes the last of two equal keys and no lone surrogate.
+        return model.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "record"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.metadata
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -38,7 +40,27 @@ class WorldSpec:
     data: str = ""
 
 
+PLUGIN_GROUP = "sad_env.worlds"
+"""Entry-point group of other distributions; each entry names a `WorldSpec`."""
+
 _worlds: dict[str, WorldSpec] = {}
+
+
+@functools.cache
+def load_plugins() -> dict[str, str]:
+    """Register the worlds that other installed distributions offer.
+
+    Returns:
+        Entry-point name to error, empty where the world is registered. A broken plug-in is reported, never fatal.
+    """
+    outcome = {}
+    for entry in importlib.metadata.entry_points(group=PLUGIN_GROUP):
+        try:
+            register(entry.load())
+            outcome[entry.name] = ""
+        except Exception as error:
+            outcome[entry.name] = f"{type(error).__name__}: {error}"
+    return outcome
 
 
 def register(spec: WorldSpec) -> None:
@@ -56,7 +78,8 @@ def register(spec: WorldSpec) -> None:
 
 
 def known() -> list[WorldSpec]:
-    """All registered worlds, by name."""
+    """All registered worlds, by name, those of plug-ins included."""
+    load_plugins()
     return [_worlds[name] for name in sorted(_worlds)]
 
 
@@ -66,6 +89,8 @@ def world(name: str) -> WorldSpec:
     Raises:
         UnknownNameError: with the closest name there is.
     """
+    if name not in _worlds:
+        load_plugins()
     if name not in _worlds:
         raise UnknownNameError("world", name, _worlds)
     return _worlds[name]

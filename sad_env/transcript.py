@@ -84,7 +84,7 @@ def compose(reasoning: str, action: str) -> Rendering:
     builder = _Builder()
     if reasoning:
         builder.add(SpanKind.REASON, HEADERS[SpanKind.REASON], " ".join(reasoning.split()) + "\n")
-    builder.add(SpanKind.ACT, HEADERS[SpanKind.ACT], " ".join(action.splitlines()) + "\n")
+    builder.add(SpanKind.ACT, HEADERS[SpanKind.ACT], " ".join(action.splitlines()).strip() + "\n")
     return builder.rendering()
 
 

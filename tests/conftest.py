@@ -10,7 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# A deadline would measure the machine's load; the seed is fixed so that a failure is the same for everybody.
+hypothesis.settings.register_profile("sad-env", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("sad-env")
 
 EXTERNAL = Path(os.environ.get("SAD_ENV_TEST_DATA", Path(__file__).resolve().parents[2] / "shared"))
 

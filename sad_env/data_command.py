@@ -1,0 +1,129 @@
+"""`sad-data`: list, fetch, verify, generate and build the worlds' data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import tyro
+
+from sad_env import cli, registry
+from sad_env.data import DataPack, WorldData, data_root, existing_folder, fetch, pack_folder
+from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.files import safe_name
+from sad_env.progress import shown
+from sad_env.safe_text import visible
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Data of the worlds: official packs, generated tasks, fast on-disk forms.
+
+    $ sad-data list                                what there is and where it lies
+    $ sad-data fetch webshop                       download an official pack, checked by sha256
+    $ sad-data generate alfworld --count 100 --out games
+    $ sad-data build webshop --source FOLDER --out STORE
+    $ sad-data verify alfworld --source games      look at every task
+    $ sad-data path webshop                        print the folder of a pack
+    """
+
+    action: tyro.conf.Positional[Literal["list", "fetch", "verify", "generate", "build", "path"]] = "list"
+    """What to do."""
+    world: tyro.conf.Positional[str] = ""
+    """The world it is about."""
+    pack: str = ""
+    """Official pack; the world's first one when left out."""
+    source: str = ""
+    """Folder to verify or to build from; the pack's folder when left out."""
+    out: str = ""
+    """Folder that generated or built data goes to."""
+    count: Annotated[int, tyro.conf.arg(metavar="N")] = 100
+    """How many tasks to generate."""
+    split: str = "train"
+    """Split to generate tasks of."""
+    seed: int = 0
+    """Seed of generated tasks."""
+    quiet: bool = False
+    """Show no progress."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `sad-data`; returns the exit code."""
+    return cli.run("sad-data", lambda: _run(cli.parse(DataSettings, arguments, prog="sad-data")))
+
+
+def _run(settings: DataSettings) -> int:
+    if settings.action == "list":
+        _list()
+        return 0
+    if not settings.world:
+        raise ConfigError(f"sad-data {settings.action} needs a world: {', '.join(_with_data())}")
+    data = _data(settings.world)
+    with shown(quiet=settings.quiet) as progress:
+        if settings.action == "path":
+            print(pack_folder(settings.world, _pack(data, settings).name))
+        elif settings.action == "fetch":
+            pack = _pack(data, settings)
+            for file in pack.files:
+                path = fetch(file, pack_folder(settings.world, pack.name), progress=progress)
+                print(f"{path}  sha256 ok")
+        elif settings.action == "generate":
+            folder = Path(settings.out or data_root() / settings.world / f"generated-{safe_name(settings.split)}")
+            print(
+                visible(
+                    data.generate(
+                        folder, count=settings.count, seed=settings.seed, split=settings.split, progress=progress
+                    )
+                )
+            )
+        elif settings.action == "build":
+            if not settings.out:
+                raise ConfigError("sad-data build needs --out FOLDER")
+            print(visible(data.build(_source(data, settings), Path(settings.out), progress=progress)))
+        else:
+            print(visible("\n".join(data.verify(_source(data, settings), progress=progress))))
+    return 0
+
+
+def _with_data() -> list[str]:
+    return [spec.name for spec in registry.known() if spec.data]
+
+
+def _data(world: str) -> WorldData:
+    spec = registry.world(world)
+    if not spec.data:
+        raise UnknownNameError("world with data", world, _with_data())
+    return cast(WorldData, registry.load(spec.data))
+
+
+def _pack(data: WorldData, settings: DataSettings) -> DataPack:
+    if not data.packs:
+        raise ConfigError(f"{settings.world} has no official pack; give a folder of your own with --data FOLDER")
+    if not settings.pack:
+        return data.packs[0]
+    for pack in data.packs:
+        if pack.name == settings.pack:
+            return pack
+    raise UnknownNameError(f"pack of {settings.world}", settings.pack, [pack.name for pack in data.packs])
+
+
+def _source(data: WorldData, settings: DataSettings) -> Path:
+    source = settings.source or pack_folder(settings.world, _pack(data, settings).name)
+    return existing_folder(source, f"{settings.world} data")
+
+
+def _list() -> None:
+    print(f"data lies in {data_root()} (set SAD_ENV_DATA to move it); generated data needs no download")
+    for world in _with_data():
+        for pack in _data(world).packs:
+            folder = pack_folder(world, pack.name)
+            size = sum(file.size for file in pack.files) / 2**20
+            here = "here" if folder.is_dir() else f"{size:.1f} MB to fetch" if size else "to fetch"
+            print(f"{world:10} {pack.name:14} {here:16} {pack.licence:14} {pack.summary}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
