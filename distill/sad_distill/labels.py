@@ -1,0 +1,125 @@
+"""Token labels: every token is one of N (prompt, padding), R (reasoning), A (action), O (observation)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from sad_env.records import Span, SpanKind, Step, Trajectory
+from sad_env.transcript import observation_text
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Token ids and one letter of `SpanKind` for each.
+
+    Attributes:
+        ids: as the model reads them.
+        labels: same length as `ids`.
+        borders: tokens that cross a border between two spans; they count for the span of their last character.
+    """
+
+    ids: tuple[int, ...]
+    labels: str
+    borders: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.labels):
+            raise ValueError(f"{len(self.ids)} ids but {len(self.labels)} labels")
+
+
+def label_offsets(offsets: Sequence[tuple[int, int]], spans: Sequence[Span]) -> tuple[str, int]:
+    """Labels of tokens from their character offsets, and how many tokens cross a border.
+
+    Args:
+        offsets: start and end of each token; tokens that stand for no character have (0, 0) and get N.
+        spans: they tile the text, in order.
+
+    Returns:
+        One letter a token: the kind of the span that holds the token's last character.
+    """
+    kinds = [span.kind.value for span in spans for _ in range(span.end - span.start)]
+    owner = [index for index, span in enumerate(spans) for _ in range(span.end - span.start)]
+    labels = "".join(kinds[end - 1] if end else SpanKind.NONE.value for _, end in offsets)
+    borders = sum(start < end and owner[start] != owner[end - 1] for start, end in offsets)
+    return labels, borders
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Ids of a text as it stands: no special token is added, and none is recognised in foreign text."""
+    return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+
+
+def label_text(tokenizer: PreTrainedTokenizerBase, text: str, spans: Sequence[Span]) -> Labelled:
+    """Encode a text whose spans are known, and label every token."""
+    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+    labels, borders = label_offsets(encoded["offset_mapping"], spans)
+    return Labelled(tuple(encoded["input_ids"]), labels, borders)
+
+
+def label_observation(tokenizer: PreTrainedTokenizerBase, observation: str) -> Labelled:
+    """An observation as the agent reads it; every token is O."""
+    ids = encode(tokenizer, observation_text(observation))
+    return Labelled(tuple(ids), SpanKind.OBS.value * len(ids))
+
+
+def label_step(tokenizer: PreTrainedTokenizerBase, step: Step) -> Labelled:
+    """What the agent wrote in a step.
+
+    Ids that a model sampled are taken as they were sampled, with the labels they got then; recorded text is encoded.
+    """
+    if step.token_ids:
+        return Labelled(step.token_ids, step.token_labels)
+    return label_text(tokenizer, step.completion, step.spans)
+
+
+def label_trajectory(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory) -> list[Labelled]:
+    """All segments of an episode as a live agent encodes them: prompt, observation, then completion and observation in turn.
+
+    Each segment is encoded by itself, so no token crosses from what the world wrote into what the agent wrote.
+    """
+    prompt = encode(tokenizer, trajectory.prompt) if trajectory.prompt else []
+    segments = [Labelled(tuple(prompt), SpanKind.NONE.value * len(prompt))]
+    segments.append(label_observation(tokenizer, trajectory.observation))
+    for step in trajectory.steps:
+        segments.append(label_step(tokenizer, step))
+        segments.append(label_observation(tokenizer, step.observation))
+    return segments
+
+
+# --- other people's logs --------------------------------------------------------------------------------------
+
+_FOREIGN = re.compile(
+    r"^\s*(?:\[)?(reason(?:ing)?|thought|think|act(?:ion)?|obs(?:ervation)?)(?:\])?\s*\d*\s*:?\s*", re.I
+)
+_FOREIGN_KIND = {"r": SpanKind.REASON, "t": SpanKind.REASON, "a": SpanKind.ACT, "o": SpanKind.OBS}
+
+
+def segment_log(text: str) -> tuple[Span, ...]:
+    r"""Spans of a log of somebody else, by the regular expressions of the paper's appendix D.
+
+    Lines that open with Reasoning, Thought, Action, Observation (with or without a number) or with [REASON], [ACT],
+    [OBS] open a span; other lines continue it; what stands before the first is N.
+
+    >>> [(s.kind.value, s.start, s.end) for s in segment_log("Task\nThought 1: a\nAction 1: b\n")]
+    [('N', 0, 5), ('R', 5, 18), ('A', 18, 30)]
+    """
+    spans: list[Span] = []
+    position = 0
+    for line in text.splitlines(keepends=True):
+        end = position + len(line)
+        match = _FOREIGN.match(line)
+        opens = match is not None and (match.group().rstrip().endswith((":", "]")))
+        if opens and match is not None:
+            kind = _FOREIGN_KIND[match.group(1)[0].lower()]
+            spans.append(Span(kind=kind, start=position, end=end, body=min(position + match.end(), end)))
+        elif spans:
+            last = spans.pop()
+            spans.append(Span(kind=last.kind, start=last.start, end=end, body=last.body))
+        else:
+            spans.append(Span(kind=SpanKind.NONE, start=position, end=end, body=position))
+        position = end
+    return tuple(spans)

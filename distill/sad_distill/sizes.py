@@ -1,0 +1,73 @@
+"""Models that start from nothing: LLaMA's architecture in three sizes that a laptop trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+
+from sad_env.errors import ConfigError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class Size:
+    """Width, depth and heads of a model."""
+
+    width: int
+    layers: int
+    heads: int
+    feed_forward: int
+
+
+SIZES = {
+    "nano-0.7m": Size(width=96, layers=5, heads=4, feed_forward=256),
+    "nano-2m": Size(width=160, layers=5, heads=5, feed_forward=448),
+    "nano-8m": Size(width=320, layers=6, heads=5, feed_forward=864),
+}
+"""Names say the parameters at a vocabulary of 2,048 tokens, embeddings included (they are tied)."""
+
+
+def from_scratch(
+    name: str, tokenizer: PreTrainedTokenizerBase, *, seed: int = 0, positions: int = 2048
+) -> LlamaForCausalLM:
+    """A randomly initialised model of one of `SIZES` for this tokenizer.
+
+    Raises:
+        UnknownNameError: no such size.
+    """
+    if name not in SIZES:
+        raise UnknownNameError("model size", name, SIZES)
+    size = SIZES[name]
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=size.width,
+        intermediate_size=size.feed_forward,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        max_position_embeddings=positions,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        initializer_range=0.02,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config)
+
+
+def layers_of(model: torch.nn.Module) -> torch.nn.ModuleList:
+    """The stack of transformer blocks of a causal LM of transformers: the longest list of equal modules.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    stacks = [
+        module
+        for module in model.modules()
+        if isinstance(module, torch.nn.ModuleList) and len({type(block) for block in module}) == 1
+    ]
+    if not stacks:
+        raise ConfigError(f"{type(model).__name__} has no stack of layers to thin out")
+    return max(stacks, key=len)
