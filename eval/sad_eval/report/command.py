@@ -1,0 +1,85 @@
+"""`sad-eval report` and `sad-eval rescore`: a finished run in other forms, and its metrics computed afresh."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from sad_env import cli
+from sad_env.errors import ConfigError
+from sad_env.files import atomic_write
+from sad_env.safe_text import console, visible
+from sad_eval.report import export
+from sad_eval.report.html import render_html
+from sad_eval.report.model import build_report, json_schema
+from sad_eval.report.terminal import print_report
+from sad_eval.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Print the report of one or several runs, or write it in other forms.
+
+    Example: sad-eval report runs/expert --html report.html --latex table.tex
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Run folders, in the order in which they are to stand."""
+    html: Path | None = None
+    """One self-contained page with figures and episodes to click through."""
+    latex: Path | None = None
+    """A booktabs table, one line a run."""
+    csv: Path | None = None
+    """One line an episode."""
+    md: Path | None = None
+    """A Markdown table, one line a run."""
+    json: Path | None = None
+    """Everything as JSON, of the schema that --schema writes."""
+    schema: Path | None = None
+    """Write the JSON Schema of --json; needs no run."""
+    episodes: int = 200
+    """Episodes of each run that the HTML page holds in full."""
+
+
+def report(arguments: Sequence[str] | None = None) -> int:
+    """`sad-eval report`."""
+    config = cli.parse(ReportConfig, arguments, prog="sad-eval report")
+    if config.schema is not None:
+        _write(config.schema, [json.dumps(json_schema(), indent=2) + "\n"])
+    if not config.runs:
+        if config.schema is not None:
+            return 0
+        raise ConfigError("sad-eval report needs a run folder, e.g. `sad-eval report runs/NAME --html report.html`")
+    if config.episodes < 0:
+        raise ConfigError(f"--episodes is 0 or more, not {config.episodes}")
+    folders = [RunFolder.open(path) for path in config.runs]
+    made = build_report(folders)
+    if config.html is not None:
+        _write(config.html, render_html(folders, episodes=config.episodes))
+    for path, form in (
+        (config.latex, export.to_latex),
+        (config.csv, export.to_csv),
+        (config.md, export.to_markdown),
+        (config.json, export.to_json),
+    ):
+        if path is not None:
+            _write(path, [form(made)])
+    if not any((config.html, config.latex, config.csv, config.md, config.json)):
+        for run in made.runs:
+            print_report(run, console())
+    return 0
+
+
+def _write(path: Path, pieces: Iterable[str]) -> None:
+    try:
+        with atomic_write(path) as file:
+            for piece in pieces:
+                file.write(piece)  # type: ignore[call-overload]
+    except OSError as error:
+        raise ConfigError(f"cannot write {str(path)!r}: {error.strerror}") from None
+    print(visible(f"wrote {path}"))

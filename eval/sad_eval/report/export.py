@@ -1,0 +1,82 @@
+"""A report as data and as tables: JSON of a published schema, CSV of episodes, LaTeX and Markdown of metrics."""
+
+from __future__ import annotations
+
+import json
+
+from sad_eval.report.escape import Cell, markdown_cell
+from sad_eval.report.model import Report, RunReport
+from sad_eval.report.numbers import interval_text, value_text
+from sad_eval.report.tables import csv_table, latex_table, markdown_table
+
+EPISODE_COLUMNS = (
+    "run",
+    "agent",
+    "world",
+    "data",
+    "panel",
+    "task_id",
+    "task_type",
+    "seed",
+    "repeat",
+    "status",
+    "success",
+    "score",
+    "steps",
+    "invalid_actions",
+    "generated_tokens",
+    "seconds",
+    "attempts",
+    "chain",
+)
+"""Columns of the CSV form, one line an episode."""
+
+
+def to_json(report: Report) -> str:
+    """The report as JSON of schema `sad_eval.report.model.json_schema`."""
+    return json.dumps(report.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
+
+
+def to_csv(report: Report) -> str:
+    """One line an episode, of all runs."""
+    rows: list[tuple[Cell, ...]] = []
+    for run in report.runs:
+        head = (run.name, run.agent, run.world, run.data, run.panel)
+        for episode in run.episodes:
+            values = episode.model_dump(mode="json")
+            values["success"] = int(episode.success)
+            rows.append((*head, *(values[column] for column in EPISODE_COLUMNS[len(head) :])))
+    return csv_table(EPISODE_COLUMNS, rows)
+
+
+def to_latex(report: Report) -> str:
+    """Metrics by run, one line a run, with their intervals."""
+    header, rows = _metrics(report)
+    return latex_table(header, rows, _caption(report))
+
+
+def to_markdown(report: Report) -> str:
+    """Metrics by run, one line a run, and the panel they were measured on."""
+    header, rows = _metrics(report)
+    return f"{markdown_table(header, rows)}\n{markdown_cell(_caption(report))}\n"
+
+
+def _metrics(report: Report) -> tuple[list[str], list[list[Cell]]]:
+    names = list(dict.fromkeys(name for run in report.runs for name in run.results.metrics))
+    header = ["run", "agent", "panel", "n", *(name.replace("_", " ") for name in names)]
+    return header, [_row(run, names) for run in report.runs]
+
+
+def _row(run: RunReport, names: list[str]) -> list[Cell]:
+    cells: list[Cell] = [run.name, run.agent, f"{run.world} {run.panel} ({run.data})", run.results.scored]
+    for name in names:
+        estimate = run.results.metrics.get(name)
+        cells.append(f"{value_text(name, estimate)} [{interval_text(name, estimate)}]" if estimate else None)
+    return cells
+
+
+def _caption(report: Report) -> str:
+    panels = dict.fromkeys(f"{run.world} {run.panel}, sha256 {run.panel_sha256[:12]}" for run in report.runs)
+    owed = sum(run.results.owed for run in report.runs)
+    incomplete = f" INCOMPLETE: {owed} episodes are owed." if owed else ""
+    return f"95 % intervals in brackets. Panels: {'; '.join(panels)}.{incomplete}"

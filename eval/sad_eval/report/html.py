@@ -1,0 +1,132 @@
+"""One self-contained HTML file: escaped throughout, without scripts, forbidden by its own policy to load anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from sad_env.records import Status
+from sad_env.safe_text import one_line, visible
+from sad_eval.report import plots
+from sad_eval.report.model import Report, RunReport, build_report, shown_trajectories
+from sad_eval.report.numbers import interval_text, plain, value_text
+from sad_eval.report.overlay import shown_steps
+from sad_eval.run_folder import RunFolder
+
+HEADLINE = (
+    ("success_rate", "success"),
+    ("score", "score"),
+    ("steps", "environment steps"),
+    ("reasoning_length", "reasoning tokens a step"),
+    ("cot_match", "CoT match"),
+    ("invalid_action_rate", "invalid actions"),
+)
+
+
+def environment() -> Environment:
+    """The templates' environment: everything that is inserted is escaped."""
+    result = Environment(
+        loader=PackageLoader("sad_eval.report", "."), autoescape=True, undefined=StrictUndefined, auto_reload=False
+    )
+    result.globals.update(
+        shown=one_line, text=visible, figure=plain, steps=shown_steps, value=value_text, interval=interval_text
+    )
+    return result
+
+
+def stylesheet() -> Markup:
+    """Our own style sheet, which pages include whole."""
+    return Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8"))
+
+
+def render_html(runs: Sequence[RunFolder], *, episodes: int = 200) -> Iterator[str]:
+    """The report of one or several runs as pieces of HTML, to be written one after the other.
+
+    Args:
+        runs: the run folders; each must have results.
+        episodes: how many episodes of each run can be clicked through.
+    """
+    report = build_report(runs)
+    items = []
+    for run, item in zip(runs, report.runs, strict=True):
+        trajectories, total = shown_trajectories(run, episodes)
+        items.append({
+            "run": item,
+            "shown": trajectories,
+            "total": total,
+            "endings": endings(item),
+            "facts": facts(item),
+        })  # fmt: skip
+    figures = [plot for plot in (plots.steps_plot(report.runs), plots.size_plot(report.runs)) if plot]
+    yield from (
+        environment()
+        .get_template("report.html.j2")
+        .generate(
+            title=_title(report),
+            lead=_lead(report),
+            style=stylesheet(),
+            runs=items,
+            plots=figures,
+            mixed=len({(run.world, run.data, run.panel_sha256) for run in report.runs}) > 1,
+            box={
+                "width": plots.WIDTH,
+                "height": plots.HEIGHT,
+                "left": plots.LEFT,
+                "right": plots.RIGHT,
+                "bottom": plots.BOTTOM,
+            },
+            headline=HEADLINE,
+            version=version("sad-env"),
+        )
+    )
+
+
+def endings(run: RunReport) -> list[tuple[str, int]]:
+    """Endings that occurred, in the order of `Status`, and how often."""
+    return [(status.value, run.results.counts[status.value]) for status in Status if run.results.counts.get(status)]
+
+
+def facts(run: RunReport) -> list[tuple[str, str]]:
+    """Where the figures come from, line by line; empty facts are left out by the template."""
+    limits = ", ".join(f"{name} {value:g}" for name, value in run.limits.items() if value is not None)
+    commit = f"{run.commit}{' with uncommitted changes' if run.dirty else ''}"
+    parameters = f" · {run.parameters:,} parameters" if run.parameters else ""
+    return [
+        ("agent", f"{run.agent}{parameters}"),
+        ("checkpoint sha256", run.agent_sha256),
+        ("world and data", f"{run.world} · {run.data}"),
+        ("panel", f"{run.panel} · sha256 {run.panel_sha256}"),
+        ("about the panel", run.panel_description),
+        ("seed and repeats", f"seed {run.seed}, {run.repeats} a task"),
+        ("limits", limits),
+        ("command", run.command),
+        ("commit", commit),
+        ("versions", ", ".join(f"{name} {value}" for name, value in sorted(run.versions.items()))),
+        ("begun", run.created),
+        ("reasoning counted in", run.results.tokenizer),
+        ("CoT match against", run.results.reference),
+    ]
+
+
+def _title(report: Report) -> str:
+    if len(report.runs) > 1:
+        return f"{len(report.runs)} runs compared"
+    run = report.runs[0]
+    return one_line(f"{run.agent} on {run.world}", 120)
+
+
+def _lead(report: Report) -> str:
+    names: dict[str, Any] = {}
+    for run in report.runs:
+        names[f"{run.world}, panel {run.panel}, {run.data} data"] = None
+    if len(report.runs) > 1:
+        return one_line("; ".join(names), 400)
+    run = report.runs[0]
+    return one_line(
+        f"{run.name}: {next(iter(names))}, {run.results.scored} of {run.results.planned} episodes scored", 400
+    )
