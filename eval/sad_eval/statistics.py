@@ -1,0 +1,241 @@
+"""Intervals, paired tests and ties: what a number of episodes can and cannot tell. Plain Python and numpy."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+_CHUNK = 1_000_000
+"""Task draws that are made at once; bounds memory at large numbers of tasks."""
+
+Floats = npt.NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """Both ends of an interval."""
+
+    low: float
+    high: float
+
+    def overlaps(self, other: Interval) -> bool:
+        """True when the two have a point in common."""
+        return self.low <= other.high and other.low <= self.high
+
+
+def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval:
+    """Wilson's score interval of a share of successes.
+
+    Args:
+        successes: how many.
+        n: of how many.
+        confidence: between 0 and 1.
+
+    Raises:
+        ValueError: no trial, or more successes than trials.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
+
+    >>> [round(end, 3) for end in wilson(0, 20)]
+    [0.0, 0.161]
+    """
+    if not 0 <= successes <= n or n == 0:
+        raise ValueError(f"{successes} successes of {n} trials have no interval")
+    z = statistics.NormalDist().inv_cdf(0.5 + confidence / 2)
+    share = successes / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    # At the edges centre and half are equal up to rounding; the interval ends there exactly.
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == n else min(1.0, centre + half)
+    return Interval(low, high)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Two-sided exact p-value of McNemar's test.
+
+    Args:
+        only_first: pairs that only the first solved.
+        only_second: pairs that only the second solved.
+
+    Returns:
+        The binomial probability, doubled and at most 1, of a split at least this uneven when both are equally good.
+        1.0 without any discordant pair.
+
+    >>> mcnemar(6, 0)
+    0.03125
+    """
+    n = only_first + only_second
+    tail = sum(math.comb(n, k) for k in range(min(only_first, only_second) + 1))
+    return float(min(Fraction(1), Fraction(2 * tail, 2**n)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values adjusted for testing all of them at once, in the given order (Holm 1979).
+
+    >>> [round(p, 6) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [0.0] * len(p_values)
+    running = 0.0
+    for rank, index in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = running
+    return adjusted
+
+
+def pass_hat_k(successes: int, trials: int, k: int) -> float:
+    """Unbiased estimate of the chance that `k` independent tries at one task all succeed.
+
+    Args:
+        successes: tries at the task that succeeded.
+        trials: tries at the task.
+        k: 1 to `trials`.
+
+    Raises:
+        ValueError: k tries were not made.
+
+    >>> [pass_hat_k(3, 4, k) for k in (1, 2, 3, 4)]
+    [0.75, 0.5, 0.25, 0.0]
+    """
+    if not 1 <= k <= trials or not 0 <= successes <= trials:
+        raise ValueError(f"pass^{k} of {successes} successes in {trials} tries does not exist")
+    return math.comb(successes, k) / math.comb(trials, k)
+
+
+def cluster_bootstrap(
+    numerators: Floats,
+    denominators: Floats,
+    clusters: Sequence[object],
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Interval]:
+    """Percentile intervals of ratios of sums, tasks being drawn with replacement and kept whole.
+
+    Args:
+        numerators: [episodes, metrics].
+        denominators: [episodes, metrics]; 0 where a metric does not apply to an episode.
+        clusters: the task of each episode.
+        confidence: between 0 and 1.
+        resamples: how many draws.
+        seed: of the draws; the same data give the same interval.
+
+    Returns:
+        One interval a metric, of sum(numerators) / sum(denominators) over the episodes of the drawn tasks. Draws whose
+        denominators sum to 0 say nothing of a metric and are left out.
+
+    Raises:
+        ValueError: no episode, or a metric that applies to none.
+    """
+    if not len(numerators) or not (np.sum(denominators, axis=0) > 0).all():
+        raise ValueError("an empty list has no mean")
+    number: dict[object, int] = {}
+    index = np.array([number.setdefault(cluster, len(number)) for cluster in clusters])
+    tops, bottoms = (np.zeros((len(number), numerators.shape[1])) for _ in range(2))
+    np.add.at(tops, index, numerators)
+    np.add.at(bottoms, index, denominators)
+    generator = np.random.default_rng(seed)
+    ratios = []
+    chunk = max(1, _CHUNK // len(number))
+    for start in range(0, resamples, chunk):
+        weights = _draw(generator, len(number), min(chunk, resamples - start))
+        with np.errstate(invalid="ignore"):
+            ratios.append((weights @ tops) / (weights @ bottoms))
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(np.concatenate(ratios), [tail, 1 - tail], axis=0)
+    return [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+
+
+def _draw(generator: np.random.Generator, clusters: int, resamples: int) -> Floats:
+    """How often each cluster is in each resample, [resamples, clusters]; every row sums to `clusters`."""
+    drawn = generator.integers(0, clusters, size=(resamples, clusters))
+    drawn += np.arange(resamples)[:, None] * clusters
+    return np.bincount(drawn.ravel(), minlength=resamples * clusters).reshape(resamples, clusters).astype(np.float64)
+
+
+class Difference(NamedTuple):
+    """A paired difference, second minus first, and its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def paired_bootstrap(
+    first: Sequence[float],
+    second: Sequence[float],
+    clusters: Sequence[object],
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Difference:
+    """Mean of `second - first` over pairs, with a percentile interval; the pairs of one task are drawn together.
+
+    Raises:
+        ValueError: no pair, or lists of different length.
+    """
+    differences = np.array([b - a for a, b in zip(first, second, strict=True)], dtype=np.float64)[:, None]
+    interval = cluster_bootstrap(
+        differences,
+        np.ones_like(differences),
+        clusters,
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
+    )[0]
+    return Difference(float(differences.mean()), *interval)
+
+
+class Rank(NamedTuple):
+    """Best and worst place that an entry may hold; equal where it is certain."""
+
+    best: int
+    worst: int
+
+    def __str__(self) -> str:
+        return str(self.best) if self.best == self.worst else f"{self.best}-{self.worst}"
+
+
+def ranks(intervals: Sequence[Interval]) -> list[Rank]:
+    """Places of entries by their intervals, highest first: an entry ranks below those that lie wholly above it.
+
+    >>> [str(rank) for rank in ranks([Interval(0.8, 0.9), Interval(0.5, 0.7), Interval(0.6, 0.75)])]
+    ['1', '2-3', '2-3']
+    """
+    return [
+        Rank(
+            1 + sum(other.low > mine.high for other in intervals),
+            len(intervals) - sum(other.high < mine.low for other in intervals),
+        )
+        for mine in intervals
+    ]
+
+
+def resolution(n: int) -> str:
+    """What `n` scored episodes can separate, in plain words.
+
+    The half-width is Wilson's at 50 %, where it is widest. On the same tasks a paired test needs less.
+
+    >>> resolution(20)
+    '20 episodes: success rates are known to ±20 points at worst; a paired test needs 6 flips to one side and none back'
+    """
+    if n < 1:
+        raise ValueError("without an episode there is nothing to say")
+    interval = wilson(n // 2, n)
+    half = round(50 * (interval.high - interval.low))
+    words = f"{n:,} episodes: success rates are known to ±{half} points at worst"
+    flips = next((count for count in range(1, n + 1) if mcnemar(count, 0) < 1 - CONFIDENCE), None)
+    if flips is None:
+        return f"{words}; too few for any paired test"
+    return f"{words}; a paired test needs {flips} flips to one side and none back"

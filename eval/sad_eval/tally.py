@@ -1,0 +1,194 @@
+"""The tally: episodes in, results out. It keeps numbers, never trajectories, so that memory stays flat."""
+
+from __future__ import annotations
+
+import collections
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from sad_env.records import Status
+from sad_eval.metrics import METRICS, SAMPLED, WORDS, CountReasoning, Reference, Subject, reasoning_counter, shares
+from sad_eval.run_folder import EpisodeKey, EpisodeLine, Estimate, Manifest, Results
+from sad_eval.statistics import Interval, cluster_bootstrap, pass_hat_k, resolution, wilson
+
+
+class Tally:
+    """Adds up the episodes of one run.
+
+    Args:
+        max_steps: the run's step limit.
+        tokenizer: what reasoning is counted in: "auto", "words", "sampled" or a tokenizer file. "auto" is "sampled"
+            when the first episode that has a step was sampled by a model, else "words".
+        references: reasoning of the reference run by task.
+        similarity: of two reasonings, for the semantic CoT match.
+    """
+
+    def __init__(
+        self,
+        max_steps: int,
+        *,
+        tokenizer: str = "auto",
+        references: Mapping[str, Reference] | None = None,
+        similarity: Callable[[str, str], float] | None = None,
+    ) -> None:
+        self.max_steps = max_steps
+        self.tokenizer = "" if tokenizer == "auto" else tokenizer
+        self._count: CountReasoning | None = None
+        self._references = references or {}
+        self._similarity = similarity
+        self.keys: list[EpisodeKey] = []
+        self.types: list[str] = []
+        self.counts: collections.Counter[Status] = collections.Counter()
+        self.retried = array("b")
+        self._parts = {name: array("d") for name in METRICS}
+        self._wholes = {name: array("d") for name in METRICS}
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def add(self, line: EpisodeLine) -> None:
+        """Count a scored episode."""
+        trajectory = line.trajectory
+        if self._count is None and (trajectory.steps or self.tokenizer):
+            if not self.tokenizer:
+                self.tokenizer = SAMPLED if trajectory.steps[0].token_ids else WORDS
+            self._count = reasoning_counter(self.tokenizer)
+        count = self._count or (lambda step: 0)
+        subject = Subject(
+            trajectory,
+            tuple(count(step) for step in trajectory.steps),
+            self.max_steps,
+            self._references.get(trajectory.task_id),
+            self._similarity,
+        )
+        found = shares(subject)
+        for name in METRICS:
+            share = found.get(name)
+            self._parts[name].append(share.part if share else 0.0)
+            self._wholes[name].append(share.whole if share else 0.0)
+        self.keys.append(line.id)
+        self.types.append(trajectory.task_type)
+        self.counts[trajectory.status] += 1
+        self.retried.append(len(line.attempts) > 1)
+
+    def mean(self, name: str) -> float | None:
+        """A metric so far, None while it applies to no episode."""
+        whole = sum(self._wholes[name])
+        return sum(self._parts[name]) / whole if whole else None
+
+    def estimates(self, rows: Sequence[int] | None = None) -> dict[str, Estimate]:
+        """All metrics that apply, with 95 % intervals.
+
+        Args:
+            rows: which episodes; all when left out.
+
+        Raises:
+            ValueError: no episode.
+        """
+        chosen = np.arange(len(self)) if rows is None else np.asarray(rows, dtype=np.int64)
+        if not len(chosen):
+            raise ValueError("an empty list has no mean")
+        parts = np.column_stack([np.frombuffer(column)[chosen] for column in self._parts.values()])
+        wholes = np.column_stack([np.frombuffer(column)[chosen] for column in self._wholes.values()])
+        applies = wholes.sum(axis=0) > 0
+        names = [name for name, one in zip(METRICS, applies, strict=True) if one]
+        parts, wholes = parts[:, applies], wholes[:, applies]
+        tasks = [self.keys[row].task_id for row in chosen]
+        intervals = cluster_bootstrap(parts, wholes, tasks)
+        return {
+            name: _estimate(name, parts[:, column], wholes[:, column], tasks, intervals[column])
+            for column, name in enumerate(names)
+        }
+
+    def pass_hat(self) -> dict[str, Estimate]:
+        """pass^k for every k up to the number of tries that each task has; nothing when tasks were tried once."""
+        tries: dict[str, list[float]] = {}
+        for key, success in zip(self.keys, self._parts["success_rate"], strict=True):
+            tries.setdefault(key.task_id, []).append(success)
+        fewest = min(map(len, tries.values()), default=0)
+        found = {}
+        for k in range(1, fewest + 1) if fewest > 1 else ():
+            column = np.array([[pass_hat_k(int(sum(one)), len(one), k)] for one in tries.values()])
+            interval = cluster_bootstrap(column, np.ones_like(column), list(tries))[0]
+            found[f"pass_hat_{k}"] = Estimate(
+                value=float(column.mean()),
+                low=interval.low,
+                high=interval.high,
+                n=len(tries),
+                interval="bootstrap over tasks",
+                unit="share",
+            )
+        return found
+
+    def results(self, manifest: Manifest, owed: Mapping[EpisodeKey, Status], reference: str = "") -> Results:
+        """The results of a run of which these are the scored episodes.
+
+        Args:
+            manifest: of the run.
+            owed: how the last attempt of each owed episode ended; one that was never begun counts as cancelled.
+            reference: name of the reference run.
+        """
+        done = set(self.keys)
+        missing = [key for key in manifest.planned() if key not in done]
+        counts = {status.value: self.counts[status] for status in Status}
+        for key in missing:
+            counts[owed.get(key, Status.CANCELLED).value] += 1
+        planned, scored = len(missing) + len(self), len(self)
+        successes = sum(self._parts["success_rate"])
+        return Results(
+            status="incomplete" if missing else "complete",
+            world=manifest.world,
+            data=manifest.data,
+            panel=manifest.panel.name,
+            panel_sha256=manifest.panel.sha256,
+            agent=manifest.agent,
+            planned=planned,
+            scored=scored,
+            owed=len(missing),
+            counts=counts,
+            metrics=self.estimates() | self.pass_hat() if scored else {},
+            by_task_type=self._by_type(),
+            bounds=(successes / planned, (successes + len(missing)) / planned) if missing else None,
+            tokenizer=self.tokenizer,
+            reference=reference,
+            remarks=tuple(self._remarks(reference)),
+        )
+
+    def _by_type(self) -> dict[str, dict[str, Estimate]]:
+        rows: dict[str, list[int]] = {}
+        for row, kind in enumerate(self.types):
+            rows.setdefault(kind, []).append(row)
+        return {kind: self.estimates(rows[kind]) for kind in sorted(rows)} if len(rows) > 1 else {}
+
+    def _remarks(self, reference: str) -> list[str]:
+        remarks = [resolution(len({key.task_id for key in self.keys})) + "."] if len(self) else []
+        success = np.frombuffer(self._parts["success_rate"]) if len(self) else np.zeros(0)
+        retried = np.frombuffer(self.retried, dtype=np.int8).astype(bool) if len(self) else np.zeros(0, dtype=bool)
+        if retried.any() and not retried.all():
+            again, first = success[retried], success[~retried]
+            remarks.append(
+                f"{len(again)} episodes were tried more than once: {again.mean():.0%} of them succeeded,"
+                f" of the others {first.mean():.0%}."
+            )
+        if reference:
+            matched = sum(whole > 0 for whole in self._wholes["cot_match"])
+            if matched < len(self):
+                remarks.append(f"CoT match covers {matched} of {len(self)} episodes: the reference lacks the others.")
+        return remarks
+
+
+def _estimate(name: str, parts: np.ndarray, wholes: np.ndarray, tasks: list[str], boot: Interval) -> Estimate:
+    metric, used = METRICS[name], wholes > 0
+    distinct = len({task for task, one in zip(tasks, used, strict=True) if one})
+    interval, how = boot, "bootstrap over tasks"
+    value, n = float(parts.sum() / wholes.sum()), int(used.sum())
+    if metric.binary and distinct == n:
+        interval, how = wilson(int(parts.sum()), n), "Wilson"
+    elif metric.binary and boot.low == boot.high and value in (0.0, 1.0):
+        # All tries alike: resampling sees no spread. The tasks still are only so many.
+        interval, how = wilson(round(value * distinct), distinct), "Wilson over tasks"
+    # The mean of draws may round past the value it surrounds.
+    low, high = min(interval.low, value), max(interval.high, value)
+    return Estimate(value=value, low=low, high=high, n=n, interval=how, unit=metric.unit)
