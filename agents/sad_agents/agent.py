@@ -20,6 +20,7 @@ class EpisodeStart:
         observation: the first observation.
         info: the world's info without its verdict (`success` and `score` are removed).
         seed: seeds every draw of the agent in this episode.
+        world_seed: the seed that the world was reset with.
     """
 
     world: str
@@ -27,6 +28,7 @@ class EpisodeStart:
     observation: str
     info: Mapping[str, Any]
     seed: int = 0
+    world_seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+"""Prompts as data: one TOML file a world, with an instruction and exemplars in the house template."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+
+from sad_env.cli import read_toml
+from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.transcript import parse
+
+_KEYS = frozenset({"instruction", "exemplars", "random_actions", "final_actions"})
+_DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What stands before an episode, and what is known of a world's actions.
+
+    Attributes:
+        instruction: says what to do and in which form; ends without a newline.
+        exemplars: whole episodes in the house template.
+        random_actions: patterns for the random agent where the world lists no actions; "{words}" is filled in.
+        final_actions: actions that start like this end an episode for good, so that nothing plays them at random.
+    """
+
+    instruction: str
+    exemplars: tuple[str, ...] = ()
+    random_actions: tuple[str, ...] = ("{words}",)
+    final_actions: tuple[str, ...] = ()
+
+    def text(self, shots: int = 0) -> str:
+        """The prompt with the first `shots` exemplars; ends with an empty line.
+
+        Raises:
+            ConfigError: more exemplars than there are.
+        """
+        if not 0 <= shots <= len(self.exemplars):
+            raise ConfigError(f"{shots} exemplars asked for; this prompt has {len(self.exemplars)}")
+        return "".join(f"{part.strip()}\n\n" for part in (self.instruction, *self.exemplars[:shots]))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of all that a model may be shown."""
+        return hashlib.sha256("\0".join((self.instruction, *self.exemplars)).encode()).hexdigest()
+
+
+def load_prompt(world: str) -> Prompt:
+    """The prompt that ships with a world, or a general one for worlds of others."""
+    folder = resources.files(__name__)
+    entry = folder / f"{world}.toml"
+    if not entry.is_file():
+        entry = folder / f"{_DEFAULT}.toml"
+    with resources.as_file(entry) as path:
+        return read_prompt(path)
+
+
+def read_prompt(path: Path) -> Prompt:
+    """A prompt file.
+
+    Raises:
+        ConfigError: no such file, not TOML, or an exemplar without an action.
+        UnknownNameError: an unknown key.
+    """
+    values = read_toml(path)
+    for key in values:
+        if key not in _KEYS:
+            raise UnknownNameError(f"setting in {path}", key, _KEYS)
+    if not isinstance(values.get("instruction"), str):
+        raise ConfigError(f"{path}: a prompt needs an instruction")
+    lists = {key: tuple(values[key]) for key in _KEYS - {"instruction"} if key in values}
+    prompt = Prompt(instruction=values["instruction"], **lists)
+    for number, exemplar in enumerate(prompt.exemplars, 1):
+        if parse(exemplar).complaint:
+            raise ConfigError(f"{path}: exemplar {number} has no line that starts with 'Action:'")
+    return prompt
