@@ -1,0 +1,141 @@
+"""Documents by key, in one SQLite file that any number of processes read at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sad_env.data import Progress, silent
+from sad_env.errors import DataError
+
+_SCHEMA = """
+CREATE TABLE documents (number INTEGER PRIMARY KEY, key TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE names (name TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name, number)) WITHOUT ROWID;
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class DocumentStore:
+    """Bodies of documents, read by number, by key, or by any further name that was given to them.
+
+    Opening takes a millisecond and a look-up some tens of microseconds, whatever the size: nothing is held in memory
+    but SQLite's cache of 2 MB. A copy that was forked or unpickled opens the file anew.
+
+    Args:
+        path: a file that `build_store` wrote.
+
+    Raises:
+        DataError: no such file, or not one of ours.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._process = 0
+        self._open()
+        self.about = dict(self._rows("SELECT name, value FROM about"))
+        """What `build_store` was told about the documents, text to text."""
+
+    def _open(self) -> None:
+        try:
+            self._connection = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
+            )
+            self._process = os.getpid()
+        except sqlite3.Error as error:
+            raise DataError(f"{self.path}: no readable document store ({error}); build it anew") from None
+
+    def _rows(self, query: str, *values: object) -> list[tuple[str, str]]:
+        if self._process != os.getpid():
+            self._open()
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise DataError(f"{self.path}: the document store cannot be read ({error}); build it anew") from None
+
+    def __len__(self) -> int:
+        """Documents."""
+        return int(self._rows("SELECT coalesce(max(number) + 1, 0), '' FROM documents")[0][0])
+
+    def get(self, key: str) -> str | None:
+        """Body of the document of this key, None when there is none."""
+        rows = self._rows("SELECT body, '' FROM documents WHERE key = ?", key)
+        return rows[0][0] if rows else None
+
+    def at(self, number: int) -> tuple[str, str]:
+        """Key and body of the document of this number, counted from 0 in the order of building.
+
+        Raises:
+            IndexError: no such number.
+        """
+        rows = self._rows("SELECT key, body FROM documents WHERE number = ?", number)
+        if not rows:
+            raise IndexError(f"no document {number} in {self.path}")
+        return rows[0]
+
+    def named(self, name: str) -> list[tuple[str, str]]:
+        """Keys and bodies of all documents with this further name, in their order."""
+        return self._rows(
+            "SELECT key, body FROM names JOIN documents USING (number) WHERE name = ? ORDER BY number", name
+        )
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Keys and bodies of all documents in order."""
+        for number in range(len(self)):
+            yield self.at(number)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Path]) -> None:
+        self.__init__(state["path"])  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Close the file; twice is fine."""
+        self._connection.close()
+
+
+def build_store(
+    path: Path,
+    documents: Iterable[tuple[str, str, Iterable[str]]],
+    *,
+    about: dict[str, str] | None = None,
+    total: int = 0,
+    progress: Progress = silent,
+) -> DocumentStore:
+    """Write (key, body, further names) triples; the file appears in one rename when all are written.
+
+    Args:
+        path: of the file; one that exists is replaced.
+        documents: keys are unique; a further name may belong to several documents.
+        about: kept beside the documents, e.g. the hash of their source.
+        total: how many there will be, for `progress`; 0 when unknown.
+        progress: told after every few thousand documents.
+
+    Raises:
+        DataError: two documents have one key.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
+        # A half-written file is thrown away, so SQLite need not protect it on the way.
+        connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA + "BEGIN;")
+        for number, (key, body, names) in enumerate(documents):
+            connection.execute("INSERT INTO documents VALUES (?, ?, ?)", (number, key, body))
+            connection.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", ((name, number) for name in names))
+            if (number + 1) % 5_000 == 0:
+                progress("storing", number + 1, total)
+        connection.executemany("INSERT INTO about VALUES (?, ?)", (about or {}).items())
+        try:
+            connection.execute("CREATE UNIQUE INDEX by_key ON documents (key)")
+        except sqlite3.IntegrityError:
+            raise DataError(f"{path}: two documents have one key; keys are unique") from None
+        connection.execute("COMMIT")
+    with open(part, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(part, path)
+    return DocumentStore(path)
