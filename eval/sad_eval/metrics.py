@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sad_env.errors import DataError
-
 from sad_env.records import SpanKind, Step, Trajectory
 
 WORDS, SAMPLED = "words", "sampled"

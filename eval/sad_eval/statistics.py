@@ -137,6 +137,14 @@ def cluster_bootstrap(
     Raises:
         ValueError: no episode, or a metric that applies to none.
     """
+    ratios = _resampled(numerators, denominators, clusters, resamples, seed)
+    return [Interval(float(a), float(b)) for a, b in zip(*_ends(ratios, confidence), strict=True)]
+
+
+def _resampled(
+    numerators: Floats, denominators: Floats, clusters: Sequence[object], resamples: int, seed: int
+) -> Floats:
+    """Ratio of sums in each resample, [resamples, metrics]; nan where a denominator is 0."""
     if not len(numerators) or not (np.sum(denominators, axis=0) > 0).all():
         raise ValueError("an empty list has no mean")
     number: dict[object, int] = {}
@@ -151,9 +159,13 @@ def cluster_bootstrap(
         weights = _draw(generator, len(number), min(chunk, resamples - start))
         with np.errstate(invalid="ignore"):
             ratios.append((weights @ tops) / (weights @ bottoms))
+    return np.concatenate(ratios)
+
+
+def _ends(ratios: Floats, confidence: float) -> tuple[Floats, Floats]:
     tail = (1 - confidence) / 2
-    low, high = np.nanquantile(np.concatenate(ratios), [tail, 1 - tail], axis=0)
-    return [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    low, high = np.nanquantile(ratios, [tail, 1 - tail], axis=0)
+    return low, high
 
 
 def _draw(generator: np.random.Generator, clusters: int, resamples: int) -> Floats:
@@ -171,30 +183,44 @@ class Difference(NamedTuple):
     high: float
 
 
+class Ratios(NamedTuple):
+    """Metrics of one run as ratios of sums; both arrays are [episodes, metrics]."""
+
+    parts: Floats
+    wholes: Floats
+
+
 def paired_bootstrap(
-    first: Sequence[float],
-    second: Sequence[float],
+    first: Ratios,
+    second: Ratios,
     clusters: Sequence[object],
     *,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> Difference:
-    """Mean of `second - first` over pairs, with a percentile interval; the pairs of one task are drawn together.
+) -> list[Difference]:
+    """Second minus first for each metric, with percentile intervals; the pairs of one task are drawn together.
+
+    Args:
+        first: row i and row i of `second` are a pair.
+        second: as `first`.
+        clusters: the task of each pair.
+        confidence: between 0 and 1.
+        resamples: how many draws.
+        seed: of the draws.
 
     Raises:
-        ValueError: no pair, or lists of different length.
+        ValueError: no pair, or a metric that applies to none.
     """
-    differences = np.array([b - a for a, b in zip(first, second, strict=True)], dtype=np.float64)[:, None]
-    interval = cluster_bootstrap(
-        differences,
-        np.ones_like(differences),
-        clusters,
-        confidence=confidence,
-        resamples=resamples,
-        seed=seed,
-    )[0]
-    return Difference(float(differences.mean()), *interval)
+    parts, wholes = np.hstack([first.parts, second.parts]), np.hstack([first.wholes, second.wholes])
+    ratios = _resampled(parts, wholes, clusters, resamples, seed)
+    values = parts.sum(axis=0) / wholes.sum(axis=0)
+    half = first.parts.shape[1]
+    ends = _ends(ratios[:, half:] - ratios[:, :half], confidence)
+    return [
+        Difference(float(value), float(low), float(high))
+        for value, low, high in zip(values[half:] - values[:half], *ends, strict=True)
+    ]
 
 
 class Rank(NamedTuple):
