@@ -77,7 +77,7 @@ def label_step(tokenizer: PreTrainedTokenizerBase, step: Step) -> Labelled:
 
 
 def label_trajectory(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory) -> list[Labelled]:
-    """All segments of an episode as a live agent encodes them: prompt, observation, then completion and observation in turn.
+    """All segments of an episode as a live agent encodes them: prompt, first observation, completion and so on.
 
     Each segment is encoded by itself, so no token crosses from what the world wrote into what the agent wrote.
     """

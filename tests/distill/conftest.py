@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
+import torch
 from sad_distill.tokenizer import texts_of, train_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -62,22 +64,26 @@ def toy_tokenizer(toy_episodes: list[Trajectory]) -> PreTrainedTokenizerFast:
     return train_tokenizer(texts_of(toy_episodes), 400)
 
 
-def tiny_llama(tokenizer: PreTrainedTokenizerFast, width: int = 16, layers: int = 2, seed: int = 0) -> LlamaForCausalLM:
-    """A model small enough that a test trains it in no time."""
-    import torch
+@pytest.fixture(scope="session")
+def tiny_llama(toy_tokenizer: PreTrainedTokenizerFast) -> Callable[..., LlamaForCausalLM]:
+    """Makes models small enough that a test trains one in no time."""
 
-    torch.manual_seed(seed)
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=width,
-            intermediate_size=2 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=2,
-            max_position_embeddings=1024,
-            tie_word_embeddings=True,
-            pad_token_id=0,
-            bos_token_id=0,
-            eos_token_id=0,
-        )
-    ).eval()
+    def make(width: int = 16, layers: int = 2, seed: int = 0) -> LlamaForCausalLM:
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=len(toy_tokenizer),
+                hidden_size=width,
+                intermediate_size=2 * width,
+                num_hidden_layers=layers,
+                num_attention_heads=2,
+                max_position_embeddings=1024,
+                tie_word_embeddings=True,
+                initializer_range=0.3,
+                pad_token_id=0,
+                bos_token_id=0,
+                eos_token_id=0,
+            )
+        ).eval()
+
+    return make

@@ -1,0 +1,93 @@
+"""Divergences between two next-token distributions, on the whole vocabulary or on a set of tokens.
+
+All functions are pure, work in log space, keep the precision they are given and return one number a position.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from sad_env.errors import ConfigError
+
+Kind = Literal["forward", "reverse", "js", "skew_forward", "skew_reverse"]
+"""forward KL(p‖q) (Eq. 4); reverse KL(q‖p); js: beta KL(p‖m) + (1-beta) KL(q‖m) with m = beta p + (1-beta) q;
+skew_forward KL(p‖beta p + (1-beta) q) and skew_reverse KL(q‖beta q + (1-beta) p) as in DistiLLM. p is the teacher."""
+
+Outside = Literal["bucket", "ignore"]
+"""What becomes of the mass outside a token set: one more outcome, or nothing (Eq. 8, renormalised)."""
+
+ABSENT = -1e4
+"""Log-probability of an outcome that does not exist: exp gives exactly 0, and differences stay finite."""
+
+
+def divergence(log_p: Tensor, log_q: Tensor, kind: Kind = "forward", beta: float = 0.5) -> Tensor:
+    """Divergence of two log-distributions over the last dimension.
+
+    Args:
+        log_p: teacher [..., V], normalised; outcomes that do not exist are `ABSENT` in both.
+        log_q: student [..., V].
+        kind: see `Kind`.
+        beta: mixture weight of js and the skew forms; not used by forward and reverse.
+
+    Returns:
+        [...], at least 0 up to rounding.
+    """
+    if kind == "forward":
+        return _kl(log_p, log_q)
+    if kind == "reverse":
+        return _kl(log_q, log_p)
+    if not 0 < beta < 1:
+        raise ConfigError(f"beta of {kind} lies between 0 and 1, not at {beta}")
+    if kind == "js":
+        mixture = _mix(log_p, log_q, beta)
+        return beta * _kl(log_p, mixture) + (1 - beta) * _kl(log_q, mixture)
+    if kind == "skew_forward":
+        return _kl(log_p, _mix(log_p, log_q, beta))
+    if kind == "skew_reverse":
+        return _kl(log_q, _mix(log_q, log_p, beta))
+    raise ConfigError(f"no divergence {kind!r}; known: {', '.join(get_args(Kind))}")
+
+
+def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    return (log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+def _mix(log_a: Tensor, log_b: Tensor, weight: float) -> Tensor:
+    return torch.logaddexp(log_a + math.log(weight), log_b + math.log1p(-weight))
+
+
+def partition(log_probs_NV: Tensor, ids_NK: Tensor, outside: Outside = "bucket") -> Tensor:
+    """The distribution over a set of tokens of each position.
+
+    Args:
+        log_probs_NV: normalised log-probabilities.
+        ids_NK: the token set of each position, -1 where it has fewer than K; the first is never -1.
+        outside: "bucket" adds one outcome that holds all other mass, so that the student is told not to leave the
+            set; "ignore" renormalises within the set, which gives no gradient outside it.
+
+    Returns:
+        [N, K+1] (bucket) or [N, K] (ignore) log-probabilities.
+    """
+    missing = ids_NK < 0
+    safe = torch.where(missing, ids_NK[:, :1], ids_NK)
+    inside = log_probs_NV.gather(1, safe).masked_fill(missing, ABSENT)
+    if outside == "ignore":
+        return (inside - inside.logsumexp(-1, keepdim=True)).masked_fill(missing, ABSENT)
+    # The rest is summed itself: one minus the inside would lose all digits where the set holds nearly everything.
+    rest = log_probs_NV.scatter(1, safe, ABSENT).logsumexp(-1, keepdim=True)
+    return torch.cat([inside, rest], -1)
+
+
+def log1mexp(log_p: Tensor) -> Tensor:
+    """log(1 - exp(log_p)) for log_p <= -1e-7, without cancellation; larger values are taken as -1e-7."""
+    log_p = log_p.clamp(max=-1e-7)
+    return torch.where(log_p > -math.log(2), (-torch.expm1(log_p)).log(), torch.log1p(-log_p.exp()))
+
+
+def entropy(log_p: Tensor) -> Tensor:
+    """Entropy in nats over the last dimension."""
+    return -(log_p.exp() * log_p).sum(-1)

@@ -1,0 +1,127 @@
+"""Student against teacher at the positions that count: the head runs there only, in chunks; [B, T, V] never exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from sad_distill.batch import Batch
+from sad_distill.divergence import Kind, Outside, divergence, entropy, partition
+from sad_distill.heads import head_logits
+from sad_distill.targets import Target
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How student and teacher are compared at one position.
+
+    Attributes:
+        kind: the divergence.
+        beta: its mixture weight, for js and the skew forms.
+        temperature: both distributions are softened by it, and the loss is multiplied by its square.
+        outside: mass outside a token set.
+        clamp: a position's divergence counts at most this much; 0 is no limit.
+        chunk: positions whose logits exist at one time.
+    """
+
+    kind: Kind = "forward"
+    beta: float = 0.5
+    temperature: float = 1.0
+    outside: Outside = "bucket"
+    clamp: float = 0.0
+    chunk: int = 256
+
+
+class Scores(NamedTuple):
+    """What is known of each of the N positions.
+
+    Attributes:
+        divergence: teacher against student; zeros without a teacher.
+        nll: negative log-likelihood of the token that stands there.
+        entropy: the teacher's entropy over its outcomes, no gradient; a lower bound when it told its likeliest only.
+        agree: 1 where both have the same likeliest outcome.
+    """
+
+    divergence: Tensor
+    nll: Tensor
+    entropy: Tensor
+    agree: Tensor
+
+
+def score_positions(
+    model: nn.Module, hidden_BTD: Tensor, batch: Batch, target: Target | None, measure: Measure
+) -> Scores:
+    """Compare at every position of the batch.
+
+    Args:
+        model: the student; its head is used.
+        hidden_BTD: its hidden states.
+        batch: says which positions.
+        target: the teacher's answer for them, or None for the likelihood alone.
+        measure: how.
+
+    Returns:
+        Four tensors of N numbers in the order of the batch's positions.
+    """
+    hidden_ND = hidden_BTD[batch.row_N, batch.at_N - 1]
+    targets = batch.target_N
+    parts: list[tuple[Tensor, ...]] = []
+    order: list[Tensor] = []
+    for index, supported in _chunks(batch, measure.chunk):
+        support = batch.support_NK[index] if supported else None
+
+        def compare(
+            states: Tensor, index: Tensor = index, support: Tensor | None = support
+        ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+            return _compare(head_logits(model, states), targets[index], index, support, target, measure)
+
+        states = hidden_ND[index]
+        # Logits are made again in the backward pass instead of being kept: they are what fills memories.
+        recompute = torch.is_grad_enabled() and states.requires_grad
+        parts.append(checkpoint(compare, states, use_reentrant=False) if recompute else compare(states))
+        order.append(index)
+    if not order:
+        nothing = hidden_ND.sum(-1).float()
+        return Scores(nothing, nothing, nothing.detach(), nothing.detach())
+    back = torch.cat(order).argsort()
+    return Scores(*(torch.cat(column)[back] for column in zip(*parts, strict=True)))
+
+
+def _chunks(batch: Batch, size: int) -> Iterator[tuple[Tensor, bool]]:
+    for wanted in (False, True):
+        indices = (batch.supported_N == wanted).nonzero().flatten()
+        for index in indices.split(size):
+            if len(index):
+                yield index, wanted
+
+
+def _compare(
+    logits_NV: Tensor,
+    token_N: Tensor,
+    index: Tensor,
+    support_NK: Tensor | None,
+    target: Target | None,
+    measure: Measure,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    log_q = logits_NV.log_softmax(-1)
+    nll = -log_q.gather(1, token_N[:, None])[:, 0]
+    zeros = torch.zeros_like(nll)
+    if target is None:
+        return zeros, nll, zeros.detach(), (log_q.argmax(-1) == token_N).to(nll)
+    tau = measure.temperature
+    told = target.outcomes(index, support_NK, tau, measure.outside)
+    softened = log_q if tau == 1 else (logits_NV / tau).log_softmax(-1)
+    if told.ids_NK is not None:
+        softened = partition(
+            softened, told.ids_NK, "bucket" if told.log_p.shape[1] > told.ids_NK.shape[1] else "ignore"
+        )
+    log_p = told.log_p.to(softened)
+    value = divergence(log_p, softened, measure.kind, measure.beta) * tau**2
+    if measure.clamp:
+        value = value.clamp(max=measure.clamp)
+    return value, nll, entropy(log_p), (log_p.argmax(-1) == softened.argmax(-1)).to(nll)
