@@ -48,6 +48,11 @@ class Tally:
     def __len__(self) -> int:
         return len(self.keys)
 
+    @property
+    def successes(self) -> int:
+        """Episodes that the world calls a success."""
+        return round(sum(self._parts["success_rate"]))
+
     def add(self, line: EpisodeLine) -> None:
         """Count a scored episode."""
         trajectory = line.trajectory
@@ -136,7 +141,6 @@ class Tally:
         for key in missing:
             counts[owed.get(key, Status.CANCELLED).value] += 1
         planned, scored = len(missing) + len(self), len(self)
-        successes = sum(self._parts["success_rate"])
         return Results(
             status="incomplete" if missing else "complete",
             world=manifest.world,
@@ -150,7 +154,7 @@ class Tally:
             counts=counts,
             metrics=self.estimates() | self.pass_hat() if scored else {},
             by_task_type=self._by_type(),
-            bounds=(successes / planned, (successes + len(missing)) / planned) if missing else None,
+            bounds=(self.successes / planned, (self.successes + len(missing)) / planned) if missing else None,
             tokenizer=self.tokenizer,
             reference=reference,
             remarks=tuple(self._remarks(reference)),
