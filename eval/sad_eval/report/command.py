@@ -28,7 +28,7 @@ class ReportConfig:
     Example: sad-eval report runs/expert --html report.html --latex table.tex
     """
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...")] = ()
     """Run folders, in the order in which they are to stand."""
     html: Path | None = None
     """One self-contained page with figures and episodes to click through."""

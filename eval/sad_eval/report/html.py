@@ -21,10 +21,10 @@ from sad_eval.run_folder import RunFolder
 HEADLINE = (
     ("success_rate", "success"),
     ("score", "score"),
-    ("steps", "environment steps"),
-    ("reasoning_length", "reasoning tokens a step"),
+    ("environment_steps", "steps an episode"),
+    ("reasoning_per_step", "reasoning tokens a step"),
     ("cot_match", "CoT match"),
-    ("invalid_action_rate", "invalid actions"),
+    ("invalid_actions", "invalid actions"),
 )
 
 

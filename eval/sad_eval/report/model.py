@@ -81,7 +81,7 @@ def summary(line: EpisodeLine) -> EpisodeSummary:
         success=trajectory.success,
         score=trajectory.score,
         steps=len(trajectory.steps),
-        invalid_actions=sum(not step.valid for step in trajectory.steps),
+        invalid_actions=sum(not (step.parsed and step.valid) for step in trajectory.steps),
         generated_tokens=sum(step.generated_tokens for step in trajectory.steps),
         seconds=trajectory.seconds,
         attempts=len(line.attempts),

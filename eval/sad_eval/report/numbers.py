@@ -7,7 +7,7 @@ from sad_eval.run_folder import Estimate
 
 def is_share(name: str, estimate: Estimate) -> bool:
     """True when a figure is a share of something, and is shown in per cent."""
-    return name.endswith("rate") or estimate.unit in ("share", "fraction")
+    return name.endswith("rate") or estimate.unit == "share"
 
 
 def plain(value: float) -> str:
