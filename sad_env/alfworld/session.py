@@ -15,11 +15,13 @@ class Session:
         state: where to begin; the game's beginning when omitted.
 
     Attributes:
+        opening: what is seen when the game begins.
         won: the game's verdict on the present state. It may be lost again.
     """
 
     def __init__(self, game: Game, state: State | None = None) -> None:
         self.game = game
+        self.opening = engine.introduction(game)
         self.state = state if state is not None else engine.initial_state(game)
 
     @property

@@ -1,0 +1,178 @@
+"""ALFWorld as a Gymnasium environment: households, six kinds of tasks, text in and text out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+from sad_env.alfworld import dialect as dialects
+from sad_env.alfworld.data import DATA
+from sad_env.alfworld.engine import State
+from sad_env.alfworld.planner import plan
+from sad_env.alfworld.problem import TASK_TYPES
+from sad_env.alfworld.progress import progress
+from sad_env.alfworld.session import Session
+from sad_env.alfworld.store import GameStore, GeneratedStore, open_store
+from sad_env.core import TextEnv, Turn
+from sad_env.data import resolve
+from sad_env.errors import ConfigError, ResetNeededError, UnknownNameError
+from sad_env.panels import Panel
+
+Backend = Literal["fast", "textworld"]
+
+
+class Player(Protocol):
+    """One game being played, by our engine or by the original."""
+
+    opening: str
+    won: bool
+
+    def step(self, command: str) -> tuple[str, bool]:
+        """What is seen after a command, and whether it was admissible."""
+        ...
+
+    def admissible(self) -> list[str]:
+        """All commands that would do something, sorted."""
+        ...
+
+
+class Snapshot(NamedTuple):
+    """An episode at one moment, as a value: compare it, pickle it, go back to it."""
+
+    task_id: str
+    state: State
+    progress: float
+    observation: str
+    running: bool
+
+
+class ALFWorldEnv(TextEnv):
+    """Household tasks in text.
+
+    Reward and score are 1 when the task is done, which ends the episode, and 0 before. `info` holds, besides what
+    every world has, ``task_type``, ``dialect`` and (not with the original engine) ``progress``: the largest share of
+    the task's sub-goals reached so far.
+
+    Args:
+        data: "generated" (made in memory), "official", or a folder, zip archive or pack file of games.
+        split: "train", "valid_seen", "valid_unseen", or any sub-folder of a given folder.
+        dialect: "2.1.3", today's text, or "react", the text of ReAct's prompts.
+        backend: "fast", our engine, or "textworld", the original one (needs the extra `sad-env[alfworld]`).
+        task_type: play only tasks of this type, see `TASK_TYPES`.
+        count: number of generated tasks; as many as the official split has when omitted.
+        generator_seed: another seed, other generated tasks.
+        render_mode: as in `TextEnv`.
+
+    Raises:
+        DataError: no such data.
+        UnknownNameError: no such split, dialect, backend or task type.
+    """
+
+    world = "alfworld"
+
+    def __init__(
+        self,
+        *,
+        data: str = "generated",
+        split: str = "valid_unseen",
+        dialect: str = "2.1.3",
+        backend: Backend = "fast",
+        task_type: str | None = None,
+        count: int | None = None,
+        generator_seed: int = 0,
+        render_mode: str | None = None,
+    ) -> None:
+        if backend not in ("fast", "textworld"):
+            raise UnknownNameError("backend of alfworld", backend, ("fast", "textworld"))
+        self.dialect = dialects.check_dialect(dialect)
+        self.backend = backend
+        kind, self.store = _open(data, split, count, generator_seed)
+        super().__init__(panel=_panel(kind, self.store, split, task_type, count), render_mode=render_mode)
+        self._player: Player | None = None
+        self._progress = 0.0
+
+    def _begin(self, task_id: str) -> Turn:
+        self._progress = 0.0
+        if self.backend == "textworld":
+            from sad_env.alfworld.reference import ReferenceSession
+
+            self._player = ReferenceSession(self.store.text(task_id))
+        else:
+            self._player = Session(self.store.game(task_id))
+        return self._turn(self._player, self._player.opening, valid=True)
+
+    def _act(self, action: str) -> Turn:
+        assert self._player is not None
+        text, valid = self._player.step(dialects.command_in(action, self.dialect))
+        return self._turn(self._player, text, valid=valid)
+
+    def _turn(self, player: Player, text: str, *, valid: bool) -> Turn:
+        info: dict[str, Any] = {"task_type": self.store.task_type(str(self._task_id)), "dialect": self.dialect}
+        if isinstance(player, Session):
+            self._progress = max(self._progress, progress(player.game, player.state))
+            info["progress"] = self._progress
+        return Turn(
+            dialects.observation_out(text, self.dialect),
+            reward=float(player.won),
+            terminated=player.won,
+            success=player.won,
+            score=float(player.won),
+            valid_action=valid,
+            admissible_actions=dialects.commands_out(player.admissible(), self.dialect),
+            info=info,
+        )
+
+    def oracle(self) -> list[str] | None:
+        """The game's own walkthrough; where it has none, a plan from hidden state."""
+        if self._task_id is None:
+            return None
+        game = self.store.game(self._task_id)
+        steps = game.walkthrough or plan(game)
+        return None if steps is None else [dialects.command_out(command, self.dialect) for command in steps]
+
+    def clone_state(self) -> Snapshot:
+        """The episode as it stands.
+
+        Raises:
+            ResetNeededError: no episode has begun.
+            ConfigError: the original engine cannot do this.
+        """
+        if self._task_id is None or self._player is None:
+            raise ResetNeededError("no episode has begun: call reset() before clone_state()")
+        if not isinstance(self._player, Session):
+            raise ConfigError("only backend='fast' can clone a state")
+        return Snapshot(self._task_id, self._player.state, self._progress, self._last_observation, self._running)
+
+    def restore_state(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot, of this or another copy of the world with the same task."""
+        if self.backend != "fast":
+            raise ConfigError("only backend='fast' can restore a state")
+        if snapshot.task_id not in self._task_set:
+            raise ConfigError(f"the snapshot's task is not in {self.panel.name!r}: {snapshot.task_id[:120]!r}")
+        self._task_id = snapshot.task_id
+        self._player = Session(self.store.game(snapshot.task_id), snapshot.state)
+        self._progress = snapshot.progress
+        self._last_observation, self._running = snapshot.observation, snapshot.running
+
+
+def _open(data: str, split: str, count: int | None, seed: int) -> tuple[str, GameStore]:
+    if data == "generated":
+        return data, GeneratedStore(split, count, seed)
+    if count is not None or seed:
+        raise ConfigError("count and generator_seed belong to data='generated'")
+    if Path(data).is_file():
+        return "given", open_store(Path(data), split)
+    kind, folder = resolve("alfworld", data, DATA.packs)
+    assert folder is not None
+    return kind, open_store(folder, split)
+
+
+def _panel(kind: str, store: GameStore, split: str, task_type: str | None, count: int | None) -> Panel:
+    name = split if count is None else f"{split}-{count}"
+    task_ids = store.task_ids
+    if task_type is not None:
+        if task_type not in TASK_TYPES:
+            raise UnknownNameError("task type of alfworld", task_type, TASK_TYPES)
+        name = f"{name}-{task_type}"
+        task_ids = tuple(one for one in task_ids if store.task_type(one) == task_type)
+    return Panel.of("alfworld", kind, name, task_ids)

@@ -1,0 +1,96 @@
+"""Makes households.json.gz: floor plans from the alfworld package, and how often things lie where.
+
+Run as `python -m sad_env.alfworld.resources.make_households FOLDER`, where FOLDER holds the official train split
+(json_2.1.1/train). The package `alfworld` must be installed. Only counts are taken from the split, no game.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import importlib.resources
+import json
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+from sad_env.alfworld.problem import GAME_FILE, read_game
+
+ROOMS = {
+    "kitchen": range(1, 31),
+    "livingroom": range(201, 231),
+    "bedroom": range(301, 331),
+    "bathroom": range(401, 431),
+}
+ABILITIES = (
+    "pickupable",
+    "cleanable",
+    "heatable",
+    "coolable",
+    "toggleable",
+    "sliceable",
+    "isreceptacleobject",
+)
+
+
+def floor_plans(layouts: Any) -> dict[str, Any]:
+    """Receptacles with the place one stands at, and the types of objects there are, by scene number."""
+    plans = {}
+    for scenes in ROOMS.values():
+        for scene in scenes:
+            openable = json.loads((layouts / f"FloorPlan{scene}-openable.json").read_text())
+            receptacles = {name: [round(4 * at[0]), round(4 * at[1]), *at[2:]] for name, at in openable.items()}
+            objects = json.loads((layouts / f"FloorPlan{scene}-objects.json").read_text())
+            plans[str(scene)] = {"receptacles": receptacles, "objects": sorted(set(objects))}
+    return plans
+
+
+def observed(train: Path) -> dict[str, Any]:
+    """Counts over the games of the train split."""
+    tasks: Counter[tuple[str, str]] = Counter()
+    numbers: Counter[int] = Counter()
+    places: dict[str, dict[str, Counter[str]]] = {room: defaultdict(Counter) for room in ROOMS}
+    able: dict[str, set[str]] = {ability: set() for ability in ABILITIES}
+    for path in sorted(train.glob(f"*/*/{GAME_FILE}")):
+        scene = int(path.parent.parent.name.rsplit("-", 1)[1])
+        room = next(name for name, scenes in ROOMS.items() if scene in scenes)
+        problem = read_game(path)
+        tasks[problem.goal.task_type, room] += 1
+        kind = {fact[1]: fact[2] for fact in problem.facts if fact[0] in ("objecttype", "receptacletype")}
+        for predicate, *names in problem.facts:
+            if predicate in able:
+                able[predicate].add(kind.get(names[0], ""))
+            if predicate == "inreceptacle":
+                places[room][kind.get(names[0], "")][kind[names[1]]] += 1
+        carried = Counter(kind.get(fact[1], "") for fact in problem.facts if fact[0] == "pickupable")
+        numbers.update(min(3, count) for count in carried.values())
+    return {
+        "tasks": sorted([*key, count] for key, count in tasks.items()),
+        "numbers": [numbers[count] for count in (1, 2, 3)],
+        "places": {
+            room: {kind: dict(sorted(at.items())) for kind, at in sorted(found.items())}
+            for room, found in places.items()
+        },
+        "abilities": {ability: sorted(kinds - {""}) for ability, kinds in able.items()},
+    }
+
+
+def main() -> None:
+    """Write the resource beside this file."""
+    package = importlib.resources.files("alfworld")
+    constants = importlib.import_module("alfworld.gen.constants")
+    accepts = {kind: sorted(inside) for kind, inside in sorted(constants.VAL_RECEPTACLE_OBJECTS.items())}
+    content = {
+        "accepts": accepts,
+        "plans": floor_plans(package / "gen" / "layouts"),
+        **observed(Path(sys.argv[1]) / "json_2.1.1" / "train"),
+    }
+    text = json.dumps(content, separators=(",", ":"), sort_keys=True)
+    target = Path(__file__).parent / "households.json.gz"
+    target.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    print(f"{target}: {target.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

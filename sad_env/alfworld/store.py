@@ -1,0 +1,200 @@
+"""Where games come from: folders and archives in the official layout, pack files, or the generator."""
+
+from __future__ import annotations
+
+import abc
+import os
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+
+from sad_env.alfworld.game import Game
+from sad_env.alfworld.generator import Blueprint, blueprints, generate
+from sad_env.alfworld.problem import GAME_FILE, MAX_GAME_BYTES, TASK_TYPES, Problem, parse_game, write_game
+from sad_env.errors import ConfigError, DataError
+from sad_env.safe_text import one_line
+
+OFFICIAL_FOLDER = "json_2.1.1"
+"""The folder of the official releases; its name has stayed through all versions of the games."""
+
+PACK_SUFFIX = ".games"
+_CACHED_GAMES = 512
+
+
+class GameStore(abc.ABC):
+    """The games of one split, by task id ("TASK/TRIAL").
+
+    Attributes:
+        task_ids: sorted.
+    """
+
+    task_ids: tuple[str, ...]
+
+    def __init__(self) -> None:
+        self.game = lru_cache(maxsize=_CACHED_GAMES)(self._compile)
+
+    @abc.abstractmethod
+    def problem(self, task_id: str) -> Problem:
+        """The game's content.
+
+        Raises:
+            DataError: it is missing, damaged, or of an unknown domain.
+        """
+
+    @abc.abstractmethod
+    def text(self, task_id: str) -> str:
+        """The content of a game file, for the original engine."""
+
+    def _compile(self, task_id: str) -> Game:
+        return Game(self.problem(task_id), task_id)
+
+    def task_type(self, task_id: str) -> str:
+        """The task type: from the task's name where it is one of the official kind, else from the goal."""
+        named = task_id.split("-", 1)[0]
+        return named if named in TASK_TYPES else self.problem(task_id).goal.task_type
+
+
+class GeneratedStore(GameStore):
+    """Games made in memory.
+
+    Args:
+        split: "train", "valid_seen" or "valid_unseen".
+        count: how many; as many as the official split has when omitted.
+        seed: another seed, other games.
+    """
+
+    def __init__(self, split: str, count: int | None = None, seed: int = 0) -> None:
+        super().__init__()
+        self._blueprints: dict[str, Blueprint] = {one.task_id: one for one in blueprints(split, count, seed)}
+        self.task_ids = tuple(sorted(self._blueprints))
+
+    def problem(self, task_id: str) -> Problem:
+        """Make the game."""
+        return generate(self._blueprints[task_id])
+
+    def text(self, task_id: str) -> str:
+        """Make the game and write it down."""
+        return write_game(self.problem(task_id), self._blueprints[task_id].trial)
+
+
+class FolderStore(GameStore):
+    """Games as files TASK/TRIAL/game.tw-pddl under a folder.
+
+    Raises:
+        DataError: there is none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        # An odd folder may hold anything, so only two levels are looked at.
+        found = [
+            f"{task.name}/{trial.name}"
+            for task in _folders(folder)
+            for trial in _folders(Path(task.path))
+            if os.path.isfile(os.path.join(trial.path, GAME_FILE))
+        ]
+        if not found:
+            raise DataError(f"no TASK/TRIAL/{GAME_FILE} under {one_line(str(folder))}")
+        self.task_ids = tuple(sorted(found))
+
+    def problem(self, task_id: str) -> Problem:
+        """Read the game file."""
+        return parse_game(self._read(task_id), task_id)
+
+    def text(self, task_id: str) -> str:
+        """The game file as it is."""
+        return self._read(task_id).decode("utf-8", "replace")
+
+    def _read(self, task_id: str) -> bytes:
+        try:
+            with open(self.folder / task_id / GAME_FILE, "rb") as file:
+                return file.read(MAX_GAME_BYTES + 1)
+        except OSError as error:
+            raise DataError(f"{one_line(task_id)}: cannot be read: {error.strerror}") from None
+
+
+class ArchiveStore(GameStore):
+    """Games inside an official release archive (a zip file), read one by one without unpacking it.
+
+    Args:
+        path: the archive.
+        split: folder inside it.
+
+    Raises:
+        DataError: it is no zip file, or holds no game of the split.
+    """
+
+    def __init__(self, path: Path, split: str) -> None:
+        super().__init__()
+        self.path = path
+        self._members: dict[str, str] = {}
+        try:
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    *_, folder, task, trial, file = ("", "", "", *name.split("/"))
+                    if file == GAME_FILE and folder == split:
+                        self._members[f"{task}/{trial}"] = name
+        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            raise DataError(f"{path.name}: not a whole zip archive: {one_line(str(error), 80)}") from None
+        if not self._members:
+            raise DataError(f"{path.name} holds no {split}/TASK/TRIAL/{GAME_FILE}")
+        self.task_ids = tuple(sorted(self._members))
+
+    def problem(self, task_id: str) -> Problem:
+        """Unpack and read the game file."""
+        return parse_game(self._read(task_id), task_id)
+
+    def text(self, task_id: str) -> str:
+        """The game file as it is."""
+        return self._read(task_id).decode("utf-8", "replace")
+
+    def _read(self, task_id: str) -> bytes:
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(self._members[task_id]) as file:
+                # A member may claim any size; reading stops where no game file goes on.
+                return file.read(MAX_GAME_BYTES + 1)
+        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
+            raise DataError(f"{self.path.name}: {one_line(task_id)}: {one_line(str(error), 80)}") from None
+
+
+def _folders(path: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return [entry for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
+
+
+def open_store(path: Path, split: str) -> GameStore:
+    """The games of a split in a folder or archive.
+
+    Looked for, in this order: a pack `SPLIT.games`, the sub-folders `SPLIT` and `json_2.1.1/SPLIT`, an archive that
+    holds the split. A folder that itself holds TASK/TRIAL folders has its own name and "all" as splits.
+
+    Raises:
+        DataError: nothing of this kind is there.
+        ConfigError: the folder holds games directly, and another split was asked for.
+    """
+    from sad_env.alfworld.pack import PackStore  # packs are stores themselves
+
+    if path.is_file():
+        return PackStore(path) if path.suffix == PACK_SUFFIX else ArchiveStore(path, split)
+    if (path / f"{split}{PACK_SUFFIX}").is_file():
+        return PackStore(path / f"{split}{PACK_SUFFIX}")
+    for folder in (path / split, path / OFFICIAL_FOLDER / split):
+        if folder.is_dir():
+            return FolderStore(folder)
+    for archive in sorted(path.glob("*.zip")):
+        try:
+            return ArchiveStore(archive, split)
+        except DataError:
+            continue
+    if next(path.glob(f"*/*/{GAME_FILE}"), None) is None:
+        place = one_line(str(path))
+        raise DataError(
+            f"no games of split {split!r} under {place}: neither {split}/ nor {split}{PACK_SUFFIX} is there"
+        )
+    if split not in ("all", path.resolve().name):
+        raise ConfigError(f"{one_line(str(path))} holds games directly: its split is 'all', not {split!r}")
+    return FolderStore(path)
