@@ -11,7 +11,7 @@ import numpy as np
 from sad_env.records import Status
 from sad_eval.metrics import METRICS, SAMPLED, WORDS, CountReasoning, Reference, Subject, reasoning_counter, shares
 from sad_eval.run_folder import EpisodeKey, EpisodeLine, Estimate, Manifest, Results
-from sad_eval.statistics import Interval, cluster_bootstrap, pass_hat_k, resolution, wilson
+from sad_eval.statistics import Interval, Ratios, cluster_bootstrap, pass_hat_k, resolution, wilson
 
 
 class Tally:
@@ -83,6 +83,19 @@ class Tally:
         whole = sum(self._wholes[name])
         return sum(self._parts[name]) / whole if whole else None
 
+    def applies(self, name: str) -> bool:
+        """Whether a metric applies to any episode so far."""
+        return any(self._wholes[name])
+
+    def ratios(self, rows: Sequence[int], metrics: Sequence[str]) -> Ratios:
+        """The chosen episodes and metrics as arrays [episodes, metrics]."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        parts, wholes = (
+            np.column_stack([np.frombuffer(columns[name])[chosen] for name in metrics])
+            for columns in (self._parts, self._wholes)
+        )
+        return Ratios(parts, wholes)
+
     def estimates(self, rows: Sequence[int] | None = None) -> dict[str, Estimate]:
         """All metrics that apply, with 95 % intervals.
 
@@ -92,11 +105,10 @@ class Tally:
         Raises:
             ValueError: no episode.
         """
-        chosen = np.arange(len(self)) if rows is None else np.asarray(rows, dtype=np.int64)
+        chosen = range(len(self)) if rows is None else rows
         if not len(chosen):
             raise ValueError("an empty list has no mean")
-        parts = np.column_stack([np.frombuffer(column)[chosen] for column in self._parts.values()])
-        wholes = np.column_stack([np.frombuffer(column)[chosen] for column in self._wholes.values()])
+        parts, wholes = self.ratios(chosen, list(METRICS))
         applies = wholes.sum(axis=0) > 0
         names = [name for name, one in zip(METRICS, applies, strict=True) if one]
         parts, wholes = parts[:, applies], wholes[:, applies]

@@ -1,0 +1,356 @@
+"""`sad-eval compare`: runs on the same tasks, paired episode by episode."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from sad_env import cli
+from sad_env.errors import ConfigError, IncompleteError
+from sad_env.safe_text import console, one_line, safe_text
+from sad_eval.metrics import METRICS, WORDS
+from sad_eval.run_folder import RunFolder
+from sad_eval.statistics import CONFIDENCE, Difference, Interval, Ratios, holm, mcnemar, paired_bootstrap, ranks
+from sad_eval.tally import Tally
+
+Pairing = tuple[str, int]
+"""Task and repeat: what two runs must have in common to be compared episode by episode."""
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """Compare runs on the tasks that they share.
+
+    $ sad-eval compare runs/student runs/teacher
+    $ sad-eval compare runs/a runs/b runs/c --flips 50
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Two or more run folders; differences are of the later from the earlier."""
+    flips: Annotated[int, tyro.conf.arg(metavar="N")] = 20
+    """Tasks to list that one run solved and the other did not."""
+    json: bool = False
+    """Print everything as JSON."""
+
+
+@dataclass(frozen=True)
+class RunColumn:
+    """One run in a comparison.
+
+    Attributes:
+        name: of the folder.
+        agent: of the run.
+        success_rate: over the shared episodes.
+        low: of its interval.
+        high: of its interval.
+        rank: place by these intervals, e.g. "1-2".
+        tied: names of the runs that it cannot be told from.
+    """
+
+    name: str
+    agent: str
+    success_rate: float
+    low: float
+    high: float
+    rank: str
+    tied: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs, paired.
+
+    Attributes:
+        first: name of the one.
+        second: name of the other.
+        both: pairs that both solved.
+        only_first: pairs that only the first solved.
+        only_second: pairs that only the second solved.
+        neither: pairs that neither solved.
+        p_value: of McNemar's exact test; None with repeats, whose episodes are not independent.
+        p_adjusted: the same for all pairs of runs at once (Holm).
+        separable: whether the success rates differ: by the adjusted p-value, with repeats by the interval.
+        differences: second minus first for every metric that both have, with 95 % intervals over tasks.
+        flips: "+" for what only the second solved, "-" for what only the first solved, and the tasks.
+    """
+
+    first: str
+    second: str
+    both: int
+    only_first: int
+    only_second: int
+    neither: int
+    p_value: float | None
+    p_adjusted: float | None
+    separable: bool
+    differences: dict[str, Difference]
+    flips: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs compared on what they share.
+
+    Attributes:
+        world: of all runs.
+        panel: of all runs, "part of NAME" where they share a part only.
+        episodes: pairs.
+        tasks: different tasks among them.
+        runs: in the order given.
+        pairs: each run with each later one.
+        remarks: whole sentences a reader should not miss.
+    """
+
+    world: str
+    panel: str
+    episodes: int
+    tasks: int
+    runs: tuple[RunColumn, ...]
+    pairs: tuple[Pair, ...]
+    remarks: tuple[str, ...]
+
+
+def compare(runs: Sequence[RunFolder]) -> Comparison:
+    """Compare runs of one world on the episodes that all of them have.
+
+    Raises:
+        ConfigError: fewer than two runs, runs of different worlds or data, or nothing in common.
+        IncompleteError: a run without a scored episode.
+    """
+    if len(runs) < 2:
+        raise ConfigError("sad-eval compare needs two run folders or more")
+    manifests = [run.manifest for run in runs]
+    for what in ("world", "data"):
+        if len(values := {str(getattr(manifest, what)) for manifest in manifests}) > 1:
+            raise ConfigError(f"the runs are of different {what}: {', '.join(sorted(values))}")
+    names = _names(runs)
+    columns = [_Column(run) for run in runs]
+    shared = sorted(set.intersection(*(set(column.rows) for column in columns)))
+    if not shared:
+        raise ConfigError("the runs have no episode in common")
+    pairs = [
+        _pair(names[i], names[j], columns[i], columns[j], shared)
+        for i, j in itertools.combinations(range(len(runs)), 2)
+    ]
+    pairs = _adjusted(pairs)
+    same = len({manifest.panel.sha256 for manifest in manifests}) == 1
+    whole = all(len(column.rows) == len(shared) for column in columns)
+    return Comparison(
+        world=manifests[0].world,
+        panel=manifests[0].panel.name if same else "tasks in common",
+        episodes=len(shared),
+        tasks=len({task for task, _ in shared}),
+        runs=tuple(_run_columns(names, columns, shared, pairs)),
+        pairs=tuple(pairs),
+        remarks=tuple(_remarks(runs, columns, shared, same=same, whole=whole)),
+    )
+
+
+class _Column:
+    """The episodes of one run by task and repeat."""
+
+    def __init__(self, run: RunFolder) -> None:
+        limit = run.manifest.limits.get("max_steps")
+        self.tally = Tally(int(limit or 0), tokenizer=WORDS)
+        for line in run.episodes():
+            self.tally.add(line)
+        if not len(self.tally):
+            raise IncompleteError(f"{one_line(str(run.path))!r} has no scored episode yet")
+        self.agent = run.manifest.agent
+        self.rows = {(key.task_id, key.repeat): row for row, key in enumerate(self.tally.keys)}
+
+    def ratios(self, shared: Sequence[Pairing], metrics: Sequence[str]) -> Ratios:
+        return self.tally.ratios([self.rows[pair] for pair in shared], metrics)
+
+
+def _names(runs: Sequence[RunFolder]) -> list[str]:
+    """Folder names, with a number where two are the same."""
+    names: list[str] = []
+    for run in runs:
+        name = run.path.resolve().name
+        names.append(name if name not in names else f"{name} ({len(names) + 1})")
+    return names
+
+
+def _pair(first: str, second: str, one: _Column, other: _Column, shared: Sequence[Pairing]) -> Pair:
+    tasks = [task for task, _ in shared]
+    metrics = [name for name in METRICS if one.tally.applies(name) and other.tally.applies(name)]
+    ours, theirs = one.ratios(shared, metrics), other.ratios(shared, metrics)
+    common = (ours.wholes.sum(axis=0) > 0) & (theirs.wholes.sum(axis=0) > 0)
+    names = [name for name, used in zip(metrics, common, strict=True) if used]
+    found = paired_bootstrap(
+        Ratios(ours.parts[:, common], ours.wholes[:, common]),
+        Ratios(theirs.parts[:, common], theirs.wholes[:, common]),
+        tasks,
+    )
+    differences = dict(zip(names, found, strict=True))
+    won, lost = (ratios.parts[:, 0] > 0 for ratios in (ours, theirs))  # success_rate stands first
+    only_first, only_second = int((won & ~lost).sum()), int((~won & lost).sum())
+    repeated = len(set(tasks)) < len(tasks)
+    p_value = None if repeated else mcnemar(only_first, only_second)
+    rate = differences["success_rate"]
+    return Pair(
+        first=first,
+        second=second,
+        both=int((won & lost).sum()),
+        only_first=only_first,
+        only_second=only_second,
+        neither=int((~won & ~lost).sum()),
+        p_value=p_value,
+        p_adjusted=p_value,
+        separable=rate.low > 0 or rate.high < 0,
+        differences=differences,
+        flips={"+": _listed(shared, ~won & lost), "-": _listed(shared, won & ~lost)},
+    )
+
+
+def _listed(shared: Sequence[Pairing], chosen: np.ndarray) -> list[str]:
+    return [
+        task if not repeat else f"{task} (try {repeat + 1})"
+        for (task, repeat), one in zip(shared, chosen, strict=True)
+        if one
+    ]
+
+
+def _adjusted(pairs: list[Pair]) -> list[Pair]:
+    p_values = [pair.p_value for pair in pairs if pair.p_value is not None]
+    if len(p_values) < len(pairs):
+        return pairs
+    return [
+        dataclasses.replace(pair, p_adjusted=p_value, separable=p_value < 1 - CONFIDENCE)
+        for pair, p_value in zip(pairs, holm(p_values), strict=True)
+    ]
+
+
+def _run_columns(
+    names: Sequence[str], columns: Sequence[_Column], shared: Sequence[Pairing], pairs: Sequence[Pair]
+) -> list[RunColumn]:
+    estimates = [column.tally.estimates([column.rows[pair] for pair in shared])["success_rate"] for column in columns]
+    places = ranks([Interval(estimate.low, estimate.high) for estimate in estimates])
+    tied: dict[str, list[str]] = {name: [] for name in names}
+    for pair in pairs:
+        if not pair.separable:
+            tied[pair.first].append(pair.second)
+            tied[pair.second].append(pair.first)
+    return [
+        RunColumn(name, column.agent, estimate.value, estimate.low, estimate.high, str(place), tuple(tied[name]))
+        for name, column, estimate, place in zip(names, columns, estimates, places, strict=True)
+    ]
+
+
+def _remarks(
+    runs: Sequence[RunFolder], columns: Sequence[_Column], shared: Sequence[Pairing], *, same: bool, whole: bool
+) -> list[str]:
+    remarks = []
+    if not same:
+        remarks.append(f"The panels differ; only the {len(shared)} episodes that all runs have are compared.")
+    elif not whole:
+        remarks.append(f"A run is incomplete; only the {len(shared)} episodes that all runs have are compared.")
+    if len({run.manifest.data_sha256 for run in runs}) > 1:
+        remarks.append("The data of the runs have different checksums.")
+    if len({run.manifest.limits.get("max_steps") for run in runs}) > 1:
+        remarks.append("The runs have different step limits.")
+    return remarks
+
+
+# --- what is printed ----------------------------------------------------------------------------------------
+
+
+def print_comparison(comparison: Comparison, out: Console, *, flips: int) -> None:
+    """Print a comparison: the runs, then every pair of them."""
+    out.print(
+        safe_text(
+            f"{comparison.world} · {comparison.panel} · {comparison.episodes:,} paired episodes"
+            f" of {comparison.tasks:,} tasks",
+            "bold",
+        )
+    )
+    for remark in comparison.remarks:
+        out.print(safe_text(f"! {remark}", "yellow"))
+    table = _table("run", "success", "95 % interval", "rank", "tied with")
+    for run in comparison.runs:
+        table.add_row(
+            safe_text(one_line(run.name, 40)),
+            f"{run.success_rate:.1%}",
+            f"{run.low:.1%} – {run.high:.1%}",
+            run.rank,
+            safe_text(one_line(", ".join(run.tied) or "none", 60), "dim"),
+        )
+    out.print(Padding(table, (1, 0, 0, 0)))
+    for pair in comparison.pairs:
+        _print_pair(pair, out, flips)
+
+
+def verdict(pair: Pair) -> str:
+    """What a pair of runs shows, in one sentence."""
+    rate = pair.differences["success_rate"]
+    n = pair.both + pair.only_first + pair.only_second + pair.neither
+    if not pair.only_first and not pair.only_second:
+        return (
+            f"they solve the same {pair.both:,} of {n:,} tasks" if pair.both else f"neither solves any of {n:,} tasks"
+        )
+    if not pair.separable:
+        known = f"between {100 * rate.low:+.0f} and {100 * rate.high:+.0f} points"
+        return f"{n:,} pairs do not separate them: the difference lies {known}"
+    better = pair.second if rate.value > 0 else pair.first
+    return f"{one_line(better, 40)} succeeds more often, by {100 * abs(rate.value):.1f} points on these tasks"
+
+
+def _print_pair(pair: Pair, out: Console, flips: int) -> None:
+    out.print()
+    out.print(safe_text(f"{one_line(pair.first, 40)} → {one_line(pair.second, 40)}", "bold"))
+    counts = f"both {pair.both:,} · only first {pair.only_first:,} · only second {pair.only_second:,}"
+    test = "" if pair.p_adjusted is None else f" · McNemar p = {pair.p_adjusted:.3g}"
+    out.print(safe_text(f"{counts} · neither {pair.neither:,}{test}"))
+    out.print(safe_text(verdict(pair) + ".", "green" if pair.separable else "yellow"))
+    table = _table("metric", "difference", "95 % interval", "unit")
+    for name, difference in pair.differences.items():
+        scale, digits, unit = (100, 1, "points") if METRICS[name].unit == "share" else (1, 3, METRICS[name].unit)
+        value, low, high = (f"{scale * number:+.{digits}f}" for number in difference)
+        style = "" if difference.low <= 0 <= difference.high else "bold"
+        table.add_row(safe_text(name.replace("_", " "), style), value, f"{low} – {high}", unit)
+    out.print(Padding(table, (1, 0, 0, 0)))
+    for sign, who in (("+", pair.second), ("-", pair.first)):
+        tasks = pair.flips[sign]
+        if tasks and flips:
+            out.print(safe_text(f"only {one_line(who, 40)} solved:", "dim"))
+            for task in tasks[:flips]:
+                out.print(safe_text(f"  {sign} {one_line(task, 100)}"))
+            if len(tasks) > flips:
+                out.print(safe_text(f"  … and {len(tasks) - flips:,} more (--flips {len(tasks)})", "dim"))
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if index in (0, len(headings) - 1) else "right")
+    return table
+
+
+def run_compare(arguments: Sequence[str] | None = None) -> int:
+    """`sad-eval compare`."""
+    settings = cli.parse(CompareSettings, arguments, prog="sad-eval compare")
+    comparison = compare([RunFolder.open(path) for path in settings.runs])
+    if settings.json:
+        print(json.dumps(_plain(comparison), indent=2, allow_nan=False))
+    else:
+        print_comparison(comparison, console(), flips=settings.flips)
+    return 0
+
+
+def _plain(comparison: Comparison) -> dict[str, object]:
+    value = dataclasses.asdict(comparison)
+    for pair in value["pairs"]:
+        pair["differences"] = {name: one._asdict() for name, one in pair["differences"].items()}
+    return value

@@ -1,0 +1,131 @@
+"""Settings of an evaluation: the flags of `sad-eval`, and which of them decide what the episodes are."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from sad_env.errors import ConfigError
+from sad_env.files import atomic_write
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """Evaluate an agent in a world. The same command goes on where an earlier one was stopped.
+
+    $ sad-eval --agent expert --env alfworld --episodes 20
+    $ sad-eval --agent student.pt --env webshop
+    $ sad-eval --agent openai:http://localhost:8000/v1 --model org/name --env hotpotqa --concurrency 64
+    $ sad-eval --agent student.pt --env alfworld --panel valid_seen,valid_unseen --reference runs/teacher
+
+    Further commands: ls, doctor, validate, compare, merge, robustness, faithfulness, report, rescore;
+    each explains itself with --help. Exit codes: 0 done, 2 usage, 3 incomplete, 4 bad checkpoint, 5 data missing
+    or corrupt, 130 interrupted.
+    """
+
+    agent: str
+    """Who acts: student.pt, a model folder, a hub id, openai:URL, expert, random, ... (see `sad-eval ls`)."""
+    env: str
+    """The world: alfworld, webshop, hotpotqa, toy, or one of a plug-in."""
+    data: str = "generated"
+    """generated, official, official:PACK, or a folder in the official layout."""
+    panel: str = ""
+    """Split of the world; several with commas between them are run one after the other and shown side by side."""
+    episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Only N tasks of each panel, always the same ones; 0 takes all."""
+    repeats: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Tries at every task, each with draws of its own."""
+    seed: int = 0
+    """Seed of the run."""
+    out: str = ""
+    """Run folder; runs/NAME with a name made from the settings when left out."""
+    reference: str = ""
+    """Run folder whose reasoning CoT match compares with."""
+    tokenizer: str = "auto"
+    """What reasoning is counted in: words, sampled (the model's own ids), a tokenizer.json, or auto."""
+    semantic: bool = False
+    """Also match reasoning by sentence embeddings (needs the extra sad-env[semantic])."""
+    perturb: str = "none"
+    """Reword the instruction: none, rephrase, typos, reorder, distractor."""
+    model: str = ""
+    """Name of the model on an OpenAI-compatible server."""
+    temperature: float = 0.0
+    """Sampling temperature; 0 is greedy."""
+    top_p: float = 1.0
+    """Nucleus of sampling."""
+    max_new_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = 96
+    """Tokens of one completion at most."""
+    shots: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Exemplars in the prompt of a language model."""
+    max_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Steps of an episode; 0 takes the benchmark's own limit."""
+    max_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Tokens that an agent may generate in an episode; 0 sets no limit."""
+    max_seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 0.0
+    """Wall time of an episode; 0 sets no limit."""
+    workers: Annotated[int, tyro.conf.arg(metavar="N")] = 2
+    """Processes that hold worlds; 0 runs them in this process."""
+    concurrency: Annotated[int, tyro.conf.arg(metavar="N")] = 16
+    """Episodes that are live at once: the batch of a local model, the open requests to a server."""
+    backend: str = "local"
+    """local, ray (starts a cluster here) or ray:ADDRESS."""
+    shard: str = "1/1"
+    """Part i of n of the episodes, for job arrays; `sad-eval merge` joins the parts."""
+    new: bool = False
+    """Begin anew; an earlier run of the same name is kept beside it."""
+    dry_run: bool = False
+    """Say what would be run, and write nothing."""
+    quiet: bool = False
+    """Show no progress and no report."""
+    json: bool = False
+    """Print the results as JSON instead of a report."""
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "max_steps", "max_tokens", "max_seconds", "workers", "shots"):
+            _at_least(name, getattr(self, name), 0)
+        for name in ("repeats", "concurrency", "max_new_tokens"):
+            _at_least(name, getattr(self, name), 1)
+        if not 0 <= self.temperature < 100 or not 0 < self.top_p <= 1:
+            raise ConfigError("--temperature is 0 or more, --top-p above 0 and at most 1")
+        shard_of(self.shard)
+
+
+def _at_least(name: str, value: float, least: int) -> None:
+    if not value >= least:
+        raise ConfigError(f"--{name.replace('_', '-')} is {least} or more, not {value}")
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """The two numbers of ``i/n``.
+
+    Raises:
+        ConfigError: not of that form, or i is not among 1 to n.
+
+    >>> shard_of("3/16")
+    (3, 16)
+    """
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ConfigError(f"--shard is i/n with i from 1 to n, e.g. 3/16, not {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def to_toml(settings: EvalSettings, path: Path) -> None:
+    """Write settings as a file for `--config`, defaults included.
+
+    The strings of JSON are strings of TOML, its numbers numbers, its truth values truth values.
+    """
+    with atomic_write(path) as file:
+        for name, value in dataclasses.asdict(settings).items():
+            file.write(f"{name} = {json.dumps(value)}\n")  # type: ignore[call-overload]
+
+
+def resolved(settings: EvalSettings) -> dict[str, Any]:
+    """All settings as plain JSON values."""
+    return dataclasses.asdict(settings)
