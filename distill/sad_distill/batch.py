@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from sad_distill.heads import hidden_states
 from sad_distill.windows import Row
 from sad_env.records import SpanKind
 
@@ -25,23 +27,29 @@ class Batch:
     """Padded rows, and one entry for each of the N positions that a loss asks for.
 
     Attributes:
-        ids_BT: token ids, padded on the right with 0.
+        ids_BT: token ids, padded on the right with 0; a row's branches stand behind it.
         mask_BT: 1 where a token stands; padding is never recognised by its id.
         row_N: row of each predicted token.
-        at_N: its position; it is predicted from the position before.
+        from_N: the position that predicts it.
+        at_N: the position where it stands.
         kind_N: index into `KINDS`.
         span_N: number of its span, unique in the batch.
         support_NK: its token set, padded with -1; all -1 where it is the whole vocabulary.
+        position_BT: positions for the model where rows have branches, else None.
+        sees: [B, T, T], which token sees which, where rows have branches, else None.
         rows: what the batch was made of.
     """
 
     ids_BT: Tensor
     mask_BT: Tensor
     row_N: Tensor
+    from_N: Tensor
     at_N: Tensor
     kind_N: Tensor
     span_N: Tensor
     support_NK: Tensor
+    position_BT: Tensor | None = None
+    sees: Tensor | None = None
     rows: tuple[Row, ...] = ()
 
     @property
@@ -56,8 +64,61 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        moved: dict[str, Any] = {
+            name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
         return replace(self, **moved)
+
+    def states(self, model: nn.Module) -> Tensor:
+        """The model's hidden states on this batch: [B, T, D]."""
+        if self.sees is None or self.position_BT is None:
+            return hidden_states(model, self.ids_BT, self.mask_BT)
+        dtype = next(model.parameters()).dtype
+        if torch.is_autocast_enabled(self.ids_BT.device.type):
+            dtype = torch.get_autocast_dtype(self.ids_BT.device.type)
+        unseen = torch.zeros_like(self.sees, dtype=dtype).masked_fill(~self.sees, torch.finfo(dtype).min)
+        return hidden_states(model, self.ids_BT, unseen[:, None], position_ids=self.position_BT)
+
+
+class _Entry(NamedTuple):
+    row: int
+    source: int
+    at: int
+    kind: int
+    span: int
+
+
+class _Collector:
+    """Gathers the predicted positions row by row."""
+
+    def __init__(self, kinds: str) -> None:
+        self.kinds = kinds
+        self.entries: list[_Entry] = []
+        self.sets: list[list[int]] = []
+        self.span = -1
+
+    def add(self, row: int, labels: str, first: int, before: int, offered: dict[int, list[int]]) -> None:
+        """Labels of tokens that stand from position `first` on; `before` is the position that predicts the first."""
+        previous = ""
+        for offset, label in enumerate(labels):
+            if label != previous:
+                self.span, previous = self.span + 1, label
+            source = first + offset - 1 if offset else before
+            # Nothing stands before the first token of a row, so nothing predicts it.
+            if label in self.kinds and source >= 0:
+                self.entries.append(_Entry(row, source, first + offset, KINDS.index(label), self.span))
+                self.sets.append(offered.get(first + offset, []))
+
+    def columns(self) -> tuple[Tensor, ...]:
+        return torch.tensor(self.entries, dtype=torch.long).reshape(-1, 5).unbind(1)
+
+    def support(self) -> Tensor:
+        widest = max((len(one) for one in self.sets), default=0) or 1
+        support = torch.full((len(self.sets), widest), -1, dtype=torch.long)
+        for index, one in enumerate(self.sets):
+            if one:
+                support[index, : len(one)] = torch.tensor(one)
+        return support
 
 
 def collate(
@@ -75,28 +136,36 @@ def collate(
         supports: token sets of action positions, see `sad_distill.support`.
         length: pad to this many tokens instead of the longest row.
     """
-    width = max(length or 0, *(len(row.ids) for row in rows))
+    width = max(length or 0, *(len(row.ids) + sum(len(branch.ids) for branch in row.branches) for row in rows))
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     mask = torch.zeros(len(rows), width, dtype=torch.long)
-    entries: list[tuple[int, int, int, int]] = []
-    sets: list[list[int]] = []
-    span = -1
+    positions = torch.arange(width).repeat(len(rows), 1)
+    branched = any(row.branches for row in rows)
+    sees = torch.ones(len(rows), width, width, dtype=torch.bool).tril() if branched else None
+    collector = _Collector(kinds)
     for number, row in enumerate(rows):
         ids[number, : len(row.ids)] = torch.tensor(row.ids)
-        mask[number, : len(row.ids)] = 1
-        offered = supports(row) if supports else {}
-        previous = ""
-        for position, label in enumerate(row.labels):
-            if label != previous:
-                span, previous = span + 1, label
-            # Nothing stands before the first token, so nothing predicts it.
-            if label in kinds and position:
-                entries.append((number, position, KINDS.index(label), span))
-                sets.append(offered.get(position, []))
-    columns = torch.tensor(entries, dtype=torch.long).reshape(-1, 4).unbind(1)
-    widest = max((len(one) for one in sets), default=0) or 1
-    support = torch.full((len(sets), widest), -1, dtype=torch.long)
-    for index, one in enumerate(sets):
-        if one:
-            support[index, : len(one)] = torch.tensor(one)
-    return Batch(ids, mask, *columns, support, tuple(rows))
+        collector.add(number, row.labels, 0, -1, supports(row) if supports else {})
+        end = len(row.ids)
+        for branch in row.branches:
+            start, end = end, end + len(branch.ids)
+            ids[number, start:end] = torch.tensor(branch.ids)
+            positions[number, start:end] = torch.arange(branch.after + 1, branch.after + 1 + len(branch.ids))
+            if sees is not None:
+                sees[number, start:end, branch.after + 1 : start] = False
+            collector.add(number, branch.labels, start, branch.after, {})
+        mask[number, :end] = 1
+    row_N, from_N, at_N, kind_N, span_N = collector.columns()
+    return Batch(
+        ids_BT=ids,
+        mask_BT=mask,
+        row_N=row_N,
+        from_N=from_N,
+        at_N=at_N,
+        kind_N=kind_N,
+        span_N=span_N,
+        support_NK=collector.support(),
+        position_BT=positions if branched else None,
+        sees=sees,
+        rows=tuple(rows),
+    )

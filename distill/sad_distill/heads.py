@@ -12,9 +12,10 @@ from sad_env.errors import ConfigError
 
 def bare(model: nn.Module) -> Any:
     """The causal LM itself, inside whatever wraps it (DDP, accelerate, peft)."""
-    while hasattr(model, "module"):
-        model = model.module
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
+    causal: Any = model
+    while hasattr(causal, "module"):
+        causal = causal.module
+    return causal.get_base_model() if hasattr(causal, "get_base_model") else causal
 
 
 def hidden_states(model: nn.Module, ids_BT: Tensor, mask_BT: Tensor, **options: Any) -> Tensor:

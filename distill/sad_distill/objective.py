@@ -40,7 +40,7 @@ def counts_of(batch: Batch, reduction: Reduction, outside: Outside = "bucket") -
     for kind in range(3):
         mine = (batch.kind_N == kind) & counted
         if reduction == "span_mean":
-            counts[kind] = len(batch.span_N[mine].unique())
+            counts[kind] = len(torch.unique(batch.span_N[mine]))
         else:
             counts[kind] = float(mine.sum())
     if reduction == "paper_sum":

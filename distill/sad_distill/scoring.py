@@ -68,7 +68,7 @@ def score_positions(
     Returns:
         Four tensors of N numbers in the order of the batch's positions.
     """
-    hidden_ND = hidden_BTD[batch.row_N, batch.at_N - 1]
+    hidden_ND = hidden_BTD[batch.row_N, batch.from_N]
     targets = batch.target_N
     parts: list[tuple[Tensor, ...]] = []
     order: list[Tensor] = []
@@ -95,7 +95,7 @@ def score_positions(
 def _chunks(batch: Batch, size: int) -> Iterator[tuple[Tensor, bool]]:
     for wanted in (False, True):
         indices = (batch.supported_N == wanted).nonzero().flatten()
-        for index in indices.split(size):
+        for index in torch.split(indices, size):
             if len(index):
                 yield index, wanted
 

@@ -59,6 +59,6 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> PreTrainedT
         show_progress=False,
     )
     core.train_from_iterator((text for text in texts if text), trainer)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=core, eos_token=END, pad_token=END, bos_token=END, clean_up_tokenization_spaces=False
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from sad_agents.windows import Windowing
 from transformers import PreTrainedTokenizerBase
 
 from sad_distill.labels import Labelled, label_trajectory
-from sad_env.errors import ConfigError
 from sad_env.records import SpanKind, Trajectory
 
 
@@ -30,6 +30,21 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Branch:
+    """Another continuation of a row: ids that see the row up to a position, and themselves.
+
+    Attributes:
+        after: the last position of the row that they see.
+        ids: the continuation.
+        labels: one letter an id.
+    """
+
+    after: int
+    ids: tuple[int, ...]
+    labels: str
+
+
+@dataclass(frozen=True)
 class Row:
     """A window of an episode.
 
@@ -38,12 +53,14 @@ class Row:
         labels: one letter an id; what only serves as context here is N.
         units: the steps that this row supervises.
         task: name of the episode, for the curriculum and for messages.
+        branches: continuations that are not part of the episode, such as what an expert would have written.
     """
 
     ids: tuple[int, ...]
     labels: str
     units: tuple[Unit, ...]
     task: str = ""
+    branches: tuple[Branch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,43 +86,6 @@ class Episode:
         )
 
 
-@dataclass(frozen=True)
-class Windowing:
-    """How much of an episode the model sees; the same numbers hold in training and in acting.
-
-    Attributes:
-        budget: tokens of a row at most.
-        room: tokens kept free for the next completion.
-        keep: when the history outgrows the budget, its oldest steps go until at most this share of the budget is
-            taken; dropping several at once lets an acting agent keep its cache for the steps that follow.
-    """
-
-    budget: int = 512
-    room: int = 96
-    keep: float = 0.75
-
-    def __post_init__(self) -> None:
-        if not 8 <= 2 * self.room <= self.budget:
-            raise ConfigError(f"a window of {self.budget} tokens cannot keep {self.room} free: it takes at least twice")
-
-    def first_step(self, header: int, lengths: list[int], before: int) -> int:
-        """The oldest step that is still in the history when step `len(lengths)` is decided.
-
-        Args:
-            header: tokens of the task header.
-            lengths: tokens that each step so far added.
-            before: what this function returned for the step before.
-        """
-        used = header + sum(lengths[before:]) + self.room
-        if used <= self.budget:
-            return before
-        first = before
-        while first < len(lengths) - 1 and used > self.keep * self.budget:
-            used -= lengths[first]
-            first += 1
-        return first
-
-
 def rows_of(episode: Episode, windowing: Windowing) -> Iterator[Row]:
     """Cut an episode into rows.
 
@@ -114,23 +94,22 @@ def rows_of(episode: Episode, windowing: Windowing) -> Iterator[Row]:
     Yields:
         Rows of at most `windowing.budget` ids; every R and A token of the episode is labelled in exactly one of them.
     """
-    header = episode.header
     half = windowing.budget // 2
-    if len(header.ids) > half:
-        header = Labelled(header.ids[-half:], header.labels[-half:])
+    header = Labelled(episode.header.ids[-half:], episode.header.labels[-half:])
     lengths: list[int] = []
     first, group = 0, list[int]()
     for step, completion in enumerate(episode.completions):
-        start = windowing.first_step(len(header.ids), lengths, first)
-        span = len(header.ids) + sum(lengths[start:]) + len(completion.ids)
-        if group and (start != first or span > windowing.budget):
+        start = windowing.first_step(len(episode.header.ids), lengths, first)
+        context = len(header.ids) + sum(lengths[start:])
+        holds = context + max(windowing.room, len(completion.ids)) <= windowing.budget
+        if group and (start != first or not holds):
             yield _row(episode, header, first, group)
             group = []
         first = start
-        if span > windowing.budget:
-            yield from _pieces(episode, header, first, step, windowing.budget)
-        else:
+        if holds:
             group.append(step)
+        else:
+            yield from _pieces(episode, header, first, step, windowing)
         lengths.append(len(completion.ids) + len(episode.observations[step].ids))
     if group:
         yield _row(episode, header, first, group)
@@ -157,21 +136,19 @@ def _row(episode: Episode, header: Labelled, first: int, steps: list[int]) -> Ro
     return Row(tuple(ids), labels, tuple(units), episode.task)
 
 
-def _pieces(episode: Episode, header: Labelled, first: int, step: int, budget: int) -> Iterator[Row]:
-    """A step that no window holds, in pieces: each sees the header and the newest tokens before it."""
+def _pieces(episode: Episode, header: Labelled, first: int, step: int, windowing: Windowing) -> Iterator[Row]:
+    """A step that no window holds, in pieces: each sees the header and the newest ids before it, as in acting."""
     context: list[int] = []
     for earlier in range(first, step):
         context += episode.completions[earlier].ids + episode.observations[earlier].ids
     completion = episode.completions[step]
-    size = budget // 4
-    for start in range(0, len(completion.ids), size):
-        piece = completion.ids[start : start + size]
-        before = (*context, *completion.ids[:start])[-(budget - len(header.ids) - len(piece)) :]
-        ids = (*header.ids, *before, *piece)
-        head = len(ids) - len(piece)
-        labels = SpanKind.NONE.value * head + completion.labels[start : start + size]
+    for start in range(0, len(completion.ids), windowing.room):
+        piece = completion.ids[start : start + windowing.room]
+        before = windowing.cut(header.ids, [*context, *completion.ids[:start]])
+        labels = SpanKind.NONE.value * len(before) + completion.labels[start : start + windowing.room]
         # A piece is no whole action, so it offers no actions to compare with.
-        yield Row(ids, labels, (Unit(step, head, len(ids), None),), episode.task)
+        unit = Unit(step, len(before), len(before) + len(piece), None)
+        yield Row((*before, *piece), labels, (unit,), episode.task)
 
 
 def rows_from(

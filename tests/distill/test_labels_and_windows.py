@@ -8,9 +8,10 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sad_agents.windows import Windowing
 from sad_distill.labels import Labelled, label_offsets, label_text, label_trajectory, segment_log
 from sad_distill.tokenizer import END, train_tokenizer
-from sad_distill.windows import Episode, Windowing, rows_of
+from sad_distill.windows import Episode, rows_of
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import ConfigError
@@ -134,11 +135,6 @@ def test_an_episode_that_fits_is_one_row_with_all_its_text(
         step.completion for step in trajectory.steps
     ]
     assert row.labels[0] == "O"
-
-
-def test_a_window_that_is_all_room_is_refused() -> None:
-    with pytest.raises(ConfigError, match="at least twice"):
-        Windowing(100, 96)
 
 
 def test_the_splitter_of_foreign_logs_inverts_our_renderer(toy_episodes: list[Trajectory]) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
+from sad_agents.windows import Windowing
 from sad_distill.batch import ACT, OBS, REASON, Batch, collate
 from sad_distill.divergence import ABSENT, divergence, entropy, log1mexp, partition
-from sad_distill.heads import check_head, head_logits, hidden_states
+from sad_distill.heads import check_head, head_logits
 from sad_distill.objective import LearnedWeights, Totals, combine, counts_of, sums_of, weights_of
 from sad_distill.scoring import Measure, score_positions
 from sad_distill.support import ActionSupport
 from sad_distill.targets import DenseTarget, HiddenTarget, SparseTarget
-from sad_distill.windows import Row, Windowing, rows_from
+from sad_distill.windows import Branch, Row, rows_from
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import ConfigError
@@ -147,15 +149,15 @@ def rows(toy_episodes: list[Trajectory], toy_tokenizer: PreTrainedTokenizerFast)
 
 
 def losses(model: torch.nn.Module, batch: Batch, target: object, measure: Measure, reduction: str) -> Totals:
-    states = hidden_states(model, batch.ids_BT, batch.mask_BT)
+    states = batch.states(model)
     scores = score_positions(model, states, batch, target, measure)
     return Totals(sums_of(scores.divergence, batch, reduction), counts_of(batch, reduction))
 
 
 def hidden_target(teacher: torch.nn.Module, batch: Batch) -> HiddenTarget:
     with torch.no_grad():
-        states = hidden_states(teacher, batch.ids_BT, batch.mask_BT)
-    return HiddenTarget(teacher, states[batch.row_N, batch.at_N - 1])
+        states = batch.states(teacher)
+    return HiddenTarget(teacher, states[batch.row_N, batch.from_N])
 
 
 def test_positions_labels_and_targets_of_a_batch_are_those_of_its_rows(rows: list[Row]) -> None:
@@ -177,7 +179,7 @@ def test_chunks_and_gathering_give_what_whole_logits_give(
     student, teacher = (tiny_llama(seed=seed).double() for seed in (0, 1))
     batch = collate(rows, supports=ActionSupport(toy_tokenizer, "trie"))
     measure = Measure(kind=kind, chunk=7, temperature=1.7)
-    states = hidden_states(student, batch.ids_BT, batch.mask_BT)
+    states = batch.states(student)
     found = score_positions(student, states, batch, hidden_target(teacher, batch), measure)
     q = (student(input_ids=batch.ids_BT, attention_mask=batch.mask_BT).logits / 1.7).log_softmax(-1)
     p = (teacher(input_ids=batch.ids_BT, attention_mask=batch.mask_BT).logits / 1.7).log_softmax(-1)
@@ -203,7 +205,7 @@ def test_at_equal_weights_on_the_vocabulary_structured_is_flat(
     q = student(input_ids=batch.ids_BT, attention_mask=batch.mask_BT).logits.log_softmax(-1)
     p = teacher(input_ids=batch.ids_BT, attention_mask=batch.mask_BT).logits.log_softmax(-1).detach()
     mask = torch.zeros_like(batch.mask_BT, dtype=torch.bool)
-    mask[batch.row_N, batch.at_N - 1] = True
+    mask[batch.row_N, batch.from_N] = True
     flat = (p.exp() * (p - q)).sum(-1)[mask].sum() / len(rows)
     gradients.append(torch.autograd.grad(flat, list(student.parameters())))
     assert structured.item() == pytest.approx(flat.item(), abs=1e-12)
@@ -276,11 +278,11 @@ def test_tokens_that_no_loss_asks_for_get_exactly_no_gradient(
     student, teacher = (tiny_llama(seed=seed) for seed in (0, 1))
     batch = collate(rows, kinds="A")
     target = hidden_target(teacher, batch)
-    states = hidden_states(student, batch.ids_BT, batch.mask_BT).detach().requires_grad_()
+    states = batch.states(student).detach().requires_grad_()
     scores = score_positions(student, states, batch, target, Measure())
     scores.divergence.sum().backward()
     asked = torch.zeros(states.shape[:2], dtype=torch.bool)
-    asked[batch.row_N, batch.at_N - 1] = True
+    asked[batch.row_N, batch.from_N] = True
     assert states.grad is not None
     assert (states.grad[~asked] == 0).all()
     assert (states.grad[asked].abs().sum(-1) > 0).all()
@@ -293,7 +295,7 @@ def test_a_teacher_that_tells_its_likeliest_tokens_is_still_a_distribution(
     batch = collate(rows, supports=ActionSupport(toy_tokenizer))
     target = hidden_target(teacher, batch)
     logits = head_logits(teacher, target.hidden_ND)
-    states = hidden_states(student, batch.ids_BT, batch.mask_BT)
+    states = batch.states(student)
     whole = score_positions(student, states, batch, target, Measure()).divergence
     dense = score_positions(student, states, batch, DenseTarget(logits), Measure()).divergence
     torch.testing.assert_close(whole, dense, rtol=0, atol=1e-12)
@@ -314,7 +316,7 @@ def test_a_position_counts_at_most_its_clamp(
 ) -> None:
     student, teacher = (tiny_llama(seed=seed) for seed in (0, 1))
     batch = collate(rows)
-    states = hidden_states(student, batch.ids_BT, batch.mask_BT)
+    states = batch.states(student)
     free = score_positions(student, states, batch, hidden_target(teacher, batch), Measure()).divergence
     limit = free.median().item()
     held = score_positions(student, states, batch, hidden_target(teacher, batch), Measure(clamp=limit)).divergence
@@ -370,7 +372,30 @@ def test_the_two_halves_of_each_architecture_give_its_logits(name: str) -> None:
     model = getattr(transformers, family)(config).eval()
     check_head(model)
     student, batch = copy.deepcopy(model), collate([Row((1, 2, 3, 4), "NRRA", ())])
-    states = hidden_states(student, batch.ids_BT, batch.mask_BT)
+    states = batch.states(student)
     scores = score_positions(student, states, batch, hidden_target(model, batch), Measure())
     assert scores.divergence.abs().max() < 1e-5
     assert ABSENT < -1e3
+
+
+def test_a_branch_gets_what_it_would_get_as_a_row_of_its_own(
+    rows: list[Row], toy_tokenizer: PreTrainedTokenizerFast, tiny_llama: Tiny
+) -> None:
+    student, teacher = (tiny_llama(seed=seed).double() for seed in (0, 1))
+    row = rows[0]
+    branches = tuple(Branch(unit.start - 1, (5, 6, 7 + unit.step), "RAA") for unit in row.units)
+    batch = collate([replace(row, branches=branches), rows[1]])
+    found = score_positions(student, batch.states(student), batch, hidden_target(teacher, batch), Measure())
+    alone = []
+    main = collate([row])
+    alone.append(score_positions(student, main.states(student), main, hidden_target(teacher, main), Measure()))
+    for branch in branches:
+        context = row.ids[: branch.after + 1]
+        single = collate([Row(context + branch.ids, "N" * len(context) + branch.labels, ())])
+        target = hidden_target(teacher, single)
+        alone.append(score_positions(student, single.states(student), single, target, Measure()))
+    expected = torch.cat([scores.divergence for scores in alone])
+    torch.testing.assert_close(found.divergence[: len(expected)], expected, rtol=0, atol=1e-10)
+    other = collate([rows[1]])
+    last = score_positions(student, other.states(student), other, hidden_target(teacher, other), Measure())
+    torch.testing.assert_close(found.divergence[len(expected) :], last.divergence, rtol=0, atol=1e-10)

@@ -1,0 +1,248 @@
+"""The student and its updates: rows in, one step of the optimiser, numbers out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sad_distill.batch import ACT, OBS, REASON, Batch, Supports, collate
+from sad_distill.heads import bare, check_head
+from sad_distill.objective import LearnedWeights, Reduction, Totals, combine, counts_of, sums_of, weights_of
+from sad_distill.optimiser import Optimisation
+from sad_distill.projection import Projection
+from sad_distill.scoring import Measure, Scores, score_positions
+from sad_distill.teachers.base import ScoringTeacher
+from sad_distill.windows import Row
+from sad_env.errors import ConfigError
+
+Precision = Literal["fp32", "bf16"]
+
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a student is trained for.
+
+    Attributes:
+        likelihood: weight of the cross-entropy with the tokens that stand there (Eq. 19; SFT and SeqKD).
+        divergence: weight of the divergence from the teacher.
+        reason: λ_r.
+        act: λ_a.
+        observation: weight of the cross-entropy on observations; 0 leaves them out.
+        reduction: how positions become one number.
+        measure: how student and teacher are compared.
+        learned: λ_r and λ_a are learned, beginning at the given ones.
+        project: gradients of reasoning and action are projected off one another (PCGrad) before they are added.
+    """
+
+    likelihood: float = 0.0
+    divergence: float = 1.0
+    reason: float = 1.0
+    act: float = 1.0
+    observation: float = 0.0
+    reduction: Reduction = "type_mean"
+    measure: Measure = field(default_factory=Measure)
+    learned: bool = False
+    project: bool = False
+
+    @property
+    def kinds(self) -> str:
+        """Letters of the kinds whose positions are scored."""
+        return "RAO" if self.observation else "RA"
+
+    def values(self, scores: Scores, batch: Batch) -> Tensor:
+        """The number of each position that is summed."""
+        agent = self.likelihood * scores.nll + self.divergence * scores.divergence
+        return torch.where(batch.kind_N == OBS, scores.nll, agent)
+
+
+ExtraTerm = Callable[[nn.Module, Batch, Tensor], Tensor]
+"""A further term of the loss from the student, a batch and the student's hidden states; already weighted."""
+
+
+class Learner:
+    """Holds a student and moves it.
+
+    Args:
+        student: a causal LM of transformers, on its device.
+        objective: what for.
+        optimisation: how.
+        teacher: scores positions; None when the objective has no divergence.
+        supports: token sets of action positions.
+        micro_batch: rows that pass through the models at one time.
+        precision: "bf16" computes in bfloat16 and keeps float32 weights.
+        extras: further terms of the loss.
+        extra_modules: modules with parameters of such terms, by name.
+
+    Raises:
+        ConfigError: a divergence is asked for and there is no teacher.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        objective: Objective,
+        optimisation: Optimisation,
+        *,
+        teacher: ScoringTeacher | None = None,
+        supports: Supports | None = None,
+        micro_batch: int = 8,
+        precision: Precision = "fp32",
+        extras: Sequence[ExtraTerm] = (),
+        extra_modules: dict[str, nn.Module] | None = None,
+    ) -> None:
+        if objective.divergence and teacher is None:
+            raise ConfigError("this objective compares with a teacher: give --teacher, or use method sft or seqkd")
+        self.student = student
+        self.objective = objective
+        self.optimisation = optimisation
+        self.teacher = teacher if objective.divergence else None
+        self.supports = supports if objective.divergence else None
+        self.micro_batch = micro_batch
+        self.precision = precision
+        self.extras = tuple(extras)
+        self.modules: dict[str, nn.Module] = {"student": student, **(extra_modules or {})}
+        self._weights = weights_of(objective.reason, objective.act, objective.observation)
+        self._learned = LearnedWeights(objective.reason, objective.act) if objective.learned else None
+        if self._learned is not None:
+            self.modules["weights"] = self._learned.to(self.device)
+        self.optimiser = optimisation.adamw(self.modules.values())
+        self._projection = Projection(self.parameters) if objective.project else None
+        check_head(student)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the student is."""
+        return next(self.student.parameters()).device
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """All that is trained, in a fixed order."""
+        return [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
+
+    def collate(self, rows: Sequence[Row]) -> list[Batch]:
+        """Micro-batches of rows of like length."""
+        ordered = sorted(rows, key=lambda row: len(row.ids))
+        return [
+            collate(ordered[start : start + self.micro_batch], kinds=self.objective.kinds, supports=self.supports)
+            for start in range(0, len(ordered), self.micro_batch)
+        ]
+
+    def update(self, rows: Sequence[Row], step: int) -> Metrics:
+        """One step of the optimiser on a global batch.
+
+        Args:
+            rows: the batch; gradients do not depend on how it falls into micro-batches.
+            step: number of the update, for the learning rate.
+        """
+        began = time.perf_counter()
+        self.student.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        batches = self.collate(rows)
+        reduction, outside = self.objective.reduction, self.objective.measure.outside
+        counts = torch.stack([counts_of(batch, reduction, outside) for batch in batches]).sum(0)
+        tally = Tally()
+        for batch in batches:
+            self._accumulate(batch.to(self.device), counts.to(self.device), tally)
+        if self._projection is not None:
+            tally.add("cosine", self._projection.combine())
+        norm = self._step(step)
+        return {
+            "loss": tally.value("loss"),
+            **tally.by_kind(),
+            **tally.optional("cosine", "extra"),
+            "gradient_norm": norm,
+            "learning_rate": self.optimisation.rate(step),
+            "tokens": float(sum(len(batch.kind_N) for batch in batches)),
+            "score_seconds": tally.value("score_seconds"),
+            "update_seconds": time.perf_counter() - began - tally.value("score_seconds"),
+        }
+
+    def _accumulate(self, batch: Batch, counts: Tensor, tally: Tally) -> None:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            began = time.perf_counter()
+            target = None if self.teacher is None else self.teacher.score(batch)
+            tally.add("score_seconds", time.perf_counter() - began)
+            states = batch.states(self.student)
+            scores = score_positions(self.student, states, batch, target, self.objective.measure)
+            values = self.objective.values(scores, batch)
+            extra = [term(self.student, batch, states) for term in self.extras]
+        sums = sums_of(values, batch, self.objective.reduction, self.objective.measure.outside)
+        loss = self._loss(sums, counts)
+        if extra:
+            addition = torch.stack(extra).sum()
+            tally.add("extra", addition.item())
+            loss = loss + addition
+        tally.add("loss", loss.item())
+        tally.add_scores(scores, batch)
+        if self._projection is not None:
+            parts = self._weights[:2].to(sums) * sums[:2] / counts[:2].to(sums).clamp(min=1)
+            self._projection.backward(parts[REASON], parts[ACT], loss - parts.sum())
+        else:
+            torch.autograd.backward(loss)
+
+    def _loss(self, sums: Tensor, counts: Tensor) -> Tensor:
+        if self._learned is None:
+            return combine(Totals(sums, counts), self._weights.to(sums.device))
+        terms = sums[:2] / counts[:2].to(sums).clamp(min=1)
+        rest = self._weights[OBS].to(sums) * sums[OBS] / counts[OBS].to(sums).clamp(min=1)
+        learned: Tensor = self._learned(terms)
+        return learned + rest
+
+    def _step(self, step: int) -> float:
+        limit = self.optimisation.clip or float("inf")
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.optimisation.rate(step)
+        if torch.isfinite(torch.tensor(norm)):
+            self.optimiser.step()
+        return norm
+
+    @property
+    def causal(self) -> nn.Module:
+        """The student without wrappers."""
+        model: nn.Module = bare(self.student)
+        return model
+
+
+class Tally:
+    """Numbers of one update, added up over its micro-batches."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._kinds: dict[str, Tensor] = {}
+
+    def add(self, name: str, value: float) -> None:
+        """Add to a number."""
+        self._sums[name] = self._sums.get(name, 0.0) + value
+
+    def value(self, name: str) -> float:
+        """A number, 0 when nothing was added."""
+        return self._sums.get(name, 0.0)
+
+    def optional(self, *names: str) -> Metrics:
+        """Those of the numbers to which something was added."""
+        return {name: self._sums[name] for name in names if name in self._sums}
+
+    @torch.no_grad()
+    def add_scores(self, scores: Scores, batch: Batch) -> None:
+        """Add positions to the averages by kind."""
+        for name, values in (*scores._asdict().items(), ("count", torch.ones_like(scores.nll))):
+            sums = torch.zeros(3).to(values).index_add(0, batch.kind_N, values.detach()).double().cpu()
+            self._kinds[name] = self._kinds.get(name, 0) + sums
+
+    def by_kind(self) -> Metrics:
+        """Mean divergence, nll and agreement of reasoning and action positions, and of observations where scored."""
+        metrics: Metrics = {}
+        counts = self._kinds["count"]
+        for kind, label in ((REASON, "reason"), (ACT, "act"), (OBS, "observation")):
+            if counts[kind]:
+                for name in ("divergence", "nll", "agree"):
+                    metrics[f"{label}_{name}"] = float(self._kinds[name][kind] / counts[kind])
+        return metrics

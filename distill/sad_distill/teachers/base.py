@@ -1,0 +1,59 @@
+"""The protocol of a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sad_distill.batch import Batch
+from sad_distill.targets import Target
+
+
+class ScoringTeacher(Protocol):
+    """A teacher that can say how likely any token was at any position of the student's own ids.
+
+    Attributes:
+        name: identity and revision; it is part of the key of cached answers.
+    """
+
+    name: str
+
+    def score(self, batch: Batch) -> Target:
+        """Its distribution at each predicted position of the batch.
+
+        Raises:
+            InfrastructureError: it did not answer, also after retries; the update may be repeated.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A place where a teacher is to write.
+
+    Attributes:
+        text: everything before the completion, as the student read it.
+        seed: seeds the draw.
+    """
+
+    text: str
+    seed: int = 0
+
+
+class WritingTeacher(Protocol):
+    """A teacher that can write what it would have written: a text-only server, or a script.
+
+    Attributes:
+        name: identity and revision.
+    """
+
+    name: str
+
+    def generate(self, prompts: Sequence[Prompt]) -> list[str]:
+        """One completion for each prompt, reasoning and action, final newline included.
+
+        Raises:
+            InfrastructureError: it did not answer, also after retries.
+        """
+        ...

@@ -1,0 +1,70 @@
+"""A teacher in this process: its hidden states are kept, and its head runs only where a position is scored."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from sad_distill.batch import Batch
+from sad_distill.heads import bare, check_head, head_logits
+from sad_distill.targets import HiddenTarget, SparseTarget, Target
+from sad_env.errors import ConfigError
+
+
+class LocalTeacher:
+    """A causal LM of transformers.
+
+    Args:
+        model: frozen and put into evaluation mode.
+        name: see `ScoringTeacher`.
+        top: answer with this many likeliest tokens and the rest, as a server would; 0 answers with everything.
+    """
+
+    def __init__(self, model: nn.Module, name: str, top: int = 0) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.name = name
+        self.top = top
+        check_head(model)
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of its head."""
+        return int(bare(self.model).get_output_embeddings().weight.shape[0])
+
+    @torch.no_grad()
+    def score(self, batch: Batch) -> Target:
+        """See `ScoringTeacher`."""
+        hidden_ND = batch.states(self.model)[batch.row_N, batch.from_N]
+        if not self.top:
+            return HiddenTarget(self.model, hidden_ND)
+        parts = [
+            SparseTarget.select(head_logits(self.model, hidden), support, self.top)
+            for hidden, support in zip(torch.split(hidden_ND, 256), torch.split(batch.support_NK, 256), strict=True)
+        ]
+        return join(parts)
+
+
+def join(parts: list[SparseTarget]) -> SparseTarget:
+    """Answers for successive positions as one."""
+    return SparseTarget(
+        torch.cat([part.ids_NK for part in parts]),
+        torch.cat([part.log_p_NK for part in parts]),
+        torch.cat([part.log_rest_N for part in parts]),
+    )
+
+
+def check_same_tokens(teacher_vocabulary: dict[str, int], student_vocabulary: dict[str, int]) -> None:
+    """Token-level losses compare ids, so the ids must mean the same.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    if teacher_vocabulary != student_vocabulary:
+        differing = {
+            token for token, index in teacher_vocabulary.items() if student_vocabulary.get(token, index) != index
+        }
+        raise ConfigError(
+            f"teacher ({len(teacher_vocabulary):,} tokens) and student ({len(student_vocabulary):,}) have different"
+            f" vocabularies, {len(differing):,} shared tokens under other ids: give both one tokenizer, distil from"
+            " text (method seqkd), or use an alignment"
+        )

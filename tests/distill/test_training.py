@@ -1,0 +1,190 @@
+"""Updates: they learn, they do not depend on how a batch is cut, and a resumed run equals an undisturbed one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from sad_agents.windows import Windowing
+from sad_distill.curriculum import CurriculumOrder, Difficulty, EpochOrder, complexities, horizon
+from sad_distill.learner import Learner, Objective
+from sad_distill.optimiser import Optimisation
+from sad_distill.projection import Projection
+from sad_distill.state import learner_tensors, load_learner, load_state, save_state
+from sad_distill.support import ActionSupport
+from sad_distill.teachers.local import LocalTeacher, check_same_tokens
+from sad_distill.windows import Row, rows_from
+from transformers import PreTrainedTokenizerFast
+
+from sad_env.errors import CheckpointError, ConfigError
+from sad_env.records import Trajectory
+
+Tiny = Callable[..., torch.nn.Module]
+
+
+@pytest.fixture(scope="module")
+def rows(toy_episodes: list[Trajectory], toy_tokenizer: PreTrainedTokenizerFast) -> list[Row]:
+    return rows_from(toy_episodes[:16], toy_tokenizer, Windowing(200, 40))
+
+
+def test_training_on_text_and_on_a_teacher_lowers_the_loss(
+    rows: list[Row], toy_tokenizer: PreTrainedTokenizerFast, tiny_llama: Tiny
+) -> None:
+    plan = Optimisation(steps=30, learning_rate=1e-2)
+    teacher = Learner(tiny_llama(24), Objective(likelihood=1, divergence=0), plan)
+    losses = [teacher.update(rows, step)["loss"] for step in range(30)]
+    assert losses[-1] < 0.5 * losses[0]
+    student = Learner(
+        tiny_llama(16, seed=3),
+        Objective(),
+        plan,
+        teacher=LocalTeacher(teacher.student, "teacher"),
+        supports=ActionSupport(toy_tokenizer),
+    )
+    numbers = [student.update(rows, step) for step in range(30)]
+    assert numbers[-1]["loss"] < 0.5 * numbers[0]["loss"]
+    assert {"reason_divergence", "act_divergence", "reason_agree", "tokens", "gradient_norm"} <= set(numbers[0])
+
+
+@pytest.mark.parametrize("reduction", ["type_mean", "span_mean"])
+def test_micro_batches_do_not_change_an_update(
+    rows: list[Row], toy_tokenizer: PreTrainedTokenizerFast, tiny_llama: Tiny, reduction: str
+) -> None:
+    results = []
+    for micro_batch in (1, 8):
+        learner = Learner(
+            tiny_llama(seed=1).double(),
+            Objective(reduction=reduction, act=0.5),
+            Optimisation(steps=3, learning_rate=1e-3),
+            teacher=LocalTeacher(tiny_llama(seed=2).double(), "teacher"),
+            supports=ActionSupport(toy_tokenizer),
+            micro_batch=micro_batch,
+        )
+        learner.update(rows[:8], 0)
+        results.append([p.detach().clone() for p in learner.parameters])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+
+
+def test_a_resumed_run_equals_an_undisturbed_one_to_the_bit(rows: list[Row], tiny_llama: Tiny, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    order = EpochOrder(len(rows), 4, seed=5)
+
+    def learner() -> Learner:
+        return Learner(
+            tiny_llama(seed=1),
+            Objective(likelihood=0.5, learned=True),
+            Optimisation(steps=8, learning_rate=1e-2),
+            teacher=LocalTeacher(tiny_llama(seed=2), "teacher"),
+        )
+
+    def run(one: Learner, first: int, last: int) -> None:
+        for step in range(first, last):
+            one.update([rows[index] for index in order(step)], step)
+
+    whole, begun, resumed = learner(), learner(), learner()
+    run(whole, 0, 8)
+    run(begun, 0, 5)
+    save_state(tmp_path / "state", learner_tensors(begun.modules, begun.optimiser), {"step": 5})
+    tensors, record = load_state(tmp_path / "state")
+    load_learner(resumed.modules, resumed.optimiser, tensors)
+    run(resumed, record["step"], 8)
+    for one, other in zip(whole.parameters, resumed.parameters, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_foreign_or_torn_state_is_refused(tiny_llama: Tiny, tmp_path: Path) -> None:
+    learner = Learner(tiny_llama(), Objective(likelihood=1, divergence=0), Optimisation(steps=1))
+    save_state(tmp_path / "state", learner_tensors(learner.modules, learner.optimiser), {"step": 0})
+    other = Learner(tiny_llama(24), Objective(likelihood=1, divergence=0), Optimisation(steps=1))
+    with pytest.raises(CheckpointError, match="another model"):
+        load_learner(other.modules, other.optimiser, load_state(tmp_path / "state")[0])
+    (tmp_path / "torn").write_bytes((tmp_path / "state").read_bytes()[:500])
+    with pytest.raises(CheckpointError, match="no training state"):
+        load_state(tmp_path / "torn")
+
+
+def test_the_learning_rate_rises_and_falls_as_stated() -> None:
+    plan = Optimisation(steps=100, learning_rate=1.0, warmup=0.1)
+    assert plan.rate(0) == pytest.approx(0.1)
+    assert plan.rate(9) == pytest.approx(1.0)
+    assert plan.rate(10) == pytest.approx(1.0)
+    assert plan.rate(55) == pytest.approx(0.5)
+    assert plan.rate(100) == pytest.approx(0.0)
+
+
+def test_bf16_keeps_full_weights(rows: list[Row], tiny_llama: Tiny) -> None:
+    learner = Learner(
+        tiny_llama(), Objective(likelihood=1, divergence=0), Optimisation(steps=5, learning_rate=1e-2), precision="bf16"
+    )
+    losses = [learner.update(rows, step)["loss"] for step in range(5)]
+    assert losses[-1] < losses[0]
+    assert all(p.dtype == torch.float32 for p in learner.parameters)
+
+
+def test_projection_removes_conflict_and_leaves_agreement() -> None:
+    weight = torch.nn.Parameter(torch.zeros(2))
+    for act, expected, cosine in (([-1.0, 1.0], [0.5, 1.5], -(0.5**0.5)), ([1.0, 1.0], [2.0, 1.0], 0.5**0.5)):
+        projection = Projection([weight])
+        weight.grad = None
+        projection.backward(weight[0], (weight * torch.tensor(act)).sum(), torch.zeros(()))
+        assert projection.combine() == pytest.approx(cosine)
+        # (1,0) and (-1,1): each loses its part along the other and (0.5,0.5) + (0,1) is left.
+        assert weight.grad is not None
+        assert weight.grad.tolist() == pytest.approx(expected)
+
+
+def test_projection_without_conflict_is_the_plain_update(rows: list[Row], tiny_llama: Tiny) -> None:
+    learners = []
+    for project in (False, True):
+        learner = Learner(
+            tiny_llama(seed=1).double(),
+            Objective(project=project, reason=1.0, act=0.0),
+            Optimisation(steps=2, learning_rate=1e-3),
+            teacher=LocalTeacher(tiny_llama(seed=2).double(), "teacher"),
+        )
+        numbers = learner.update(rows[:4], 0)
+        learners.append(learner)
+    assert numbers["cosine"] == 0
+    for one, other in zip(learners[0].parameters, learners[1].parameters, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+def test_a_divergence_without_a_teacher_is_refused(tiny_llama: Tiny) -> None:
+    with pytest.raises(ConfigError, match="give --teacher"):
+        Learner(tiny_llama(), Objective(), Optimisation(steps=1))
+    with pytest.raises(ConfigError, match="different vocabularies"):
+        check_same_tokens({"a": 0, "b": 1}, {"a": 1, "b": 0})
+
+
+# --- order ---------------------------------------------------------------------------------------------------
+
+
+def test_each_epoch_holds_every_row_once_and_any_step_can_be_asked_first() -> None:
+    order = EpochOrder(10, 4, seed=1)
+    drawn = [index for step in range(5) for index in order(step)]
+    assert sorted(drawn[:10]) == sorted(drawn[10:]) == list(range(10))
+    assert drawn[:10] != drawn[10:]
+    assert EpochOrder(10, 4, seed=1)(3) == drawn[12:16]
+
+
+def test_complexity_is_the_weighted_sum_of_scores() -> None:
+    pool = {"a": Difficulty(10, 1, 0.1), "b": Difficulty(20, 3, 0.1), "c": Difficulty(30, 2, 0.1)}
+    found = complexities(pool, 1, 1, 1)
+    z = 1.5**0.5
+    assert found == pytest.approx({"a": -2 * z, "b": z, "c": z})
+
+
+def test_easy_episodes_come_first_and_all_come_in_the_end() -> None:
+    rows = [Row((1,), "R", (), task=f"t{number}") for number in range(100)]
+    complexity = {row.task: float(number) / 10 for number, row in enumerate(rows)}
+    for pacing in ("sample", "sort"):
+        order = CurriculumOrder(rows, complexity, pacing, batch=64, steps=50, seed=1)
+        early, late = order(0), order(49)
+        assert sum(early) / 64 < 20
+        assert 35 < sum(late) / 64 < 65
+        assert order(7) == order(7)
+    assert [horizon(n, 2, 3, 5) for n in (0, 2, 3, 6, 9, 99)] == [2, 2, 3, 4, 5, 5]
+    assert horizon(0, 0, 1, 50) == 50
