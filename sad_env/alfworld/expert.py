@@ -1,0 +1,202 @@
+"""A person's way through a household: look in likely places first, use what was seen, recover from slips; aloud."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sad_env.alfworld.habits import accepts, likelihood, room_of
+from sad_env.alfworld.memory import Memory, kind
+from sad_env.alfworld.phrases import Fields, speak
+from sad_env.core import Expert, ThoughtAction
+
+_TREATMENTS = {
+    "pick_clean_then_place_in_recep": ("clean", "sinkbasin"),
+    "pick_heat_then_place_in_recep": ("heat", "microwave"),
+    "pick_cool_then_place_in_recep": ("cool", "fridge"),
+}
+_OPENING_KINDS = frozenset(("cabinet", "drawer", "fridge", "microwave", "safe"))
+
+
+class Intent(NamedTuple):
+    """What to do now, and what it is about: the key of `phrases`."""
+
+    situation: str
+    action: str
+    fields: Fields
+
+
+class ALFWorldExpert(Expert):
+    """Plays from the observations alone; see `Memory` for what it keeps and `phrases` for how it thinks aloud."""
+
+    def begin(self, observation: str, info: Mapping[str, Any]) -> None:
+        """Read the task and the receptacles off the first observation."""
+        self._memory = Memory(observation)
+        self._room = room_of(self._memory.receptacles)
+        self._put = "put {} in/on {}" if info.get("dialect") == "react" else "move {} to {}"
+
+    def observe(self, action: str, observation: str, info: Mapping[str, Any]) -> None:
+        """Take note of what was done, by whomever, and what came of it."""
+        self._memory.update(action, observation)
+
+    def decide(self) -> ThoughtAction:
+        """What it would do now, and why; the same each time it is asked about the same moment."""
+        intent = self._intend()
+        memory = self._memory
+        draw = random.Random(f"{self.seed} {memory.sentence} {memory.receptacles} {memory.turns}")
+        return ThoughtAction(speak(intent.situation, intent.fields, memory, draw), intent.action)
+
+    def _intend(self) -> Intent:
+        memory = self._memory
+        if memory.held is None:
+            return self._fetch()
+        if kind(memory.held) != memory.wanted:
+            return self._put_away(memory.held)
+        if memory.task_type == "look_at_obj_in_light":
+            return self._light(memory.held)
+        verb, station = _TREATMENTS.get(memory.task_type, ("", ""))
+        if verb and memory.treated.get(memory.held) != verb:
+            return self._treat(memory.held, verb, station)
+        return self._bring(memory.held)
+
+    # --- what to do with empty hands ---
+
+    def _fetch(self) -> Intent:
+        memory = self._memory
+        known = [
+            (thing, place)
+            for place in memory.holders(memory.wanted)
+            for thing in memory.contents[place]
+            if kind(thing) == memory.wanted and not self._is_done(thing, place)
+        ]
+        if not known:
+            return self._search(memory.wanted)
+        verb = _TREATMENTS.get(memory.task_type, ("",))[0]
+        # What is treated already comes first, then what is within reach.
+        thing, place = min(
+            known, key=lambda one: (memory.treated.get(one[0]) != (verb or None), not memory.reachable(one[1]), one)
+        )
+        fields = Fields(thing=thing, place=place)
+        return self._reach(place, "fetch", fields) or Intent("take", f"take {thing} from {place}", fields)
+
+    def _is_done(self, thing: str, place: str) -> bool:
+        """The object lies where the task wants it, so it is not to be taken from there."""
+        memory = self._memory
+        if memory.task_type == "pick_two_obj_and_place":
+            return place == self._destination(thing)
+        return memory.task_type == "pick_and_place_simple" and kind(place) == memory.goal
+
+    def _search(self, wanted: str) -> Intent:
+        memory = self._memory
+        if memory.here is not None:
+            for place in memory.receptacles:
+                if memory.reachable(place) and place in memory.closed and place not in memory.contents:
+                    return Intent("search open", f"open {place}", Fields(place=place, wanted=wanted))
+        unseen = [place for place in memory.receptacles if place not in memory.contents]
+        if not unseen:
+            return self._search_again(wanted)
+        place = max(unseen, key=lambda one: (self._promise(one, wanted), [-ord(letter) for letter in one]))
+        fields = Fields(place=place, wanted=wanted)
+        return self._reach(place, "search", fields) or Intent("search examine", f"examine {place}", fields)
+
+    def _promise(self, place: str, wanted: str) -> float:
+        """Chance of finding it there for each step that looking there takes."""
+        memory = self._memory
+        siblings = sum(kind(other) == kind(place) for other in memory.receptacles)
+        opening = place in memory.closed or kind(place) in _OPENING_KINDS
+        steps = (not memory.reachable(place)) + opening + 0.1
+        return likelihood(self._room, wanted, kind(place)) / siblings / steps
+
+    def _search_again(self, wanted: str) -> Intent:
+        """Everything has been seen and it was nowhere: somebody must have moved it, so look at the oldest sight."""
+        memory = self._memory
+        place = memory.receptacles[memory.turns % len(memory.receptacles)] if memory.receptacles else ""
+        if not place:
+            return Intent("lost", "look", Fields(wanted=wanted))
+        fields = Fields(place=place, wanted=wanted)
+        return self._reach(place, "again", fields) or Intent("again examine", f"examine {place}", fields)
+
+    # --- what to do with something in hand ---
+
+    def _treat(self, held: str, verb: str, station: str) -> Intent:
+        place = self._nearest([one for one in self._memory.receptacles if kind(one) == station])
+        if place is None:
+            return self._bring(held)
+        fields = Fields(thing=held, place=place, verb=verb)
+        if not self._memory.reachable(place):
+            return Intent("treat go", f"go to {place}", fields)
+        return Intent("treat", f"{verb} {held} with {place}", fields)
+
+    def _bring(self, held: str) -> Intent:
+        place = self._destination(held)
+        if place is None:
+            return self._put_away(held)
+        fields = Fields(thing=held, place=place)
+        return self._reach(place, "bring", fields) or Intent("put", self._put.format(held, place), fields)
+
+    def _destination(self, thing: str) -> str | None:
+        memory = self._memory
+        places = [
+            one for one in memory.receptacles if kind(one) == memory.goal and (kind(thing), one) not in memory.refused
+        ]
+        if memory.task_type == "pick_two_obj_and_place" and places:
+            most = max(self._wanted_in(place) for place in places)
+            places = [place for place in places if self._wanted_in(place) == most]
+            if most:
+                return places[0]
+        return self._nearest(places)
+
+    def _wanted_in(self, place: str) -> int:
+        return sum(kind(thing) == self._memory.wanted for thing in self._memory.contents.get(place, ()))
+
+    def _nearest(self, places: list[str]) -> str | None:
+        """Within reach first, then what needs no opening, then in the order of the numbers."""
+        memory = self._memory
+
+        def effort(place: str) -> tuple[bool, bool, int]:
+            shut = place in memory.closed or (place not in memory.contents and kind(place) in _OPENING_KINDS)
+            return (not memory.reachable(place), shut, int(place.rpartition(" ")[2]))
+
+        return min(places, key=effort) if places else None
+
+    def _light(self, held: str) -> Intent:
+        memory = self._memory
+        lamps = [
+            (lamp, place)
+            for place in memory.holders(memory.goal)
+            for lamp in memory.contents[place]
+            if kind(lamp) == memory.goal
+        ]
+        if not lamps:
+            return self._search(memory.goal)
+        lamp, place = min(lamps, key=lambda one: (not memory.reachable(one[1]), one))
+        fields = Fields(thing=held, place=place, lamp=lamp)
+        if not memory.reachable(place):
+            return Intent("light go", f"go to {place}", fields)
+        return Intent("light", f"use {lamp}", fields)
+
+    def _put_away(self, held: str) -> Intent:
+        memory = self._memory
+        places = [
+            one
+            for one in memory.receptacles
+            if accepts(kind(one), kind(held)) and (kind(held), one) not in memory.refused
+        ]
+        place = self._nearest(places)
+        if place is None:
+            return Intent("lost", "look", Fields(wanted=memory.wanted))
+        fields = Fields(thing=held, place=place)
+        return self._reach(place, "drop", fields) or Intent("drop", self._put.format(held, place), fields)
+
+    def _reach(self, place: str, aim: str, fields: Fields) -> Intent | None:
+        """The next step of getting to an open `place`; None when it is within reach and not known to be closed."""
+        memory = self._memory
+        if not memory.reachable(place):
+            return Intent(f"{aim} go", f"go to {place}", fields)
+        if place in memory.closed:
+            return Intent(f"{aim} open", f"open {place}", fields)
+        if place not in memory.contents and aim not in ("search", "again"):
+            # It stands beside the one that was walked to, so nobody has said yet whether it is open.
+            return Intent(f"{aim} examine", f"examine {place}", fields)
+        return None
