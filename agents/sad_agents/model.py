@@ -1,0 +1,164 @@
+"""The contract of a model backend, and the scripted backend that tests and documentation use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from sad_agents.agent import Sampling
+from sad_agents.windows import Windowing
+from sad_env.errors import ConfigError, DataError
+from sad_env.records import RecordError, Status, parse_json, read_lines
+from sad_env.transcript import is_complete
+
+
+class Piece(NamedTuple):
+    """A stretch of a conversation. `ids` are there when a model sampled it; other text is encoded by the model."""
+
+    text: str
+    ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One completion to be written.
+
+    Attributes:
+        key: names the conversation, for models that keep a cache of it.
+        head: the task header, always shown.
+        tail: what came after it, oldest first; already windowed by steps.
+        seed: seeds the draws of this completion.
+        step: the number of completions before.
+        forced: text that the completion begins with.
+    """
+
+    key: str
+    head: Sequence[Piece]
+    tail: Sequence[Piece]
+    seed: str
+    step: int = 0
+    forced: str = ""
+
+    @property
+    def text(self) -> str:
+        """All that stands before the completion."""
+        return "".join(piece.text for piece in (*self.head, *self.tail))
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote.
+
+    Attributes:
+        text: to the character; it ends with a newline and begins with the forced text.
+        ids: its ids; empty for models that do not tell.
+        ends: for each id, where its text ends in `text`; 0 for ids that were not sampled.
+        generated: tokens produced.
+        stop: an ending: AGENT_ERROR (the model is broken) or INFRA_ERROR (it did not answer).
+        error: one line for `stop`.
+    """
+
+    text: str
+    ids: tuple[int, ...] = ()
+    ends: tuple[int, ...] = ()
+    generated: int = 0
+    stop: Status | None = None
+    error: str = ""
+
+
+class Model(Protocol):
+    """Writes completions. A completion is over at the end of its first action line (`transcript.is_complete`)."""
+
+    name: str
+    windowing: Windowing | None
+    """What it can see at once; None when there is no bound that matters."""
+
+    def measure(self, piece: Piece) -> int:
+        """Tokens that a piece takes."""
+        ...
+
+    def complete(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        """One completion for each request, in order.
+
+        Raises:
+            InfrastructureError: the model cannot be reached at all.
+        """
+        ...
+
+    def forget(self, key: str) -> None:
+        """A conversation is over; an unknown one is ignored."""
+        ...
+
+
+def cut(text: str) -> str:
+    r"""`text` up to the end of its first action line, with a final newline.
+
+    >>> cut("Action: look\nObservation: I make things up")
+    'Action: look\n'
+    """
+    end = text.find("\n")
+    while end >= 0:
+        if is_complete(text[: end + 1]):
+            return text[: end + 1]
+        end = text.find("\n", end + 1)
+    return text if text.endswith("\n") else text + "\n"
+
+
+Script = Callable[[Request], str]
+"""Writes a completion for a request."""
+
+
+@dataclass
+class ScriptedModel:
+    """A model whose words are known beforehand.
+
+    Attributes:
+        script: a function of the request, or completions that every episode gets in order, the last one again and
+            again.
+        name: for the records.
+        windowing: as of any model; a piece measures its words.
+    """
+
+    script: Script | Sequence[str]
+    name: str = "scripted"
+    windowing: Windowing | None = None
+
+    def measure(self, piece: Piece) -> int:
+        """Words."""
+        return len(piece.text.split())
+
+    def complete(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+        """What the script says."""
+        return [self._completion(request) for request in requests]
+
+    def _completion(self, request: Request) -> Completion:
+        if callable(self.script):
+            text = self.script(request)
+        else:
+            text = self.script[min(request.step, len(self.script) - 1)]
+        text = cut(request.forced + text)
+        return Completion(text, generated=len(text.split()))
+
+    def forget(self, key: str) -> None:
+        """Nothing is kept."""
+
+
+def read_script(path: Path) -> list[str]:
+    """Completions from a file with one JSON string a line.
+
+    Raises:
+        ConfigError: no such file.
+        DataError: another content, or nothing in it.
+    """
+    try:
+        lines = [parse_json(line) for _, line in read_lines(path)]
+    except OSError as error:
+        raise ConfigError(f"cannot read the script {str(path)!r}: {error.strerror}") from None
+    except RecordError as error:
+        raise DataError(f"{path}: {error}") from None
+    if not lines or not all(isinstance(line, str) for line in lines):
+        raise DataError(f"{path}: a script is a file with one JSON string a line, e.g. {json.dumps('Action: look')}")
+    return lines

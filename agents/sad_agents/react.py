@@ -1,0 +1,195 @@
+"""The ReAct agent: a prompt, a model, and the house template between them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sad_agents.agent import Decision, EpisodeStart, Sampling
+from sad_agents.model import Completion, Model, Piece, Request
+from sad_agents.prompts import Prompt
+from sad_env.errors import ConfigError
+from sad_env.records import Span, SpanKind, Status
+from sad_env.transcript import observation_text, parse
+
+
+@dataclass
+class _Memory:
+    """One episode: what the model has been shown."""
+
+    start: EpisodeStart
+    head: tuple[Piece, ...]
+    pieces: list[tuple[Piece, Piece]] = field(default_factory=list)
+    """Completion and observation of each step."""
+    lengths: list[int] = field(default_factory=list)
+    first: int = 0
+    """The oldest step that is still shown."""
+
+
+class ReActAgent:
+    """Thinks and acts in turn, one completion a step.
+
+    An episode that outgrows the model's window keeps its header and its newest steps; with `window=False` it ends as
+    BUDGET instead. A completion without an action is a complaint, not an error.
+
+    Args:
+        model: writes the completions.
+        prompt: stands before the first observation.
+        shots: exemplars of the prompt that are shown.
+        sampling: temperature and so on; its seed and the episode's decide all draws.
+        canonical: rewrites an action as its world spells it, e.g. ``Answer[x]`` as ``Finish[x]``.
+        votes: completions sampled for each step; the action that most of them agree on is taken (self-consistency).
+        first_thought: a line that the first step's reasoning must begin with, e.g. a teacher's thought on the same
+            task ("first-thought prefix"); empty for none.
+        window: False ends an episode that outgrows the model's window.
+
+    Raises:
+        ConfigError: settings that contradict one another.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        prompt: Prompt,
+        *,
+        shots: int = 0,
+        sampling: Sampling = Sampling(),
+        canonical: Callable[[str], str] | None = None,
+        votes: int = 1,
+        first_thought: Callable[[EpisodeStart], str] | None = None,
+        window: bool = True,
+        name: str = "",
+    ) -> None:
+        if votes < 1 or (votes > 1 and sampling.temperature == 0):
+            raise ConfigError(f"{votes} votes at temperature {sampling.temperature:g}: greedy samples are all the same")
+        if model.windowing is not None and sampling.max_tokens > model.windowing.room:
+            raise ConfigError(
+                f"completions of {sampling.max_tokens} tokens; the model's window keeps {model.windowing.room} free"
+            )
+        self.model = model
+        self.name = name or model.name
+        self._text = prompt.text(shots)
+        self._sampling = sampling
+        self._canonical = canonical
+        self._votes = votes
+        self._first_thought = first_thought
+        self._window = window
+        self._memories: dict[int, _Memory] = {}
+
+    def begin(self, episode: int, start: EpisodeStart) -> str:
+        """Lay out the task header."""
+        head = (Piece(self._text), Piece(observation_text(start.observation)))
+        self._memories[episode] = _Memory(start, tuple(piece for piece in head if piece.text))
+        return self._text
+
+    def act(self, episodes: Sequence[int]) -> list[Decision]:
+        """One decision an episode, from one batch of the model."""
+        began = time.perf_counter()
+        full = {episode for episode in episodes if self._outgrown(self._memories[episode])}
+        asked = [episode for episode in episodes if episode not in full]
+        requests = [request for episode in asked for request in self._requests(episode)]
+        completions = self.model.complete(requests, self._sampling) if requests else []
+        seconds = (time.perf_counter() - began) / max(1, len(asked))
+        ballots = {
+            episode: completions[index * self._votes : (index + 1) * self._votes] for index, episode in enumerate(asked)
+        }
+        return [
+            _stopped(Status.BUDGET, "the episode outgrew the model's context")
+            if episode in full
+            else self._elect(ballots[episode], seconds)
+            for episode in episodes
+        ]
+
+    def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
+        """Add the step to the history."""
+        memory = self._memories[episode]
+        step = (Piece(decision.completion, decision.token_ids), Piece(observation_text(observation)))
+        memory.pieces.append(step)
+        if self.model.windowing is not None:
+            memory.lengths.append(sum(self.model.measure(piece) for piece in step))
+
+    def end(self, episode: int) -> None:
+        """Forget the episode."""
+        if self._memories.pop(episode, None) is not None:
+            for vote in range(self._votes):
+                self.model.forget(f"{episode}.{vote}")
+
+    def _outgrown(self, memory: _Memory) -> bool:
+        """Move the window on; True when the episode may not be windowed and does not fit."""
+        windowing = self.model.windowing
+        if windowing is None:
+            return False
+        header = sum(self.model.measure(piece) for piece in memory.head)
+        memory.first = windowing.first_step(header, memory.lengths, memory.first)
+        fits = header + sum(memory.lengths) + windowing.room <= windowing.budget
+        return not self._window and not fits
+
+    def _requests(self, episode: int) -> list[Request]:
+        memory = self._memories[episode]
+        step = len(memory.pieces)
+        tail = [piece for pair in memory.pieces[memory.first :] for piece in pair]
+        forced = ""
+        if step == 0 and self._first_thought is not None:
+            forced = _forced(self._first_thought(memory.start))
+        return [
+            Request(f"{episode}.{vote}", memory.head, tail, f"{memory.start.seed}/{step}/{vote}", step, forced)
+            for vote in range(self._votes)
+        ]
+
+    def _elect(self, completions: Sequence[Completion], seconds: float) -> Decision:
+        """The decision of most; the earliest among equals. Completions without an action have no vote."""
+        generated = sum(completion.generated for completion in completions)
+        decisions = [self._decision(completion, generated, seconds) for completion in completions]
+        valid = [decision for decision in decisions if decision.action and decision.stop is None]
+        if not valid:
+            return decisions[0]
+        count = Counter(decision.action for decision in valid)
+        return max(valid, key=lambda decision: count[decision.action])
+
+    def _decision(self, completion: Completion, generated: int, seconds: float) -> Decision:
+        if completion.stop is not None:
+            return Decision("", (), "", "", generated_tokens=generated, stop=completion.stop, error=completion.error)
+        reasoning, action, spans, complaint = parse(completion.text)
+        if action and self._canonical is not None:
+            action = self._canonical(action)
+        return Decision(
+            completion.text,
+            spans,
+            reasoning,
+            action,
+            complaint,
+            token_ids=completion.ids,
+            token_labels=label(completion.ends, spans),
+            generated_tokens=generated,
+            seconds=seconds,
+        )
+
+
+def label(ends: Sequence[int], spans: Sequence[Span]) -> str:
+    """One letter a token: the kind of the span that holds its last character; N where nothing was sampled.
+
+    Args:
+        ends: where each token's text ends; 0 for a token that was not sampled.
+        spans: they tile the text.
+    """
+    letters, index = [], 0
+    for end in ends:
+        if end == 0:
+            letters.append(SpanKind.NONE.value)
+            continue
+        while index < len(spans) - 1 and end > spans[index].end:
+            index += 1
+        letters.append(spans[index].kind.value)
+    return "".join(letters)
+
+
+def _forced(thought: str) -> str:
+    thought = " ".join(thought.split())
+    return f"Reasoning: {thought}\n" if thought else ""
+
+
+def _stopped(status: Status, error: str) -> Decision:
+    return Decision("", (), "", "", stop=status, error=error)
