@@ -71,7 +71,7 @@ def report(arguments: Sequence[str] | None = None) -> int:
             _write(path, [form(made)])
     if not any((config.html, config.latex, config.csv, config.md, config.json)):
         for run in made.runs:
-            print_report(run, console())
+            print_report(run.results, console())
     return 0
 
 

@@ -1,16 +1,17 @@
-"""The report in the terminal: what came out, between what bounds, how the episodes ended, and what to do next."""
+"""The report in the terminal: what came out, between what bounds, how the episodes ended. It fits 80 columns."""
 
 from __future__ import annotations
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from sad_env.records import Status
 from sad_env.safe_text import one_line, safe_text
-from sad_eval.report.model import RunReport
 from sad_eval.report.numbers import interval_text, value_text
+from sad_eval.run_folder import Estimate, Results
 
 STYLES = {
     Status.SUCCESS.value: "green",
@@ -19,43 +20,80 @@ STYLES = {
 }
 """Endings that have a colour of their own; the others are magenta."""
 
-_BAR = 24
+GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("", {"success_rate": "success", "score": "score", "progress": "sub-goals reached"}),
+    (
+        "reasoning length",
+        {"reasoning_per_step": "tokens a step", "reasoning_per_episode": "tokens an episode"},
+    ),
+    (
+        "CoT match",
+        {
+            "cot_match": "recall of words",
+            "cot_precision": "precision",
+            "cot_f1": "F1",
+            "cot_match_sets": "recall of word sets (paper)",
+            "cot_semantic": "semantic",
+            "cot_length": "length over reference's",
+        },
+    ),
+    (
+        "steps",
+        {
+            "environment_steps": "in the world",
+            "environment_steps_at_limit": "  failures at the limit",
+            "reasoning_and_action_steps": "reasonings + actions",
+            "invalid_actions": "invalid actions",
+        },
+    ),
+    (
+        "cost of an episode",
+        {
+            "generated_tokens": "tokens generated",
+            "agent_seconds": "agent, seconds",
+            "world_seconds": "world, seconds",
+            "seconds": "wall, seconds",
+        },
+    ),
+)
+"""Metrics in the order of the report, by heading; those that are not named here come last, under their own names."""
+
+_BAR = 20
 
 
-def print_report(run: RunReport, console: Console) -> None:
+def print_report(results: Results, console: Console) -> None:
     """Print the report of one run."""
-    console.print(render(run))
+    console.print(render(results))
 
 
-def render(run: RunReport) -> RenderableType:
+def render(results: Results) -> RenderableType:
     """The report of one run, for a rich console."""
-    results = run.results
-    blocks: list[RenderableType] = [_head(run)]
-    if results.status != "complete":
-        blocks.append(_owed(run))
-    blocks += [safe_text(f"! {remark}", style="yellow") for remark in results.remarks]
+    blocks: list[RenderableType] = [Rule(style="dim"), *_head(results)]
     if results.metrics:
-        blocks.append(Padding(_metrics(run), (1, 0, 0, 0)))
-    blocks.append(Padding(_endings(run), (1, 0, 0, 0)))
+        blocks.append(_spaced(_metrics(results)))
+    blocks.append(_spaced(_endings(results)))
     if len(results.by_task_type) > 1:
-        blocks.append(Padding(_task_types(run), (1, 0, 0, 0)))
+        blocks.append(_spaced(_task_types(results)))
+    if results.remarks:
+        blocks.append(_spaced(Group(*(safe_text(remark, "dim") for remark in results.remarks))))
     return Group(*blocks)
 
 
-def _head(run: RunReport) -> Text:
-    text = safe_text(one_line(run.agent, 60), style="bold")
-    facts = (
-        f"{run.world} · panel {run.panel} · {run.data} data · {run.results.scored} of {run.results.planned} episodes"
-    )
-    return text.append("  ").append_text(safe_text(one_line(facts, 200), style="dim"))
+def _spaced(block: RenderableType) -> RenderableType:
+    return Padding(block, (1, 0, 0, 0))
 
 
-def _owed(run: RunReport) -> Text:
-    results = run.results
-    text = f"INCOMPLETE: {results.owed} of {results.planned} episodes are owed"
-    if results.bounds:
-        text += f"; the success rate lies between {results.bounds[0]:.1%} and {results.bounds[1]:.1%}"
-    return safe_text(f"{text}.", style="bold yellow")
+def _head(results: Results) -> list[RenderableType]:
+    title = safe_text(one_line(results.agent, 48), "bold")
+    title.append("  in  ", "dim").append_text(safe_text(one_line(results.world, 30), "bold"))
+    facts = f"panel {results.panel} · {results.data} data · {results.scored:,} of {results.planned:,} episodes scored"
+    blocks: list[RenderableType] = [title, safe_text(one_line(facts, 200), "dim")]
+    if results.status != "complete":
+        text = f"INCOMPLETE: {results.owed:,} of {results.planned:,} episodes are owed"
+        if results.bounds:
+            text += f"; success lies between {results.bounds[0]:.1%} and {results.bounds[1]:.1%}"
+        blocks.append(safe_text(f"{text}.", "bold yellow"))
+    return blocks
 
 
 def _table(*columns: str) -> Table:
@@ -65,33 +103,63 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _metrics(run: RunReport) -> Table:
-    table = _table("metric", "value", "95 % interval", "n", "unit")
-    for name, estimate in run.results.metrics.items():
-        style = "bold" if name == "success_rate" else ""
-        cells = (name.replace("_", " "), value_text(name, estimate), interval_text(name, estimate), f"{estimate.n:,}")
-        table.add_row(
-            *(safe_text(one_line(cell, 60), style) for cell in cells), safe_text(one_line(estimate.unit, 40), "dim")
-        )
+def _metrics(results: Results) -> Table:
+    table = _table("", "value", "95 % interval", "n")
+    named = {name for _, names in GROUPS for name in names}
+    others = {name: name.replace("_", " ") for name in results.metrics if name not in named}
+    for heading, names in (*GROUPS, ("more", others)):
+        rows = [(label, name) for name, label in names.items() if name in results.metrics]
+        if rows and heading:
+            table.add_row(_heading(heading, results))
+        for label, name in rows:
+            _metric_row(table, f"  {label}" if heading else label, name, results.metrics[name])
     return table
 
 
-def _endings(run: RunReport) -> Table:
-    table = _table("ended by", "", "episodes")
-    most = max([*run.results.counts.values(), 1])
+def _heading(heading: str, results: Results) -> Text:
+    text = Text(heading)
+    if heading == "reasoning length" and results.tokenizer:
+        text.append_text(safe_text(f" ({one_line(results.tokenizer, 24)})", "dim"))
+    if heading == "CoT match" and results.reference:
+        text.append_text(safe_text(f" (with {one_line(results.reference, 24)})", "dim"))
+    return text
+
+
+def _metric_row(table: Table, label: str, name: str, estimate: Estimate) -> None:
+    style = "bold green" if name == "success_rate" else ""
+    interval = safe_text(interval_text(name, estimate), "dim")
+    table.add_row(
+        safe_text(label[:40], style),
+        safe_text(value_text(name, estimate), style),
+        interval,
+        f"{estimate.n:,}",
+    )
+
+
+def _bar(count: int, most: int, style: str) -> Text:
+    return Text("━" * max(1, round(_BAR * count / most)), style=style)
+
+
+def _endings(results: Results) -> Table:
+    table = _table("ended by", "episodes", "")
+    table.columns[2].justify = "left"
+    most = max([*results.counts.values(), 1])
     for status in Status:
-        count = run.results.counts.get(status.value, 0)
-        if count:
-            bar = Text("━" * max(1, round(_BAR * count / most)), style=STYLES.get(status.value, "magenta"))
-            table.add_row(status.value.replace("_", " "), bar, f"{count:,}")
-    table.columns[1].justify = "left"
+        if count := results.counts.get(status.value, 0):
+            bar = _bar(count, most, STYLES.get(status.value, "magenta"))
+            table.add_row(status.value.replace("_", " "), f"{count:,}", bar)
     return table
 
 
-def _task_types(run: RunReport) -> Table:
-    table = _table("task type", "success", "95 % interval", "n")
-    for kind, metrics in run.results.by_task_type.items():
-        if rate := metrics.get("success_rate"):
-            cells = (value_text("success_rate", rate), interval_text("success_rate", rate), f"{rate.n:,}")
-            table.add_row(safe_text(one_line(kind, 60)), *cells)
+def _task_types(results: Results) -> Table:
+    table = _table("task type", "success", "95 % interval", "steps", "n")
+    for kind, metrics in results.by_task_type.items():
+        rate, steps = metrics["success_rate"], metrics["environment_steps"]
+        table.add_row(
+            safe_text(one_line(kind or "(none)", 40)),
+            value_text("success_rate", rate),
+            safe_text(interval_text("success_rate", rate), "dim"),
+            value_text("environment_steps", steps),
+            f"{rate.n:,}",
+        )
     return table
