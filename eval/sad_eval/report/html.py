@@ -28,10 +28,10 @@ HEADLINE = (
 )
 
 
-def environment() -> Environment:
-    """The templates' environment: everything that is inserted is escaped."""
+def environment(package: str = "sad_eval.report") -> Environment:
+    """The environment of a package's templates: everything that is inserted is escaped."""
     result = Environment(
-        loader=PackageLoader("sad_eval.report", "."), autoescape=True, undefined=StrictUndefined, auto_reload=False
+        loader=PackageLoader(package, "."), autoescape=True, undefined=StrictUndefined, auto_reload=False
     )
     result.globals.update(
         shown=one_line, text=visible, figure=plain, steps=shown_steps, value=value_text, interval=interval_text

@@ -1,0 +1,89 @@
+"""From a run folder to an entry folder."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from sad_eval.run_folder import RunFolder
+
+from sad_env.errors import ConfigError, IncompleteError
+from sad_env.files import safe_name, sha256_file, sync_folder
+from sad_env.records import Record
+from sad_leaderboard.entries import EntryError, read_submission
+from sad_leaderboard.recompute import recompute
+from sad_leaderboard.schema import ENTRY, EPISODES, MANIFEST, RESULTS, Entry
+
+
+def default_name(run: RunFolder) -> str:
+    """A name for the entry of a run: agent, world, panel, and the beginning of the run's identity."""
+    manifest = run.manifest
+    words = "-".join((manifest.agent, manifest.world, manifest.panel.name))
+    plain = re.sub(r"[^A-Za-z0-9._]+", "-", words).strip("-.")[:50].strip("-.")
+    return safe_name(f"{plain or 'entry'}-{manifest.identity_sha256[:8]}", "entry")
+
+
+def add(run: RunFolder, board: Path, name: str, **said: object) -> Path:
+    """Write the entry folder of a complete run.
+
+    Args:
+        run: the run; every planned episode must be scored.
+        board: the folder of the entries.
+        name: name of the entry's folder.
+        said: fields of `Entry`, without `files`.
+
+    Returns:
+        The new folder. It passes the level "recomputed", or it is not written.
+
+    Raises:
+        IncompleteError: episodes are owed.
+        ConfigError: the name is taken: entries are never replaced, a new version is a new entry.
+        EntryError: the run does not pass.
+    """
+    safe_name(name, "entry")
+    if run.results().status != "complete":
+        raise IncompleteError(f"{run.results().owed} episodes are owed: run the same `sad-eval` command again first")
+    target = board / name
+    if target.exists() or target.is_symlink():
+        raise ConfigError(f"the entry {name!r} exists; entries are never replaced: choose another --name")
+    board.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=board))
+    try:
+        # The folder has its final name while it is checked, so that messages name it.
+        folder = scratch / name
+        folder.mkdir(mode=0o755)
+        _write(folder, run, said)
+        findings = recompute(read_submission(folder)).findings
+        if findings:
+            raise EntryError(f"{name}: {findings[0]}")
+        os.rename(folder, target)
+        sync_folder(board)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return target
+
+
+def _write(folder: Path, run: RunFolder, said: dict[str, object]) -> None:
+    _json(folder / MANIFEST, run.manifest)
+    _json(folder / RESULTS, run.results())
+    episodes = sorted(run.episodes(), key=lambda line: line.id)
+    # No name and no time in the header: the same run gives the same file.
+    with open(folder / EPISODES, "wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+        for line in episodes:
+            packed.write(line.to_json().encode() + b"\n")
+    files = {name: sha256_file(folder / name) for name in (MANIFEST, RESULTS, EPISODES)}
+    try:
+        entry = Entry.model_validate({**said, "files": files})
+    except ValueError as error:
+        first = str(error).splitlines()
+        raise ConfigError(f"the entry's description: {' '.join(first[1:3])}") from None
+    _json(folder / ENTRY, entry)
+
+
+def _json(path: Path, document: Record) -> None:
+    path.write_text(json.dumps(document.model_dump(mode="json"), indent=1, allow_nan=False) + "\n", encoding="utf-8")

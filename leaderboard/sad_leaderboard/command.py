@@ -1,0 +1,194 @@
+"""`sad-leaderboard`: add a run, verify entries, build the board."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import tyro
+from sad_eval.run_folder import RunFolder
+
+from sad_env import cli
+from sad_env.errors import DataError, UnknownNameError
+from sad_env.files import atomic_write
+from sad_env.safe_text import one_line, visible
+from sad_leaderboard import render
+from sad_leaderboard.add import add, default_name
+from sad_leaderboard.board import build_board
+from sad_leaderboard.entries import entry_folders
+from sad_leaderboard.published import published_rows
+from sad_leaderboard.schema import Level
+from sad_leaderboard.verify import Verification, duplicates, verify
+
+PROG = "sad-leaderboard"
+ENTRIES = Path("leaderboard/entries")
+
+Config = TypeVar("Config")
+LevelName = Literal["claimed", "recomputed", "replayed"]
+
+USAGE = f"""usage: {PROG} add | verify | build
+
+  add RUN      make an entry folder from a complete run:   {PROG} add runs/NAME --title "My agent" --submitter Me
+  verify       check entries, by replay if asked:          {PROG} verify --level replayed
+  build        write the board:                            {PROG} build --out board
+
+`{PROG} COMMAND --help` shows the options. Exit codes: 0 done, 2 usage, 3 owed episodes, 5 an entry does not hold."""
+
+
+@dataclass(frozen=True)
+class AddConfig:
+    """Make an entry folder from a complete run.
+
+    Example: sad-leaderboard add runs/expert --title "Expert policy" --submitter "sad-env"
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """A run folder in which nothing is owed."""
+    title: str
+    """What the agent is called on the board."""
+    submitter: str
+    """Person or group."""
+    name: str = ""
+    """Name of the entry's folder; made from agent, world and panel when left out."""
+    description: str = ""
+    """One line."""
+    link: str = ""
+    """https address of a paper, checkpoint or code."""
+    track: Literal["standard", "privileged"] = "standard"
+    """privileged: it saw hidden state or gold answers."""
+    parameters: int | None = None
+    """Number of the model's parameters."""
+    submitted: str = ""
+    """YYYY-MM-DD; today when left out."""
+    board: Path = ENTRIES
+    """Folder of the entries."""
+
+
+@dataclass(frozen=True)
+class VerifyConfig:
+    """Check entries, and say of each how far it holds.
+
+    Example: sad-leaderboard verify --level replayed
+    """
+
+    entries: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[ENTRY ...]")] = ()
+    """Entry folders; all of the board when none is named."""
+    level: LevelName = "recomputed"
+    """claimed: files whole. recomputed: figures follow from the episodes. replayed: the world says the same again."""
+    data: str = ""
+    """The world's data for the replay, where the entry's kind does not name them."""
+    board: Path = ENTRIES
+    """Folder of the entries."""
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """Write the board as Markdown, HTML and JSON.
+
+    Example: sad-leaderboard build --out board
+    """
+
+    board: Path = ENTRIES
+    """Folder of the entries."""
+    out: Path = Path("board")
+    """Folder for board.md, board.html and board.json."""
+    level: LevelName = "recomputed"
+    """How far entries are checked now; the board shows what each reached."""
+    data: str = ""
+    """The world's data for the replay."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command."""
+    return cli.run(PROG, lambda: _dispatch(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _dispatch(arguments: list[str]) -> int:
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "add": lambda rest: run_add(cli.parse(AddConfig, rest, prog=f"{PROG} add")),
+        "verify": lambda rest: run_verify(cli.parse(VerifyConfig, rest, prog=f"{PROG} verify")),
+        "build": lambda rest: run_build(cli.parse(BuildConfig, rest, prog=f"{PROG} build")),
+    }
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    if arguments[0] not in commands:
+        raise UnknownNameError("command", one_line(arguments[0], 40), commands)
+    return commands[arguments[0]](arguments[1:])
+
+
+def run_add(config: AddConfig) -> int:
+    """`sad-leaderboard add`."""
+    run = RunFolder.open(config.run)
+    folder = add(
+        run,
+        config.board,
+        config.name or default_name(run),
+        title=config.title,
+        submitter=config.submitter,
+        submitted=config.submitted or datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        description=config.description,
+        link=config.link,
+        track=config.track,
+        parameters=config.parameters,
+    )
+    print(visible(f"wrote {folder}; check it with `{PROG} verify {folder} --level replayed`"))
+    return 0
+
+
+def run_verify(config: VerifyConfig) -> int:
+    """`sad-leaderboard verify`."""
+    wanted = Level[config.level.upper()]
+    checked = [verify(folder, wanted, data=config.data) for folder in config.entries or entry_folders(config.board)]
+    for one in checked:
+        _tell(one, wanted)
+    for line in duplicates([one.submission for one in checked if _reached(one, Level.RECOMPUTED) and one.submission]):
+        print(visible(f"look: {line}"))
+    _refuse([one for one in checked if not _reached(one, wanted)], len(checked))
+    return 0
+
+
+def run_build(config: BuildConfig) -> int:
+    """`sad-leaderboard build`."""
+    wanted = Level[config.level.upper()]
+    checked = [verify(folder, wanted, data=config.data) for folder in entry_folders(config.board)]
+    good = [one for one in checked if _reached(one, Level.RECOMPUTED)]
+    remarks = duplicates([one.submission for one in good if one.submission])
+    board = build_board(good, published_rows(), remarks)
+    forms = {"board.md": render.to_markdown, "board.html": render.to_html, "board.json": render.to_json}
+    for name, form in forms.items():
+        with atomic_write(config.out / name) as file:
+            file.write(form(board))  # type: ignore[call-overload]
+    print(visible(f"wrote {config.out}/board.md, board.html, board.json: {len(good)} entries"))
+    bad = [one for one in checked if not _reached(one, wanted)]
+    for one in bad:
+        _tell(one, wanted)
+    _refuse(bad, len(checked))
+    return 0
+
+
+def _reached(one: Verification, level: Level) -> bool:
+    return one.level is not None and one.level >= level
+
+
+def _tell(one: Verification, wanted: Level) -> None:
+    reached = "refused" if one.level is None else one.level.label
+    mark = "ok " if _reached(one, wanted) else "BAD"
+    print(visible(f"{mark} {reached:<10} {one_line(one.name, 80)}"))
+    for finding in one.findings:
+        print(visible(f"      {one_line(finding, 300)}"))
+
+
+def _refuse(bad: Sequence[Verification], total: int) -> None:
+    if bad:
+        raise DataError(
+            f"{len(bad)} of {total} entries do not hold: {', '.join(one_line(one.name, 40) for one in bad[:5])}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

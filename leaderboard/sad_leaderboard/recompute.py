@@ -1,0 +1,168 @@
+"""The level "recomputed": the right episodes, each once, whole, and the figures that follow from them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from sad_eval.metrics import SAMPLED, WORDS
+from sad_eval.run_folder import EpisodeKey, EpisodeLine, Manifest, Results
+from sad_eval.tally import Tally
+
+from sad_env import registry
+from sad_env.errors import SadEnvError
+from sad_env.panels import Panel
+from sad_env.records import Status
+from sad_env.safe_text import one_line
+from sad_leaderboard.entries import EntryError, Submission
+
+SHOWN = 20
+"""Findings that are kept in full; the rest is counted."""
+
+_NEEDS_REFERENCE = "cot_"
+_OUR_COUNTERS = (WORDS, SAMPLED)
+
+
+class Findings(list[str]):
+    """What speaks against an entry, one line each; beyond `SHOWN` only the number grows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = 0
+
+    def report(self, text: str) -> None:
+        """Add a finding."""
+        if len(self) < SHOWN:
+            self.append(one_line(text, 300))
+        else:
+            self.more += 1
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """Results as they follow from the episodes (None when they cannot), and what speaks against the entry."""
+
+    results: Results | None
+    findings: Findings
+
+
+def recompute(submission: Submission) -> Recomputed:
+    """Check the episodes of an entry against its manifest, and compute its results afresh."""
+    manifest, findings = submission.manifest, Findings()
+    _check_plan(manifest, findings)
+    # Only counters that every installation has can be applied again.
+    claimed_by = submission.results.tokenizer
+    tally = Tally(_max_steps(manifest), tokenizer=claimed_by if claimed_by in _OUR_COUNTERS else WORDS)
+    planned, seen = set(manifest.planned()), set[EpisodeKey]()
+    try:
+        for line in submission.episodes():
+            if line.id in seen:
+                findings.report(f"the episode {_named(line.id)} stands twice")
+            elif line.id not in planned:
+                findings.report(f"the episode {_named(line.id)} is not one of the panel, seed and repeats")
+            else:
+                _check_line(line, manifest, findings)
+                tally.add(line)
+            seen.add(line.id)
+    except EntryError as error:
+        findings.report(str(error))
+        return Recomputed(None, findings)
+    missing = sorted(planned - seen)
+    if missing:
+        findings.report(f"{len(missing)} of {len(planned)} episodes are missing, e.g. {_named(missing[0])}")
+    if not len(tally):
+        return Recomputed(None, findings)
+    results = tally.results(manifest, {})
+    _compare(submission.results, results, findings)
+    return Recomputed(results, findings)
+
+
+def registered_panel(manifest: Manifest) -> Panel | None:
+    """The panel of this name as the world itself has it; None when the world or its data are not here."""
+    name = manifest.panel.name
+    split, _, count = name.rpartition("-")
+    for candidate, head in ((name, 0), (split, int(count) if count.isdecimal() else 0)):
+        try:
+            world = registry.make(manifest.world, data=manifest.data, split=candidate)
+        except (SadEnvError, ImportError, TypeError):
+            continue
+        with_tasks = world.panel
+        world.close()
+        return with_tasks.head(head) if head else with_tasks
+    return None
+
+
+def _check_plan(manifest: Manifest, findings: Findings) -> None:
+    tasks = manifest.panel.task_ids
+    if list(tasks) != sorted(set(tasks)):
+        findings.report("the panel's tasks are not sorted, or one stands twice")
+        return
+    panel = Panel(manifest.world, manifest.data, manifest.panel.name, tasks)
+    if panel.sha256 != manifest.panel.sha256:
+        findings.report("the panel's sha256 is not that of its tasks")
+    if manifest.data == "generated":
+        known = registered_panel(manifest)
+        if known is None:
+            findings.report(f"no panel {manifest.panel.name!r} of {manifest.world!r} is registered")
+        elif known.sha256 != panel.sha256:
+            findings.report(f"not the tasks of the registered panel {manifest.panel.name!r}: {len(tasks)} tasks differ")
+    if manifest.shard != (1, 1):
+        findings.report(
+            f"part {manifest.shard[0]} of {manifest.shard[1]} of a run: join the parts with `sad-eval merge`"
+        )
+    if manifest.settings.get("perturb", "none") != "none":
+        findings.report("a run with reworded instructions is not ranked with plain ones")
+
+
+def _check_line(line: EpisodeLine, manifest: Manifest, findings: Findings) -> None:
+    trajectory, name = line.trajectory, _named(line.id)
+    if not line.chain_holds():
+        findings.report(f"the episode {name} was changed after it was written: its hash chain does not hold")
+    said = (trajectory.world, trajectory.data, trajectory.agent)
+    if said != (manifest.world, manifest.data, manifest.agent):
+        findings.report(f"the episode {name} is of {' · '.join(said)}")
+    if trajectory.status.owed:
+        findings.report(f"the episode {name} ended as {trajectory.status.value}, which is no scored ending")
+    if trajectory.success != (trajectory.status is Status.SUCCESS) and trajectory.status is not Status.FORCED_FINISH:
+        findings.report(f"the episode {name} ended as {trajectory.status.value} but its verdict says otherwise")
+    limit = _max_steps(manifest)
+    if len(trajectory.steps) > limit:
+        findings.report(f"the episode {name} has {len(trajectory.steps)} steps; the limit is {limit}")
+
+
+def _compare(claimed: Results, computed: Results, findings: Findings) -> None:
+    for field in ("world", "data", "panel", "panel_sha256", "agent", "planned", "scored", "owed", "status"):
+        if getattr(claimed, field) != getattr(computed, field):
+            told, found = getattr(claimed, field), getattr(computed, field)
+            findings.report(f"results.json claims {field} {str(told)!r}; the episodes give {str(found)!r}")
+    for status, count in computed.counts.items():
+        if claimed.counts.get(status, 0) != count:
+            findings.report(f"results.json claims {claimed.counts.get(status, 0)} {status}; the episodes give {count}")
+    for name, estimate in claimed.metrics.items():
+        if name.startswith(_NEEDS_REFERENCE) or (name.startswith("reasoning_per") and not _countable(claimed)):
+            continue
+        found_estimate = computed.metrics.get(name)
+        if found_estimate is None:
+            findings.report(f"results.json claims {name}, which does not follow from the episodes")
+        elif estimate.n != found_estimate.n or not _close(estimate.value, found_estimate.value):
+            findings.report(
+                f"results.json claims {name} {estimate.value:.6g} of {estimate.n}; "
+                f"the episodes give {found_estimate.value:.6g} of {found_estimate.n}"
+            )
+
+
+def _countable(results: Results) -> bool:
+    return results.tokenizer in _OUR_COUNTERS
+
+
+def _close(left: float, right: float) -> bool:
+    return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
+
+
+def _max_steps(manifest: Manifest) -> int:
+    chosen = manifest.limits.get("max_steps")
+    return int(chosen) if chosen else registry.world(manifest.world).max_steps
+
+
+def _named(key: EpisodeKey) -> str:
+    return f"{one_line(key.task_id, 80)!r} (seed {key.seed}, repeat {key.repeat})"

@@ -1,0 +1,83 @@
+"""The board as a page, as Markdown, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+
+from sad_eval.report.escape import Cell, markdown_cell
+from sad_eval.report.html import environment, stylesheet
+from sad_eval.report.numbers import interval_text, plain, value_text
+from sad_eval.report.tables import markdown_table
+
+from sad_leaderboard.board import Board, Row, Table
+
+TITLE = "sad-env leaderboard"
+
+
+def to_json(board: Board) -> str:
+    """The board as JSON of schema `sad_leaderboard.board.json_schema`."""
+    return json.dumps(board.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
+
+
+def to_html(board: Board) -> str:
+    """One self-contained page without scripts."""
+    template = environment("sad_leaderboard").get_template("board.html.j2")
+    return template.render(board=board, title=TITLE, style=stylesheet(), version=version("sad-env"))
+
+
+def to_markdown(board: Board) -> str:
+    """Tables in GitHub's Markdown."""
+    blocks = [
+        f"# {TITLE}\n",
+        "Figures are computed from the entries' episodes. A rank is one more than the number of entries whose whole\n"
+        "95 % interval lies above: overlapping intervals share it.\n",
+    ]
+    for table in board.tables:
+        blocks.append(_table(table))
+    if board.published:
+        header = ["world", "system", "metric", "printed", "source", "remark"]
+        rows: list[list[Cell]] = [
+            [row.world, row.system, row.metric, f"{plain(row.value)} {row.unit}", row.source, row.remark]
+            for row in board.published
+        ]
+        blocks.append(f"## Printed elsewhere, unchecked and unranked\n\n{markdown_table(header, rows)}")
+    if board.remarks:
+        blocks.append("## To look at\n\n" + "".join(f"- {markdown_cell(remark)}\n" for remark in board.remarks))
+    return "\n".join(blocks)
+
+
+def _table(table: Table) -> str:
+    track = " · privileged" if table.track == "privileged" else ""
+    head = f"## {markdown_cell(f'{table.world} · {table.panel} · {table.data} data')}{track}\n"
+    description = f"\n{markdown_cell(table.description)}\n" if table.description else ""
+    header = [
+        "rank",
+        "agent",
+        "by",
+        "success",
+        "95 % interval",
+        "steps",
+        "reasoning tokens a step",
+        "episodes",
+        "checked",
+    ]
+    lines = [_row(row) for row in table.rows]
+    return f"{head}{description}\n{markdown_table(header, lines)}\npanel sha256 `{table.panel_sha256[:16]}`\n"
+
+
+def _row(row: Row) -> list[Cell]:
+    rate = row.metrics["success_rate"]
+    return [
+        row.rank,
+        row.title,
+        f"{row.submitter}, {row.submitted}",
+        value_text("success_rate", rate),
+        interval_text("success_rate", rate),
+        *(
+            value_text(name, row.metrics[name]) if name in row.metrics else "–"
+            for name in ("environment_steps", "reasoning_per_step")
+        ),
+        row.episodes,
+        row.level,
+    ]

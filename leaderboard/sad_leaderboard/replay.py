@@ -1,0 +1,143 @@
+"""The level "replayed": the recorded actions, played again in the world, must give what was recorded.
+
+All worlds are deterministic given task and seed, so one invented observation, one changed action or one borrowed
+verdict shows. What a replay cannot show is that the named agent chose the actions: that is the level "rerun".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sad_eval.run_folder import EpisodeLine, Manifest
+
+from sad_env import registry
+from sad_env.core import TextEnv
+from sad_env.errors import SadEnvError
+from sad_env.records import SpanKind, Status, Step, Trajectory
+from sad_env.safe_text import one_line
+from sad_leaderboard.entries import Submission
+from sad_leaderboard.recompute import Findings
+
+NOT_TAKEN = "No action was taken: "
+"""How the rollout answers a completion that holds no action; the world is not asked."""
+
+
+class MismatchError(Exception):
+    """The world says otherwise; the message is one line."""
+
+
+def replay(submission: Submission, *, data: str = "") -> Findings:
+    """Play all episodes of an entry again.
+
+    Args:
+        submission: the entry; it should have passed `recompute`.
+        data: the world's data where the entry's are a folder ("given") or lie elsewhere; the entry's kind when empty.
+
+    Returns:
+        What differs, at most one finding an episode.
+    """
+    findings = Findings()
+    manifest = submission.manifest
+    try:
+        world = open_world(manifest, data)
+    except (SadEnvError, ImportError, TypeError) as error:
+        findings.report(f"the world {manifest.world!r} cannot be made here: {error}")
+        return findings
+    try:
+        if world.panel.data != manifest.data:
+            findings.report(f"the entry is of {manifest.data} data, these are {world.panel.data}: see --data")
+            return findings
+        for line in submission.episodes():
+            try:
+                replay_episode(world, line)
+            except MismatchError as mismatch:
+                findings.report(f"{one_line(line.key.task_id, 80)!r}, {mismatch}")
+            except SadEnvError as error:
+                findings.report(f"{one_line(line.key.task_id, 80)!r} cannot be played: {error}")
+    finally:
+        world.close()
+    return findings
+
+
+def open_world(manifest: Manifest, data: str = "") -> TextEnv:
+    """The world of a run, with the split that its panel is taken from.
+
+    Raises:
+        SadEnvError: no such world, split or data.
+    """
+    name = manifest.panel.name
+    split, _, count = name.rpartition("-")
+    source = data or manifest.data
+    try:
+        return registry.make(manifest.world, data=source, split=name)
+    except SadEnvError:
+        if not (split and count.isdecimal()):
+            raise
+        return registry.make(manifest.world, data=source, split=split)
+
+
+def replay_episode(world: TextEnv, line: EpisodeLine) -> None:
+    """Play one episode again.
+
+    Raises:
+        MismatchError: with the first step at which world and record differ.
+    """
+    recorded = line.trajectory
+    observation, info = world.reset(seed=line.key.seed, options={"task_id": line.key.task_id})
+    _same("first observation", observation, recorded.observation)
+    _same("task type", str(info.get("task_type", "")), recorded.task_type)
+    terminated = False
+    for number, step in enumerate(recorded.steps, start=1):
+        where = f"step {number}: "
+        if terminated:
+            raise MismatchError(f"{where}the episode was over before it")
+        _check_listed(where, step, info)
+        if not step.parsed:
+            _check_unparsed(where, step)
+            continue
+        _check_written(where, step)
+        observation, reward, terminated, _, info = world.step(step.action)
+        _same(f"{where}observation", observation, step.observation)
+        _same(f"{where}reward", float(reward), step.reward)
+        _same(f"{where}valid", info["valid_action"], step.valid)
+    _check_verdict(recorded, terminated, info)
+
+
+def _check_listed(where: str, step: Step, info: Mapping[str, Any]) -> None:
+    if step.admissible is not None:
+        _same(f"{where}admissible actions", tuple(info.get("admissible_actions") or ()), step.admissible)
+
+
+def _check_unparsed(where: str, step: Step) -> None:
+    if step.action or step.valid or step.reward or not step.observation.startswith(NOT_TAKEN):
+        raise MismatchError(
+            f"{where}marked as without action, yet it has an action, a reward or an answer of the world"
+        )
+
+
+def _check_written(where: str, step: Step) -> None:
+    """The action that was played is the one that stands in the completion."""
+    bodies = [step.completion[span.body : span.end] for span in step.spans if span.kind is SpanKind.ACT]
+    wanted = " ".join(step.action.split())
+    if not any(wanted in " ".join(body.split()) for body in bodies):
+        raise MismatchError(f"{where}the action {one_line(step.action, 60)!r} is not what the completion says")
+
+
+def _check_verdict(recorded: Trajectory, terminated: bool, info: Mapping[str, Any]) -> None:
+    _same("verdict", bool(info["success"]), recorded.success)
+    _same("score", float(info["score"]), recorded.score)
+    ends = (Status.FAILURE, Status.FORCED_FINISH)
+    if recorded.status in ends and not terminated:
+        raise MismatchError(f"recorded as {recorded.status.value}, but the world's episode is not over")
+    if terminated and recorded.status not in (*ends, Status.SUCCESS):
+        raise MismatchError(f"recorded as {recorded.status.value}, but the world's episode is over")
+
+
+def _same(what: str, world: object, entry: object) -> None:
+    if world != entry:
+        raise MismatchError(f"{what}: the world says {_short(world)}, the entry {_short(entry)}")
+
+
+def _short(value: object) -> str:
+    return repr(one_line(str(value), 90))

@@ -1,0 +1,101 @@
+"""Verification of an entry, level by level."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sad_eval.run_folder import EpisodeLine, Results
+
+from sad_env.errors import SadEnvError
+from sad_leaderboard.entries import Submission, read_submission
+from sad_leaderboard.recompute import Findings, recompute
+from sad_leaderboard.replay import replay
+from sad_leaderboard.schema import Level
+
+Rerun = Callable[[Submission], Findings]
+"""Runs the named agent again and tells what differs."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What is known of one entry.
+
+    Attributes:
+        name: of the entry's folder.
+        level: the highest level passed; None when not even its files could be read.
+        findings: what speaks against the next level, one line each; the first stops the climb.
+        submission: the entry; None when it could not be read.
+        results: recomputed results; None below the level "recomputed".
+    """
+
+    name: str
+    level: Level | None
+    findings: tuple[str, ...] = ()
+    submission: Submission | None = None
+    results: Results | None = None
+
+
+def verify(folder: Path, level: Level, *, data: str = "", rerun: Rerun | None = None) -> Verification:
+    """Check an entry up to a level; never raises for what stands in it.
+
+    Args:
+        folder: the entry folder.
+        level: how far to go.
+        data: the world's data for the replay, where the entry's kind does not name them.
+        rerun: needed for `Level.RERUN`.
+    """
+    name = folder.name
+    try:
+        submission = read_submission(folder)
+    except (SadEnvError, OSError) as error:
+        return Verification(name, None, (str(error),))
+    if level is Level.CLAIMED:
+        return Verification(name, Level.CLAIMED, submission=submission)
+    computed = recompute(submission)
+    if computed.findings or computed.results is None:
+        return Verification(name, Level.CLAIMED, _lines(computed.findings), submission)
+    passed, findings = Level.RECOMPUTED, Findings()
+    if level >= Level.REPLAYED:
+        findings = replay(submission, data=data)
+        passed = passed if findings else Level.REPLAYED
+    if level is Level.RERUN and passed is Level.REPLAYED and rerun is not None:
+        findings = rerun(submission)
+        passed = passed if findings else Level.RERUN
+    return Verification(name, passed, _lines(findings), submission, computed.results)
+
+
+def duplicates(submissions: Sequence[Submission], *, least: int = 5) -> list[str]:
+    """Pairs of entries that share episodes word for word, one line a pair.
+
+    Two runs of one deterministic agent do; two agents that were trained apart hardly ever. A person has to look.
+
+    Args:
+        submissions: the entries.
+        least: pairs that share fewer episodes are not reported.
+    """
+    prints = [(submission.name, set(map(fingerprint, submission.episodes()))) for submission in submissions]
+    lines = []
+    for index, (name, mine) in enumerate(prints):
+        for other, theirs in prints[index + 1 :]:
+            shared = len(mine & theirs)
+            if shared >= min(least, len(mine), len(theirs)):
+                lines.append(
+                    f"{name} and {other} share {shared} episodes word for word, of {len(mine)} and {len(theirs)}"
+                )
+    return lines
+
+
+def fingerprint(line: EpisodeLine) -> bytes:
+    """Hash of all that the agent wrote in an episode, and of the task."""
+    digest = hashlib.sha256(f"{line.trajectory.world}\0{line.key.task_id}".encode("utf-8", "surrogatepass"))
+    for step in line.trajectory.steps:
+        digest.update(b"\0" + step.completion.encode("utf-8", "surrogatepass"))
+    return digest.digest()
+
+
+def _lines(findings: Findings) -> tuple[str, ...]:
+    more = (f"and {findings.more} more like these",) if findings.more else ()
+    return (*findings, *more)
