@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sad_eval.run_folder import Estimate
 
-from sad_env.records import Record
+from sad_env.records import Many, Record
 from sad_leaderboard.published import PublishedRow
 from sad_leaderboard.verify import Verification
 
@@ -45,17 +45,17 @@ class Table(Record):
     panel_sha256: str
     description: str
     track: Literal["standard", "privileged"]
-    rows: tuple[Row, ...]
+    rows: Many[Row]
 
 
 class Board(Record):
     """The JSON form of the leaderboard."""
 
     schema_version: Literal[1] = 1
-    tables: tuple[Table, ...]
-    published: tuple[PublishedRow, ...]
+    tables: Many[Table]
+    published: Many[PublishedRow]
     """Numbers printed elsewhere; nobody here has checked them, and they are not ranked."""
-    remarks: tuple[str, ...] = ()
+    remarks: Many[str] = ()
     """E.g. entries that share episodes."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from sad_env.records import Record, parse_record
+from sad_env.records import Many, Record, parse_record
 
 PUBLISHED = Path(__file__).parent / "published.json"
 
@@ -28,7 +28,7 @@ class PublishedRow(Record):
 
 class _File(Record):
     schema_version: Literal[1] = 1
-    rows: tuple[PublishedRow, ...]
+    rows: Many[PublishedRow]
 
 
 def published_rows(path: Path = PUBLISHED) -> tuple[PublishedRow, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from sad_env.records import Record, Status, Trajectory
+from pydantic import Strict
+
+from sad_env.records import Many, Record, Status, Trajectory
 from sad_eval.run_folder import EpisodeLine, Results, RunFolder
 
 
@@ -17,7 +19,7 @@ class EpisodeSummary(Record):
     task_type: str
     seed: int
     repeat: int
-    status: Status
+    status: Annotated[Status, Strict(False)]
     success: bool
     score: float
     steps: int
@@ -52,16 +54,16 @@ class RunReport(Record):
     repeats: int
     limits: dict[str, float | int | None]
     results: Results
-    solved_within: tuple[float, ...]
+    solved_within: Many[float]
     """Share of the scored episodes that were solved within 0, 1, 2, ... steps."""
-    episodes: tuple[EpisodeSummary, ...]
+    episodes: Many[EpisodeSummary]
 
 
 class Report(Record):
     """The JSON form of a report. A field that changes its meaning raises the version."""
 
     schema_version: Literal[1] = 1
-    runs: tuple[RunReport, ...]
+    runs: Many[RunReport]
 
 
 def json_schema() -> dict[str, Any]:
