@@ -114,3 +114,7 @@ class Sampling:
     max_tokens: int = 96
     seed: int = 0
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+GREEDY = Sampling()
+"""The most likely token each time."""

@@ -88,27 +88,29 @@ class _Job:
         return self.sampled[-1] if self.sampled else self.request.ids[-1]
 
 
-class _SlotLayer(CacheLayerMixin):
-    """Keys and values of one model layer, [rows, heads, columns, d]."""
+class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
+    """Keys and values of one model layer, each [rows, heads, columns, d]."""
 
     def __init__(self, plan: _Plan) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._plan = plan
+        self._states: list[torch.Tensor] = []
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Allocate at the size the plan asks for."""
-        for name, states in (("keys", key_states), ("values", value_states)):
-            shape = (self._plan.capacity_rows, states.shape[1], self._plan.capacity_columns, states.shape[3])
-            setattr(self, name, torch.zeros(shape, dtype=states.dtype, device=states.device))
+        rows, columns = self._plan.capacity_rows, self._plan.capacity_columns
+        self._states = [
+            states.new_zeros(rows, states.shape[1], columns, states.shape[3]) for states in (key_states, value_states)
+        ]
         self.is_initialized = True
 
     def resize(self) -> None:
         """Move to larger tensors."""
-        if self.is_initialized:
-            keys, values = self.keys, self.values
-            self.lazy_initialization(keys, values)
-            self.keys[: keys.shape[0], :, : keys.shape[2]] = keys
-            self.values[: values.shape[0], :, : values.shape[2]] = values
+        if self._states:
+            before = self._states
+            self.lazy_initialization(*before)
+            for new, old in zip(self._states, before, strict=True):
+                new[: old.shape[0], :, : old.shape[2]] = old
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -121,26 +123,25 @@ class _SlotLayer(CacheLayerMixin):
             args: not used.
             kwargs: not used.
         """
-        if not self.is_initialized:
+        if not self._states:
             self.lazy_initialization(key_states, value_states)
         plan = self._plan
-        self.keys[plan.rows, :, plan.columns] = key_states.transpose(1, 2)
-        self.values[plan.rows, :, plan.columns] = value_states.transpose(1, 2)
-        return self.keys[plan.view, :, : plan.width], self.values[plan.view, :, : plan.width]
+        keys, values = self._states
+        keys[plan.rows, :, plan.columns] = key_states.transpose(1, 2)
+        values[plan.rows, :, plan.columns] = value_states.transpose(1, 2)
+        return keys[plan.view, :, : plan.width], values[plan.view, :, : plan.width]
 
     def swap(self, one: int, other: int, columns: int) -> None:
         """Exchange two rows' first columns."""
-        if self.is_initialized:
-            for states in (self.keys, self.values):
-                kept = states[one, :, :columns].clone()
-                states[one, :, :columns] = states[other, :, :columns]
-                states[other, :, :columns] = kept
+        for states in self._states:
+            kept = states[one, :, :columns].clone()
+            states[one, :, :columns] = states[other, :, :columns]
+            states[other, :, :columns] = kept
 
     def copy(self, source: int, target: int, columns: int) -> None:
         """Copy a row's first columns to another row."""
-        if self.is_initialized:
-            for states in (self.keys, self.values):
-                states[target, :, :columns] = states[source, :, :columns]
+        for states in self._states:
+            states[target, :, :columns] = states[source, :, :columns]
 
     def get_seq_length(self) -> int:
         """Positions and masks are given explicitly, so nothing is derived from this."""
@@ -225,7 +226,7 @@ class CachedSampler:
     def sample(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
         """Continue each request until `stop`, an end id, or `sampling.max_tokens`."""
         training = self.model.training
-        self.model.eval()
+        self.model.train(False)
         try:
             jobs = self._seat(requests, sampling)
             self._prefill(jobs)
@@ -411,7 +412,7 @@ def choose(logits: torch.Tensor, sampling: Sampling, draws: Sequence[random.Rand
         probabilities = torch.softmax(logits.double().nan_to_num() / sampling.temperature, -1)
         order = None
         if sampling.top_p < 1:
-            probabilities, order = probabilities.sort(-1, descending=True, stable=True)
+            probabilities, order = torch.sort(probabilities, stable=True, dim=-1, descending=True)
             before = probabilities.cumsum(-1) - probabilities
             probabilities = probabilities * (before < sampling.top_p)
         cumulative = probabilities.cumsum(-1)

@@ -57,7 +57,7 @@ class Completion:
         ids: its ids; empty for models that do not tell.
         ends: for each id, where its text ends in `text`; 0 for ids that were not sampled.
         generated: tokens produced.
-        stop: an ending: AGENT_ERROR (the model is broken) or INFRA_ERROR (it did not answer).
+        stop: an ending: AGENT_ERROR (the model is broken), BUDGET (its context is full) or INFRA_ERROR (no answer).
         error: one line for `stop`.
     """
 
@@ -73,8 +73,11 @@ class Model(Protocol):
     """Writes completions. A completion is over at the end of its first action line (`transcript.is_complete`)."""
 
     name: str
-    windowing: Windowing | None
-    """What it can see at once; None when there is no bound that matters."""
+
+    @property
+    def windowing(self) -> Windowing | None:
+        """What it can see at once; None when there is no bound that matters."""
+        ...
 
     def measure(self, piece: Piece) -> int:
         """Tokens that a piece takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -127,7 +128,7 @@ class OracleAgent:
     name = "oracle"
 
     def __init__(self, world: str, options: Mapping[str, Any]) -> None:
-        self._make = lambda: registry.make(world, **options)
+        self._make = functools.partial(registry.make, world, **options)
         self._copy: TextEnv | None = None
         self._plans: dict[int, list[str]] = {}
 

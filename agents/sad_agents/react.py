@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sad_agents.agent import Decision, EpisodeStart, Sampling
+from sad_agents.agent import GREEDY, Decision, EpisodeStart, Sampling
 from sad_agents.model import Completion, Model, Piece, Request
 from sad_agents.prompts import Prompt
 from sad_env.errors import ConfigError
@@ -56,7 +56,7 @@ class ReActAgent:
         prompt: Prompt,
         *,
         shots: int = 0,
-        sampling: Sampling = Sampling(),
+        sampling: Sampling = GREEDY,
         canonical: Callable[[str], str] | None = None,
         votes: int = 1,
         first_thought: Callable[[EpisodeStart], str] | None = None,
@@ -71,6 +71,13 @@ class ReActAgent:
             )
         self.model = model
         self.name = name or model.name
+        self.provenance: dict[str, str] = {
+            "prompt_sha256": prompt.sha256,
+            "shots": str(shots),
+            "temperature": f"{sampling.temperature:g}",
+            "votes": str(votes),
+        }
+        """What a manifest says of the agent; those who make it may add to it."""
         self._text = prompt.text(shots)
         self._sampling = sampling
         self._canonical = canonical

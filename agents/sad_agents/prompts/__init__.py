@@ -40,7 +40,8 @@ class Prompt:
         """
         if not 0 <= shots <= len(self.exemplars):
             raise ConfigError(f"{shots} exemplars asked for; this prompt has {len(self.exemplars)}")
-        return "".join(f"{part.strip()}\n\n" for part in (self.instruction, *self.exemplars[:shots]))
+        parts = (self.instruction, *self.exemplars[:shots])
+        return "".join(f"{part.strip()}\n\n" for part in parts if part.strip())
 
     @cached_property
     def sha256(self) -> str:

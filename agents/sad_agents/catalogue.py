@@ -1,0 +1,323 @@
+"""Which agents exist, and what the word after --agent means."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from sad_agents.agent import GREEDY, Agent, EpisodeStart, Sampling
+from sad_agents.model import Model, ScriptedModel, read_script
+from sad_agents.policies import ExpertAgent, HumanAgent, NullAgent, OracleAgent, RandomAgent
+from sad_agents.prompts import Prompt, load_prompt, read_prompt
+from sad_agents.react import ReActAgent
+from sad_agents.windows import Windowing
+from sad_env import registry
+from sad_env.errors import CheckpointError, ConfigError, InfrastructureError, UnknownNameError
+from sad_env.files import sha256_file
+from sad_env.records import read_trajectories
+from sad_env.safe_text import one_line
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+ENTRY_POINT_GROUP = "sad_env.agents"
+"""Plug-ins: a name to a callable that takes the world's name and `AgentOptions` and returns an `Agent`."""
+
+STUDENTS = "students"
+"""Folder of this package with the shipped students, WORLD.pt each."""
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """What may be said of an agent besides its name.
+
+    Attributes:
+        sampling: temperature, nucleus, tokens of a completion, seed.
+        shots: exemplars in the prompt; None takes 0 for students and 1 for models that were not trained on the task.
+        votes: completions sampled for each step, the majority's action is taken.
+        prompt: a prompt file instead of the one that ships with the world.
+        first_thoughts: trajectories whose first reasoning line opens the first step on the same task.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: "auto", "float32", "bfloat16" or "float16".
+        concurrency: requests to a server at once.
+        context: tokens that a server's model can see, where the server does not say.
+        window: False ends an episode that outgrows the model's window.
+        world: keyword arguments of the world, for agents that make a copy of it.
+    """
+
+    sampling: Sampling = GREEDY
+    shots: int | None = None
+    votes: int = 1
+    prompt: Path | None = None
+    first_thoughts: Path | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    concurrency: int = 16
+    context: int = 4096
+    window: bool = True
+    world: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An agent of another distribution: its name, where it comes from, and why it cannot be loaded, if so."""
+
+    name: str
+    source: str
+    error: str = ""
+
+
+DEFAULTS = AgentOptions()
+
+
+def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
+    """The agent that a word names.
+
+    Args:
+        spec: an expert of the world, `random`, `human`, `oracle`, `null`, `nano`, `scripted:FILE`, a `*.pt` file or a
+            model folder, `hf:ID`, `openai:URL[#model]`, `package.module:Class`, or a plug-in's name.
+        world: the world's name.
+        options: everything else.
+
+    Raises:
+        UnknownNameError: no such agent, with the closest name there is.
+        CheckpointError: a checkpoint that cannot be used.
+        InfrastructureError: a server or hub that does not answer.
+        ConfigError: options that do not fit.
+    """
+    kind, colon, rest = spec.partition(":")
+    named = _named(world, options)
+    if spec in named:
+        return named[spec]()
+    if colon and kind in _PREFIXES:
+        return _PREFIXES[kind](rest, world, options)
+    if spec.endswith(".pt") or "/" in spec or Path(spec).is_dir():
+        return _student_agent(Path(spec), world, options)
+    if colon:
+        return _imported(spec, world, options)
+    for plugin in _plugins():
+        if plugin.name == spec:
+            return cast(Agent, plugin.load()(world, options))
+    raise UnknownNameError("agent", one_line(spec, 80), known_agents(world))
+
+
+def known_agents(world: str) -> list[str]:
+    """Names that `resolve` takes for a world, plug-ins included."""
+    return sorted({*_named(world, DEFAULTS), *(plugin.name for plugin in _plugins())})
+
+
+def plugins() -> list[Plugin]:
+    """The installed plug-ins, with the error of each that cannot be loaded."""
+    found = []
+    for entry in _plugins():
+        error = ""
+        try:
+            entry.load()
+        except Exception as fault:
+            error = one_line(f"{type(fault).__name__}: {fault}")
+        found.append(Plugin(entry.name, entry.value, error))
+    return found
+
+
+def provenance(agent: Agent) -> dict[str, str]:
+    """What a manifest has to say of an agent: checkpoint and prompt hashes, model, sampling; empty for policies."""
+    return dict(getattr(agent, "provenance", {}))
+
+
+def _plugins() -> list[EntryPoint]:
+    return sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name)
+
+
+def _named(world: str, options: AgentOptions) -> dict[str, Callable[[], Agent]]:
+    experts = registry.world(world).experts
+
+    def expert(name: str) -> Callable[[], Agent]:
+        return lambda: ExpertAgent(world, name)
+
+    return {
+        "random": lambda: RandomAgent(world),
+        "null": NullAgent,
+        "oracle": lambda: OracleAgent(world, options.world),
+        "human": lambda: HumanAgent(sys.stdin, sys.stdout),
+        "nano": lambda: _nano(world, options),
+        **{name: expert(name) for name in experts},
+    }
+
+
+def _imported(spec: str, world: str, options: AgentOptions) -> Agent:
+    module, _, name = spec.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        known = ", ".join([*known_agents(world), *(f"{prefix}:…" for prefix in _PREFIXES), "FILE.pt"])
+        raise ConfigError(
+            f"no agent {one_line(spec, 80)!r}: {one_line(str(error), 120)}; known: {known}, package.module:Class"
+        ) from None
+    return cast(Agent, factory(world, options))
+
+
+# --- ReAct agents over models ---------------------------------------------------------------------------------
+
+
+def react_agent(
+    backend: Model, world: str, options: AgentOptions, *, prompt: Prompt | None = None, shots: int = 0, **facts: str
+) -> ReActAgent:
+    """A ReAct agent for a world, as the options say.
+
+    Args:
+        backend: the model.
+        world: decides prompt and spelling of actions.
+        options: as in `resolve`; they go before the other arguments.
+        prompt: instead of the world's.
+        shots: exemplars where the options leave them open.
+        facts: what the manifest is to say besides.
+    """
+    prompt = read_prompt(options.prompt) if options.prompt else prompt or load_prompt(world)
+    shots = shots if options.shots is None else options.shots
+    agent = ReActAgent(
+        backend,
+        prompt,
+        shots=shots,
+        sampling=options.sampling,
+        canonical=_canonical(world),
+        votes=options.votes,
+        first_thought=_first_thoughts(options.first_thoughts) if options.first_thoughts else None,
+        window=options.window,
+    )
+    agent.provenance.update(facts)
+    return agent
+
+
+def _canonical(world: str) -> Callable[[str], str] | None:
+    """A world's own rewriting of actions, where its package offers `canonical_action`."""
+    package = registry.world(world).entry.partition(":")[0].rpartition(".")[0]
+    return cast("Callable[[str], str] | None", getattr(importlib.import_module(package), "canonical_action", None))
+
+
+def _first_thoughts(path: Path) -> Callable[[EpisodeStart], str]:
+    thoughts = {
+        trajectory.task_id: trajectory.steps[0].reasoning for trajectory in read_trajectories(path) if trajectory.steps
+    }
+    return lambda start: thoughts.get(start.task_id, "")
+
+
+def _scripted(rest: str, world: str, options: AgentOptions) -> Agent:
+    path = Path(rest)
+    return react_agent(ScriptedModel(read_script(path)), world, options, script_sha256=sha256_file(path))
+
+
+def _nano(world: str, options: AgentOptions) -> Agent:
+    entry = resources.files("sad_agents") / STUDENTS / f"{world}.pt"
+    with resources.as_file(entry) as path:
+        if not path.is_file():
+            raise CheckpointError(
+                f"this release ships no student for {world!r}: train one with `sad-distill`, or take --agent expert"
+            )
+        return _student_agent(path, world, options, name="nano")
+
+
+def _student_agent(path: Path, world: str, options: AgentOptions, name: str = "") -> Agent:
+    from sad_agents.checkpoints import load_student
+
+    if not path.exists():
+        raise CheckpointError(f"{one_line(str(path), 120)}: no such file or folder")
+    device, dtype = _placement(options)
+    student = load_student(path, device=device, dtype=dtype)
+    acting = student.record.get("acting", {})
+    window = acting.get("window")
+    digest = sha256_file(path) if path.is_file() else _folder_sha256(path)
+    return react_agent(
+        _local_model(student.model, student.tokenizer, name or path.stem, options, window),
+        world,
+        options,
+        prompt=Prompt(acting["prompt"]) if "prompt" in acting else None,
+        shots=0 if student.record else 1,
+        checkpoint=path.name,
+        checkpoint_sha256=digest,
+    )
+
+
+def _local_model(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    name: str,
+    options: AgentOptions,
+    window: Mapping[str, Any] | None,
+    start_ids: tuple[int, ...] = (),
+) -> Model:
+    from sad_agents.cached_sampler import context_of
+    from sad_agents.local_model import LocalModel
+
+    if window is not None:
+        windowing = Windowing(**window)
+    else:
+        context = min(context_of(model), options.context)
+        windowing = Windowing(budget=context, room=min(options.sampling.max_tokens, context // 2))
+    return LocalModel(model, tokenizer, name=name, windowing=windowing, start_ids=start_ids)
+
+
+def _hub(rest: str, world: str, options: AgentOptions) -> Agent:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    device, dtype = _placement(options)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(rest, trust_remote_code=False)
+        auto: Any = AutoModelForCausalLM
+        model = auto.from_pretrained(rest, trust_remote_code=False, use_safetensors=True, dtype=dtype or "auto")
+    except Exception as error:
+        raise InfrastructureError(
+            f"{one_line(rest, 80)!r} could not be had from the hub or its cache: {one_line(str(error), 160)}"
+        ) from None
+    model.to(device)
+    start = tuple(tokenizer("")["input_ids"])
+    start = start[:1] if start and start[0] == tokenizer.bos_token_id else ()
+    return react_agent(
+        _local_model(model, tokenizer, rest, options, None, start), world, options, shots=1, model=one_line(rest, 120)
+    )
+
+
+def _openai(rest: str, world: str, options: AgentOptions) -> Agent:
+    from sad_agents.openai_model import OpenAIModel
+
+    url, _, name = rest.partition("#")
+    model = OpenAIModel(url, name, concurrency=options.concurrency, context=options.context)
+    return react_agent(model, world, options, shots=1, model=one_line(model.name, 120), server=one_line(url, 120))
+
+
+def _placement(options: AgentOptions) -> tuple[str, Any]:
+    import torch
+
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    names = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if options.dtype not in names:
+        raise UnknownNameError("dtype", options.dtype, names)
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {one_line(device, 40)!r} cannot be used: {one_line(str(error), 120)}") from None
+    return device, names[options.dtype]
+
+
+def _folder_sha256(path: Path) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for file in sorted(path.iterdir()):
+        if file.is_file():
+            digest.update(f"{file.name}\0{sha256_file(file)}\n".encode())
+    return digest.hexdigest()
+
+
+_PREFIXES: dict[str, Callable[[str, str, AgentOptions], Agent]] = {
+    "scripted": _scripted,
+    "hf": _hub,
+    "openai": _openai,
+}
