@@ -1,1 +1,5 @@
-"""HotPotQA: questions to answer by reading an encyclopedia, as ReAct plays them."""
+"""HotPotQA as ReAct plays it: questions that are answered by reading an encyclopedia."""
+
+from sad_env.hotpotqa.actions import canonical_action
+
+__all__ = ["canonical_action"]

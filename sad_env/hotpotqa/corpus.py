@@ -1,0 +1,87 @@
+"""Page sources without a network: a pool of articles in memory, searched by title and then by rank."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cached_property
+
+from sad_env.hotpotqa.encyclopedia import Article
+from sad_env.hotpotqa.pages import Page, Similar
+from sad_env.search import RankedIndex
+
+_NOT_WORD = re.compile(r"[\W_]+")
+_BRACKETED = re.compile(r"\[(.*)\]", re.DOTALL)
+SIMILAR = 5
+"""Titles that a search without a page gives."""
+
+
+def normalize_title(title: str) -> str:
+    """A title without case, punctuation and forms of the same character.
+
+    >>> normalize_title("Ed Wood (film)")
+    'ed wood film'
+    """
+    return _NOT_WORD.sub(" ", unicodedata.normalize("NFKC", title).casefold()).strip()
+
+
+def titles_only(entity: str) -> str | None:
+    """The name inside square brackets, which ask for titles and no page; None where there are none."""
+    match = _BRACKETED.fullmatch(entity.strip())
+    return match[1] if match else None
+
+
+def ranked_text(title: str, text: str) -> str:
+    """What the ranked search sees of an article: its text, and its title once more for weight."""
+    return f"{title}\n{title}\n{text}"
+
+
+class PoolSource:
+    """Articles in memory as a page source: exact title, then normalised title, then the five best by rank.
+
+    Redirects count as titles. Where two articles have one title the first is kept.
+
+    Args:
+        articles: the articles.
+    """
+
+    def __init__(self, articles: Iterable[Article]) -> None:
+        self._articles: dict[str, Article] = {}
+        self._titles: dict[str, str] = {}
+        for article in articles:
+            self._articles.setdefault(article.title, article)
+        for title in self._articles:
+            self._titles.setdefault(title, title)
+        for article in self._articles.values():
+            for alias in article.aliases:
+                self._titles.setdefault(alias, article.title)
+
+    def __len__(self) -> int:
+        return len(self._articles)
+
+    def find(self, entity: str) -> Page | Similar:
+        """The page of this name, or the titles that come closest."""
+        inner = titles_only(entity)
+        if inner is None:
+            title = self._titles.get(entity) or self._normalized.get(normalize_title(entity))
+            if title is not None:
+                return Page(title, self._articles[title].text)
+        query = entity if inner is None else inner
+        return Similar(tuple(key for key, _ in self._ranked.search(query, SIMILAR)))
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    @cached_property
+    def _normalized(self) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for name, title in self._titles.items():
+            names.setdefault(normalize_title(name), title)
+        names.pop("", None)
+        return names
+
+    @cached_property
+    def _ranked(self) -> RankedIndex:
+        # Only a search that finds no page needs it, so it is built when the first one comes.
+        return RankedIndex.of((one.title, ranked_text(one.title, one.text)) for one in self._articles.values())

@@ -1,0 +1,147 @@
+"""HotPotQA as a Gymnasium text environment: ReAct's rules, turn limit and reward, over any page source."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal
+
+from sad_env.core import TextEnv, Turn
+from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.hotpotqa.corpus import PoolSource, normalize_title
+from sad_env.hotpotqa.engine import Answered, ReActEngine
+from sad_env.hotpotqa.pages import PageSource
+from sad_env.hotpotqa.questions import Question
+from sad_env.hotpotqa.scoring import best_f1
+from sad_env.hotpotqa.tasks import open_tasks
+
+SourceName = Literal["pool", "distractor", "fullwiki", "live"]
+_SOURCES = ("pool", "distractor", "fullwiki", "live")
+
+
+class HotPotQAEnv(TextEnv):
+    r"""Answer a question by reading an encyclopedia, as ReAct plays it.
+
+    Actions are free text: ``search[entity]``, ``lookup[keyword]``, ``finish[answer]``, ``think[anything]``; what may
+    be forgiven in writing them is `canonical_action`'s business. Observations are those of ReAct's environment to the
+    letter, less the two characters backslash and n, which ReAct's loop takes out as well.
+
+    Reward, score and success are exact match with the gold answer after the official normalisation. `info` has
+
+    - ``em`` and ``f1`` (float): of the answer, 0 before there is one;
+    - ``title_recall`` (float): the part of the supporting articles that was opened so far;
+    - ``turns_left`` (int), ``forced_finish`` (bool), ``task_type`` (str, the question's kind);
+    - ``damaged`` (int): paragraphs that could not be decoded, where ReAct's own environment dies;
+    - ``page_date`` (str): the date of the open page, with the live source only.
+
+    Turns: each step is one, invalid ones too. When the last turn is over without an answer the world gives the empty
+    one, as ReAct's loop does with ``finish[]``: the step ends the episode with its own observation, the reward of the
+    empty answer, and ``info["forced_finish"]``.
+
+    Args:
+        data: "generated", "official", a folder with files under their official names, or one such file.
+        split: generated: "train" or "test", the default. Official: "dev" (default), "train", "dev-fullwiki",
+            "react-500". A file's only split is named after it.
+        source: "pool": the articles of all questions (the default); "distractor": a question's own ten; "fullwiki":
+            the abstracts of 2017, from the index that `sad-data build hotpotqa` makes; "live": a MediaWiki; or any
+            object that is a `PageSource`.
+        turns: turns of an episode.
+        reveal: adds the gold ``answer`` and ``supporting_titles`` to `info`, for teachers; no agent may see them.
+        render_mode: as in `TextEnv`.
+    """
+
+    world = "hotpotqa"
+
+    def __init__(
+        self,
+        *,
+        data: str | os.PathLike[str] = "generated",
+        split: str | None = None,
+        source: SourceName | PageSource = "pool",
+        turns: int = 7,
+        reveal: bool = False,
+        render_mode: str | None = None,
+    ) -> None:
+        if turns < 1:
+            raise ConfigError(f"an episode needs at least one turn, not {turns}")
+        if isinstance(source, str) and source not in _SOURCES:
+            raise UnknownNameError("page source of hotpotqa", source, _SOURCES)
+        self._tasks = open_tasks(os.fspath(data), split)
+        super().__init__(panel=self._tasks.panel, render_mode=render_mode)
+        self.turns = turns
+        self._reveal = reveal
+        self._source = self._open_source(source)
+        self._question: Question
+        self._engine: ReActEngine
+        self._turns_left = turns
+
+    def oracle(self) -> list[str] | None:
+        """Search the supporting articles, then answer."""
+        question = self._question
+        return [*(f"search[{title}]" for title in question.titles), f"finish[{question.answer}]"]
+
+    def close(self) -> None:
+        """Let go of the page source."""
+        if self._source is not None:
+            self._source.close()
+
+    def _open_source(self, source: SourceName | PageSource) -> PageSource | None:
+        """The source that all questions share; None when each has its own."""
+        if not isinstance(source, str):
+            return source
+        if source == "distractor":
+            return None
+        if source == "pool":
+            return self._tasks.pool
+        raise ConfigError(f"source {source!r} is not available yet")
+
+    def _begin(self, task_id: str) -> Turn:
+        question = self._tasks.questions[task_id]
+        source = self._source or PoolSource(self._tasks.context(question))
+        self._question = question
+        self._engine = ReActEngine(source, question.text, question.answers)
+        self._turns_left = self.turns
+        return self._turn(Answered(self._engine.begin(), 0, False, True))
+
+    def _act(self, action: str) -> Turn:
+        # The engine raises before anything has changed when the page source does not answer.
+        answered = self._engine.step(action)
+        self._turns_left -= 1
+        answered = answered._replace(observation=answered.observation.replace("\\n", ""))
+        if answered.done or self._turns_left:
+            return self._turn(answered)
+        end = self._engine.step("finish[]")
+        return self._turn(answered._replace(reward=end.reward, done=True), forced=True)
+
+    def _turn(self, answered: Answered, *, forced: bool = False) -> Turn:
+        answer = self._engine.answer
+        return Turn(
+            answered.observation,
+            reward=float(answered.reward),
+            terminated=answered.done,
+            success=answered.done and answered.reward == 1,
+            score=float(answered.reward),
+            valid_action=answered.valid,
+            info={
+                "task_type": self._question.kind,
+                "em": float(answered.reward),
+                "f1": 0.0 if answer is None else best_f1(answer, self._question.answers),
+                "title_recall": self._title_recall(),
+                "turns_left": self._turns_left,
+                "forced_finish": forced,
+                "damaged": self._engine.damaged,
+                **self._extra_info(),
+            },
+        )
+
+    def _extra_info(self) -> dict[str, Any]:
+        extra: dict[str, Any] = {}
+        if self._engine.page is not None and self._engine.page.date:
+            extra["page_date"] = self._engine.page.date
+        if self._reveal:
+            extra |= {"answer": self._question.answer, "supporting_titles": list(self._question.titles)}
+        return extra
+
+    def _title_recall(self) -> float:
+        read = {normalize_title(title) for title in self._engine.read}
+        gold = {normalize_title(title) for title in self._question.titles}
+        return len(read & gold) / len(gold) if gold else 0.0

@@ -1,0 +1,189 @@
+"""Experts of HotPotQA: one that reads the generated encyclopedia, one that is led by gold titles on real data."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sad_env.core import Expert, ThoughtAction
+from sad_env.errors import ConfigError
+from sad_env.hotpotqa import thoughts
+from sad_env.hotpotqa.corpus import normalize_title
+from sad_env.hotpotqa.gold import GoldTitlesExpert
+from sad_env.hotpotqa.memory import Memory, Notes, base_name, bracket
+from sad_env.hotpotqa.plans import Mention, Path, Plan, parse_question
+from sad_env.hotpotqa.quiz import number_in
+from sad_env.hotpotqa.reading import names_in, plain
+from sad_env.hotpotqa.relations import ENTITIES, ENTITY, NAMESAKES, RELATIONS, YEAR, Relation
+
+__all__ = ["GoldTitlesExpert", "HotPotQAExpert"]
+
+QUESTION = "Question: "
+_TRIES = 2
+"""Titles of a "Similar:" list that are tried for one name."""
+
+
+@dataclass(frozen=True)
+class _Link:
+    """A fact that was read on the way."""
+
+    subject: str
+    relation: Relation
+    value: str
+
+    @property
+    def told(self) -> str:
+        return self.relation.told.format(x=self.subject, v=self.value)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """How far a path is known: the facts so far, and what to do next (None when there is nothing left to do)."""
+
+    links: tuple[_Link, ...]
+    complete: bool
+    step: ThoughtAction | None
+
+
+class HotPotQAExpert(Expert):
+    """Reads the question, then article by article, and answers with what it has read.
+
+    It knows the language of the generated encyclopedia and none of its facts: it parses the question into the look-ups
+    it asks for, searches the first name, reads the fact off the observation, searches the name it found, looks up what
+    the first sentences do not say, and tells namesakes apart by what it already knows of them. On its last turn it
+    gives its best guess.
+
+    Args:
+        seed: seeds the wording of thoughts, and which of two entities is read first.
+    """
+
+    def begin(self, observation: str, info: Mapping[str, Any]) -> None:
+        """Read the question.
+
+        Raises:
+            ConfigError: the question is none of the generator's.
+        """
+        question = observation.removeprefix(QUESTION)
+        plan = parse_question(question)
+        if plan is None:
+            raise ConfigError("this expert reads generated questions only: on real data take expert-gold-titles")
+        self._plan: Plan = plan
+        self._memory = Memory()
+        self._turns_left = int(info.get("turns_left", 7))
+        self._draw_seed = f"{self.seed} {question}"
+        self._order = list(range(len(plan.paths)))
+        random.Random(self._draw_seed).shuffle(self._order)
+        self._known: frozenset[_Link] = frozenset()
+        self._news: tuple[_Link, ...] = ()
+
+    def observe(self, action: str, observation: str, info: Mapping[str, Any]) -> None:
+        """Read what came back, and note which facts are new."""
+        self._turns_left = int(info.get("turns_left", self._turns_left - 1))
+        self._memory.observe(action, observation)
+        links = [link for walk in self._walks() for link in walk.links]
+        self._news = tuple(link for link in links if link not in self._known)
+        self._known = frozenset(links)
+
+    def decide(self) -> ThoughtAction:
+        """The next look-up that the question needs, or the answer."""
+        walks = self._walks()
+        if self._turns_left > 1:
+            for index in self._order:
+                if step := walks[index].step:
+                    return step
+        return self._finish(walks)
+
+    # --- walking ---
+
+    def _say(self, kind: str, **values: str) -> str:
+        draw = random.Random(f"{self._draw_seed} {kind} {sorted(values.items())}")
+        return thoughts.say(kind, draw, news=[link.told for link in self._news], **values)
+
+    def _walks(self) -> list[_Walk]:
+        return [self._walk(path) for path in self._plan.paths]
+
+    def _walk(self, path: Path) -> _Walk:
+        mention = path.start
+        links: list[_Link] = []
+        for number, name in enumerate(path.relations):
+            relation = RELATIONS[name]
+            notes, step = self._page_of(mention, relation)
+            if step is None and notes is not None and relation.slot not in notes.facts:
+                step = self._look_up(notes, mention, relation)
+            if notes is None or relation.slot not in notes.facts:
+                return _Walk(tuple(links), False, step)
+            value = notes.facts[relation.slot]
+            value = value[-4:] if relation.form == YEAR else value
+            links.append(_Link(mention.name, relation, value))
+            if number + 1 < len(path.relations):
+                mention = Mention(plain(value), NAMESAKES.get(name, ""))
+        return _Walk(tuple(links), True, None)
+
+    def _page_of(self, mention: Mention, relation: Relation) -> tuple[Notes | None, ThoughtAction | None]:
+        """The page of a name, or the search that may find it; neither when all searches were in vain."""
+        memory, key = self._memory, normalize_title(mention.name)
+        if key in memory.pages:
+            return memory.pages[key], None
+        labels = (mention.hint,) if mention.hint else relation.kinds
+        for notes in memory.pages.values():
+            if base_name(notes.name) == key and bracket(notes.name) in labels:
+                return notes, None
+        need = f"the {relation.name} of {mention.name}"
+        if key not in memory.similar:
+            thought = self._say("search", need=need, name=mention.name)
+            return None, ThoughtAction(thought, f"search[{mention.name}]")
+        titles = memory.similar[key]
+        titles = sorted(titles, key=lambda title: (base_name(title) != key, bracket(title) not in labels))[:_TRIES]
+        for title in titles:
+            if normalize_title(title) not in memory.pages | memory.similar:
+                thought = self._say("namesake", name=mention.name, label=bracket(title) or "closest title", title=title)
+                return None, ThoughtAction(thought, f"search[{title}]")
+        found = [memory.pages[normalize_title(title)] for title in titles if normalize_title(title) in memory.pages]
+        return (found[0] if found else None), None
+
+    def _look_up(self, notes: Notes, mention: Mention, relation: Relation) -> ThoughtAction | None:
+        """The look-up for a fact that the shown sentences do not state; None when it cannot be there."""
+        if not notes.longer or relation.keyword in notes.exhausted:
+            return None
+        need = f"the {relation.name} of {mention.name}"
+        if notes is not self._memory.open:
+            thought = self._say("return", need=need, name=notes.name)
+            return ThoughtAction(thought, f"search[{notes.name}]")
+        return ThoughtAction(self._say("lookup", need=need, keyword=relation.keyword), f"lookup[{relation.keyword}]")
+
+    # --- answering ---
+
+    def _finish(self, walks: list[_Walk]) -> ThoughtAction:
+        if not all(walk.complete for walk in walks):
+            answer = self._guess(walks)
+            return ThoughtAction(self._say("guess", answer=answer), f"finish[{answer}]")
+        answer = self._answer(walks)
+        ends = [walk.links[-1].told for walk in walks]
+        kind = {"value": "value", "same": "same", "common": "common"}.get(self._plan.goal, "contest")
+        thought = self._say(kind, first=ends[0], second=ends[-1], answer=answer)
+        return ThoughtAction(thought, f"finish[{answer}]")
+
+    def _answer(self, walks: list[_Walk]) -> str:
+        ends = [walk.links[-1] for walk in walks]
+        if self._plan.goal == "value":
+            return plain(ends[0].value)
+        if self._plan.goal == "same":
+            return "yes" if ends[0].value == ends[1].value else "no"
+        if self._plan.goal == "common":
+            first, second = (names_in(end.value) for end in ends)
+            shared = [name for name in first if name in second]
+            return shared[0] if shared else first[0]
+        numbers = [number_in(end.value) for end in ends]
+        best = min(numbers) if self._plan.goal == "least" else max(numbers)
+        return ends[numbers.index(best)].subject
+
+    def _guess(self, walks: list[_Walk]) -> str:
+        """The best answer when not everything could be read."""
+        if self._plan.goal == "same":
+            return "no"
+        if self._plan.goal in ("least", "most"):
+            return self._plan.paths[0].start.name
+        links = [link for walk in walks for link in walk.links if link.relation.form in (ENTITY, ENTITIES)]
+        return names_in(links[-1].value)[0] if links else self._plan.paths[0].start.name
