@@ -21,7 +21,7 @@ class EvalSettings:
 
     $ sad-eval --agent expert --env alfworld --episodes 20
     $ sad-eval --agent student.pt --env webshop
-    $ sad-eval --agent openai:http://localhost:8000/v1 --model org/name --env hotpotqa --concurrency 64
+    $ sad-eval --model openai:http://localhost:8000/v1#NAME --env hotpotqa --concurrency 64
     $ sad-eval --agent student.pt --env alfworld --panel valid_seen,valid_unseen --reference runs/teacher
 
     Further commands: ls, doctor, validate, compare, merge, robustness, faithfulness, report, rescore;
@@ -29,12 +29,16 @@ class EvalSettings:
     or corrupt, 130 interrupted.
     """
 
-    agent: str
-    """Who acts: student.pt, a model folder, a hub id, openai:URL, expert, random, ... (see `sad-eval ls`)."""
     env: str
     """The world: alfworld, webshop, hotpotqa, toy, or one of a plug-in."""
+    agent: str = ""
+    """Who acts: FILE.pt, a model folder, nano, expert, random, hf:ID, openai:URL#NAME, ... (see `sad-eval ls`)."""
+    model: str = ""
+    """A model for the ReAct agent, hf:ID or openai:URL#NAME; the same as naming it as --agent."""
     data: str = "generated"
     """generated, official, official:PACK, or a folder in the official layout."""
+    options: tuple[str, ...] = ()
+    """Further keyword arguments of the world as NAME=VALUE, e.g. --options backend=textworld."""
     panel: str = ""
     """Split of the world; several with commas between them are run one after the other and shown side by side."""
     episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 0
@@ -53,16 +57,24 @@ class EvalSettings:
     """Also match reasoning by sentence embeddings (needs the extra sad-env[semantic])."""
     perturb: str = "none"
     """Reword the instruction: none, rephrase, typos, reorder, distractor."""
-    model: str = ""
-    """Name of the model on an OpenAI-compatible server."""
     temperature: float = 0.0
     """Sampling temperature; 0 is greedy."""
     top_p: float = 1.0
     """Nucleus of sampling."""
     max_new_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = 96
     """Tokens of one completion at most."""
-    shots: Annotated[int, tyro.conf.arg(metavar="N")] = 0
-    """Exemplars in the prompt of a language model."""
+    shots: Annotated[int, tyro.conf.arg(metavar="N")] = -1
+    """Exemplars in the prompt; -1 takes 0 for students of ours and 1 for other models."""
+    votes: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Completions a step; the action that most of them agree on is taken."""
+    prompt: str = ""
+    """A prompt file (TOML) instead of the one that ships with the world."""
+    context: Annotated[int, tyro.conf.arg(metavar="N")] = 4096
+    """Tokens that a server's model can see, where the server does not say."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    dtype: str = "auto"
+    """auto, float32, bfloat16 or float16."""
     max_steps: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Steps of an episode; 0 takes the benchmark's own limit."""
     max_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = 0
@@ -87,13 +99,15 @@ class EvalSettings:
     """Print the results as JSON instead of a report."""
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "max_steps", "max_tokens", "max_seconds", "workers", "shots"):
+        for name in ("episodes", "max_steps", "max_tokens", "max_seconds", "workers"):
             _at_least(name, getattr(self, name), 0)
-        for name in ("repeats", "concurrency", "max_new_tokens"):
+        for name in ("repeats", "concurrency", "max_new_tokens", "votes", "context"):
             _at_least(name, getattr(self, name), 1)
         if not 0 <= self.temperature < 100 or not 0 < self.top_p <= 1:
             raise ConfigError("--temperature is 0 or more, --top-p above 0 and at most 1")
         shard_of(self.shard)
+        if bool(self.agent) == bool(self.model):
+            raise ConfigError("name one agent with --agent (or --model), e.g. --agent expert; `sad-eval ls` lists them")
 
 
 def _at_least(name: str, value: float, least: int) -> None:

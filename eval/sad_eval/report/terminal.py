@@ -106,7 +106,9 @@ def _table(*columns: str) -> Table:
 def _metrics(results: Results) -> Table:
     table = _table("", "value", "95 % interval", "n")
     named = {name for _, names in GROUPS for name in names}
-    others = {name: name.replace("_", " ") for name in results.metrics if name not in named}
+    others = {
+        name: name.replace("pass_hat_", "pass^").replace("_", " ") for name in results.metrics if name not in named
+    }
     for heading, names in (*GROUPS, ("more", others)):
         rows = [(label, name) for name, label in names.items() if name in results.metrics]
         if rows and heading:

@@ -1,0 +1,8 @@
+"""`python -m sad_eval` is `sad-eval`."""
+
+import sys
+
+from sad_eval.command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

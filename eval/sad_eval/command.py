@@ -1,0 +1,156 @@
+"""`sad-eval`: evaluates an agent in a world, and holds the commands that belong to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from sad_agents.rollouts import rollout
+
+from sad_env import cli
+from sad_env.errors import INTERRUPTED, ConfigError
+from sad_env.safe_text import console, one_line, safe_text, visible
+from sad_eval import progress
+from sad_eval.finish import exit_code, show, side_by_side
+from sad_eval.harness import Outcome, Play, evaluate
+from sad_eval.plan import Plan, make_plan, open_or_create, panels_of
+from sad_eval.run_folder import Results
+from sad_eval.scoring import tally_for
+from sad_eval.settings import EvalSettings
+
+COMMANDS = {
+    "ls": "sad_eval.listing:run_ls",
+    "doctor": "sad_eval.doctor:run_doctor",
+    "validate": "sad_eval.validate:run_validate",
+    "compare": "sad_eval.compare:run_compare",
+    "merge": "sad_eval.merge:run_merge",
+    "robustness": "sad_eval.robustness:run_robustness",
+    "faithfulness": "sad_eval.faithfulness:run_faithfulness",
+    "report": "sad_eval.report.command:report",
+    "rescore": "sad_eval.report.command:rescore",
+}
+"""First words that are not an evaluation, and where their functions are; imported when they are called."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `sad-eval`; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in COMMANDS:
+        return cli.run(f"sad-eval {words[0]}", lambda: _command(words[0])(words[1:]))
+    return cli.run("sad-eval", lambda: _evaluate(words))
+
+
+def _command(word: str) -> Callable[[Sequence[str]], int]:
+    module, _, name = COMMANDS[word].partition(":")
+    return cast(Callable[[Sequence[str]], int], getattr(importlib.import_module(module), name))
+
+
+def _evaluate(words: Sequence[str]) -> int:
+    if words and not words[0].startswith("-"):
+        raise ConfigError(f"no command {one_line(words[0], 40)!r}; known: {', '.join(COMMANDS)}, or flags to evaluate")
+    settings = cli.parse(EvalSettings, words, prog="sad-eval")
+    command = shlex.join(["sad-eval", *words])
+    names = panels_of(settings)
+    done: list[tuple[str, Results]] = []
+    for name in names:
+        plan = make_plan(settings, name, command=command, alone=len(names) == 1)
+        if settings.dry_run:
+            print(visible(describe(plan)))
+            continue
+        outcome = run_plan(plan)
+        done.append((name, outcome.results))
+        if outcome.interrupted or outcome.failure:
+            return _stopped(outcome)
+        _finish(plan, outcome.results)
+    if len(done) > 1 and not settings.quiet and not settings.json:
+        side_by_side(done)
+    return max((exit_code(results) for _, results in done), default=0)
+
+
+def run_plan(plan: Plan) -> Outcome:
+    """Play what a plan's run still owes.
+
+    Raises:
+        SadEnvError: see `evaluate`.
+    """
+    run = open_or_create(plan)
+    tally = tally_for(plan.manifest)
+    shown = progress.chosen(quiet=plan.settings.quiet)
+    return evaluate(run, player(plan), tally, reference=plan.settings.reference, progress=shown)
+
+
+def player(plan: Plan) -> Play:
+    """What plays the episodes of a plan: this machine, or a Ray cluster.
+
+    Raises:
+        ConfigError: no such backend, or its extra is not installed.
+    """
+    settings = plan.settings
+    if settings.backend == "local":
+        return functools.partial(
+            rollout,
+            plan.agent,
+            world=plan.recipe,
+            live=settings.concurrency,
+            workers=settings.workers,
+            limits=plan.limits,
+        )
+    if settings.backend == "ray" or settings.backend.startswith("ray:"):
+        from sad_eval.ray_backend import ray_player
+
+        return ray_player(plan)
+    raise ConfigError(f"--backend is local, ray or ray:ADDRESS, not {one_line(settings.backend, 40)!r}")
+
+
+def describe(plan: Plan) -> str:
+    """What a plan would do, in a few lines."""
+    manifest, limits = plan.manifest, plan.limits
+    tries = f", {manifest.repeats} tries each" if manifest.repeats > 1 else ""
+    part = f", part {manifest.shard[0]} of {manifest.shard[1]}" if manifest.shard[1] > 1 else ""
+    tokens, seconds = limits.max_tokens or "free", limits.seconds or "free"
+    return "\n".join(
+        (
+            f"would run {len(manifest.planned()):,} episodes of {manifest.agent} in {manifest.world}{part}",
+            f"  panel   {plan.panel.name}: {len(plan.panel.task_ids):,} tasks{tries}, sha256 {plan.panel.sha256[:12]}",
+            f"  data    {manifest.data}" + (f", sha256 {manifest.data_sha256[:18]}" if manifest.data_sha256 else ""),
+            f"  limits  {limits.max_steps} steps; tokens {tokens}; seconds {seconds}",
+            f"  folder  {plan.folder}" + (" (exists: the run would go on)" if plan.folder.exists() else ""),
+            "nothing was written",
+        )
+    )
+
+
+def _finish(plan: Plan, results: Results) -> None:
+    settings = plan.settings
+    if settings.quiet:
+        return
+    show(results, as_json=settings.json)
+    if settings.json:
+        return
+    out = console()
+    out.print(safe_text(f"run folder: {plan.folder}", "dim"), soft_wrap=True)
+    if results.status != "complete":
+        out.print(safe_text(f"{results.owed:,} episodes are owed: run the same command to go on", "bold yellow"))
+
+
+def _stopped(outcome: Outcome) -> int:
+    results = outcome.results
+    done = f"{results.scored:,} done, {results.owed:,} owed; run the same command to go on"
+    if outcome.failure:
+        print(visible(f"sad-eval: {one_line(outcome.failure, 300)}"), file=sys.stderr)
+    print(done, file=sys.stderr)
+    return INTERRUPTED if outcome.interrupted else exit_code(results)
+
+
+def with_settings(settings: EvalSettings, **changes: object) -> EvalSettings:
+    """The same settings with other values for some."""
+    return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

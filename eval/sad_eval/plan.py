@@ -1,0 +1,263 @@
+"""From settings to plans: which tasks, which agent, which folder, and the manifest that pins them down."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sad_agents import catalogue
+from sad_agents.agent import Agent, Sampling
+from sad_agents.catalogue import AgentOptions
+from sad_agents.rollouts import Limits
+from sad_agents.world_pool import WorldRecipe
+
+from sad_env import data, registry
+from sad_env.errors import ConfigError
+from sad_env.panels import Panel
+from sad_env.safe_text import one_line
+from sad_eval import provenance
+from sad_eval.merge import part_name
+from sad_eval.perturbation import PerturbedAgent
+from sad_eval.run_folder import MANIFEST, SETTINGS, Manifest, PanelRecord, RunFolder
+from sad_eval.settings import EvalSettings, resolved, shard_of, to_toml
+
+RUNS = Path("runs")
+"""Where runs lie that are given no folder of their own."""
+
+_FLEETING = frozenset({"server"})
+"""What an agent says of itself that may differ when a run goes on, e.g. the port of its server."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run that is to be made.
+
+    Attributes:
+        settings: of the command.
+        recipe: how to make the world.
+        panel: its tasks.
+        agent: who acts.
+        limits: what ends an episode.
+        folder: where the run lies or will lie.
+        manifest: what the run is.
+    """
+
+    settings: EvalSettings
+    recipe: WorldRecipe
+    panel: Panel
+    agent: Agent
+    limits: Limits
+    folder: Path
+    manifest: Manifest
+
+
+def panels_of(settings: EvalSettings) -> list[str]:
+    """Names of the panels that the settings ask for.
+
+    Raises:
+        ConfigError: one is named twice.
+    """
+    names = [name.strip() for name in settings.panel.split(",") if name.strip()]
+    names = names or [registry.world(settings.env).panel]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"a panel is named twice: {settings.panel!r}")
+    return names
+
+
+def make_plan(settings: EvalSettings, panel_name: str, *, command: str, alone: bool = True) -> Plan:
+    """The plan for one panel.
+
+    Args:
+        settings: of the command.
+        panel_name: a split of the world.
+        command: as it was typed, for the manifest.
+        alone: False when the command runs several panels, which then need a folder each.
+
+    Raises:
+        SadEnvError: an unknown world, agent or panel, missing data, an unusable checkpoint.
+    """
+    recipe = WorldRecipe(settings.env, world_options(settings, panel_name))
+    panel = task_panel(recipe, settings.episodes)
+    agent = make_agent(settings, recipe)
+    limits = Limits(
+        max_steps=settings.max_steps or registry.world(settings.env).max_steps,
+        max_tokens=settings.max_tokens or None,
+        seconds=settings.max_seconds or None,
+    )
+    manifest = _manifest(settings, recipe, panel, agent, limits, command)
+    return Plan(settings, recipe, panel, agent, limits, _folder(settings, manifest, alone=alone), manifest)
+
+
+def world_options(settings: EvalSettings, panel_name: str) -> dict[str, Any]:
+    """Keyword arguments of the world.
+
+    Raises:
+        ConfigError: an option that is not NAME=VALUE.
+    """
+    options: dict[str, Any] = {"data": settings.data, "split": panel_name}
+    for option in settings.options:
+        name, equals, value = option.partition("=")
+        if not equals or not name.isidentifier() or name in options:
+            raise ConfigError(f"--options takes NAME=VALUE of the world, not {one_line(option, 60)!r}")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
+def task_panel(recipe: WorldRecipe, episodes: int) -> Panel:
+    """The tasks of a world, or `episodes` of them.
+
+    Raises:
+        ConfigError: the world does not take these options, or has fewer tasks.
+        DataError: its data are missing or damaged.
+    """
+    try:
+        world = registry.make(recipe.name, **recipe.options)
+    except TypeError as error:
+        raise ConfigError(f"{recipe.name} cannot be made with these --options: {one_line(str(error), 160)}") from None
+    panel = world.panel
+    world.close()
+    return panel.head(episodes) if episodes else panel
+
+
+def make_agent(settings: EvalSettings, recipe: WorldRecipe) -> Agent:
+    """The agent that the settings name.
+
+    Raises:
+        SadEnvError: there is no such agent, or it cannot be used.
+    """
+    options = AgentOptions(
+        sampling=Sampling(settings.temperature, settings.top_p, settings.max_new_tokens, settings.seed),
+        shots=None if settings.shots < 0 else settings.shots,
+        votes=settings.votes,
+        prompt=Path(settings.prompt) if settings.prompt else None,
+        device=settings.device,
+        dtype=settings.dtype,
+        concurrency=settings.concurrency,
+        context=settings.context,
+        world=recipe.options,
+    )
+    agent = catalogue.resolve(settings.agent or settings.model, recipe.name, options)
+    return agent if settings.perturb == "none" else PerturbedAgent(agent, settings.perturb)
+
+
+def _manifest(
+    settings: EvalSettings, recipe: WorldRecipe, panel: Panel, agent: Agent, limits: Limits, command: str
+) -> Manifest:
+    facts = catalogue.provenance(agent)
+    digest = provenance.data_sha256(_data_path(settings))
+    bounds: dict[str, float | int | None] = {
+        "max_steps": limits.max_steps,
+        "max_tokens": limits.max_tokens,
+        "max_seconds": limits.seconds,
+        "max_new_tokens": settings.max_new_tokens,
+        "invalid_actions": limits.invalid_actions,
+    }
+    identity: dict[str, Any] = {
+        "agent": agent.name,
+        **{f"agent {name}": value for name, value in sorted(facts.items()) if name not in _FLEETING},
+        "world": recipe.name,
+        "data": panel.data,
+        "data_sha256": digest,
+        **{f"world {name}": value for name, value in sorted(recipe.options.items()) if name != "data"},
+        "panel": panel.name,
+        "panel_sha256": panel.sha256,
+        "seed": settings.seed,
+        "repeats": settings.repeats,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "perturb": settings.perturb,
+        **bounds,
+    }
+    commit, dirty = provenance.checkout()
+    return Manifest(
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        command=command,
+        world=recipe.name,
+        data=panel.data,
+        data_sha256=digest,
+        panel=PanelRecord(name=panel.name, sha256=panel.sha256, task_ids=panel.task_ids, description=panel.description),
+        agent=agent.name,
+        agent_sha256=facts.get("checkpoint_sha256", ""),
+        prompt_sha256=facts.get("prompt_sha256", ""),
+        seed=settings.seed,
+        repeats=settings.repeats,
+        limits=bounds,
+        shard=shard_of(settings.shard),
+        identity=identity,
+        identity_sha256=identity_sha256(identity),
+        settings=resolved(settings),
+        versions=provenance.versions(),
+        commit=commit,
+        dirty=dirty,
+        platform=provenance.machine(),
+    )
+
+
+def identity_sha256(identity: dict[str, Any]) -> str:
+    """Hex sha256 of what decides a run's episodes."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _data_path(settings: EvalSettings) -> Path | None:
+    """The files that the data argument names, None for generated data."""
+    spec = registry.world(settings.env)
+    if settings.data == "generated" or not spec.data:
+        return None
+    if Path(settings.data).exists():
+        return Path(settings.data)
+    return data.resolve(settings.env, settings.data, registry.load(spec.data).packs)[1]
+
+
+def _folder(settings: EvalSettings, manifest: Manifest, *, alone: bool) -> Path:
+    if settings.out:
+        folder = Path(settings.out) if alone else Path(settings.out) / manifest.panel.name
+    else:
+        words = (manifest.world, manifest.panel.name, manifest.agent)
+        slug = "-".join(re.sub(r"[^A-Za-z0-9._+]+", "-", word).strip("-.")[:32] for word in words)
+        folder = RUNS / f"{slug}-{manifest.identity_sha256[:8]}"
+    return folder if manifest.shard[1] == 1 else folder / part_name(manifest.shard)
+
+
+def open_or_create(plan: Plan) -> RunFolder:
+    """The plan's run folder: the one that is there, when it is the same run, or a new one.
+
+    Raises:
+        ConfigError: another run lies there.
+    """
+    folder = plan.folder
+    if (folder / MANIFEST).exists() and plan.settings.new:
+        folder.rename(_free_name(folder))
+    if not (folder / MANIFEST).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        to_toml(plan.settings, folder / SETTINGS)
+        return RunFolder.create(folder, plan.manifest)
+    run = RunFolder.open(folder)
+    _same_run(run, plan.manifest)
+    return run
+
+
+def _same_run(run: RunFolder, wanted: Manifest) -> None:
+    old, new = dict(run.manifest.identity), dict(wanted.identity)
+    old["shard"], new["shard"] = ("/".join(map(str, one.shard)) for one in (run.manifest, wanted))
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            was, now = (one_line(str(one.get(name)), 40) for one in (old, new))
+            raise ConfigError(
+                f"{one_line(str(run.path), 80)!r} was run with {name} {was!r}, not {now!r}: "
+                "take another --out, or begin anew with --new"
+            )
+
+
+def _free_name(folder: Path) -> Path:
+    number = 1
+    while (taken := folder.with_name(f"{folder.name}.old-{number}")).exists():
+        number += 1
+    return taken
