@@ -156,6 +156,7 @@ class _Rollout:
         self._numbers = 0
         self._exhausted = False
         self._failed_calls = 0
+        self._why = ""
         self._act_seconds = 0.0
 
     def run(self) -> Iterator[Finished]:
@@ -306,7 +307,7 @@ class _Rollout:
         try:
             decisions = self._agent.act([episode.number for episode in episodes])
         except InfrastructureError as error:
-            self._failed_calls += 1
+            self._count_failure(one_line(str(error)))
             return [_stopped(Status.INFRA_ERROR, one_line(str(error)))] * len(episodes)
         except Exception as error:
             if len(episodes) == 1:
@@ -319,19 +320,21 @@ class _Rollout:
         if any(decision.stop is not Status.INFRA_ERROR for decision in decisions):
             self._failed_calls = 0
         else:
-            self._failed_calls += 1
+            self._count_failure(decisions[0].error)
         return decisions
 
+    def _count_failure(self, reason: str) -> None:
+        self._failed_calls += 1
+        self._why = reason
+
     def _give_up(self) -> Iterator[Finished]:
-        reason = "the model did not answer"
         for episode in list(self._live.values()):
-            self._end(episode, Status.INFRA_ERROR, reason, final=True)
+            self._end(episode, Status.INFRA_ERROR, self._why, final=True)
         for task in (*self._retries, *self._again):
             if task.attempts:
                 self._finished.append(Finished(task.job, task.attempts[-1], tuple(task.attempts[:-1])))
-        last = next((f.trajectory.error for f in self._finished if f.trajectory.error != reason), reason)
         yield from self._drain()
-        raise InfrastructureError(last)
+        raise InfrastructureError(self._why)
 
     def _complain(self, episode: _Episode, decision: Decision) -> None:
         text = f"No action was taken: {decision.complaint}."

@@ -1,0 +1,72 @@
+"""Worlds that misbehave on the task they are told to, for the tests of rollouts; registered by `register`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from sad_env import registry
+from sad_env.core import Turn
+from sad_env.errors import DataError, InfrastructureError
+from sad_env.toy import ToyEnv
+
+
+class FailingEnv(ToyEnv):
+    """The toy world, which fails in step 1 of `bad_task` as often as `times` says, counted across processes.
+
+    Args:
+        how: raise, kill, exit, hang, stop, infrastructure, data, print or sleep.
+        bad_task: the task that fails.
+        counter: a folder; each failure leaves a file.
+        times: failures before it behaves.
+    """
+
+    def __init__(self, *, how: str, bad_task: str, counter: str, times: int = 1, **options: Any) -> None:
+        super().__init__(**options)
+        self.how, self.bad_task, self.counter, self.times = how, bad_task, Path(counter), times
+
+    def _begin(self, task_id: str) -> Turn:
+        if self.how == "data" and task_id == self.bad_task:
+            raise DataError(f"the game of {task_id} is corrupt")
+        self.playing = task_id
+        return super()._begin(task_id)
+
+    def _act(self, action: str) -> Turn:
+        if self.playing == self.bad_task and len(list(self.counter.iterdir())) < self.times:
+            (self.counter / f"{time.time_ns()}").touch()
+            self._fail()
+        if self.how == "print":
+            print("noise on standard output")
+        return super()._act(action)
+
+    def _fail(self) -> None:
+        if self.how == "raise":
+            raise RuntimeError("the world broke")
+        if self.how == "infrastructure":
+            raise InfrastructureError("the page source does not answer")
+        if self.how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if self.how == "exit":
+            os.write(2, b"last words\n")
+            os._exit(7)
+        if self.how == "hang":
+            time.sleep(3600)
+
+
+def register() -> None:
+    registry.register(
+        registry.WorldSpec(
+            name="failing",
+            gym_id="sad_env/Failing-v0",
+            entry="worlds_that_fail:FailingEnv",
+            max_steps=20,
+            panel="test",
+            summary="a world that fails",
+            experts={"expert": "sad_env.toy:ToyExpert"},
+        )
+    )
