@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,9 @@ class SpanKind(str, enum.Enum):
     """The agent's action."""
     OBS = "O"
     """The world's observation."""
+
+
+_LETTERS = frozenset(kind.value for kind in SpanKind)
 
 
 class Status(str, enum.Enum):
@@ -126,6 +130,8 @@ class Step(Record):
         check_tiling(self.completion, self.spans)
         if len(self.token_labels) != len(self.token_ids):
             raise ValueError(f"{len(self.token_ids)} token ids but {len(self.token_labels)} labels")
+        if not set(self.token_labels) <= _LETTERS:
+            raise ValueError(f"token labels are letters of {''.join(sorted(_LETTERS))}")
         return self
 
 
@@ -210,7 +216,9 @@ def parse_json(line: str | bytes) -> Any:
     if len(line) > MAX_LINE_BYTES:
         raise RecordError(f"a line of {len(line):,} bytes; at most {MAX_LINE_BYTES:,} are read")
     try:
-        return json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
+        # Bytes are UTF-8 and nothing else: json itself would guess UTF-16 and UTF-32.
+        text = line.decode("utf-8") if isinstance(line, bytes) else line
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError:
         raise RecordError("JSON nested too deep") from None
     except (ValueError, UnicodeDecodeError) as error:
@@ -226,6 +234,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits[:40]} is too large a number")
+    return value
+
+
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number here")
 
@@ -234,8 +249,8 @@ def parse_record(model: type[AnyRecord], line: str | bytes) -> AnyRecord:
     """`line` as an instance of the record class `model`; `RecordError` with one line of reason otherwise."""
     value = parse_json(line)
     version = value.get("schema_version") if isinstance(value, dict) else None
-    if isinstance(version, int) and version != SCHEMA_VERSION:
-        raise RecordError(f"schema version {version}; this release reads version {SCHEMA_VERSION}")
+    if version is not None and (type(version) is not int or version != SCHEMA_VERSION):
+        raise RecordError(f"schema version {str(version)[:40]}; this release reads version {SCHEMA_VERSION}")
     try:
         # Not pydantic's own JSON parser: it takes the last of two equal keys and no lone surrogate.
         return model.model_validate(value)

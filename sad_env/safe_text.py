@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.text import Text
 
 # C0 without \n and \t, DEL, C1, zero-width and bidirectional controls, line and paragraph separators,
-# the byte-order mark, interlinear annotations, variation selectors' supplement, tags and lone surrogates.
-# U+200D (joiner) and U+FE0F (emoji style) are kept: they only shape the characters beside them.
+# the byte-order mark, interlinear annotations, variation selectors, tags, the format controls of rare scripts and
+# of music, and lone surrogates. U+200D (joiner) and U+FE0E, U+FE0F (text and emoji style) are kept: they only shape
+# the characters beside them.
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200e\u200f"
-    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\uffff\ud800-\udfff\U000e0000-\U000e0fff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200c\u200e\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff9-\uffff\ud800-\udfff"
+    "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
 
