@@ -19,6 +19,8 @@ from sad_leaderboard.entries import EntryError, Submission
 SHOWN = 20
 """Findings that are kept in full; the rest is counted."""
 
+MOST_EPISODES = 1_000_000
+
 _NEEDS_REFERENCE = "cot_"
 _OUR_COUNTERS = (WORDS, SAMPLED)
 
@@ -49,6 +51,9 @@ class Recomputed:
 def recompute(submission: Submission) -> Recomputed:
     """Check the episodes of an entry against its manifest, and compute its results afresh."""
     manifest, findings = submission.manifest, Findings()
+    _check_size(manifest, findings)
+    if findings:
+        return Recomputed(None, findings)
     _check_plan(manifest, findings)
     # Only counters that every installation has can be applied again.
     claimed_by = submission.results.tokenizer
@@ -92,6 +97,20 @@ def registered_panel(manifest: Manifest) -> Panel | None:
     return None
 
 
+def _check_size(manifest: Manifest, findings: Findings) -> None:
+    """Refuse what could not be gone through, before anything is counted by it."""
+    tasks = len(manifest.panel.task_ids)
+    if not 1 <= manifest.repeats * tasks <= MOST_EPISODES:
+        findings.report(f"{manifest.repeats} repeats of {tasks} tasks; 1 to {MOST_EPISODES:,} episodes are taken")
+    if not 0 <= manifest.seed < 2**63:
+        findings.report("the seed is not a number from 0 to 2^63 - 1")
+    known = {spec.name for spec in registry.known()}
+    if manifest.world not in known:
+        findings.report(f"no world {manifest.world!r}; known: {', '.join(sorted(known))}")
+    if manifest.shard != (1, 1):
+        findings.report("a part of a run: join the parts with `sad-eval merge`")
+
+
 def _check_plan(manifest: Manifest, findings: Findings) -> None:
     tasks = manifest.panel.task_ids
     if list(tasks) != sorted(set(tasks)):
@@ -106,10 +125,9 @@ def _check_plan(manifest: Manifest, findings: Findings) -> None:
             findings.report(f"no panel {manifest.panel.name!r} of {manifest.world!r} is registered")
         elif known.sha256 != panel.sha256:
             findings.report(f"not the tasks of the registered panel {manifest.panel.name!r}: {len(tasks)} tasks differ")
-    if manifest.shard != (1, 1):
-        findings.report(
-            f"part {manifest.shard[0]} of {manifest.shard[1]} of a run: join the parts with `sad-eval merge`"
-        )
+    own = registry.world(manifest.world).max_steps
+    if _max_steps(manifest) != own:
+        findings.report(f"episodes of {_max_steps(manifest)} steps; the benchmark's are of {own}")
     if manifest.settings.get("perturb", "none") != "none":
         findings.report("a run with reworded instructions is not ranked with plain ones")
 

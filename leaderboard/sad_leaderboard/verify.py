@@ -54,17 +54,23 @@ def verify(folder: Path, level: Level, *, data: str = "", rerun: Rerun | None = 
         return Verification(name, None, (str(error),))
     if level is Level.CLAIMED:
         return Verification(name, Level.CLAIMED, submission=submission)
-    computed = recompute(submission)
-    if computed.findings or computed.results is None:
-        return Verification(name, Level.CLAIMED, _lines(computed.findings), submission)
-    passed, findings = Level.RECOMPUTED, Findings()
-    if level >= Level.REPLAYED:
-        findings = replay(submission, data=data)
-        passed = passed if findings else Level.REPLAYED
-    if level is Level.RERUN and passed is Level.REPLAYED and rerun is not None:
-        findings = rerun(submission)
-        passed = passed if findings else Level.RERUN
-    return Verification(name, passed, _lines(findings), submission, computed.results)
+    passed, results, findings = Level.CLAIMED, None, Findings()
+    try:
+        computed = recompute(submission)
+        findings = computed.findings
+        if findings or computed.results is None:
+            return Verification(name, passed, _lines(findings), submission)
+        passed, results = Level.RECOMPUTED, computed.results
+        if level >= Level.REPLAYED:
+            findings = replay(submission, data=data)
+            passed = passed if findings else Level.REPLAYED
+        if level is Level.RERUN and passed is Level.REPLAYED and rerun is not None:
+            findings = rerun(submission)
+            passed = passed if findings else Level.RERUN
+    except Exception as error:
+        # Whatever a submission does to the code that reads it speaks against the submission, not for a traceback.
+        findings.report(f"it cannot be checked: {type(error).__name__}: {error}")
+    return Verification(name, passed, _lines(findings), submission, results)
 
 
 def duplicates(submissions: Sequence[Submission], *, least: int = 5) -> list[str]:

@@ -14,11 +14,13 @@ from sad_env import cli
 from sad_env.errors import ConfigError
 from sad_env.files import atomic_write
 from sad_env.safe_text import console, visible
+from sad_eval.finish import exit_code
 from sad_eval.report import export
 from sad_eval.report.html import render_html
 from sad_eval.report.model import build_report, json_schema
 from sad_eval.report.terminal import print_report
 from sad_eval.run_folder import RunFolder
+from sad_eval.scoring import score
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,28 @@ def report(arguments: Sequence[str] | None = None) -> int:
         for run in made.runs:
             print_report(run.results, console())
     return 0
+
+
+@dataclass(frozen=True)
+class RescoreConfig:
+    """Compute a run's results anew from its episodes, without acting again.
+
+    Example: sad-eval rescore runs/expert
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """A run folder."""
+
+
+def rescore(arguments: Sequence[str] | None = None) -> int:
+    """`sad-eval rescore`."""
+    config = cli.parse(RescoreConfig, arguments, prog="sad-eval rescore")
+    run = RunFolder.open(config.run)
+    with run.lock():
+        results = score(run)
+        run.write_results(results)
+    print_report(results, console())
+    return exit_code(results)
 
 
 def _write(path: Path, pieces: Iterable[str]) -> None:

@@ -32,6 +32,21 @@ EPISODE_COLUMNS = (
 """Columns of the CSV form, one line an episode."""
 
 
+TABLE_METRICS = (
+    "success_rate",
+    "score",
+    "reasoning_per_step",
+    "cot_match",
+    "cot_precision",
+    "cot_f1",
+    "cot_length",
+    "environment_steps",
+    "invalid_actions",
+    "generated_tokens",
+)
+"""Metrics of the LaTeX and Markdown tables, where a run has them; the other forms hold all."""
+
+
 def to_json(report: Report) -> str:
     """The report as JSON of schema `sad_eval.report.model.json_schema`."""
     return json.dumps(report.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
@@ -62,7 +77,7 @@ def to_markdown(report: Report) -> str:
 
 
 def _metrics(report: Report) -> tuple[list[str], list[list[Cell]]]:
-    names = list(dict.fromkeys(name for run in report.runs for name in run.results.metrics))
+    names = [name for name in TABLE_METRICS if any(name in run.results.metrics for run in report.runs)]
     header = ["run", "agent", "panel", "n", *(name.replace("_", " ") for name in names)]
     return header, [_row(run, names) for run in report.runs]
 
