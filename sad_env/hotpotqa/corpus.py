@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterable
 from functools import cached_property
 
 from sad_env.hotpotqa.encyclopedia import Article
-from sad_env.hotpotqa.pages import Page, Similar
+from sad_env.hotpotqa.pages import SHOWN_TITLES, Page, Similar
 from sad_env.search import RankedIndex
 
 _NOT_WORD = re.compile(r"[\W_]+")
 _BRACKETED = re.compile(r"\[(.*)\]", re.DOTALL)
-SIMILAR = 5
-"""Titles that a search without a page gives."""
+_LABEL = re.compile(r" \([^()]*\)$")
+RANKED = 20
+"""Titles of a ranking that are looked at; the best five are shown."""
 
 
 def normalize_title(title: str) -> str:
-    """A title without case, punctuation and forms of the same character.
+    """A title without case, punctuation, HTML escapes and forms of the same character.
 
-    >>> normalize_title("Ed Wood (film)")
-    'ed wood film'
+    >>> normalize_title("Ed Wood (film)"), normalize_title("Tunnels &amp; Trolls")
+    ('ed wood film', 'tunnels trolls')
     """
-    return _NOT_WORD.sub(" ", unicodedata.normalize("NFKC", title).casefold()).strip()
+    return _NOT_WORD.sub(" ", unicodedata.normalize("NFKC", html.unescape(title)).casefold()).strip()
+
+
+def base_name(title: str) -> str:
+    """A title without the bracket that tells it from its namesakes, normalised.
+
+    >>> base_name("Ed Wood (film)")
+    'ed wood'
+    """
+    return normalize_title(_LABEL.sub("", title))
+
+
+def closest(query: str, ranked: Iterable[str]) -> Similar:
+    """The best titles of a ranking, those of the very name that was asked for before all others."""
+    name = normalize_title(query)
+    order = sorted(ranked, key=lambda title: (normalize_title(title) != name, base_name(title) != name))
+    return Similar(tuple(order[:SHOWN_TITLES]))
 
 
 def titles_only(entity: str) -> str | None:
@@ -68,7 +86,7 @@ class PoolSource:
             if title is not None:
                 return Page(title, self._articles[title].text)
         query = entity if inner is None else inner
-        return Similar(tuple(key for key, _ in self._ranked.search(query, SIMILAR)))
+        return closest(query, (title for title, _ in self._ranked.search(query, RANKED)))
 
     def close(self) -> None:
         """Nothing to free."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sad_env.hotpotqa.actions import parse_action
-from sad_env.hotpotqa.pages import AMBIGUOUS, Page, PageSource, sentences
+from sad_env.hotpotqa.pages import AMBIGUOUS, SHOWN_TITLES, Page, PageSource, sentences
 from sad_env.hotpotqa.scoring import exact_match
 
 SHOWN_SENTENCES = 5
-SHOWN_TITLES = 5
 _DEEPEST_SEARCH = 3
 
 

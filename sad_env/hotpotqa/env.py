@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Literal
 
 from sad_env.core import TextEnv, Turn
+from sad_env.data import pack_folder
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.hotpotqa.corpus import PoolSource, normalize_title
 from sad_env.hotpotqa.engine import Answered, ReActEngine
+from sad_env.hotpotqa.fullwiki import StoredSource
+from sad_env.hotpotqa.live import WIKIPEDIA, LiveSource
 from sad_env.hotpotqa.pages import PageSource
 from sad_env.hotpotqa.questions import Question
 from sad_env.hotpotqa.scoring import best_f1
@@ -44,6 +48,8 @@ class HotPotQAEnv(TextEnv):
         source: "pool": the articles of all questions (the default); "distractor": a question's own ten; "fullwiki":
             the abstracts of 2017, from the index that `sad-data build hotpotqa` makes; "live": a MediaWiki; or any
             object that is a `PageSource`.
+        corpus: folder of the built corpus that "fullwiki" reads; by default `corpus` in the folder of that pack.
+        wiki: address of index.php of the wiki that "live" asks.
         turns: turns of an episode.
         reveal: adds the gold ``answer`` and ``supporting_titles`` to `info`, for teachers; no agent may see them.
         render_mode: as in `TextEnv`.
@@ -57,6 +63,8 @@ class HotPotQAEnv(TextEnv):
         data: str | os.PathLike[str] = "generated",
         split: str | None = None,
         source: SourceName | PageSource = "pool",
+        corpus: str | os.PathLike[str] | None = None,
+        wiki: str = WIKIPEDIA,
         turns: int = 7,
         reveal: bool = False,
         render_mode: str | None = None,
@@ -69,7 +77,7 @@ class HotPotQAEnv(TextEnv):
         super().__init__(panel=self._tasks.panel, render_mode=render_mode)
         self.turns = turns
         self._reveal = reveal
-        self._source = self._open_source(source)
+        self._source = self._open_source(source, corpus, wiki)
         self._question: Question
         self._engine: ReActEngine
         self._turns_left = turns
@@ -84,7 +92,9 @@ class HotPotQAEnv(TextEnv):
         if self._source is not None:
             self._source.close()
 
-    def _open_source(self, source: SourceName | PageSource) -> PageSource | None:
+    def _open_source(
+        self, source: SourceName | PageSource, corpus: str | os.PathLike[str] | None, wiki: str
+    ) -> PageSource | None:
         """The source that all questions share; None when each has its own."""
         if not isinstance(source, str):
             return source
@@ -92,7 +102,9 @@ class HotPotQAEnv(TextEnv):
             return None
         if source == "pool":
             return self._tasks.pool
-        raise ConfigError(f"source {source!r} is not available yet")
+        if source == "live":
+            return LiveSource(wiki)
+        return StoredSource(Path(corpus) if corpus else pack_folder(self.world, "fullwiki") / "corpus")
 
     def _begin(self, task_id: str) -> Turn:
         question = self._tasks.questions[task_id]

@@ -10,9 +10,9 @@ from typing import Any
 from sad_env.core import Expert, ThoughtAction
 from sad_env.errors import ConfigError
 from sad_env.hotpotqa import thoughts
-from sad_env.hotpotqa.corpus import normalize_title
+from sad_env.hotpotqa.corpus import base_name, normalize_title
 from sad_env.hotpotqa.gold import GoldTitlesExpert
-from sad_env.hotpotqa.memory import Memory, Notes, base_name, bracket
+from sad_env.hotpotqa.memory import Memory, Notes, bracket
 from sad_env.hotpotqa.plans import Mention, Path, Plan, parse_question
 from sad_env.hotpotqa.quiz import number_in
 from sad_env.hotpotqa.reading import names_in, plain

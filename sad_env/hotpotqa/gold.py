@@ -14,6 +14,8 @@ from sad_env.hotpotqa.corpus import normalize_title
 from sad_env.hotpotqa.memory import NO_MORE
 from sad_env.hotpotqa.scoring import normalize_answer
 
+_SENTENCE_END = re.compile(r"(?<=\w{3})\.+(?: |$)")
+"""A full stop that follows no abbreviation of one or two letters."""
 _WORD = re.compile(r"\w+")
 _VERDICTS = ("yes", "no")
 
@@ -23,24 +25,24 @@ _SEARCH_FIRST = (
     "A good place to begin is {title}. Let me search for it and read.",
 )
 _SEARCH_NEXT = (
-    "I have read that {quote}. Now I need to read about {title} as well.",
-    "The last page says that {quote}. Next I search for {title} to find what is missing.",
-    "So {quote}. That is one part; the other part should be in the article on {title}.",
+    'I have read: "{quote}" Now I need to read about {title} as well.',
+    'The last page says: "{quote}" Next I search for {title} to find what is missing.',
+    '"{quote}" That is one part; the other part should be in the article on {title}.',
 )
 _LOOK_UP = (
     "The first sentences do not give the answer yet. I look for {keyword} further down on this page.",
     "What I need has not come so far, so I look up {keyword} on this page.",
 )
 _FINISH = (
-    "I have read that {quote}. So the answer is {answer}.",
-    "The page says that {quote}, which answers the question: {answer}.",
-    "From what I have read, {quote}. I can finish with {answer}.",
+    'I have read: "{quote}" So the answer is {answer}.',
+    'The page says: "{quote}" That answers the question with {answer}.',
+    'Here it stands: "{quote}" I can finish with {answer}.',
 )
 _GIVE_UP = (
     "I have read what I could find and the answer was not in it, so I cannot say it.",
     "None of the pages that I opened gives the answer. I have to end here without it.",
 )
-_QUOTED = 18
+_QUOTED = 16
 """Words of a page that a thought repeats."""
 
 
@@ -109,6 +111,8 @@ class GoldTitlesExpert(Expert):
     def _has_read_answer(self) -> bool:
         if normalize_answer(self._answer) in _VERDICTS:
             return all(normalize_title(title) in self._read for title in self._titles)
+        if normalize_title(self._answer) in self._read:
+            return True
         answer = f" {normalize_answer(self._answer)} "
         return any(answer in f" {normalize_answer(text)} " for text in self._seen)
 
@@ -124,9 +128,9 @@ class GoldTitlesExpert(Expert):
     def _quote(self) -> str:
         """The sentence of the last page that has most words of the question and the answer, cut to size."""
         wanted = set(normalize_answer(f"{self._question} {self._answer}").split())
-        sentences = [piece.strip(" .") for piece in self._last.split(". ") if piece.strip(" .")]
+        sentences = [piece.strip(" .") for piece in _SENTENCE_END.split(self._last) if piece.strip(" .")]
         if not sentences:
             return "the page is empty"
         best = max(sentences, key=lambda sentence: len(wanted & set(normalize_answer(sentence).split())))
         words = best.split()
-        return " ".join(words[:_QUOTED]) + ("…" if len(words) > _QUOTED else "")
+        return " ".join(words[:_QUOTED]) + (" …" if len(words) > _QUOTED else ".")

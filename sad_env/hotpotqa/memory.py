@@ -82,15 +82,6 @@ def titles_in(text: str) -> list[str]:
     return [title for title in titles if isinstance(title, str)] if isinstance(titles, list) else []
 
 
-def base_name(title: str) -> str:
-    """A title without the bracket that tells it from its namesakes, normalised.
-
-    >>> base_name("Ed Wood (film)")
-    'ed wood'
-    """
-    return normalize_title(_BRACKET.sub("", title))
-
-
 def bracket(title: str) -> str:
     """What a title's bracket says; empty where it has none.
 

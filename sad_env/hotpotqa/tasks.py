@@ -12,6 +12,7 @@ from sad_env.errors import DataError, UnknownNameError
 from sad_env.hotpotqa.corpus import PoolSource
 from sad_env.hotpotqa.encyclopedia import Article, Writer
 from sad_env.hotpotqa.fiction import Fiction
+from sad_env.hotpotqa.fullwiki import read_dump
 from sad_env.hotpotqa.names import SPLITS
 from sad_env.hotpotqa.packs import PACKS
 from sad_env.hotpotqa.questions import DEV_SIZE, OFFICIAL_FILES, Question, load_questions, react_order
@@ -34,17 +35,19 @@ class TaskSet:
 
     Attributes:
         kind: generated, official or given.
-        folder: where the data lies; None for generated data.
         panel: the tasks.
         questions: by task id.
         articles: what the pool is made of.
     """
 
     kind: str
-    folder: Path | None
     panel: Panel
     questions: dict[str, Question]
     articles: tuple[Article, ...]
+
+    @cached_property
+    def _by_title(self) -> dict[str, Article]:
+        return {article.title: article for article in self.articles}
 
     @cached_property
     def pool(self) -> PoolSource:
@@ -56,7 +59,7 @@ class TaskSet:
         if question.context:
             return question.context
         draw = random.Random(f"context {question.id} {question.text}")
-        gold = [article for article in self.articles if article.title in question.titles]
+        gold = [article for title in question.titles if (article := self._by_title.get(title))]
         others = draw.sample(self.articles, min(len(self.articles), _DISTRACTORS + len(gold)))
         chosen = gold + [article for article in others if article not in gold][:_DISTRACTORS]
         draw.shuffle(chosen)
@@ -83,7 +86,7 @@ def generate(split: str, count: int, articles: int, seed: int = 0) -> TaskSet:
     questions = Quiz(fiction, written, seed).draw(split, count)
     panel = Panel.of(WORLD, "generated", split, [question.id for question in questions])
     texts = tuple(one.article for one in written.values())
-    return TaskSet("generated", None, panel, {question.id: question for question in questions}, texts)
+    return TaskSet("generated", panel, {question.id: question for question in questions}, texts)
 
 
 @lru_cache(maxsize=4)
@@ -129,5 +132,14 @@ def _from_file(kind: str, path: Path, split: str, name: str) -> TaskSet:
             raise DataError(f"{path} has {len(questions):,} questions; {REACT} is drawn from all {DEV_SIZE:,}")
         chosen = [questions[position] for position in react_order()[:500]]
     panel = Panel.of(WORLD, kind, split, [question.id for question in chosen])
-    articles = dict.fromkeys(article for question in questions for article in question.context)
-    return TaskSet(kind, path.parent, panel, {question.id: question for question in chosen}, tuple(articles))
+    dump = articles_file(path.parent, split)
+    if dump.is_file():
+        articles = tuple(read_dump([dump]))
+    else:
+        articles = tuple(dict.fromkeys(article for question in questions for article in question.context))
+    return TaskSet(kind, panel, {question.id: question for question in chosen}, articles)
+
+
+def articles_file(folder: Path, split: str) -> Path:
+    """Where the generator writes the articles of a split beside its questions."""
+    return folder / f"articles_{split}.jsonl"

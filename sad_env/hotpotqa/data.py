@@ -1,0 +1,93 @@
+"""Data of HotPotQA for `sad-data`: official packs, generated questions with their encyclopedia, corpora on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, cast
+
+from sad_env.data import DataPack, Progress
+from sad_env.errors import DataError
+from sad_env.files import atomic_write
+from sad_env.hotpotqa.corpus import normalize_title
+from sad_env.hotpotqa.fullwiki import STORE, StoredSource, article_line, build_corpus
+from sad_env.hotpotqa.packs import PACKS
+from sad_env.hotpotqa.questions import OFFICIAL_FILES, Question, load_questions, save_questions
+from sad_env.hotpotqa.scoring import normalize_answer
+from sad_env.hotpotqa.tasks import articles_file, generate
+
+ARTICLES_PER_QUESTION = 2
+_FEWEST_ARTICLES = 1000
+
+
+class HotPotQAData:
+    """What `sad-data` does for HotPotQA."""
+
+    packs: Sequence[DataPack] = PACKS
+
+    def generate(self, folder: Path, *, count: int, seed: int, split: str, progress: Progress) -> str:
+        """Write questions in the official schema, and the encyclopedia they are asked of."""
+        articles = max(_FEWEST_ARTICLES, ARTICLES_PER_QUESTION * count)
+        tasks = generate(split, count, articles, seed)
+        records = []
+        for number, question in enumerate(tasks.questions.values(), 1):
+            records.append(question.to_official(tasks.context(question)))
+            if number % 500 == 0:
+                progress("writing questions", number, count)
+        path = folder / OFFICIAL_FILES[split]
+        save_questions(path, records)
+        with atomic_write(articles_file(folder, split)) as file:
+            for article in tasks.articles:
+                print(article_line(article), file=cast(IO[str], file))
+        return f"{path}: {count:,} questions over {len(tasks.articles):,} articles"
+
+    def build(self, source: Path, target: Path, *, progress: Progress) -> str:
+        """Turn a dump of articles into a corpus on disk, for `source="fullwiki"`."""
+        corpus = build_corpus(source, target, progress=progress)
+        corpus.close()
+        return f"{target}: {len(corpus):,} articles"
+
+    def verify(self, folder: Path, *, progress: Progress) -> list[str]:
+        """Look at every question of every file, and at a corpus where there is one.
+
+        Raises:
+            DataError: nothing to verify, or something is damaged.
+        """
+        found = []
+        for name in OFFICIAL_FILES.values():
+            if (folder / name).is_file():
+                questions = load_questions(folder / name)
+                progress(name, len(questions), len(questions))
+                found.append(f"{name}: {_findings(questions)}")
+        if (folder / STORE).is_file():
+            corpus = StoredSource(folder)
+            found.append(f"{STORE}: {len(corpus):,} articles")
+            corpus.close()
+        if not found:
+            raise DataError(f"{folder}: none of {', '.join((*OFFICIAL_FILES.values(), STORE))} is there")
+        return found
+
+
+def _findings(questions: Sequence[Question]) -> str:
+    """One line on the questions of a file."""
+    without_facts = sum(not question.facts for question in questions)
+    outside = sum(not _gold_is_given(question) for question in questions)
+    unread = sum(not _answer_is_given(question) for question in questions)
+    return (
+        f"{len(questions):,} questions; {without_facts} without supporting facts, {outside} whose supporting"
+        f" paragraphs are not all given, {unread} whose answer does not stand in what is given"
+    )
+
+
+def _gold_is_given(question: Question) -> bool:
+    given = {normalize_title(article.title) for article in question.context}
+    return all(normalize_title(title) in given for title in question.titles)
+
+
+def _answer_is_given(question: Question) -> bool:
+    answer = normalize_answer(question.answer)
+    return answer in ("yes", "no") or any(answer in normalize_answer(article.text) for article in question.context)
+
+
+DATA = HotPotQAData()
+"""The data of this world."""

@@ -1,0 +1,184 @@
+"""Corpora of any size on disk: built once from a dump, opened in milliseconds, shared by all workers."""
+
+from __future__ import annotations
+
+import bz2
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from sad_env.data import Progress, silent
+from sad_env.errors import DataError
+from sad_env.hotpotqa.corpus import RANKED, closest, normalize_title, ranked_text, titles_only
+from sad_env.hotpotqa.encyclopedia import Article
+from sad_env.hotpotqa.pages import Page, Similar
+from sad_env.records import RecordError, parse_json
+from sad_env.search import DocumentStore, RankedIndex, build_index, build_store
+
+STORE, INDEX = "articles.sqlite", "ranked"
+_ARCHIVES = ("*.tar.bz2", "*.tar")
+_PARTS = ("*.jsonl", "*.bz2")
+_EXACT, _LOOSE = "=", "~"
+"""First characters of an article's names in the store: its title or redirect to the letter, and normalised."""
+
+
+class StoredSource:
+    """A corpus that `build_corpus` wrote, as a page source.
+
+    Nothing is held in memory but what the operating system maps, so that many workers share one copy.
+
+    Args:
+        folder: of the corpus.
+
+    Raises:
+        DataError: no corpus there, or a damaged one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / STORE).is_file():
+            raise DataError(f"{folder}: no built corpus; make one with `sad-data build hotpotqa --out {folder}`")
+        self._store = DocumentStore(folder / STORE)
+        self._index = RankedIndex.open(folder / INDEX)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def find(self, entity: str) -> Page | Similar:
+        """The page of this name, or the titles that come closest."""
+        inner = titles_only(entity)
+        if inner is None:
+            found = self._store.named(_EXACT + _storable(entity))
+            if not found and (name := normalize_title(_storable(entity))):
+                found = self._store.named(_LOOSE + name)
+            if found:
+                title, _, text = found[0][1].partition("\n")
+                return Page(title, text)
+        query = entity if inner is None else inner
+        numbers = [number for number, _ in self._index.search_numbers(query, RANKED)]
+        return closest(query, [self._store.at(number)[1].partition("\n")[0] for number in numbers])
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+
+def _storable(name: str) -> str:
+    """SQLite takes no lone surrogates."""
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
+def build_corpus(source: Path, target: Path, *, progress: Progress = silent) -> StoredSource:
+    """Turn a dump of articles into a corpus on disk; interrupted, the same call goes on where it was.
+
+    Args:
+        source: the archive of the 2017 abstracts, or a folder that holds it, its unpacked parts, or JSON lines; each
+            line has ``title`` and ``text`` (a list of sentences), and may have ``aliases``.
+        target: folder of the corpus.
+        progress: told of every few thousand articles.
+
+    Raises:
+        DataError: there is no dump, or it is not in this schema.
+    """
+    files = dump_files(source)
+    fingerprint = _fingerprint(files)
+    path = target / STORE
+    if not _is_built(path, fingerprint):
+        documents = ((str(number), *_document(article)) for number, article in enumerate(read_dump(files)))
+        build_store(path, documents, about={"source": fingerprint}, progress=progress).close()
+    store = DocumentStore(path)
+    ranked = ((key, ranked_text(*body.split("\n", 1))) for key, body in store)
+    build_index(target / INDEX, ranked, fingerprint=fingerprint, total=len(store), progress=progress)
+    store.close()
+    return StoredSource(target)
+
+
+def dump_files(source: Path) -> list[Path]:
+    """The files of a dump: the archive itself, or what a folder holds of archives, else of parts.
+
+    Raises:
+        DataError: nothing of the kind.
+    """
+    if source.is_file():
+        return [source]
+    for patterns in (_ARCHIVES, _PARTS):
+        if files := sorted(path for pattern in patterns for path in source.rglob(pattern)):
+            return files
+    raise DataError(f"{source}: no dump of articles ({', '.join(_ARCHIVES + _PARTS)}) is there")
+
+
+def read_dump(files: Iterable[Path]) -> Iterator[Article]:
+    """The articles of a dump in their order.
+
+    Raises:
+        DataError: a file is damaged or not in this schema.
+    """
+    for path in files:
+        try:
+            for name, lines in _open(path):
+                for number, line in enumerate(lines, 1):
+                    yield _article(line, f"{name}:{number}")
+        except (OSError, EOFError, tarfile.TarError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from None
+
+
+def _open(path: Path) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """Name and lines of each part of a file."""
+    if path.suffix == ".jsonl":
+        with open(path, "rb") as file:
+            yield str(path), file
+    elif path.name.endswith((".tar.bz2", ".tar")):
+        # Read as a stream: the archive is never unpacked, neither on disk nor in memory.
+        with tarfile.open(path, "r|*") as archive:
+            for member in archive:
+                if member.isfile() and member.name.endswith(".bz2"):
+                    data = cast(io.BufferedReader, archive.extractfile(member)).read()
+                    yield f"{path}:{member.name}", bz2.decompress(data).splitlines()
+    else:
+        with bz2.open(path, "rb") as file:
+            yield str(path), file
+
+
+def _article(line: bytes, where: str) -> Article:
+    try:
+        record = parse_json(line)
+        title, text = record["title"], record["text"]
+        sentences = tuple(text) if isinstance(text, list) else (text,)
+        aliases = tuple(record.get("aliases", ()))
+        if not all(isinstance(part, str) for part in (title, *sentences, *aliases)):
+            raise TypeError("title and text are strings")
+    except (RecordError, KeyError, TypeError) as error:
+        raise DataError(f"{where}: not an article with title and text ({error})") from None
+    return Article(title, sentences, aliases)
+
+
+def _document(article: Article) -> tuple[str, list[str]]:
+    """Body and names of an article in the store."""
+    title = " ".join(article.title.split())
+    names = dict.fromkeys((title, *article.aliases))
+    loose = dict.fromkeys(filter(None, map(normalize_title, names)))
+    text = _storable(f"{title}\n{article.text}")
+    return text, [_storable(name) for name in (*(_EXACT + name for name in names), *(_LOOSE + name for name in loose))]
+
+
+def _fingerprint(files: list[Path]) -> str:
+    listing = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def _is_built(path: Path, fingerprint: str) -> bool:
+    if not path.is_file():
+        return False
+    store = DocumentStore(path)
+    built = store.about.get("source") == fingerprint
+    store.close()
+    return built
+
+
+def article_line(article: Article) -> str:
+    """An article as a line of a dump."""
+    record: dict[str, Any] = {"title": article.title, "text": list(article.sentences)}
+    return json.dumps(record | ({"aliases": list(article.aliases)} if article.aliases else {}))
