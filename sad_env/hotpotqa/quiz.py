@@ -69,6 +69,7 @@ class Quiz:
         self._entities = fiction.entities
         self._written = written
         self._having = self._index()
+        self._yes = self._verdicts = 0
 
     def draw(self, split: str, count: int) -> list[Question]:
         """`count` different questions."""
@@ -174,12 +175,15 @@ class Quiz:
         value = value_of(first, relation)
         if value is None:
             return None
-        same = draw.random() < 0.5
+        # Yes and no come equally often, though pairs with the same value are harder to find.
+        same = 2 * self._yes <= self._verdicts
         others = self._having[name][value] if same else self._entities[first.kind]
         second = draw.choice(others)
         other = value_of(second, relation)
         if second is first or other is None or (other is value) != same or not _separable(first, second):
             return None
+        self._verdicts += 1
+        self._yes += same
         return _Draft("same", [([first], (name,)), ([second], (name,))], "yes" if same else "no")
 
     def _intersection(self) -> _Draft | None:
