@@ -13,7 +13,7 @@ from typing import cast
 from sad_agents.rollouts import rollout
 
 from sad_env import cli
-from sad_env.errors import INTERRUPTED, ConfigError
+from sad_env.errors import INTERRUPTED, ConfigError, IncompleteError
 from sad_env.safe_text import console, one_line, safe_text, visible
 from sad_eval import progress
 from sad_eval.finish import exit_code, show, side_by_side
@@ -144,7 +144,7 @@ def _stopped(outcome: Outcome) -> int:
     if outcome.failure:
         print(visible(f"sad-eval: {one_line(outcome.failure, 300)}"), file=sys.stderr)
     print(done, file=sys.stderr)
-    return INTERRUPTED if outcome.interrupted else exit_code(results)
+    return INTERRUPTED if outcome.interrupted else IncompleteError.exit_code
 
 
 def with_settings(settings: EvalSettings, **changes: object) -> EvalSettings:

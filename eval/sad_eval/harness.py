@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
     Attributes:
         results: as they stand in results.json.
         interrupted: Ctrl-C ended it.
-        failure: one line when the model, or whatever else is needed, stopped answering.
+        failure: one line when the model stopped answering or the disk is full.
     """
 
     results: Results
@@ -100,7 +100,10 @@ def evaluate(
             finally:
                 progress.close()
         results = tally.results(run.manifest, books.last_endings(), reference)
-        run.write_results(results)
+        try:
+            run.write_results(results)
+        except OSError as error:
+            failure = failure or f"cannot write the results: {error}"
     return Outcome(results, interrupted, failure)
 
 
@@ -132,6 +135,8 @@ def _play(books: _Books, play: Play, jobs: Sequence[Job], progress: Progress, in
                     progress.ended(line, books.tally)
     except InfrastructureError as error:
         return str(error)
+    except OSError as error:
+        return f"cannot go on: {error}"
     finally:
         close = getattr(finished, "close", None)
         if close is not None:

@@ -17,7 +17,8 @@ class Interrupts:
     """While the context lasts, the first SIGINT raises KeyboardInterrupt, but not inside `shield`; the second exits.
 
     Leaving at once is safe as far as every file is written in whole lines or renamed into place. Outside the main
-    thread, where Python delivers no signals, the context does nothing.
+    thread, where Python delivers no signals, the context does nothing. After an interrupt the handler stays: the
+    process is about to end, and a second Ctrl-C may come at any time until it has.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,7 @@ class Interrupts:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._previous is not None:
+        if self._previous is not None and not self._count:
             signal.signal(signal.SIGINT, self._previous)
 
     @contextlib.contextmanager

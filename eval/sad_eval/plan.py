@@ -88,6 +88,7 @@ def make_plan(settings: EvalSettings, panel_name: str, *, command: str, alone: b
         max_steps=settings.max_steps or registry.world(settings.env).max_steps,
         max_tokens=settings.max_tokens or None,
         seconds=settings.max_seconds or None,
+        step_seconds=settings.step_seconds,
     )
     manifest = _manifest(settings, recipe, panel, agent, limits, command)
     return Plan(settings, recipe, panel, agent, limits, _folder(settings, manifest, alone=alone), manifest)

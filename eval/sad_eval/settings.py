@@ -81,6 +81,8 @@ class EvalSettings:
     """Tokens that an agent may generate in an episode; 0 sets no limit."""
     max_seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 0.0
     """Wall time of an episode; 0 sets no limit."""
+    step_seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 60.0
+    """A world whose step takes longer hangs: its process is replaced, the episode begun again."""
     workers: Annotated[int, tyro.conf.arg(metavar="N")] = 2
     """Processes that hold worlds; 0 runs them in this process."""
     concurrency: Annotated[int, tyro.conf.arg(metavar="N")] = 16
@@ -103,6 +105,8 @@ class EvalSettings:
             _at_least(name, getattr(self, name), 0)
         for name in ("repeats", "concurrency", "max_new_tokens", "votes", "context"):
             _at_least(name, getattr(self, name), 1)
+        if not self.step_seconds > 0:
+            raise ConfigError(f"--step-seconds is above 0, not {self.step_seconds}")
         if not 0 <= self.temperature < 100 or not 0 < self.top_p <= 1:
             raise ConfigError("--temperature is 0 or more, --top-p above 0 and at most 1")
         shard_of(self.shard)

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ _CHUNK = 1_000_000
 """Task draws that are made at once; bounds memory at large numbers of tasks."""
 
 Floats = npt.NDArray[np.float64]
+Cluster = TypeVar("Cluster", str, int)
+"""What names a task."""
 
 
 class Interval(NamedTuple):
@@ -114,7 +116,7 @@ def pass_hat_k(successes: int, trials: int, k: int) -> float:
 def cluster_bootstrap(
     numerators: Floats,
     denominators: Floats,
-    clusters: Sequence[object],
+    clusters: Sequence[Cluster],
     *,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
@@ -142,13 +144,14 @@ def cluster_bootstrap(
 
 
 def _resampled(
-    numerators: Floats, denominators: Floats, clusters: Sequence[object], resamples: int, seed: int
+    numerators: Floats, denominators: Floats, clusters: Sequence[Cluster], resamples: int, seed: int
 ) -> Floats:
     """Ratio of sums in each resample, [resamples, metrics]; nan where a denominator is 0."""
     if not len(numerators) or not (np.sum(denominators, axis=0) > 0).all():
         raise ValueError("an empty list has no mean")
-    number: dict[object, int] = {}
-    index = np.array([number.setdefault(cluster, len(number)) for cluster in clusters])
+    # In sorted order, so that the order in which episodes happened to end decides nothing.
+    number = {cluster: place for place, cluster in enumerate(sorted(set(clusters)))}
+    index = np.array([number[cluster] for cluster in clusters])
     tops, bottoms = (np.zeros((len(number), numerators.shape[1])) for _ in range(2))
     np.add.at(tops, index, numerators)
     np.add.at(bottoms, index, denominators)
@@ -193,7 +196,7 @@ class Ratios(NamedTuple):
 def paired_bootstrap(
     first: Ratios,
     second: Ratios,
-    clusters: Sequence[object],
+    clusters: Sequence[Cluster],
     *,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,

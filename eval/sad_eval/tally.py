@@ -105,8 +105,9 @@ class Tally:
         Raises:
             ValueError: no episode.
         """
-        chosen = range(len(self)) if rows is None else rows
-        if not len(chosen):
+        # By key and not by the time of their ends: not even the rounding of a sum may hang on what came first.
+        chosen = sorted(range(len(self)) if rows is None else rows, key=self.keys.__getitem__)
+        if not chosen:
             raise ValueError("an empty list has no mean")
         parts, wholes = self.ratios(chosen, list(METRICS))
         applies = wholes.sum(axis=0) > 0
@@ -122,7 +123,7 @@ class Tally:
     def pass_hat(self) -> dict[str, Estimate]:
         """pass^k for every k up to the number of tries that each task has; nothing when tasks were tried once."""
         tries: dict[str, list[float]] = {}
-        for key, success in zip(self.keys, self._parts["success_rate"], strict=True):
+        for key, success in sorted(zip(self.keys, self._parts["success_rate"], strict=True)):
             tries.setdefault(key.task_id, []).append(success)
         fewest = min(map(len, tries.values()), default=0)
         found = {}

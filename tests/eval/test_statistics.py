@@ -72,7 +72,7 @@ def test_bootstrap_end_points_agree_with_resampling_by_hand() -> None:
     draw = np.random.default_rng(4)
     clusters = [int(x) for x in draw.integers(0, 7, size=30)]
     parts, wholes = draw.uniform(size=(30, 1)), draw.uniform(0.5, 2, size=(30, 1))
-    order = list(dict.fromkeys(clusters))
+    order = sorted(set(clusters))
     ratios = []
     for row in np.random.default_rng(0).integers(0, len(order), size=(500, len(order))):
         rows = [i for task in row for i, cluster in enumerate(clusters) if cluster == order[task]]
