@@ -81,10 +81,13 @@ class DocumentStore:
             "SELECT key, body FROM names JOIN documents USING (number) WHERE name = ? ORDER BY number", name
         )
 
+    def numbers(self, name: str) -> list[int]:
+        """Numbers of all documents with this further name, ascending."""
+        return [int(number) for number, _ in self._rows("SELECT number, '' FROM names WHERE name = ?", name)]
+
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Keys and bodies of all documents in order."""
-        for number in range(len(self)):
-            yield self.at(number)
+        yield from self._connection.execute("SELECT key, body FROM documents ORDER BY number")
 
     def __getstate__(self) -> dict[str, object]:
         return {"path": self.path}

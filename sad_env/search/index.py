@@ -188,8 +188,8 @@ class RankedIndex:
             rest -= term.bound
             touched += int(last - first)
         limit = max(floor, _kth(sums, k)) * (1 - _SLACK)
-        near = np.flatnonzero(sums >= limit if limit > 0 else sums)
-        return near.astype(np.uint32) + np.uint32(low)
+        reached: Array = np.flatnonzero(sums >= limit if limit > 0 else sums).astype(np.uint32) + np.uint32(low)
+        return reached
 
     def _narrow(self, terms: list[_Query], docs: Array, sums: Array, k: int, floor: float) -> Array:
         """Of `docs` with partial `sums`, those that can still be among the best `k` when `terms` are added."""

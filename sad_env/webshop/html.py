@@ -1,0 +1,114 @@
+"""The shop's pages as HTML of our own design, with the URLs and names of elements of the original."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
+
+from sad_env.safe_text import visible
+from sad_env.webshop.pages import PER_PAGE, PREVIOUS, SUB_PAGES, Page, options_json
+from sad_env.webshop.session import Session
+
+
+def _finalize(value: Any) -> Any:
+    # Templates escape markup; this keeps invisible and control characters from reaching a browser as they are.
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@functools.lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("sad_env.webshop", "templates"),
+        autoescape=True,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+def path(*parts: str) -> str:
+    """A URL path of these parts, each quoted.
+
+    >>> path("item_page", "a b/c")
+    '/item_page/a%20b%2Fc'
+    """
+    return "/" + "/".join(quote(part, safe="+") for part in parts)
+
+
+def render_page(session: Session, *, images: bool = False) -> str:
+    """The page that a session is on, as a whole HTML document.
+
+    Args:
+        session: whose page.
+        images: show the products' pictures, which are fetched from the publisher's servers by whoever looks.
+    """
+    page = session.page
+    name = {"": "search"}.get(page.kind, page.kind)
+    fields: dict[str, Any] = {
+        "instruction": session.goal.text,
+        "home": path(session.name),
+        "page": page,
+        "images": images,
+    }
+    return _environment().get_template(f"{name}.html").render(**fields, **_fields(session, page))
+
+
+def _fields(session: Session, page: Page) -> dict[str, Any]:
+    keywords, number = "+".join(session.keywords or ()), str(session.page_number)
+    results = ("search_results", session.name, keywords)
+    if page.kind == "search_results":
+        first = (session.page_number - 1) * PER_PAGE
+        products = session.found[max(first, 0) : max(first, 0) + PER_PAGE]
+        return {
+            "total": len(session.found),
+            "number": session.page_number,
+            "previous": path(*results, str(session.page_number - 1)),
+            "next": path(*results, str(session.page_number + 1)),
+            "products": [
+                (product, path("item_page", session.name, product.asin, keywords, number, "{}")) for product in products
+            ],
+        }
+    if page.kind in ("item_page", "item_sub_page"):
+        product = session.product()
+        chosen = json.dumps(session.options)
+        item = (session.name, product.asin, keywords, number)
+        tabs = [*SUB_PAGES, *(["Attributes"] if session.shop.show_attributes else [])]
+        return {
+            "product": product,
+            "tabs": [(tab, path("item_sub_page", *item, tab, chosen)) for tab in tabs],
+            "groups": _groups(session, item),
+            "buy": path("done", session.name, product.asin, chosen),
+            "results": path(*results, number),
+            "item": path("item_page", *item, chosen),
+            "texts": [node.text for node in page.nodes[_after_previous(page) :] if node.kind == "text"],
+        }
+    if page.kind == "done":
+        outcome = session.outcome
+        reward = outcome.reward if outcome else 0.0
+        return {"asin": session.asin, "options": Markup(_escape_json(session)), "reward": repr(reward)}
+    return {}
+
+
+def _escape_json(session: Session) -> str:
+    # options_json has already made < > & and ' harmless; the quotation marks need no escape outside of attributes.
+    return visible(options_json(session.options))
+
+
+def _after_previous(page: Page) -> int:
+    return next((index + 1 for index, node in enumerate(page.nodes) if node.text == PREVIOUS), 0)
+
+
+def _groups(session: Session, item: tuple[str, ...]) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+    """Option names with their values, the page that choosing each leads to, and whether it is chosen."""
+    groups = []
+    for name, values in session.product().options.items():
+        links = [path("item_page", *item, json.dumps({**session.options, name: value})) for value in values]
+        chosen = [session.options.get(name) == value for value in values]
+        groups.append((name, list(zip(values, links, chosen, strict=True))))
+    return groups

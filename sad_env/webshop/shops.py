@@ -1,0 +1,174 @@
+"""Opens a shop from its three kinds of data, and names its tasks."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from sad_env.data import DataPack, RemoteFile, resolve
+from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.panels import Panel
+from sad_env.webshop.catalogue import Catalogue
+from sad_env.webshop.generator import generated_catalogue
+from sad_env.webshop.goals import Goal, GoalKind, make_goals
+from sad_env.webshop.official import load_catalogue
+from sad_env.webshop.reward import judge
+from sad_env.webshop.session import Shop
+from sad_env.webshop.store import StoredCatalogue, is_store
+
+_DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
+
+
+def _remote(name: str, identifier: str) -> RemoteFile:
+    return RemoteFile(name=name, urls=(f"{_DRIVE}{identifier}",))
+
+
+_HUMAN = _remote("items_human_ins.json", "14Kb5SPBk_jfdLZ_CDBNitW98QLDlKR5O")
+PACKS: Sequence[DataPack] = (
+    DataPack(
+        name="small",
+        summary="1,000 products with 6,910 synthetic goals, and the human instructions",
+        licence="MIT (code); product texts scraped from Amazon",
+        files=(
+            _remote("items_shuffle_1000.json", "1EgHdxQ_YxqIQlvvq5iKlCrkEKR6-j0Ib"),
+            _remote("items_ins_v2_1000.json", "1IduG0xl544V_A_jv3tHXC0kyFi7PnyBu"),
+            _HUMAN,
+        ),
+    ),
+    DataPack(
+        name="full",
+        summary="1.18 million products and 12,087 human instructions; build a store of it with `sad-data build`",
+        licence="MIT (code); product texts scraped from Amazon",
+        files=(
+            _remote("items_shuffle.json", "1A2whVgOO0euk5O13n2iYDM0bQRkkRduB"),
+            _remote("items_ins_v2.json", "1s2j6NgHljiZzQNL3veZaAiyW_qDEgBNi"),
+            _HUMAN,
+        ),
+    ),
+)
+"""The publisher's files. Their checksums are recorded at the first download."""
+
+SPLITS = {"train": range(30, 100), "eval": range(20, 30), "test": range(20)}
+"""Splits by product: the percentiles of the hash of a product's asin."""
+
+INDEX_SPLITS = {"index-test": slice(500), "index-eval": slice(500, 1500), "index-train": slice(1500, None)}
+"""The original's splits by place in the list of goals; most products of its test goals have train goals too."""
+
+ALL = "all"
+
+
+def open_shop(
+    data: str, *, goals: GoalKind = "synthetic", seed: int = 233, show_attributes: bool = False
+) -> tuple[str, Shop]:
+    """The shop that a world's `data` argument means.
+
+    Shops are read-only; those with the same arguments are opened once a process.
+
+    Args:
+        data: "generated", "official", "official:PACK", or a folder: in the original schema or a built store.
+        goals: "synthetic" or "human".
+        seed: of prices, price limits and, for generated data, of the products; 233 gives the goals that the original
+            has when it starts after ``random.seed(233)``.
+        show_attributes: item pages show the page "Attributes".
+
+    Returns:
+        The kind of data ("generated", "official" or "given") and the shop.
+
+    Raises:
+        DataError: data missing or not readable.
+        ConfigError: no such pack or kind of goals, or no goal of this kind in the data.
+    """
+    if goals not in ("synthetic", "human"):
+        raise UnknownNameError("kind of goals", goals, ["synthetic", "human"])
+    kind, folder = resolve("webshop", data, PACKS)
+    return kind, _shop(folder.resolve() if folder else None, goals, seed, show_attributes)
+
+
+@functools.lru_cache(maxsize=8)
+def _shop(folder: Path | None, goals: GoalKind, seed: int, show_attributes: bool) -> Shop:
+    catalogue = _catalogue(folder, seed if folder is None else 0)
+    made = make_goals(catalogue, goals, seed)
+    if not made.goals:
+        raise ConfigError(
+            f"the data has no {goals} goal: try goals={'human' if goals == 'synthetic' else 'synthetic'!r}"
+        )
+    return Shop(catalogue, made, show_attributes)
+
+
+@functools.lru_cache(maxsize=4)
+def _catalogue(folder: Path | None, seed: int) -> Catalogue:
+    if folder is None:
+        return generated_catalogue(seed)
+    return StoredCatalogue(folder) if is_store(folder) else load_catalogue(folder)
+
+
+def task_id(number: int, goal: Goal) -> str:
+    """Name of the task that goal `number` is: its number in six digits, and the product it was made from."""
+    return f"{number:06d}-{goal.asin}"
+
+
+def task_number(task: str) -> int:
+    """The number of the goal behind a task's name.
+
+    >>> task_number("000012-B07XTK3P89")
+    12
+    """
+    return int(task.partition("-")[0])
+
+
+def make_panel(kind: str, shop: Shop, split: str) -> Panel:
+    """The tasks of a split.
+
+    "train", "eval" and "test" (70, 10 and 20 % of the products) share no product; "index-train", "index-eval" and
+    "index-test" are the original's; "all" is every goal. The description states what can be attained by buying each
+    goal's own product with its own options.
+
+    Raises:
+        UnknownNameError: another split.
+        ConfigError: the split has no goal.
+    """
+    numbered = list(enumerate(shop.goals.goals))
+    if split in INDEX_SPLITS:
+        chosen = numbered[INDEX_SPLITS[split]]
+    elif split in SPLITS:
+        chosen = [(number, goal) for number, goal in numbered if _percentile(goal.asin) in SPLITS[split]]
+    elif split == ALL:
+        chosen = numbered
+    else:
+        raise UnknownNameError("split of webshop", split, [*SPLITS, *INDEX_SPLITS, ALL])
+    if not chosen:
+        raise ConfigError(f"split {split!r} of webshop has no goal in these {len(numbered)}; try 'all'")
+    tasks = [task_id(number, goal) for number, goal in chosen]
+    return Panel.of("webshop", kind, split, tasks, _ceiling(shop, [goal for _, goal in chosen]))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _percentile(asin: str) -> int:
+    return int.from_bytes(hashlib.sha256(asin.encode()).digest()[:8], "big") % 100
+
+
+def own_reward(shop: Shop, goal: Goal) -> float:
+    """Reward of buying the goal's own product with the goal's own options."""
+    product = shop.catalogue.get(goal.asin)
+    if product is None:
+        return 0.0
+    return judge(product, shop.goals.price(product), own_options(goal), goal).reward
+
+
+def own_options(goal: Goal) -> dict[str, str]:
+    """The options that a goal names; those of a human goal, whose names are not known, under numbers."""
+    return {
+        option[0] if isinstance(option, tuple) else str(number): option[1] if isinstance(option, tuple) else option
+        for number, option in enumerate(goal.options)
+    }
+
+
+def _ceiling(shop: Shop, goals: Sequence[Goal]) -> str:
+    rewards = [own_reward(shop, goal) for goal in goals]
+    reached = sum(reward == 1.0 for reward in rewards) / len(rewards)
+    return (
+        f"{len(goals)} goals of {len({goal.asin for goal in goals})} products; buying the goal's own product with"
+        f" its own options gives reward 1.0 in {reached:.1%} of them, mean {sum(rewards) / len(rewards):.4f}"
+    )
