@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from sad_env.alfworld import dialect as dialects
 from sad_env.alfworld.data import DATA
@@ -17,6 +17,9 @@ from sad_env.core import TextEnv, Turn
 from sad_env.data import resolve
 from sad_env.errors import ConfigError, ResetNeededError, UnknownNameError
 from sad_env.panels import Panel
+
+if TYPE_CHECKING:
+    from sad_env.alfworld.reference import ReferenceEngine
 
 Backend = Literal["fast", "textworld"]
 
@@ -59,7 +62,7 @@ class ALFWorldEnv(TextEnv):
         dialect: "2.1.3", today's text, or "react", the text of ReAct's prompts.
         backend: "fast", our engine, or "textworld", the original one (needs the extra `sad-env[alfworld]`).
         task_type: play only tasks of this type, see `TASK_TYPES`.
-        count: number of generated tasks; as many as the official split has when omitted.
+        tasks: number of generated tasks; as many as the official split has when omitted.
         generator_seed: another seed, other generated tasks.
         render_mode: as in `TextEnv`.
 
@@ -78,7 +81,7 @@ class ALFWorldEnv(TextEnv):
         dialect: str = "2.1.3",
         backend: Backend = "fast",
         task_type: str | None = None,
-        count: int | None = None,
+        tasks: int | None = None,
         generator_seed: int = 0,
         render_mode: str | None = None,
     ) -> None:
@@ -86,20 +89,27 @@ class ALFWorldEnv(TextEnv):
             raise UnknownNameError("backend of alfworld", backend, ("fast", "textworld"))
         self.dialect = dialects.check_dialect(dialect)
         self.backend = backend
-        kind, self.store = _open(data, split, count, generator_seed)
-        super().__init__(panel=_panel(kind, self.store, split, task_type, count), render_mode=render_mode)
+        kind, self.store = _open(data, split, tasks, generator_seed)
+        super().__init__(panel=_panel(kind, self.store, split, task_type, tasks), render_mode=render_mode)
         self._player: Player | None = None
+        self._original: ReferenceEngine | None = None
         self._progress = 0.0
 
     def _begin(self, task_id: str) -> Turn:
         self._progress = 0.0
         if self.backend == "textworld":
-            from sad_env.alfworld.reference import ReferenceSession
-
-            self._player = ReferenceSession(self.store.text(task_id))
+            self._player = self._reference().begin(self.store.text(task_id))
         else:
             self._player = Session(self.store.game(task_id))
         return self._turn(self._player, self._player.opening, valid=True)
+
+    def _reference(self) -> ReferenceEngine:
+        if self._original is None:
+            # Its packages are an extra, and slow to import.
+            from sad_env.alfworld.reference import ReferenceEngine
+
+            self._original = ReferenceEngine()
+        return self._original
 
     def _act(self, action: str) -> Turn:
         assert self._player is not None
@@ -155,11 +165,11 @@ class ALFWorldEnv(TextEnv):
         self._last_observation, self._running = snapshot.observation, snapshot.running
 
 
-def _open(data: str, split: str, count: int | None, seed: int) -> tuple[str, GameStore]:
+def _open(data: str, split: str, tasks: int | None, seed: int) -> tuple[str, GameStore]:
     if data == "generated":
-        return data, GeneratedStore(split, count, seed)
-    if count is not None or seed:
-        raise ConfigError("count and generator_seed belong to data='generated'")
+        return data, GeneratedStore(split, tasks, seed)
+    if tasks is not None or seed:
+        raise ConfigError("tasks and generator_seed belong to data='generated'")
     if Path(data).is_file():
         return "given", open_store(Path(data), split)
     kind, folder = resolve("alfworld", data, DATA.packs)
@@ -167,8 +177,8 @@ def _open(data: str, split: str, count: int | None, seed: int) -> tuple[str, Gam
     return kind, open_store(folder, split)
 
 
-def _panel(kind: str, store: GameStore, split: str, task_type: str | None, count: int | None) -> Panel:
-    name = split if count is None else f"{split}-{count}"
+def _panel(kind: str, store: GameStore, split: str, task_type: str | None, tasks: int | None) -> Panel:
+    name = split if tasks is None else f"{split}-{tasks}"
     task_ids = store.task_ids
     if task_type is not None:
         if task_type not in TASK_TYPES:

@@ -16,6 +16,9 @@ _TREATMENTS = {
     "pick_heat_then_place_in_recep": ("heat", "microwave"),
     "pick_cool_then_place_in_recep": ("cool", "fridge"),
 }
+_LIKELY = 0.1
+"""A type of receptacle that holds more than this share of the things of a type is a likely place for one."""
+
 _OPENING_KINDS = frozenset(("cabinet", "drawer", "fridge", "microwave", "safe"))
 
 
@@ -96,9 +99,12 @@ class ALFWorldExpert(Expert):
         unseen = [place for place in memory.receptacles if place not in memory.contents]
         if not unseen:
             return self._search_again(wanted)
-        place = max(unseen, key=lambda one: (self._promise(one, wanted), [-ord(letter) for letter in one]))
+        place = max(unseen, key=lambda one: (self._promise(one, wanted), -_number(one)))
         fields = Fields(place=place, wanted=wanted)
-        return self._reach(place, "search", fields) or Intent("search examine", f"examine {place}", fields)
+        if not memory.reachable(place):
+            likely = likelihood(self._room, wanted, kind(place)) > _LIKELY
+            return Intent("search go" if likely else "search on go", f"go to {place}", fields)
+        return Intent("search examine", f"examine {place}", fields)
 
     def _promise(self, place: str, wanted: str) -> float:
         """Chance of finding it there for each step that looking there takes."""
@@ -156,7 +162,7 @@ class ALFWorldExpert(Expert):
 
         def effort(place: str) -> tuple[bool, bool, int]:
             shut = place in memory.closed or (place not in memory.contents and kind(place) in _OPENING_KINDS)
-            return (not memory.reachable(place), shut, int(place.rpartition(" ")[2]))
+            return (not memory.reachable(place), shut, _number(place))
 
         return min(places, key=effort) if places else None
 
@@ -185,7 +191,8 @@ class ALFWorldExpert(Expert):
         ]
         place = self._nearest(places)
         if place is None:
-            return Intent("lost", "look", Fields(wanted=memory.wanted))
+            # The original has such traps too: nothing takes a paper towel roll back.
+            return Intent("burdened", "inventory", Fields(thing=held))
         fields = Fields(thing=held, place=place)
         return self._reach(place, "drop", fields) or Intent("drop", self._put.format(held, place), fields)
 
@@ -196,7 +203,11 @@ class ALFWorldExpert(Expert):
             return Intent(f"{aim} go", f"go to {place}", fields)
         if place in memory.closed:
             return Intent(f"{aim} open", f"open {place}", fields)
-        if place not in memory.contents and aim not in ("search", "again"):
+        if place not in memory.contents:
             # It stands beside the one that was walked to, so nobody has said yet whether it is open.
             return Intent(f"{aim} examine", f"examine {place}", fields)
         return None
+
+
+def _number(name: str) -> int:
+    return int(name.rpartition(" ")[2])

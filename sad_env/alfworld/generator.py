@@ -38,9 +38,6 @@ _NEEDS = {
 _TARGET_COUNTS = (967, 1137, 843, 598)
 """How often one, two, three or four objects of the wanted type were there in the official train split."""
 
-_UNREACHABLE = 0.05
-"""Share of objects that lie nowhere one could take them from, as in the official games."""
-
 
 @dataclass(frozen=True)
 class Blueprint:
@@ -187,7 +184,7 @@ def _count(blueprint: Blueprint, kind: str, draw: random.Random) -> int:
 
 
 def _add_object(facts: set[Fact], blueprint: Blueprint, kind: str, draw: random.Random) -> None:
-    wanted = kind == blueprint.object
+    wanted, room = kind == blueprint.object, households().plans[blueprint.scene].room
     station = _NEEDS.get(blueprint.task_type, ("", ""))[1]
     places, weights = _usual_places(blueprint.scene, kind, (blueprint.place, station) if wanted else ())
     position = "|".join(f"{draw.uniform(-5, 5):+06.2f}" for _ in range(3))
@@ -197,5 +194,6 @@ def _add_object(facts: set[Fact], blueprint: Blueprint, kind: str, draw: random.
     if places:
         place = draw.choices(places, cum_weights=weights)[0]
         facts.add(("objectatlocation", thing, place.location))
-        if wanted or kind == blueprint.place or draw.random() >= _UNREACHABLE:
+        usually = households().lying[room].get(f"{kind.lower()}type", 0.0)
+        if wanted or kind == blueprint.place or draw.random() < usually:
             facts.add(("inreceptacle", thing, place.id))

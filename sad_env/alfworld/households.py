@@ -71,6 +71,7 @@ class Households:
         accepts: types of objects that may be put into a type of receptacle (alfworld/gen/constants.py).
         abilities: types of objects that a predicate such as "heatable" holds for, e.g. "mugtype".
         places: how often a type of object lay in a type of receptacle in the official train split, by room.
+        lying: share of the objects of a type that lie in a receptacle at all there, by room.
         tasks: how often a task type was played in a room there: (task type, room, count).
         numbers: how often there were one, two, three of an object there.
     """
@@ -79,6 +80,7 @@ class Households:
     accepts: Mapping[str, frozenset[str]]
     abilities: Mapping[str, frozenset[str]]
     places: Mapping[str, Mapping[str, Mapping[str, int]]]
+    lying: Mapping[str, Mapping[str, float]]
     tasks: tuple[tuple[str, str, int], ...]
     numbers: tuple[int, ...]
 
@@ -93,6 +95,7 @@ def households() -> Households:
         accepts={kind: frozenset(inside) for kind, inside in content["accepts"].items()},
         abilities={ability: frozenset(kinds) for ability, kinds in content["abilities"].items()},
         places=content["places"],
+        lying=content["lying"],
         tasks=tuple((task_type, room, count) for task_type, room, count in content["tasks"]),
         numbers=tuple(content["numbers"]),
     )

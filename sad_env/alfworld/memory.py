@@ -66,7 +66,7 @@ class Memory:
         opening = _OPENING.search(observation)
         seen, self.sentence = opening.groups() if opening else ("", "")
         self.task_type, self.wanted, self.goal = _read_task(self.sentence)
-        self.receptacles = tuple(_LISTED.findall(seen))
+        self.receptacles: tuple[str, ...] = tuple(_LISTED.findall(seen))
         self.here: str | None = None
         self.contents: dict[str, list[str]] = {}
         self.closed: set[str] = set()

@@ -50,6 +50,16 @@ _NEXT = (
     "My task needs {a_wanted}.",
     "The {wanted} must be somewhere else.",
 )
+_HOLDING = (
+    "I hold {held} and need {a_wanted} now.",
+    "I have {held}, but I have not found {a_wanted} yet.",
+    "With {held} in hand I look for {a_wanted}.",
+)
+_ANOTHER = (
+    "One {wanted} is in place, and I need another one.",
+    "That is the first {wanted}, so one more is needed.",
+    "Now I need a second {wanted} to {task}.",
+)
 _SLIP = (
     "That did nothing.",
     "Nothing happened.",
@@ -62,9 +72,17 @@ _SLOTS: dict[str, tuple[Sequence[str], ...]] = {
             "A {place_kind} is a likely place, so I go to {place}.",
             "It may be at {place}, so I will check there.",
             "People often keep one at a {place_kind}, so I will look at {place}.",
+            "I try {place}, since a {place_kind} could well hold it.",
+            "My best guess is {place}, so I go there.",
+        ),
+    ),
+    "search on go": (
+        (
             "I have not looked at {place} yet, so I go there.",
-            "Next I try {place}, since a {place_kind} could hold it.",
-            "The best place left is {place}, so I go there.",
+            "{place} is less likely, but I have not seen it yet, so I go there.",
+            "It is not in the usual places, so I try {place}.",
+            "I look at {place} too, to leave nothing out.",
+            "The next place to check is {place}.",
         ),
     ),
     "search open": (
@@ -220,6 +238,10 @@ _SLOTS: dict[str, tuple[Sequence[str], ...]] = {
             "I can take only one thing, so I put it down here.",
         ),
     ),
+    "burdened": (
+        ("I hold {thing}, and nothing here takes it.", "There is no place where I could put {thing} down."),
+        ("I check what I carry.", "I cannot go on with a full hand, so I check it."),
+    ),
     "lost": (("I do not know what to do, so I look around.", "I look around to see where I am."),),
 }
 
@@ -234,15 +256,15 @@ def speak(situation: str, fields: Fields, memory: Memory, draw: random.Random) -
         draw: chooses the words.
     """
     slots = [*_status(situation, memory), *_SLOTS[situation]]
-    target = memory.goal if situation == "search lamp" else memory.wanted
     words = {
         **fields._asdict(),
         "a_wanted": _article(fields.wanted or memory.wanted),
         "wanted": fields.wanted or memory.wanted,
-        "a_target": _article(target),
+        "a_target": _article(memory.wanted),
         "place_kind": kind(fields.place),
         "task": memory.sentence,
         "here": memory.here or "this place",
+        "held": memory.held,
         "done": {"clean": "clean", "heat": "hot", "cool": "cool"}.get(fields.verb, ""),
     }
     sentences = (_pick(slot, draw).format(**words) for slot in slots)
@@ -255,8 +277,14 @@ def _status(situation: str, memory: Memory) -> list[Sequence[str]]:
         return [_SLIP]
     if memory.turns == 0:
         return [_GOAL, _FIRST] if situation.startswith("search") else [_GOAL]
-    if situation == "search go":
+    if situation in ("search go", "search on go"):
+        if memory.held:
+            return [_HOLDING]
+        if memory.last.startswith(("move", "put")):
+            return [_ANOTHER]
         return [_NOT_HERE, _NEXT] if memory.turns % 3 == 0 else [_NOT_HERE]
+    if situation == "fetch go" and memory.last.startswith(("move", "put")):
+        return [_ANOTHER]
     return []
 
 

@@ -13,35 +13,42 @@ from sad_env.errors import ConfigError, DataError
 from sad_env.safe_text import one_line
 
 
-class ReferenceSession:
-    """Plays one game in the original engine.
-
-    That engine is not safe with threads: one session at a time in a process is stepped.
-
-    Args:
-        text: content of a game file; any domain and grammar that textworld understands.
-
-    Attributes:
-        opening: what is seen when the game begins.
-        won: the game's verdict on the present state.
+class ReferenceEngine:
+    """One copy of the original engine; it plays one game at a time, and is not safe with threads.
 
     Raises:
         ConfigError: the packages are not installed, or do not run on this Python.
-        DataError: textworld cannot load the game.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self) -> None:
         with _contained():
-            environment, infos = _packages()
+            self._env = _make()
+
+    def begin(self, text: str) -> ReferenceSession:
+        """Begin a game; the session before is over.
+
+        Args:
+            text: content of a game file; any domain and grammar that textworld understands.
+
+        Raises:
+            DataError: textworld cannot load the game.
+        """
+        with _contained():
             try:
-                self._env = environment(infos)
                 self._env.load(json.loads(text))
-                self._state: Any = self._env.reset()
+                return ReferenceSession(self._env, self._env.reset())
             except Exception as error:  # the original raises whatever its parsers and planner raise
                 problem = one_line(f"{type(error).__name__}: {error}", 160)
                 raise DataError(f"the original engine cannot load this game: {problem}") from None
-        self.opening: str = self._state["feedback"]
-        self.won: bool = self._state["won"]
+
+
+class ReferenceSession:
+    """Plays one game in the original engine; see `session.Session` for the same in ours."""
+
+    def __init__(self, environment: Any, state: Any) -> None:
+        self._env, self._state = environment, state
+        self.opening: str = state["feedback"]
+        self.won: bool = state["won"]
 
     def step(self, command: str) -> tuple[str, bool]:
         """Give a command; returns what is seen, and whether the command was admissible."""
@@ -56,7 +63,7 @@ class ReferenceSession:
         return list(self._state["admissible_commands"])
 
 
-def _packages() -> tuple[Any, Any]:
+def _make() -> Any:
     if sys.version_info >= (3, 13):
         raise ConfigError("backend='textworld' needs Python 3.12 or older: textworld 1.7 fails on newer ones")
     try:
@@ -67,7 +74,7 @@ def _packages() -> tuple[Any, Any]:
         missing = one_line(str(error), 80)
         raise ConfigError(f"backend='textworld' needs `pip install 'sad-env[alfworld]'` ({missing})") from None
     infos = textworld.EnvInfos(won=True, admissible_commands=True, feedback=True)
-    return (lambda requested: AlfredDemangler(PddlEnv(requested))), infos
+    return AlfredDemangler(PddlEnv(infos))
 
 
 @contextlib.contextmanager

@@ -47,10 +47,15 @@ def floor_plans(layouts: Any) -> dict[str, Any]:
 
 
 def observed(train: Path) -> dict[str, Any]:
-    """Counts over the games of the train split."""
+    """Counts over the games of the train split.
+
+    `lying` is the share of objects of a type that lie in a receptacle at all.
+    """
     tasks: Counter[tuple[str, str]] = Counter()
     numbers: Counter[int] = Counter()
     places: dict[str, dict[str, Counter[str]]] = {room: defaultdict(Counter) for room in ROOMS}
+    there: Counter[tuple[str, str]] = Counter()
+    lying: Counter[tuple[str, str]] = Counter()
     able: dict[str, set[str]] = {ability: set() for ability in ABILITIES}
     for path in sorted(train.glob(f"*/*/{GAME_FILE}")):
         scene = int(path.parent.parent.name.rsplit("-", 1)[1])
@@ -63,6 +68,9 @@ def observed(train: Path) -> dict[str, Any]:
                 able[predicate].add(kind.get(names[0], ""))
             if predicate == "inreceptacle":
                 places[room][kind.get(names[0], "")][kind[names[1]]] += 1
+        there.update((room, kind[fact[1]]) for fact in problem.facts if fact[0] == "objecttype")
+        inside = {fact[1] for fact in problem.facts if fact[0] == "inreceptacle"}
+        lying.update((room, kind.get(name, "")) for name in inside)
         carried = Counter(kind.get(fact[1], "") for fact in problem.facts if fact[0] == "pickupable")
         numbers.update(min(3, count) for count in carried.values())
     return {
@@ -71,6 +79,14 @@ def observed(train: Path) -> dict[str, Any]:
         "places": {
             room: {kind: dict(sorted(at.items())) for kind, at in sorted(found.items())}
             for room, found in places.items()
+        },
+        "lying": {
+            room: {
+                kind: round(lying[room, kind] / count, 3)
+                for (where, kind), count in sorted(there.items())
+                if where == room
+            }
+            for room in ROOMS
         },
         "abilities": {ability: sorted(kinds - {""}) for ability, kinds in able.items()},
     }
