@@ -1,0 +1,201 @@
+"""From settings to things: student, tokenizer, teacher, objective, learner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from sad_agents.checkpoints import load_student
+from sad_agents.windows import Windowing
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from sad_distill.config import TrainConfig
+from sad_distill.learner import Objective
+from sad_distill.optimiser import Optimisation
+from sad_distill.scoring import Measure
+from sad_distill.sizes import SIZES, from_scratch
+from sad_distill.students import every_kth_layer, with_adapters
+from sad_distill.teachers.base import ScoringTeacher, WritingTeacher
+from sad_distill.teachers.local import LocalTeacher, check_same_tokens
+from sad_distill.tokenizer import texts_of, train_tokenizer
+from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.files import sha256_file
+from sad_env.records import Trajectory
+from sad_env.safe_text import one_line
+
+
+@dataclass(frozen=True)
+class Language:
+    """A model with its tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What a teacher can do; each part may be missing.
+
+    Attributes:
+        name: for the records.
+        scores: says how likely each of the student's tokens is.
+        writes: writes what it would have written.
+        expert: name of the world's expert policy.
+        language: a local model, which may also act.
+    """
+
+    name: str
+    scores: ScoringTeacher | None = None
+    writes: WritingTeacher | None = None
+    expert: str = ""
+    language: Language | None = None
+
+
+def device_of(config: TrainConfig) -> torch.device:
+    """The device that the settings name."""
+    name = config.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def windowing_of(config: TrainConfig) -> Windowing:
+    """What the student sees."""
+    return Windowing(config.budget, config.room)
+
+
+def load_language(spec: str) -> Language:
+    """A model and its tokenizer from a student.pt, a folder, or a hub id.
+
+    Raises:
+        CheckpointError: a file or folder that is not sound.
+        InfrastructureError: a hub id that cannot be fetched.
+    """
+    if Path(spec).exists() or spec.endswith(".pt"):
+        student = load_student(spec)
+        torch.nn.Module.to(student.model, dtype=torch.float32)
+        return Language(student.model, student.tokenizer)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(spec)
+        model = AutoModelForCausalLM.from_pretrained(spec, dtype=torch.float32, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise InfrastructureError(f"no model {spec!r} here or on the hub: {one_line(str(error), 120)}") from None
+    return Language(cast(PreTrainedModel, model), tokenizer)
+
+
+def load_teacher(config: TrainConfig) -> Teacher | None:
+    """The teacher that the settings name."""
+    spec = config.teacher
+    if not spec:
+        return None
+    if spec.startswith("expert"):
+        return Teacher(spec, expert=spec)
+    if spec.startswith(("http://", "https://")):
+        from sad_distill.teachers.remote import RemoteTeacher
+
+        remote = RemoteTeacher(spec, top=config.top or 64)
+        return Teacher(remote.name, scores=_cached(remote, config), writes=remote)
+    if spec.startswith("openai:"):
+        from sad_distill.teachers.openai import OpenAITeacher
+
+        server = OpenAITeacher.of(spec, top=config.top or 20)
+        return Teacher(server.name, scores=_cached(server, config), writes=server)
+    language = load_language(spec)
+    language.model.to(device_of(config))  # type: ignore[arg-type]
+    local = LocalTeacher(language.model, _identity(spec), config.top)
+    return Teacher(local.name, scores=_cached(local, config), language=language)
+
+
+def _cached(teacher: ScoringTeacher, config: TrainConfig) -> ScoringTeacher:
+    if config.cache is None:
+        return teacher
+    from sad_distill.teachers.cache import CachedTeacher
+
+    return CachedTeacher(teacher, config.cache)
+
+
+def _identity(spec: str) -> str:
+    path = Path(spec)
+    return f"{path.stem}-{sha256_file(path)[:12]}" if path.is_file() else spec
+
+
+def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequence[Trajectory]) -> Language:
+    """The student that the settings name, on its device, ready to be trained.
+
+    Raises:
+        ConfigError: a student that needs a teacher or episodes which are not there.
+    """
+    local = teacher.language if teacher else None
+    spec = config.student
+    if spec in SIZES:
+        tokenizer = local.tokenizer if local else _own_tokenizer(config, episodes)
+        positions = max(config.budget, 1024)
+        language = Language(from_scratch(spec, tokenizer, seed=config.seed, positions=positions), tokenizer)
+    elif spec.startswith("layers:"):
+        if local is None:
+            raise ConfigError(f"student {spec!r} takes its layers from a local teacher: give --teacher student.pt")
+        if not spec[7:].isdigit():
+            raise ConfigError(f"student {spec!r}: give a number of layers, e.g. layers:5")
+        language = Language(every_kth_layer(local.model, int(spec[7:])), local.tokenizer)
+    else:
+        language = load_language(spec)
+    if local is not None and teacher is not None and teacher.scores is not None:
+        check_same_tokens(local.tokenizer.get_vocab(), language.tokenizer.get_vocab())
+    model: Any = language.model.to(device_of(config))  # type: ignore[arg-type]
+    if config.recompute:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if config.adapters:
+        model = with_adapters(model, config.adapters)
+    return Language(model, language.tokenizer)
+
+
+def _own_tokenizer(config: TrainConfig, episodes: Sequence[Trajectory]) -> PreTrainedTokenizerBase:
+    if not episodes:
+        raise ConfigError(
+            f"{config.student} begins from nothing and needs text for its tokenizer: give --episodes or --teacher"
+        )
+    return train_tokenizer(texts_of(episodes), config.vocabulary)
+
+
+def objective_of(config: TrainConfig) -> Objective:
+    """What the method trains for."""
+    measure = Measure(
+        kind=config.divergence,
+        beta=config.beta,
+        temperature=config.temperature,
+        outside=config.outside,
+        clamp=config.clamp,
+    )
+    shared: dict[str, Any] = {"measure": measure, "observation": config.observation_weight}
+    likelihood_only: dict[str, Any] = {**shared, "likelihood": 1.0, "divergence": 0.0, "reduction": "token_mean"}
+    if config.method in ("sft", "seqkd") or config.mode == "dagger":
+        return Objective(**likelihood_only)
+    if config.method == "word_kd":
+        return Objective(**shared, likelihood=0.5, divergence=0.5, reduction="token_mean")
+    if config.method == "token_flat":
+        return Objective(**shared, reduction="token_mean")
+    if config.method == "minillm":
+        reverse = Measure(kind="reverse", temperature=config.temperature)
+        return Objective(measure=reverse, reduction="token_mean")
+    return Objective(
+        **shared,
+        reason=config.reason_weight,
+        act=config.act_weight,
+        reduction=config.reduction,
+        learned=config.learned_weights,
+        project=config.project,
+    )
+
+
+def optimisation_of(config: TrainConfig) -> Optimisation:
+    """How parameters move."""
+    return Optimisation(
+        steps=config.steps,
+        learning_rate=config.learning_rate,
+        warmup=config.warmup,
+        weight_decay=config.weight_decay,
+        clip=config.clip,
+    )

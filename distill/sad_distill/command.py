@@ -1,0 +1,51 @@
+"""`sad-distill`: train (the default), sft-teacher, serve, inspect, study. Heavy imports wait until they are needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from sad_distill.config import SftTeacherConfig, TrainConfig
+from sad_env import cli
+
+PROG = "sad-distill"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    rest = list(sys.argv[1:] if arguments is None else arguments)
+    name = rest.pop(0) if rest and rest[0] in _COMMANDS else "train"
+    return cli.run(PROG, lambda: _COMMANDS[name](rest))
+
+
+def _train(arguments: Sequence[str]) -> int:
+    from sad_distill.presets import apply_preset
+
+    return _run(apply_preset(cli.parse(TrainConfig, arguments, prog=PROG)))
+
+
+def _sft_teacher(arguments: Sequence[str]) -> int:
+    given = cli.parse(SftTeacherConfig, arguments, prog=f"{PROG} sft-teacher")
+    return _run(given.train_config())
+
+
+def _run(config: TrainConfig) -> int:
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from sad_distill.progress import progress
+    from sad_distill.run import Run
+    from sad_env.safe_text import console, safe_text
+
+    with progress(config.steps) as report:
+        path = Run(config, report).train()
+    console().print(safe_text(f"student: {path}\nplay it: sad-eval --agent {path} --env {config.world}"))
+    return 0
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": _train,
+    "sft-teacher": _sft_teacher,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""The settings of a distillation: one flat, frozen dataclass; its fields are the flags, their docstrings the help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sad_env.errors import ConfigError
+
+Method = Literal["sad", "sft", "seqkd", "word_kd", "token_flat", "minillm"]
+Mode = Literal["offline", "online", "mixed", "guided", "dagger"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a student: from recorded episodes, or in live worlds under a teacher's eyes.
+
+    Example: sad-distill --method sft --mode offline --episodes expert.jsonl --student nano-2m --out runs/sft
+    """
+
+    out: Path
+    """Run folder; the same command resumes what is in it."""
+    student: str = "nano-2m"
+    """nano-0.7m, nano-2m, nano-8m (from nothing), layers:N (of the teacher's), student.pt, a folder, or a hub id."""
+    teacher: str = ""
+    """student.pt, folder or hub id; http://HOST:PORT (sad-distill serve); openai:URL#MODEL; expert."""
+    episodes: tuple[Path, ...] = ()
+    """Recorded episodes (JSON lines) of teacher or expert, for offline and mixed training and for tokenizers."""
+    method: Method = "sad"
+    """sad; baselines sft, seqkd (likelihood), word_kd, token_flat (divergence from the teacher), minillm."""
+    mode: Mode = "online"
+    """offline; online: the student plays, the teacher scores; mixed; guided: the teacher takes some turns; dagger."""
+    preset: str = ""
+    """Settings of an experiment of the paper, e.g. paper/table5/random-mask; explicit settings beat it."""
+
+    world: str = "alfworld"
+    """World that the student plays."""
+    data: str = "generated"
+    """generated, official, or a folder in the official schema."""
+    split: str = "train"
+    """Split whose tasks are played."""
+    tasks: int = 0
+    """Tasks of the split at most; 0 takes all."""
+
+    steps: int = 1000
+    """Updates."""
+    batch: int = 16
+    """Rows of an update (offline); online all rows of an iteration make its updates."""
+    micro_batch: int = 8
+    """Rows in the models at one time."""
+    learning_rate: float = 2e-5
+    """Peak; models from nothing want about 1e-3."""
+    warmup: float = 0.03
+    """Share of the updates in which the rate rises."""
+    weight_decay: float = 0.01
+    """Of matrices."""
+    clip: float = 1.0
+    """Gradient norm at most; 0 is no limit."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16 computes in bfloat16 with float32 weights."""
+    seed: int = 0
+    """Seeds weights, order, tasks and the student's draws."""
+    budget: int = 512
+    """Tokens that the student sees at once."""
+    room: int = 96
+    """Tokens of one completion at most."""
+    vocabulary: int = 2048
+    """Tokens of a nano student's own tokenizer, when no teacher gives one."""
+
+    divergence: Literal["forward", "reverse", "js", "skew_forward", "skew_reverse"] = "forward"
+    """Divergence from the teacher (Eq. 4 is forward)."""
+    beta: float = 0.5
+    """Mixture weight of js and the skew forms."""
+    temperature: float = 1.0
+    """Softens both distributions; the loss is multiplied by its square."""
+    clamp: float = 0.0
+    """A token's divergence counts at most this much; 0 is no limit, online 10 is a good one."""
+    action_support: Literal["full", "static", "trie", "byte"] = "trie"
+    """Token sets of actions: none, of the data, of the admissible actions, or those in every spelling."""
+    outside: Literal["bucket", "ignore"] = "bucket"
+    """Mass outside a token set: one more outcome, or renormalised away (then act with constrained decoding)."""
+    action_head: Literal["none", "atomic", "atomic_local", "pointer"] = "none"
+    """A further loss on whole actions: divergence over the admissible ones, or a pointer head."""
+    reduction: Literal["type_mean", "paper_sum", "token_mean", "span_mean"] = "type_mean"
+    """Average per kind of span; Eq. 4-6; one average; average per span."""
+    reason_weight: float = 1.0
+    """λ_r."""
+    act_weight: float = 1.0
+    """λ_a."""
+    observation_weight: float = 0.0
+    """Weight of predicting observations."""
+    learned_weights: bool = False
+    """Learn λ_r and λ_a."""
+    project: bool = False
+    """Project gradients of reasoning and action off one another where they conflict (PCGrad)."""
+    masks: Literal["spans", "random", "none"] = "spans"
+    """none: all agent tokens are of one kind; random: kinds are dealt at random (ablations)."""
+    contrastive: float = 0.0
+    """Weight of the contrastive term between student and teacher trajectories (InfoNCE)."""
+    alignment: Literal["none", "min", "soft_dtw", "ot", "spans"] = "none"
+    """For teachers whose text differs from the student's: alignment of the two texts' tokens (offline)."""
+
+    curriculum: Literal["none", "sample", "sort"] = "none"
+    """Easy episodes first: drawn by complexity (Eq. 13), or a growing easiest share."""
+    curriculum_reason: float = 1.0
+    """alpha of Eq. 13."""
+    curriculum_act: float = 1.0
+    """beta of Eq. 13."""
+    curriculum_entropy: float = 1.0
+    """gamma of Eq. 13; needs a teacher that scores."""
+    curriculum_strength: float = 1.0
+    """g at the first update of pacing "sample"; it falls to 0."""
+
+    rollouts: int = 16
+    """Online: episodes of an iteration."""
+    updates: int = 1
+    """Online: updates on an iteration's rows, each on its share of them."""
+    workers: int = 0
+    """Online: processes for the worlds."""
+    sampling_temperature: float = 1.0
+    """Online: of the student's draws."""
+    horizon_start: int = 0
+    """Online: steps an episode may take at first; 0 is the world's own limit."""
+    horizon_every: int = 10
+    """Online: iterations after which one more step is allowed."""
+    online_share: float = 0.5
+    """Mixed: chance that an episode is the student's own."""
+    guidance: float = 0.5
+    """Guided: chance at first that the teacher takes a turn; it falls to 0."""
+    top: int = 0
+    """A local teacher answers with this many likeliest tokens and the rest; 0 with everything. Servers: 64."""
+    cache: Path | None = None
+    """Folder where a teacher's answers are kept."""
+
+    adapters: int = 0
+    """LoRA rank; 0 trains all weights."""
+    recompute: bool = False
+    """Recompute activations in the backward pass to save memory."""
+    parallel: bool = False
+    """Train on several devices with accelerate."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    save_every: int = 50
+    """Updates (online: iterations) between two states on disk."""
+    tensorboard: bool = False
+    """Also write metrics for TensorBoard."""
+
+    def check(self) -> None:
+        """Refuse settings that contradict one another.
+
+        Raises:
+            ConfigError: naming them.
+        """
+        if self.steps < 1 or self.batch < 1 or self.micro_batch < 1 or self.rollouts < 1 or self.updates < 1:
+            raise ConfigError("steps, batch, micro-batch, rollouts and updates are at least 1")
+        if self.method in ("sft", "seqkd", "word_kd") and self.mode not in ("offline", "dagger"):
+            raise ConfigError(f"method {self.method} learns from recorded text: give --mode offline (or dagger)")
+        if self.method == "minillm" and self.mode != "online":
+            raise ConfigError("method minillm samples from the student: give --mode online")
+        if self.mode in ("offline", "mixed") and not self.episodes:
+            raise ConfigError(f"mode {self.mode} needs recorded episodes: give --episodes FILE.jsonl")
+
+
+@dataclass(frozen=True)
+class SftTeacherConfig:
+    """Train a teacher on expert episodes by their likelihood: the stage before any distillation.
+
+    Example: sad-distill sft-teacher --episodes expert.jsonl --out runs/teacher
+    """
+
+    out: Path
+    """Run folder; the same command resumes what is in it."""
+    episodes: tuple[Path, ...]
+    """Expert episodes (JSON lines), best with slips and recoveries: sad-collect --slips 0.15."""
+    model: str = "nano-8m"
+    """nano-0.7m, nano-2m, nano-8m (from nothing), student.pt, a folder, or a hub id."""
+    world: str = "alfworld"
+    """World of the episodes."""
+    steps: int = 2000
+    """Updates."""
+    batch: int = 16
+    """Rows of an update."""
+    micro_batch: int = 8
+    """Rows in the model at one time."""
+    learning_rate: float = 1e-3
+    """Peak; for a model that knows language already 2e-5."""
+    budget: int = 512
+    """Tokens that it sees at once."""
+    room: int = 96
+    """Tokens of one completion at most."""
+    vocabulary: int = 2048
+    """Tokens of its own tokenizer, when it begins from nothing."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16 computes in bfloat16 with float32 weights."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    seed: int = 0
+    """Seeds weights and order."""
+
+    def train_config(self) -> TrainConfig:
+        """The settings of the training run that this is."""
+        return TrainConfig(
+            out=self.out,
+            student=self.model,
+            episodes=self.episodes,
+            method="sft",
+            mode="offline",
+            world=self.world,
+            steps=self.steps,
+            batch=self.batch,
+            micro_batch=self.micro_batch,
+            learning_rate=self.learning_rate,
+            budget=self.budget,
+            room=self.room,
+            vocabulary=self.vocabulary,
+            precision=self.precision,
+            device=self.device,
+            seed=self.seed,
+        )

@@ -1,0 +1,323 @@
+"""A whole training run: from settings to a student that `sad-eval` plays."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from sad_agents.agent import Agent, Sampling
+from sad_agents.checkpoints import save_student
+from sad_agents.local_model import LocalModel
+from sad_agents.policies import ExpertAgent
+from sad_agents.prompts import Prompt
+from sad_agents.react import ReActAgent
+from sad_agents.world_pool import WorldRecipe
+
+from sad_distill.acting import GuidedAgent, Stage, play, without_loops
+from sad_distill.assembly import (
+    Language,
+    Teacher,
+    build_student,
+    load_teacher,
+    objective_of,
+    optimisation_of,
+    windowing_of,
+)
+from sad_distill.config import TrainConfig
+from sad_distill.curriculum import CurriculumOrder, EpochOrder, Order, complexities, horizon
+from sad_distill.difficulty import difficulties_of
+from sad_distill.heads import bare
+from sad_distill.journal import Journal
+from sad_distill.learner import ExtraTerm, Learner, Metrics
+from sad_distill.masks import remask
+from sad_distill.relabel import expert_completions, relabelled_rows, teacher_completions
+from sad_distill.state import learner_tensors, load_learner, load_state, save_state
+from sad_distill.students import merged, parameter_count
+from sad_distill.support import ActionSupport
+from sad_distill.windows import Row, rows_from
+from sad_env import registry
+from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.files import exclusive
+from sad_env.records import Trajectory, read_trajectories
+
+Report = Callable[[int, int, Metrics], None]
+"""Told after each update: the step, of how many, and its numbers."""
+
+
+def silent(step: int, steps: int, metrics: Metrics) -> None:
+    """A `Report` that shows nothing."""
+
+
+class Run:
+    """A training run, assembled.
+
+    Args:
+        config: its settings.
+        report: told of every update.
+    """
+
+    def __init__(self, config: TrainConfig, report: Report = silent) -> None:
+        config.check()
+        self.config = config
+        self.report = report
+        self.episodes = [without_prompt(one) for path in config.episodes for one in read_trajectories(path)]
+        self.teacher = load_teacher(config)
+        self.student = build_student(config, self.teacher, self.episodes)
+        self.windowing = windowing_of(config)
+        self.rows = self._rows(self.episodes)
+        self.supports = ActionSupport(self.student.tokenizer, self._support_mode(), self.rows)
+        self.learner = Learner(
+            self.student.model,
+            objective_of(config),
+            optimisation_of(config),
+            teacher=self.teacher.scores if self.teacher else None,
+            supports=self.supports,
+            micro_batch=config.micro_batch,
+            precision=config.precision,
+            extras=self._extras(),
+        )
+        self.done = 0
+        self.iteration = 0
+        self.seconds = 0.0
+
+    def _support_mode(self) -> Any:
+        # The baselines know no action support.
+        return self.config.action_support if self.config.method == "sad" else "full"
+
+    def _extras(self) -> list[ExtraTerm]:
+        return []
+
+    def _rows(self, episodes: Sequence[Trajectory]) -> list[Row]:
+        rows = rows_from(episodes, self.student.tokenizer, self.windowing)
+        return [remask(row, self.config.masks, self.config.seed) for row in rows]
+
+    # --- life -----------------------------------------------------------------------------------------------
+
+    def train(self) -> Path:
+        """Train to the end, from wherever the folder stands, and write the student.
+
+        Returns:
+            The path of `student.pt`.
+        """
+        torch.manual_seed(self.config.seed)
+        with exclusive(self.config.out / ".lock", f"the run {self.config.out}"):
+            self.journal = Journal(self.config.out, self.config, tensorboard=self.config.tensorboard)
+            self._resume()
+            self.journal.begin(self.done)
+            try:
+                if self.config.mode == "offline":
+                    self._offline()
+                else:
+                    self._online()
+            finally:
+                self.journal.close()
+            return self.save()
+
+    def _resume(self) -> None:
+        if self.journal.state.exists():
+            tensors, record = load_state(self.journal.state)
+            load_learner(self.learner.modules, self.learner.optimiser, tensors)
+            self.done, self.iteration = int(record["step"]), int(record["iteration"])
+            self.seconds = float(record["seconds"])
+
+    def _save_state(self) -> None:
+        tensors = learner_tensors(self.learner.modules, self.learner.optimiser)
+        record = {"step": self.done, "iteration": self.iteration, "seconds": self.seconds}
+        save_state(self.journal.state, tensors, record)
+
+    def _update(self, rows: Sequence[Row], extra: Metrics) -> None:
+        began = time.perf_counter()
+        metrics = self.learner.update(rows, self.done)
+        self.seconds += time.perf_counter() - began
+        if self.supports.counts.positions:
+            metrics["off_trie_rate"] = self.supports.counts.off_trie_rate
+        metrics = {**metrics, **extra, "seconds": self.seconds}
+        self.journal.write(self.done, metrics)
+        self.done += 1
+        self.report(self.done, self.config.steps, metrics)
+
+    def save(self) -> Path:
+        """Write the student as it is."""
+        acting = {"prompt": "", "window": asdict(self.windowing)}
+        record = {
+            "acting": acting,
+            "settings": {key: str(value) for key, value in asdict(self.config).items() if key != "out"},
+            "teacher": self.teacher.name if self.teacher else "",
+            "updates": self.done,
+            "seconds": round(self.seconds, 1),
+            "parameters": parameter_count(self.student.model),
+            "versions": {name: version(name) for name in ("sad-env", "torch", "transformers")},
+        }
+        return save_student(self.config.out / "student.pt", self._plain(), self.student.tokenizer, record)
+
+    def _plain(self) -> Any:
+        return bare(merged(self.student.model))
+
+    # --- offline --------------------------------------------------------------------------------------------
+
+    def _offline(self) -> None:
+        order = self._order()
+        while self.done < self.config.steps:
+            self._update([self.rows[index] for index in order(self.done)], {})
+            if self.done % self.config.save_every == 0 or self.done == self.config.steps:
+                self._save_state()
+
+    def _order(self) -> Order:
+        config = self.config
+        if config.curriculum == "none":
+            return EpochOrder(len(self.rows), config.batch, config.seed)
+        teacher = self.teacher.scores if self.teacher else None
+        if teacher is None and config.curriculum_entropy:
+            raise ConfigError(
+                "the curriculum's entropy needs a teacher that scores: give one or --curriculum-entropy 0"
+            )
+        complexity = complexities(
+            difficulties_of(self.rows, teacher, self.learner.device),
+            config.curriculum_reason,
+            config.curriculum_act,
+            config.curriculum_entropy,
+        )
+        return CurriculumOrder(
+            self.rows,
+            complexity,
+            config.curriculum,
+            batch=config.batch,
+            steps=config.steps,
+            seed=config.seed,
+            strength=config.curriculum_strength,
+        )
+
+    # --- online ---------------------------------------------------------------------------------------------
+
+    def _online(self) -> None:
+        config = self.config
+        stage = self._stage()
+        agent = Player(self.student, self.windowing, config)
+        longest = registry.world(config.world).max_steps
+        while self.done < config.steps:
+            iteration = self.iteration
+            limit = horizon(iteration, config.horizon_start, config.horizon_every, longest)
+            began = time.perf_counter()
+            agent.refresh()
+            acting = self._agent(agent.agent, self.done / config.steps)
+            jobs = stage.jobs(iteration, config.rollouts, config.seed)
+            jobs = jobs[: self._own_share(iteration, len(jobs))]
+            episodes = play(acting, stage, jobs, self.journal.rollouts(iteration), limit) if jobs else []
+            metrics = rollout_metrics(episodes, time.perf_counter() - began)
+            rows = self._online_rows([without_loops(one) for one in episodes if not one.status.owed])
+            rows += self._recorded_rows(iteration, config.rollouts - len(jobs))
+            if not rows:
+                raise InfrastructureError(f"iteration {iteration} brought nothing to learn from: look at its episodes")
+            for share in shares(rows, min(config.updates, config.steps - self.done), iteration):
+                self._update(share, metrics)
+            self.iteration += 1
+            if self.iteration % config.save_every == 0 or self.done >= config.steps:
+                self._save_state()
+                self.journal.forget_rollouts(iteration)
+
+    def _stage(self) -> Stage:
+        config = self.config
+        options = {"data": config.data, "split": config.split}
+        panel = registry.make(config.world, **options).panel
+        if config.tasks:
+            panel = panel.head(min(config.tasks, len(panel.task_ids)))
+        return Stage(WorldRecipe(config.world, options), panel.task_ids, config.rollouts, config.workers)
+
+    def _own_share(self, iteration: int, count: int) -> int:
+        if self.config.mode != "mixed":
+            return count
+        draw = random.Random(f"mixed {self.config.seed} {iteration}")
+        return sum(draw.random() < self.config.online_share for _ in range(count))
+
+    def _agent(self, student: Agent, progress: float) -> Agent:
+        if self.config.mode != "guided":
+            return student
+        if self.teacher is None:
+            raise ConfigError("mode guided needs a teacher that acts: give --teacher")
+        if self.teacher.expert:
+            guide: Agent = ExpertAgent(self.config.world, self.teacher.expert)
+        elif self.teacher.language is not None:
+            guide = Player(self.teacher.language, self.windowing, self.config).agent
+        else:
+            raise ConfigError("mode guided takes a local teacher or an expert")
+        return GuidedAgent(student, guide, self.config.guidance * (1 - progress), self.config.seed)
+
+    def _online_rows(self, episodes: Sequence[Trajectory]) -> list[Row]:
+        if self.config.mode != "dagger":
+            return self._rows(episodes)
+        teacher = self.teacher
+        if teacher is None or not (teacher.expert or teacher.writes):
+            raise ConfigError("mode dagger needs a teacher that writes: give --teacher expert, or a text server")
+        rows: list[Row] = []
+        for one in episodes:
+            if teacher.expert:
+                completions = expert_completions(one, teacher.expert, self.config.seed)
+            else:
+                assert teacher.writes is not None
+                completions = teacher_completions(one, teacher.writes, self.config.seed)
+            rows += relabelled_rows(one, completions, self.student.tokenizer, self.windowing)
+        return rows
+
+    def _recorded_rows(self, iteration: int, count: int) -> list[Row]:
+        if count <= 0 or not self.episodes:
+            return []
+        draw = random.Random(f"recorded {self.config.seed} {iteration}")
+        return self._rows([draw.choice(self.episodes) for _ in range(count)])
+
+
+class Player:
+    """A local model as an agent of the worlds, as `sad-eval` will play it.
+
+    Args:
+        language: the model and its tokenizer.
+        windowing: what it sees.
+        config: temperature and seed.
+    """
+
+    def __init__(self, language: Language, windowing: Any, config: TrainConfig) -> None:
+        self._model = LocalModel(bare(language.model), language.tokenizer, windowing=windowing, name="student")
+        sampling = Sampling(temperature=config.sampling_temperature, max_tokens=config.room, seed=config.seed)
+        self.agent = ReActAgent(self._model, Prompt(""), sampling=sampling)
+
+    def refresh(self) -> None:
+        """The weights have changed: nothing that was computed with the old ones is used again."""
+        self._model.clear()
+
+
+def without_prompt(trajectory: Trajectory) -> Trajectory:
+    """The episode without instructions and exemplars: a student is trained on the task and needs none."""
+    return trajectory.model_copy(update={"prompt": ""}) if trajectory.prompt else trajectory
+
+
+def shares(rows: Sequence[Row], count: int, seed: int) -> list[list[Row]]:
+    """The rows in `count` random shares of like size; fewer when there are fewer rows."""
+    order = list(rows)
+    random.Random(f"shares {seed}").shuffle(order)
+    dealt = [order[index::count] for index in range(count)]
+    return [share for share in dealt if share]
+
+
+def rollout_metrics(episodes: Sequence[Trajectory], seconds: float) -> Metrics:
+    """Success, steps and the time of acting and of the world, of an iteration's episodes."""
+    scored = [one for one in episodes if not one.status.owed]
+    if not scored:
+        return {}
+    steps = [step for one in scored for step in one.steps]
+    return {
+        "rollout_success": sum(one.success for one in scored) / len(scored),
+        "rollout_steps": len(steps) / len(scored),
+        "rollout_tokens": float(sum(step.generated_tokens for step in steps)),
+        "rollout_valid": sum(step.valid for step in steps) / max(1, len(steps)),
+        "act_seconds": sum(step.agent_seconds for step in steps),
+        "world_seconds": sum(step.world_seconds for step in steps),
+        "rollout_seconds": seconds,
+    }
+
+
+__all__ = ["Player", "Run", "Teacher"]

@@ -1,0 +1,141 @@
+"""A teacher behind vLLM or any OpenAI-compatible completions server.
+
+Scoring needs `prompt_logprobs` (vLLM): for each prompt token the K likeliest and the token itself. Start it with
+``--no-enable-prefix-caching``, since prompt log-probabilities from a cached prefix can be stale, and with
+``--max-logprobs K``. A server without prompt log-probabilities can still write (modes dagger, seqkd).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import requests
+import torch
+from sad_agents.model import cut
+
+from sad_distill.batch import Batch
+from sad_distill.targets import SparseTarget, Target
+from sad_distill.teachers.base import Prompt
+from sad_distill.teachers.http import PATIENCE, Patience, ask
+from sad_env.errors import ConfigError, DataError
+
+
+class OpenAITeacher:
+    """A client of a completions endpoint.
+
+    Args:
+        url: base URL, with or without ``/v1``.
+        model: model name at the server; it must have the student's vocabulary to score.
+        top: K.
+        temperature: of its own completions.
+        max_tokens: of one completion.
+        patience: timeouts and retries.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        top: int = 20,
+        temperature: float = 0.2,
+        max_tokens: int = 96,
+        patience: Patience = PATIENCE,
+    ) -> None:
+        base = url.rstrip("/")
+        self._endpoint = (base if base.endswith("/v1") else f"{base}/v1") + "/completions"
+        self._model, self._top, self._patience = model, top, patience
+        self._temperature, self._max_tokens = temperature, max_tokens
+        self.name = f"{model}@{base}"
+        self._session = requests.Session()
+        if key := os.environ.get("OPENAI_API_KEY"):
+            self._session.headers["Authorization"] = f"Bearer {key}"
+
+    @classmethod
+    def of(cls, spec: str, *, top: int = 20) -> OpenAITeacher:
+        """From ``openai:URL#MODEL``.
+
+        Raises:
+            ConfigError: another form.
+        """
+        url, hash_, model = spec.removeprefix("openai:").partition("#")
+        if not url.startswith(("http://", "https://")) or not hash_ or not model:
+            raise ConfigError(f"teacher {spec!r}: give openai:http://HOST:PORT#MODEL")
+        return cls(url, model, top=top)
+
+    def score(self, batch: Batch) -> Target:
+        """See `ScoringTeacher`.
+
+        Token sets that were asked for are answered as far as their tokens are among the K likeliest; the others of
+        the set are part of the rest, a coarser distribution that is still exact.
+        """
+        if batch.sees is not None:
+            raise ConfigError("a server scores plain rows, not branches")
+        tables = [self._prompt_table(batch, row) for row in range(len(batch.ids_BT))]
+        sets: list[list[int]] = []
+        values: list[list[float]] = []
+        for row, at, support in zip(batch.row_N.tolist(), batch.at_N.tolist(), batch.support_NK.tolist(), strict=True):
+            table = tables[row][at]
+            wanted = [token for token in support if token >= 0 and token in table] or list(table)
+            sets.append(wanted)
+            values.append([table[token] for token in wanted])
+        width = max(map(len, sets))
+        ids = torch.full((len(sets), width), -1, dtype=torch.long)
+        log_p = torch.zeros(len(sets), width)
+        for index, (one, told) in enumerate(zip(sets, values, strict=True)):
+            ids[index, : len(one)] = torch.tensor(one)
+            log_p[index, : len(one)] = torch.tensor(told)
+        device = batch.ids_BT.device
+        return SparseTarget.told(ids.to(device), log_p.to(device))
+
+    def _prompt_table(self, batch: Batch, row: int) -> list[dict[int, float]]:
+        ids = batch.ids_BT[row, : int(batch.mask_BT[row].sum())].tolist()
+        body = {
+            "model": self._model,
+            "prompt": ids,
+            "max_tokens": 1,
+            "temperature": 0.0,
+            "prompt_logprobs": self._top,
+        }
+        return ask(
+            self._session, "POST", self._endpoint, lambda r: _table(r.json(), len(ids)), self._patience, json=body
+        )
+
+    def generate(self, prompts: Sequence[Prompt]) -> list[str]:
+        """See `WritingTeacher`."""
+        return [self._write(prompt) for prompt in prompts]
+
+    def _write(self, prompt: Prompt) -> str:
+        body = {
+            "model": self._model,
+            "prompt": prompt.text,
+            "max_tokens": self._max_tokens,
+            "temperature": self._temperature,
+            "seed": prompt.seed,
+            "stop": ["\nObservation:"],
+        }
+        text = ask(
+            self._session,
+            "POST",
+            self._endpoint,
+            lambda r: str(r.json()["choices"][0]["text"]),
+            self._patience,
+            json=body,
+        )
+        return cut(text)
+
+
+def _table(value: Any, count: int) -> list[dict[int, float]]:
+    """Log-probabilities of each prompt position from an answer of vLLM.
+
+    Raises:
+        DataError: the server gave none, or for another number of tokens.
+    """
+    told = value["choices"][0].get("prompt_logprobs") or value.get("prompt_logprobs")
+    if not told:
+        raise DataError("the server gives no prompt_logprobs, so it cannot score; use it with --mode dagger")
+    if len(told) != count:
+        raise DataError(f"log-probabilities for {len(told)} of {count} tokens")
+    return [{int(token): float(entry["logprob"]) for token, entry in (position or {}).items()} for position in told]

@@ -1,0 +1,116 @@
+"""What travels between `sad-distill serve` and its clients: tensors as safetensors, everything else as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from sad_distill.batch import Batch
+from sad_distill.targets import SparseTarget
+from sad_env.errors import DataError
+
+_QUESTION = frozenset({"ids", "mask", "row", "source", "at", "support"})
+_ANSWER = frozenset({"ids", "log_p", "log_rest"})
+MAX_TOKENS = 2**22
+"""A question with more tokens than this is refused before it reaches a model."""
+
+
+def pack(tensors: dict[str, Tensor]) -> bytes:
+    """Tensors as bytes."""
+    return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def unpack(data: bytes, names: frozenset[str]) -> dict[str, Tensor]:
+    """The inverse of `pack`.
+
+    Raises:
+        DataError: not safetensors, or other tensors than these.
+    """
+    try:
+        tensors: dict[str, Tensor] = safetensors.torch.load(data)
+    except Exception as error:
+        raise DataError(f"not safetensors: {str(error)[:120]}") from None
+    if set(tensors) != names:
+        raise DataError(f"tensors {', '.join(sorted(names))} are due, not {', '.join(sorted(tensors))[:120]}")
+    return tensors
+
+
+def question(batch: Batch) -> bytes:
+    """A batch as a question to a teacher; token sets travel with it."""
+    return pack(
+        {
+            "ids": batch.ids_BT.to(torch.int32),
+            "mask": batch.mask_BT.to(torch.int8),
+            "row": batch.row_N.to(torch.int32),
+            "source": batch.from_N.to(torch.int32),
+            "at": batch.at_N.to(torch.int32),
+            "support": batch.support_NK.to(torch.int32),
+        }
+    )
+
+
+def asked(data: bytes, vocabulary: int) -> Batch:
+    """The batch of a question.
+
+    Args:
+        data: from the wire, so nothing of it is believed.
+        vocabulary: tokens that the model knows.
+
+    Raises:
+        DataError: shapes or numbers that make no sense.
+    """
+    tensors = {name: tensor.long() for name, tensor in unpack(data, _QUESTION).items()}
+    ids, row, source, at = (tensors[name] for name in ("ids", "row", "source", "at"))
+    count = len(row)
+    shapes = (
+        ids.dim() == 2
+        and 0 < ids.numel() <= MAX_TOKENS
+        and tensors["mask"].shape == ids.shape
+        and row.shape == source.shape == at.shape == (count,)
+        and tensors["support"].dim() == 2
+        and len(tensors["support"]) == count
+        and count <= ids.numel()
+    )
+    if not shapes:
+        raise DataError("the shapes of a question do not fit together")
+    numbers = (
+        _within(ids, 0, vocabulary)
+        and _within(tensors["mask"], 0, 2)
+        and _within(row, 0, ids.shape[0])
+        and _within(source, 0, ids.shape[1])
+        and _within(at, 0, ids.shape[1])
+        and _within(tensors["support"], -1, vocabulary)
+    )
+    if not numbers:
+        raise DataError(f"a question holds indices out of range (vocabulary {vocabulary:,})")
+    zeros = torch.zeros_like(row)
+    return Batch(ids, tensors["mask"], row, source, at, zeros, zeros, tensors["support"])
+
+
+def _within(tensor: Tensor, low: int, high: int) -> bool:
+    return tensor.numel() == 0 or (int(tensor.min()) >= low and int(tensor.max()) < high)
+
+
+def answer(target: SparseTarget) -> bytes:
+    """A teacher's answer."""
+    return pack(
+        {"ids": target.ids_NK.to(torch.int32), "log_p": target.log_p_NK.float(), "log_rest": target.log_rest_N.float()}
+    )
+
+
+def answered(data: bytes, count: int) -> SparseTarget:
+    """The inverse of `answer`.
+
+    Raises:
+        DataError: it does not fit the question.
+    """
+    tensors: dict[str, Any] = unpack(data, _ANSWER)
+    if tensors["ids"].dim() != 2 or tensors["ids"].shape != tensors["log_p"].shape or len(tensors["ids"]) != count:
+        raise DataError(f"the answer has another shape than the question's {count} positions")
+    if not torch.isfinite(tensors["log_p"]).all() or not torch.isfinite(tensors["log_rest"]).all():
+        raise DataError("the answer holds NaN or infinity")
+    return SparseTarget(tensors["ids"].long(), tensors["log_p"], tensors["log_rest"])

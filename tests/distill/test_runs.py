@@ -1,0 +1,229 @@
+"""Whole runs: from a command to a student that plays, through kills, in every mode."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from sad_agents.agent import Sampling
+from sad_agents.catalogue import AgentOptions, resolve
+from sad_agents.checkpoints import load_student, save_student
+from sad_agents.rollouts import Job, rollout
+from sad_agents.world_pool import WorldRecipe
+from sad_distill.acting import Stage, without_loops
+from sad_distill.command import main
+from sad_distill.config import TrainConfig
+from sad_distill.presets import PRESETS, apply_preset
+from sad_distill.run import Run
+from transformers import PreTrainedTokenizerFast
+
+from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.records import Trajectory
+
+Tiny = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def files(
+    toy_episodes: list[Trajectory],
+    toy_tokenizer: PreTrainedTokenizerFast,
+    tiny_llama: Tiny,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A folder with expert episodes, a tiny teacher and a tiny student."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("distill")
+    (folder / "expert.jsonl").write_text("".join(one.to_json() + "\n" for one in toy_episodes))
+    window = {"acting": {"prompt": "", "window": {"budget": 200, "room": 40, "keep": 0.75}}}
+    save_student(folder / "teacher.pt", tiny_llama(24, seed=1), toy_tokenizer, window)
+    save_student(folder / "start.pt", tiny_llama(16, seed=2), toy_tokenizer, window)
+    return folder
+
+
+def settings(files: Path, out: Path, **changes: Any) -> TrainConfig:
+    base = TrainConfig(
+        out=out,
+        student=str(files / "start.pt"),
+        teacher=str(files / "teacher.pt"),
+        episodes=(files / "expert.jsonl",),
+        world="toy",
+        steps=4,
+        batch=4,
+        micro_batch=4,
+        rollouts=4,
+        budget=200,
+        room=40,
+        learning_rate=1e-3,
+        save_every=2,
+        mode="offline",
+    )
+    return replace(base, **changes)
+
+
+def weights(path: Path) -> list[torch.Tensor]:
+    return list(load_student(path).model.state_dict().values())
+
+
+def metrics(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("method", ["sad", "sft", "seqkd", "word_kd", "token_flat"])
+def test_each_method_trains_on_recorded_episodes(files: Path, tmp_path: Path, method: Any) -> None:
+    teacher = "" if method in ("sft", "seqkd") else str(files / "teacher.pt")
+    path = Run(settings(files, tmp_path, method=method, teacher=teacher, steps=2)).train()
+    assert len(metrics(tmp_path)) == 2
+    assert load_student(path).record["updates"] == 2
+
+
+@pytest.mark.parametrize("mode", ["online", "mixed", "guided"])
+def test_each_live_mode_plays_scores_and_learns(files: Path, tmp_path: Path, mode: Any) -> None:
+    Run(settings(files, tmp_path, mode=mode, steps=2, horizon_start=2, clamp=10.0)).train()
+    lines = metrics(tmp_path)
+    assert len(lines) == 2
+    assert all(0 < line.get("reason_divergence", line.get("act_divergence")) <= 10 for line in lines)
+    assert all(line["rollout_steps"] <= 2 for line in lines if "rollout_steps" in line)
+    assert {"act_seconds", "world_seconds", "score_seconds", "update_seconds"} <= set(lines[-1]) or mode == "mixed"
+
+
+def test_dagger_learns_what_the_expert_would_have_written(files: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"mode": "dagger", "method": "sft", "teacher": "expert", "horizon_start": 3}
+    config = settings(files, tmp_path, steps=6, learning_rate=1e-2, horizon_every=100, **changes)
+    Run(config).train()
+    lines = metrics(tmp_path)
+    assert lines[-1]["act_nll"] < lines[0]["act_nll"]
+
+
+def test_a_nano_student_trains_from_nothing_by_the_command(files: Path, tmp_path: Path) -> None:
+    arguments = "--method sft --mode offline --student nano-0.7m --vocabulary 300 --world toy --steps 1 --batch 2"
+    assert main([*arguments.split(), "--episodes", str(files / "expert.jsonl"), "--out", str(tmp_path)]) == 0
+    student = load_student(tmp_path / "student.pt")
+    assert student.record["acting"] == {"prompt": "", "window": {"budget": 512, "room": 96, "keep": 0.75}}
+
+
+def test_a_student_that_learned_the_toy_world_wins_it(files: Path, tmp_path: Path) -> None:
+    """Learning, recording, loading and acting agree about prompt, window and template."""
+    config = settings(
+        files, tmp_path, method="sft", teacher="", steps=150, batch=16, learning_rate=1e-2, save_every=150
+    )
+    agent = resolve(str(Run(config).train()), "toy", AgentOptions(Sampling(max_tokens=40)))
+    jobs = [Job(f"test-{number:04d}") for number in range(30)]
+    finished = list(rollout(agent, jobs, WorldRecipe("toy", {"split": "test"})))
+    assert sum(one.trajectory.success for one in finished) >= 24
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("mode", ["offline", "online"])
+def test_a_run_that_was_cut_off_ends_as_if_undisturbed(files: Path, tmp_path: Path, mode: Any) -> None:
+    changes: dict[str, Any] = {"mode": mode, "steps": 6, "rollouts": 2, "updates": 2, "horizon_start": 3}
+    Run(settings(files, tmp_path / "whole", **changes)).train()
+    for cut in (3, 5):
+
+        def report(step: int, steps: int, numbers: dict[str, float], cut: int = cut) -> None:
+            if step == cut:
+                raise Interrupted
+
+        with pytest.raises(Interrupted):
+            Run(settings(files, tmp_path / "cut", **changes), report).train()
+    Run(settings(files, tmp_path / "cut", **changes)).train()
+    for one, other in zip(weights(tmp_path / "whole/student.pt"), weights(tmp_path / "cut/student.pt"), strict=True):
+        assert torch.equal(one, other)
+    assert [line["step"] for line in metrics(tmp_path / "cut")] == list(range(6))
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_ends_as_if_undisturbed(files: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"mode": "online", "steps": 40, "rollouts": 2, "save_every": 1, "horizon_start": 2}
+    Run(settings(files, tmp_path / "whole", **changes)).train()
+    out = tmp_path / "killed"
+    values = vars(settings(files, out, **changes))
+    wanted = ("out", "student", "teacher", "world", "batch", "micro_batch", "budget", "room", "learning_rate")
+    flags = [f"--{name.replace('_', '-')}={values[name]}" for name in (*wanted, *changes)]
+    flags += ["--episodes", str(files / "expert.jsonl")]
+    code = "import sys, torch; torch.set_num_threads(1); from sad_distill.command import main; sys.exit(main())"
+    for lines in (3, 17, 30):
+        process = subprocess.Popen([sys.executable, "-c", code, *flags], stderr=subprocess.DEVNULL)
+        while process.poll() is None:
+            if (out / "metrics.jsonl").exists() and len((out / "metrics.jsonl").read_bytes().splitlines()) >= lines:
+                os.kill(process.pid, signal.SIGKILL)
+            time.sleep(0.005)
+        assert process.wait() == -signal.SIGKILL
+    Run(settings(files, out, **changes)).train()
+    for one, other in zip(weights(tmp_path / "whole/student.pt"), weights(out / "student.pt"), strict=True):
+        assert torch.equal(one, other)
+    assert [line["step"] for line in metrics(out)] == list(range(40))
+
+
+def test_a_changed_setting_refuses_to_resume(files: Path, tmp_path: Path) -> None:
+    Run(settings(files, tmp_path, steps=1)).train()
+    with pytest.raises(ConfigError, match="seed = 0, not 5"):
+        Run(settings(files, tmp_path, steps=1, seed=5)).train()
+
+
+def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None:
+    for changes, reason in (
+        ({"method": "sft", "mode": "online"}, "recorded text"),
+        ({"episodes": ()}, "give --episodes"),
+        ({"method": "minillm", "mode": "offline"}, "--mode online"),
+        ({"steps": 0}, "at least 1"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            settings(files, tmp_path, **changes).check()
+    with pytest.raises(ConfigError, match="local teacher"):
+        Run(settings(files, tmp_path, student="layers:1", teacher="expert"))
+
+
+def test_a_student_of_the_teachers_layers_starts_with_its_weights(files: Path, tmp_path: Path) -> None:
+    run = Run(settings(files, tmp_path, student="layers:1", steps=1))
+    teacher = load_student(files / "teacher.pt").model
+    first = run.student.model.model.layers[0].state_dict()
+    assert len(run.student.model.model.layers) == 1
+    for name, tensor in teacher.model.layers[0].state_dict().items():
+        assert torch.equal(tensor, first[name])
+    assert torch.equal(teacher.get_input_embeddings().weight, run.student.model.get_input_embeddings().weight)
+    path = run.train()
+    assert load_student(path).model.config.num_hidden_layers == 1
+
+
+def test_presets_fill_what_was_not_said(files: Path, tmp_path: Path) -> None:
+    config = settings(files, tmp_path, preset="paper/table5/random-mask", curriculum="sort", steps=2)
+    assert apply_preset(config).masks == "random"
+    assert apply_preset(config).curriculum == "sort"
+    Run(apply_preset(config)).train()
+    for name in PRESETS:
+        apply_preset(replace(config, preset=name))
+    with pytest.raises(UnknownNameError, match="did you mean 'paper/table5/full'"):
+        apply_preset(replace(config, preset="paper/table5/ful"))
+
+
+def test_jobs_of_an_iteration_are_a_pure_function_and_cover_the_tasks() -> None:
+    stage = Stage(WorldRecipe("toy"), tuple("abcdefg"))
+    drawn = [job for iteration in range(7) for job in stage.jobs(iteration, 2, 1)]
+    assert sorted(job.task_id for job in drawn[:7]) == sorted(job.task_id for job in drawn[7:]) == list("abcdefg")
+    assert stage.jobs(3, 2, 1) == drawn[6:8]
+    assert len(set(drawn)) == 14
+
+
+def test_an_episode_that_goes_round_in_circles_is_cut(toy_episodes: list[Trajectory]) -> None:
+    step = toy_episodes[0].steps[0]
+    circling = toy_episodes[0].model_copy(update={"steps": (step,) * 9})
+    assert len(without_loops(circling).steps) == 3
+    assert without_loops(toy_episodes[0]) == toy_episodes[0]
+
+
+def test_importing_the_package_loads_no_torch() -> None:
+    code = "import sys, sad_distill, sad_distill.command; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

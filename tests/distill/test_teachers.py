@@ -1,0 +1,206 @@
+"""Teachers over the wire and from disk say what the model in this process says."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from sad_agents.windows import Windowing
+from sad_distill.assembly import Language
+from sad_distill.batch import Batch, collate
+from sad_distill.learner import Learner, Objective
+from sad_distill.optimiser import Optimisation
+from sad_distill.relabel import expert_completions, relabelled_rows, teacher_completions
+from sad_distill.support import ActionSupport
+from sad_distill.targets import SparseTarget
+from sad_distill.teachers.base import Prompt
+from sad_distill.teachers.cache import CachedTeacher
+from sad_distill.teachers.http import Patience
+from sad_distill.teachers.local import LocalTeacher
+from sad_distill.teachers.openai import OpenAITeacher
+from sad_distill.teachers.remote import RemoteTeacher
+from sad_distill.teachers.scripted import ScriptedTeacher
+from sad_distill.teachers.server import TeacherServer
+from sad_distill.windows import Row, rows_from
+from transformers import PreTrainedTokenizerFast
+
+from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.records import Trajectory
+
+Tiny = Callable[..., Any]
+QUICK = Patience(attempts=3, pause=0.01, connect=1, answer=0.5)
+
+
+@pytest.fixture(scope="module")
+def rows(toy_episodes: list[Trajectory], toy_tokenizer: PreTrainedTokenizerFast) -> list[Row]:
+    return rows_from(toy_episodes[:6], toy_tokenizer, Windowing(200, 40))
+
+
+@pytest.fixture
+def batch(rows: list[Row], toy_tokenizer: PreTrainedTokenizerFast) -> Batch:
+    return collate(rows, supports=ActionSupport(toy_tokenizer))
+
+
+@pytest.fixture
+def server(toy_tokenizer: PreTrainedTokenizerFast, tiny_llama: Tiny) -> Iterator[TeacherServer]:
+    with TeacherServer(Language(tiny_llama(seed=1), toy_tokenizer), "tiny-1", ("127.0.0.1", 0)) as one:
+        thread = threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield one
+        one.shutdown()
+        thread.join()
+
+
+def test_our_server_answers_as_the_model_here(server: TeacherServer, batch: Batch, tiny_llama: Tiny) -> None:
+    remote = RemoteTeacher(server.url, top=8)
+    here = LocalTeacher(tiny_llama(seed=1), "tiny-1", top=8).score(batch)
+    there = remote.score(batch)
+    assert isinstance(here, SparseTarget)
+    assert isinstance(there, SparseTarget)
+    assert torch.equal(here.ids_NK, there.ids_NK)
+    torch.testing.assert_close(here.log_p_NK, there.log_p_NK, rtol=0, atol=1e-6)
+    torch.testing.assert_close(here.log_rest_N, there.log_rest_N, rtol=0, atol=1e-5)
+    assert remote.name == "tiny-1"
+    first, again = (remote.generate([Prompt("Observation: hm\n", 3)])[0] for _ in range(2))
+    assert first == again
+    assert first.endswith("\n")
+
+
+def test_our_server_refuses_nonsense_in_one_line(server: TeacherServer, batch: Batch) -> None:
+    import requests
+
+    for path, data in (
+        ("/score?top=8", b"not tensors"),
+        ("/score?top=0", b""),
+        ("/generate", b'{"prompts": 3}'),
+        ("/elsewhere", b"{}"),
+    ):
+        response = requests.post(server.url + path, data=data, timeout=5)
+        assert 400 <= response.status_code < 500
+        assert len(response.text.splitlines()) == 1
+    wrong = Batch(batch.ids_BT + 10_000, *(value for name, value in vars(batch).items() if name != "ids_BT"))
+    with pytest.raises(ConfigError, match="out of range"):
+        RemoteTeacher(server.url, top=8).score(wrong)
+
+
+class Unreliable(BaseHTTPRequestHandler):
+    """Fails, stalls and lies before it answers as vLLM does."""
+
+    plan: ClassVar[list[str]] = []
+    calls = 0
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        kind = type(self).plan.pop(0) if type(self).plan else "answer"
+        type(self).calls += 1
+        if kind == "stall":
+            threading.Event().wait(0.8)
+            return
+        if kind == "close":
+            return
+        if kind.isdigit():
+            self.send_response(int(kind))
+            self.end_headers()
+            return
+        ids = body["prompt"]
+        told: list[dict[str, Any] | None] = [None]
+        for token in ids[1:] if isinstance(ids, list) else []:
+            told.append({str(token): {"logprob": -0.5}, str((token + 1) % 300): {"logprob": -1.5}})
+        choice: dict[str, Any] = {"text": "Reasoning: so.\nAction: look\nObservation: made up", "prompt_logprobs": told}
+        text = "}{" if kind == "garbage" else json.dumps({"choices": [choice]})
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def unreliable() -> Iterator[str]:
+    Unreliable.calls = 0
+    with HTTPServer(("127.0.0.1", 0), Unreliable) as one:
+        thread = threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{one.server_address[1]}"
+        one.shutdown()
+        thread.join()
+
+
+def test_a_server_that_fails_stalls_and_lies_is_asked_again(unreliable: str, batch: Batch) -> None:
+    teacher = OpenAITeacher(unreliable, "m", top=2, patience=Patience(attempts=6, pause=0.01, connect=1, answer=0.5))
+    Unreliable.plan = ["503", "429", "close", "garbage", "stall"]
+    target = teacher.score(batch)
+    assert isinstance(target, SparseTarget)
+    assert Unreliable.calls == 5 + len(batch.rows)
+    told = target.log_p_NK.exp().sum(-1) + target.log_rest_N.exp()
+    torch.testing.assert_close(told, torch.ones_like(told))
+    assert teacher.generate([Prompt("x")]) == ["Reasoning: so.\nAction: look\n"]
+
+
+def test_a_server_that_stays_down_is_an_infrastructure_error(unreliable: str, batch: Batch) -> None:
+    teacher = OpenAITeacher(unreliable, "m", patience=QUICK)
+    Unreliable.plan = ["500"] * 3
+    with pytest.raises(InfrastructureError, match="in 3 attempts"):
+        teacher.score(batch)
+    Unreliable.plan = ["404"]
+    with pytest.raises(ConfigError, match="status 404"):
+        teacher.score(batch)
+    with pytest.raises(ConfigError, match="HOST:PORT#MODEL"):
+        OpenAITeacher.of("openai:localhost")
+
+
+def test_training_on_cached_answers_is_training_on_the_live_teacher(
+    rows: list[Row], toy_tokenizer: PreTrainedTokenizerFast, tiny_llama: Tiny, tmp_path: Path
+) -> None:
+    torch.set_num_threads(1)
+    live = LocalTeacher(tiny_llama(seed=1), "tiny-1", top=16)
+    cached = CachedTeacher(live, tmp_path)
+    results = []
+    for teacher in (live, cached, cached):
+        learner = Learner(
+            tiny_llama(seed=2),
+            Objective(),
+            Optimisation(steps=2, learning_rate=1e-2),
+            teacher=teacher,
+            supports=ActionSupport(toy_tokenizer),
+            micro_batch=4,
+        )
+        for step in range(2):
+            learner.update(rows, step)
+        results.append([p.detach().clone() for p in learner.parameters])
+    for one in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], one, strict=True))
+    assert (cached.hits, cached.misses) == (3 * len(rows), len(rows))
+    assert cached.hit_rate == 0.75
+    other = CachedTeacher(LocalTeacher(tiny_llama(seed=1), "tiny-2", top=16), tmp_path)
+    other.score(collate(rows))
+    assert other.hits == 0
+
+
+def test_a_cache_refuses_whole_distributions(batch: Batch, tiny_llama: Tiny, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--top 64"):
+        CachedTeacher(LocalTeacher(tiny_llama(seed=1), "tiny"), tmp_path).score(batch)
+
+
+def test_an_expert_takes_over_wherever_the_student_is(
+    toy_episodes: list[Trajectory], toy_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    episode = next(one for one in toy_episodes if any(step.action == "look" for step in one.steps))
+    completions = expert_completions(episode)
+    slips = [index for index, step in enumerate(episode.steps) if step.action == "look"]
+    assert all("Action: look" not in completions[index] for index in slips)
+    (row,) = relabelled_rows(episode, completions, toy_tokenizer, Windowing(500, 40))
+    assert set(row.labels) == {"N"}
+    assert [toy_tokenizer.decode(branch.ids) for branch in row.branches] == completions
+    assert all(set(branch.labels) == {"R", "A"} for branch in row.branches)
+    assert row.branches[0].after == len(row.ids[: row.branches[0].after + 1]) - 1
+    said = teacher_completions(episode, ScriptedTeacher(lambda prompt: f"Action: {len(prompt.text)}\n"))
+    assert len(said) == len(episode.steps)
+    assert said[0] == f"Action: {len('Observation: ' + episode.observation) + 1}\n"
