@@ -67,39 +67,17 @@ def official_games(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> 
 
 @pytest.fixture(scope="session")
 def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Evaluates the toy world's expert, or chance, into a run folder of its own, and returns that `RunFolder`."""
-    from sad_agents.policies import ExpertAgent, RandomAgent
-    from sad_agents.rollouts import rollout
-    from sad_agents.world_pool import WorldRecipe
-    from sad_eval.harness import evaluate
-    from sad_eval.run_folder import Manifest, PanelRecord, RunFolder
-    from sad_eval.tally import Tally
+    """Evaluates an agent on the toy world, by `sad-eval` itself, and returns the `RunFolder`."""
+    from sad_eval.command import main
+    from sad_eval.run_folder import RunFolder
 
-    from sad_env import registry
-
-    def make(
-        agent: str = "expert", *, episodes: int = 12, repeats: int = 1, parameters: int | None = None
-    ) -> RunFolder:
-        panel = registry.make("toy").panel.head(episodes)
-        policy = ExpertAgent("toy") if agent == "expert" else RandomAgent("toy")
-        manifest = Manifest(
-            created="2026-01-01T00:00:00Z",
-            command=f"sad-eval --agent {agent} --env toy --episodes {episodes}",
-            world="toy",
-            data="generated",
-            data_sha256="",
-            panel=PanelRecord(name=panel.name, sha256=panel.sha256, task_ids=panel.task_ids),
-            agent=agent,
-            seed=0,
-            repeats=repeats,
-            limits={"max_steps": 20},
-            identity={} if parameters is None else {"parameters": parameters},
-            identity_sha256="0" * 64,
-            settings={},
-            versions={},
+    def make(agent: str = "expert", *flags: str, episodes: int = 12, repeats: int = 1) -> RunFolder:
+        folder = tmp_path_factory.mktemp("runs") / f"toy-{agent}"
+        counts = ["--episodes", str(episodes), "--repeats", str(repeats)]
+        code = main(
+            ["--env", "toy", "--agent", agent, "--workers", "0", "--quiet", "--out", str(folder), *counts, *flags]
         )
-        run = RunFolder.create(tmp_path_factory.mktemp("runs") / f"toy-{agent}", manifest)
-        evaluate(run, lambda jobs: rollout(policy, jobs, WorldRecipe("toy")), Tally(20))
-        return run
+        assert code == 0
+        return RunFolder.open(folder)
 
     return make

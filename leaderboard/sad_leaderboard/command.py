@@ -13,7 +13,7 @@ import tyro
 from sad_eval.run_folder import RunFolder
 
 from sad_env import cli
-from sad_env.errors import DataError, UnknownNameError
+from sad_env.errors import ConfigError, DataError, UnknownNameError
 from sad_env.files import atomic_write
 from sad_env.safe_text import one_line, visible
 from sad_leaderboard import render
@@ -21,6 +21,7 @@ from sad_leaderboard.add import add, default_name
 from sad_leaderboard.board import build_board
 from sad_leaderboard.entries import entry_folders
 from sad_leaderboard.published import published_rows
+from sad_leaderboard.rerun import rerunner
 from sad_leaderboard.schema import Level
 from sad_leaderboard.verify import Verification, duplicates, verify
 
@@ -28,7 +29,7 @@ PROG = "sad-leaderboard"
 ENTRIES = Path("leaderboard/entries")
 
 Config = TypeVar("Config")
-LevelName = Literal["claimed", "recomputed", "replayed"]
+LevelName = Literal["claimed", "recomputed", "replayed", "rerun"]
 
 USAGE = f"""usage: {PROG} add | verify | build
 
@@ -78,7 +79,10 @@ class VerifyConfig:
     entries: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[ENTRY ...]")] = ()
     """Entry folders; all of the board when none is named."""
     level: LevelName = "recomputed"
-    """claimed: files whole. recomputed: figures follow from the episodes. replayed: the world says the same again."""
+    """claimed: files whole. recomputed: figures follow from the episodes. replayed: the world says the same again.
+    rerun: the agent does the same again."""
+    agent: str = ""
+    """For rerun: the entry's agent on this machine, as for `sad-eval --agent`."""
     data: str = ""
     """The world's data for the replay, where the entry's kind does not name them."""
     board: Path = ENTRIES
@@ -96,7 +100,7 @@ class BuildConfig:
     """Folder of the entries."""
     out: Path = Path("board")
     """Folder for board.md, board.html and board.json."""
-    level: LevelName = "recomputed"
+    level: Literal["recomputed", "replayed"] = "recomputed"
     """How far entries are checked now; the board shows what each reached."""
     data: str = ""
     """The world's data for the replay."""
@@ -143,7 +147,11 @@ def run_add(config: AddConfig) -> int:
 def run_verify(config: VerifyConfig) -> int:
     """`sad-leaderboard verify`."""
     wanted = Level[config.level.upper()]
-    checked = [verify(folder, wanted, data=config.data) for folder in config.entries or entry_folders(config.board)]
+    if wanted is Level.RERUN and not config.agent:
+        raise ConfigError("--level rerun needs --agent: the checkpoint that the entry names, e.g. --agent student.pt")
+    again = rerunner(config.agent, data=config.data) if config.agent else None
+    folders = config.entries or entry_folders(config.board)
+    checked = [verify(folder, wanted, data=config.data, rerun=again) for folder in folders]
     for one in checked:
         _tell(one, wanted)
     for line in duplicates([one.submission for one in checked if _reached(one, Level.RECOMPUTED) and one.submission]):

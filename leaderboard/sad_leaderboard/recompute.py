@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from sad_eval.metrics import SAMPLED, WORDS
+from sad_eval.plan import identity_sha256
 from sad_eval.run_folder import EpisodeKey, EpisodeLine, Manifest, Results
 from sad_eval.tally import Tally
 
@@ -102,6 +103,8 @@ def _check_size(manifest: Manifest, findings: Findings) -> None:
     tasks = len(manifest.panel.task_ids)
     if not 1 <= manifest.repeats * tasks <= MOST_EPISODES:
         findings.report(f"{manifest.repeats} repeats of {tasks} tasks; 1 to {MOST_EPISODES:,} episodes are taken")
+    if any("\ud800" <= character <= "\udfff" for task in manifest.panel.task_ids for character in task):
+        findings.report("a task's name holds half a character")
     if not 0 <= manifest.seed < 2**63:
         findings.report("the seed is not a number from 0 to 2^63 - 1")
     known = {spec.name for spec in registry.known()}
@@ -130,6 +133,29 @@ def _check_plan(manifest: Manifest, findings: Findings) -> None:
         findings.report(f"episodes of {_max_steps(manifest)} steps; the benchmark's are of {own}")
     if manifest.settings.get("perturb", "none") != "none":
         findings.report("a run with reworded instructions is not ranked with plain ones")
+    if manifest.settings.get("options"):
+        findings.report("a world with --options of its own is not ranked with the benchmark's")
+    if identity_sha256(manifest.identity) != manifest.identity_sha256:
+        findings.report("the manifest's identity is not the one that its sha256 names")
+    for name, told in _identified(manifest).items():
+        if manifest.identity.get(name) != told:
+            findings.report(
+                f"the manifest says {name} {str(told)!r}, its identity {str(manifest.identity.get(name))!r}"
+            )
+
+
+def _identified(manifest: Manifest) -> dict[str, object]:
+    """What stands in the manifest and in its identity."""
+    return {
+        "agent": manifest.agent,
+        "world": manifest.world,
+        "data": manifest.data,
+        "panel": manifest.panel.name,
+        "panel_sha256": manifest.panel.sha256,
+        "seed": manifest.seed,
+        "repeats": manifest.repeats,
+        "max_steps": manifest.limits.get("max_steps"),
+    }
 
 
 def _check_line(line: EpisodeLine, manifest: Manifest, findings: Findings) -> None:

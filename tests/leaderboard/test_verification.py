@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sad_eval.run_folder import EpisodeLine, RunFolder
 from sad_leaderboard.add import add
+from sad_leaderboard.rerun import rerunner
 from sad_leaderboard.schema import EPISODES, Level
 from sad_leaderboard.verify import Verification, duplicates, verify
 
@@ -45,7 +46,8 @@ def forge(honest: Path, tmp_path: Path) -> Callable[..., Verification]:
             edit(value)
             (folder / f"{name}.json").write_text(json.dumps(value))
         if episodes:
-            lines = episodes([json.loads(line) for line in gzip.open(folder / EPISODES)])
+            with gzip.open(folder / EPISODES) as packed:
+                lines = episodes([json.loads(line) for line in packed])
             for line in lines if chains else []:
                 trajectory = EpisodeLine.model_validate(line).trajectory
                 line["chain"] = observation_chain(trajectory)
@@ -198,6 +200,23 @@ def test_chosen_tasks_under_a_registered_name_are_caught(forge: Callable[..., Ve
 
     found = forge(manifest=choose, episodes=drop)
     assert any("not the tasks of the registered panel 'test-12'" in finding for finding in found.findings)
+
+
+def test_a_changed_number_of_repeats_is_caught(forge: Callable[..., Verification]) -> None:
+    """Dropping a whole repeat and saying that it was never planned leaves the identity behind."""
+    found = forge(
+        manifest=lambda manifest: manifest.update(repeats=1),
+        episodes=lambda lines: [line for line in lines if line["key"]["repeat"] == 0],
+    )
+    assert any("says repeats '1', its identity '2'" in finding for finding in found.findings)
+
+
+def test_the_same_agent_run_again_does_the_same(toy_run: Callable[..., RunFolder], tmp_path: Path) -> None:
+    folder = add(toy_run(), tmp_path, "expert", title="Expert", submitter="tests", submitted="2026-01-01")
+    assert verify(folder, Level.RERUN, rerun=rerunner("expert", workers=0)).level is Level.RERUN
+    other = verify(folder, Level.RERUN, rerun=rerunner("random", workers=0))
+    assert other.level is Level.REPLAYED
+    assert "episodes differ" in other.findings[0]
 
 
 def test_a_part_of_a_run_is_refused(forge: Callable[..., Verification]) -> None:

@@ -9,6 +9,9 @@ from sad_env.safe_text import visible
 Cell = str | float | int | None
 """What a table cell may hold; None is an empty cell."""
 
+_MOST = 32_767
+"""Characters of a spreadsheet's cell; longer text is cut."""
+
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20|%]|[\t\r\n]")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -55,8 +58,9 @@ def csv_cell(value: Cell) -> str:
         return ""
     if not isinstance(value, str):
         return repr(value)
-    text = visible(value)
-    return f"'{text}" if _FORMULA.match(text) else text
+    text = visible(value[:_MOST])
+    text = f"'{text}" if _FORMULA.match(text) else text
+    return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
 
 
 def latex_cell(value: Cell) -> str:
