@@ -95,7 +95,7 @@ class Quiz:
                     break
             else:
                 misses += 1
-                if misses > _PATIENCE:
+                if misses > len(KINDS):
                     raise ConfigError(f"{count:,} questions asked of a world that has only {len(questions):,}")
         return questions
 

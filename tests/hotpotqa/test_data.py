@@ -1,0 +1,241 @@
+"""Files and corpora: generated folders, official layout, dumps on disk, the 100 real questions."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sad_env
+from sad_env.data import silent
+from sad_env.errors import DataError, UnknownNameError
+from sad_env.hotpotqa.corpus import PoolSource
+from sad_env.hotpotqa.data import DATA
+from sad_env.hotpotqa.encyclopedia import Article
+from sad_env.hotpotqa.env import HotPotQAEnv
+from sad_env.hotpotqa.fullwiki import StoredSource, article_line, build_corpus
+from sad_env.hotpotqa.pages import Page, Similar
+from sad_env.hotpotqa.questions import DEV_SIZE, load_questions, react_order
+
+REAL = "data/hotpotqa/hotpot_distractor_100.json"
+SMALL = [
+    Article("Ed Wood (film)", ("Ed Wood is a film.", " It is by Tim Burton.")),
+    Article("Ed Wood", ("Ed Wood was a director.",), ("Edward Wood",)),
+    Article("Tunnels &amp; Trolls", ("A game of caves.",)),
+    Article("Doubled", ("The first of two.",)),
+    Article("Doubled", ("The second of two.",)),
+]
+
+
+@pytest.fixture
+def generated(tmp_path: Path) -> Path:
+    DATA.generate(tmp_path, count=60, seed=5, split="test", progress=silent)
+    return tmp_path
+
+
+def test_a_generated_folder_is_played_as_given_data(generated: Path) -> None:
+    env = HotPotQAEnv(data=generated, split="test")
+    assert (env.panel.data, len(env.panel.task_ids)) == ("given", 60)
+    assert len(env._tasks.articles) > 900
+    expert = sad_env.make_expert("hotpotqa")
+    for task in env.panel.task_ids[:20]:
+        observation, info = env.reset(options={"task_id": task})
+        expert.begin(observation, info)
+        terminated = False
+        while not terminated:
+            action = expert.decide().action
+            observation, _, terminated, _, info = env.step(action)
+            expert.observe(action, observation, info)
+        assert info["success"]
+
+
+def test_a_generated_folder_verifies_and_a_damaged_one_does_not(generated: Path) -> None:
+    (line,) = DATA.verify(generated, progress=silent)
+    assert "60 questions; 0 without supporting facts, 0 whose" in line
+    path = generated / "hotpot_test.json"
+    path.write_text(path.read_text()[:-100])
+    with pytest.raises(DataError, match="JSON"):
+        DATA.verify(generated, progress=silent)
+
+
+def test_aliases_survive_the_file(generated: Path) -> None:
+    questions = load_questions(generated / "hotpot_test.json")
+    assert any(question.aliases for question in questions)
+    assert all(len(question.context) >= 10 for question in questions)
+
+
+def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="none of hotpot_train"):
+        HotPotQAEnv(data=tmp_path)
+    with pytest.raises(DataError, match="none of hotpot_train"):
+        DATA.verify(tmp_path, progress=silent)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}", "[]", "[1]", '[{"question": "x"}]', '[{"question": 1, "answer": "x"}]', '[{"question": "?", "answer": "x",'
+     ' "context": [["t", "not a list of texts", 1]]}]'],
+)  # fmt: skip
+def test_files_in_another_schema_are_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "questions.json"
+    path.write_text(content)
+    with pytest.raises(DataError):
+        HotPotQAEnv(data=path)
+
+
+def test_the_splits_of_a_folder_are_its_files(tmp_path: Path) -> None:
+    record = {
+        "_id": "a",
+        "question": "Who?",
+        "answer": "Ed",
+        "supporting_facts": [],
+        "context": [["Ed", ["It is Ed."]]],
+    }
+    (tmp_path / "hotpot_dev_distractor_v1.json").write_text(json.dumps([record]))
+    env = HotPotQAEnv(data=tmp_path)
+    assert (env.panel.name, env.panel.task_ids) == ("dev", ("a",))
+    with pytest.raises(UnknownNameError, match="known: dev, react-500"):
+        HotPotQAEnv(data=tmp_path, split="train")
+    with pytest.raises(DataError, match="drawn from all 7,405"):
+        HotPotQAEnv(data=tmp_path, split="react-500")
+
+
+def test_react_500_is_the_first_500_of_reacts_order(tmp_path: Path) -> None:
+    records = [
+        {"_id": f"{number:05d}", "question": "?", "answer": "x", "context": [["t", ["s"]]]}
+        for number in range(DEV_SIZE)
+    ]
+    (tmp_path / "hotpot_dev_distractor_v1.json").write_text(json.dumps(records))
+    panel = HotPotQAEnv(data=tmp_path, split="react-500").panel
+    # ReAct's notebook prints these positions first.
+    assert react_order()[:2] == [3687, 6238]
+    assert panel.task_ids == tuple(sorted(f"{position:05d}" for position in react_order()[:500]))
+    assert (panel.name, len(panel.task_ids)) == ("react-500", 500)
+
+
+def test_a_pool_finds_exact_then_loose_titles_then_the_closest() -> None:
+    pool = PoolSource(SMALL)
+    assert len(pool) == 4
+    for name in ("Ed Wood", "ed WOOD", "Edward Wood", "edward  wood!"):
+        page = pool.find(name)
+        assert isinstance(page, Page)
+        assert page.title == "Ed Wood"
+    assert pool.find("Tunnels & Trolls") == Page("Tunnels &amp; Trolls", "A game of caves.")
+    assert pool.find("Doubled") == Page("Doubled", "The first of two.")
+    assert pool.find("[Ed Wood]") == Similar(("Ed Wood", "Ed Wood (film)"))
+    assert pool.find("Tim Burton") == Similar(("Ed Wood (film)",))
+    assert pool.find("") == Similar(())
+    assert pool.find("\ud800[]\x00") == Similar(())
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parts", "archive"])
+def test_a_corpus_on_disk_answers_as_a_pool_does(form: str, tmp_path: Path) -> None:
+    write_dump(tmp_path / "dump", form)
+    corpus = build_corpus(tmp_path / "dump", tmp_path / "corpus")
+    pool = PoolSource(SMALL)
+    assert len(corpus) == 5
+    names = [
+        "Ed Wood",
+        "ed WOOD",
+        "Edward Wood",
+        "Tunnels & Trolls",
+        "Doubled",
+        "[Ed Wood]",
+        "",
+        "\ud800[]\x00",
+        "caves",
+    ]
+    for name in names:
+        assert corpus.find(name) == pool.find(name)
+    corpus.close()
+    again = StoredSource(tmp_path / "corpus")
+    assert again.find("Ed Wood") == Page("Ed Wood", "Ed Wood was a director.")
+    again.close()
+    assert DATA.verify(tmp_path / "corpus", progress=silent) == ["articles.sqlite: 5 articles"]
+
+
+def write_dump(folder: Path, form: str) -> None:
+    lines = "".join(article_line(article) + "\n" for article in SMALL).encode()
+    folder.mkdir()
+    if form == "jsonl":
+        (folder / "dump.jsonl").write_bytes(lines)
+    elif form == "parts":
+        (folder / "AA").mkdir()
+        (folder / "AA" / "wiki_00.bz2").write_bytes(bz2.compress(lines))
+    else:
+        packed = bz2.compress(lines)
+        with tarfile.open(folder / "abstracts.tar.bz2", "w:bz2") as archive:
+            entry = tarfile.TarInfo("abstracts/AA/wiki_00.bz2")
+            entry.size = len(packed)
+            archive.addfile(entry, io.BytesIO(packed))
+
+
+def test_a_build_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+    write_dump(tmp_path / "dump", "jsonl")
+    told: list[str] = []
+
+    def interrupt(what: str, done: int, total: int) -> None:
+        told.append(what)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_corpus(tmp_path / "dump", tmp_path / "corpus", progress=interrupt)
+    assert told
+    corpus = build_corpus(tmp_path / "dump", tmp_path / "corpus")
+    assert len(corpus) == 5
+    corpus.close()
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"{}", b'{"title": "x"}', b'{"title": 1, "text": []}', b'{"title": "x", "text": [1]}']
+)
+def test_a_dump_in_another_schema_is_refused(line: bytes, tmp_path: Path) -> None:
+    (tmp_path / "dump.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(DataError, match=r"dump\.jsonl:1"):
+        build_corpus(tmp_path, tmp_path / "corpus")
+
+
+def test_a_corpus_that_is_not_there_says_how_to_build_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="sad-data build hotpotqa"):
+        HotPotQAEnv(source="fullwiki", corpus=tmp_path)
+    with pytest.raises(DataError, match="no dump"):
+        build_corpus(tmp_path, tmp_path / "corpus")
+
+
+@pytest.mark.parametrize("source", ["pool", "distractor"])
+def test_gold_titles_lead_to_the_answers_of_the_real_questions(
+    source: Any, external_path: Callable[[str], Path]
+) -> None:
+    env = HotPotQAEnv(data=external_path(REAL), source=source, reveal=True)
+    expert = sad_env.make_expert("hotpotqa", "expert-gold-titles")
+    won = 0
+    for task in env.panel.task_ids:
+        observation, info = env.reset(options={"task_id": task})
+        expert.begin(observation, info)
+        seen, terminated = "", False
+        while not terminated:
+            action = expert.decide().action
+            if action.startswith("finish[") and action != "finish[unknown]":
+                assert info["title_recall"] > 0, "a supporting article is read before the answer is said"
+                assert info["answer"] in ("yes", "no") or action[7:-1].lower() in seen.lower()
+            observation, _, terminated, _, info = env.step(action)
+            seen += f"{action} {observation}"
+            expert.observe(action, observation, info)
+        won += info["success"]
+    assert won >= 90
+
+
+def test_a_search_for_a_gold_title_finds_it_first(external_path: Callable[[str], Path]) -> None:
+    questions = load_questions(external_path(REAL))
+    pool = PoolSource(article for question in questions for article in question.context)
+    for title in [title for question in questions for title in question.titles]:
+        page, similar = pool.find(title), pool.find(f"[{title}]")
+        assert isinstance(page, Page)
+        assert isinstance(similar, Similar)
+        assert (page.title, similar.titles[0]) == (title, title)
