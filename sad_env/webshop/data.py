@@ -47,7 +47,7 @@ class WebShopData:
                 progress("reading products", number, len(catalogue))
         found = [f"{len(catalogue)} products, all readable"]
         for kind in ("synthetic", "human"):
-            goals = make_goals(catalogue, kind)  # type: ignore[arg-type]
+            goals = make_goals(catalogue, kind)
             if goals.goals:
                 rewards = [own_reward(Shop(catalogue, goals), goal) for goal in goals.goals]
                 reached = sum(reward == 1.0 for reward in rewards) / len(rewards)
