@@ -15,7 +15,7 @@ from sad_env.toy import ToyEnv, ToyExpert
 from sad_env.transcript import compose
 
 
-def play_toy(task: str, seed: int = 0, slips: float = 0.0, split: str = "train") -> Trajectory:
+def _play_toy(task: str, seed: int = 0, slips: float = 0.0, split: str = "train") -> Trajectory:
     """The toy expert plays a task; with chance `slips` a step is a needless look instead of its decision."""
     env, expert, draw = ToyEnv(split=split), ToyExpert(seed), random.Random(f"{task} {seed}")
     observation, info = env.reset(options={"task_id": task})
@@ -56,7 +56,12 @@ def play_toy(task: str, seed: int = 0, slips: float = 0.0, split: str = "train")
 
 @pytest.fixture(scope="session")
 def toy_episodes() -> list[Trajectory]:
-    return [play_toy(f"train-{number:04d}", number, slips=0.2) for number in range(60)]
+    return [_play_toy(f"train-{number:04d}", number, slips=0.2) for number in range(60)]
+
+
+@pytest.fixture(scope="session")
+def play_toy() -> Callable[..., Trajectory]:
+    return _play_toy
 
 
 @pytest.fixture(scope="session")
