@@ -267,10 +267,17 @@ class JsonLinesWriter:
 
     On opening, a torn last line is cut off and kept beside the file as `NAME.torn`. Each line goes out in a single
     write to an append-only descriptor and is synced to the disk before `append` returns. One process writes at a time.
+
+    Args:
+        path: the file; made when missing.
+        sync_seconds: sync at most once in this time. A killed process loses nothing by it; a power cut loses the
+            lines of the last `sync_seconds` at most.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, sync_seconds: float = 0.0) -> None:
         self.path = Path(path)
+        self._sync_seconds = sync_seconds
+        self._synced = 0.0
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         self._cut_torn_tail()
@@ -285,14 +292,17 @@ class JsonLinesWriter:
             written = os.write(self._file, data)
             if written != len(data):
                 raise OSError(28, "No space left on device", str(self.path))
-            os.fsync(self._file)
+            if time.monotonic() - self._synced >= self._sync_seconds:
+                os.fsync(self._file)
+                self._synced = time.monotonic()
         except OSError:
             os.ftruncate(self._file, size)
             raise
 
     def close(self) -> None:
-        """Close the file; twice is fine."""
+        """Sync and close the file; twice is fine."""
         if self._file >= 0:
+            os.fsync(self._file)
             os.close(self._file)
             self._file = -1
 
