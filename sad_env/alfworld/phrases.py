@@ -267,8 +267,7 @@ def speak(situation: str, fields: Fields, memory: Memory, draw: random.Random) -
         "held": memory.held,
         "done": {"clean": "clean", "heat": "hot", "cool": "cool"}.get(fields.verb, ""),
     }
-    sentences = (_pick(slot, draw).format(**words) for slot in slots)
-    return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
+    return _join([_pick(slot, draw).format(**words) for slot in slots], draw)
 
 
 def _status(situation: str, memory: Memory) -> list[Sequence[str]]:
@@ -290,6 +289,19 @@ def _status(situation: str, memory: Memory) -> list[Sequence[str]]:
 
 def _pick(wordings: Sequence[str], draw: random.Random) -> str:
     return draw.choices(wordings, [1 / (rank + 2) for rank in range(len(wordings))])[0]
+
+
+def _join(clauses: Sequence[str], draw: random.Random) -> str:
+    """Clauses as sentences; now and then two of them become one."""
+    text = clauses[0]
+    apart = True
+    for clause in clauses[1:]:
+        apart = not apart or draw.random() < 0.6
+        if apart:
+            text = f"{text} {clause[0].upper()}{clause[1:]}"
+        else:
+            text = f"{text[:-1]}, and {clause if clause.startswith('I ') else clause[0].lower() + clause[1:]}"
+    return text[0].upper() + text[1:]
 
 
 def _article(name: str) -> str:

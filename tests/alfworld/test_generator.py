@@ -18,10 +18,10 @@ from sad_env.alfworld.session import Session
 from sad_env.errors import UnknownNameError
 
 
-def likeness(game: Game) -> int:
+def likeness(game: Game) -> object:
     """Equal for games that cannot be told apart by playing: names instead of ids."""
-    named = [sorted(game.object_names[thing] for thing in inside) for inside in game.contents]
-    return hash((game.task, tuple(zip(game.receptacle_names, map(tuple, named), strict=True))))
+    named = (tuple(sorted(game.object_names[thing] for thing in inside)) for inside in game.contents)
+    return game.task, tuple(zip(game.receptacle_names, named, strict=True))
 
 
 def check(blueprint: Blueprint) -> Game:
