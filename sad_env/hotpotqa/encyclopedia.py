@@ -13,7 +13,7 @@ from sad_env.hotpotqa.prose import FACTS, FILLERS, LEADS, PRONOUNS, WORDS
 SLOT = re.compile(r"\{(\w+)\}")
 """A slot of a template."""
 
-_LONG = 0.12
+_LONG = 0.18
 """Part of the articles in which one fact stands too late to be shown, so that it has to be looked up."""
 
 _OLD = 1935

@@ -15,7 +15,7 @@ from sad_env.hotpotqa.gold import GoldTitlesExpert
 from sad_env.hotpotqa.memory import Memory, Notes, bracket
 from sad_env.hotpotqa.plans import Mention, Path, Plan, parse_question
 from sad_env.hotpotqa.quiz import number_in
-from sad_env.hotpotqa.reading import names_in, plain
+from sad_env.hotpotqa.reading import names_in, plain, spoken
 from sad_env.hotpotqa.relations import ENTITIES, ENTITY, NAMESAKES, RELATIONS, YEAR, Relation
 
 __all__ = ["GoldTitlesExpert", "HotPotQAExpert"]
@@ -35,7 +35,7 @@ class _Link:
 
     @property
     def told(self) -> str:
-        return self.relation.told.format(x=self.subject, v=self.value)
+        return self.relation.told.format(x=spoken(self.subject), v=self.value)
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,9 @@ class HotPotQAExpert(Expert):
         for notes in memory.pages.values():
             if base_name(notes.name) == key and bracket(notes.name) in labels:
                 return notes, None
-        need = f"the {relation.name} of {mention.name}"
+        need = f"the {relation.name} of {spoken(mention.name)}"
         if key not in memory.similar:
-            thought = self._say("search", need=need, name=mention.name)
+            thought = self._say("search", need=need, what=relation.name, name=spoken(mention.name))
             return None, ThoughtAction(thought, f"search[{mention.name}]")
         titles = memory.similar[key]
         titles = sorted(titles, key=lambda title: (base_name(title) != key, bracket(title) not in labels))[:_TRIES]
@@ -147,9 +147,9 @@ class HotPotQAExpert(Expert):
         """The look-up for a fact that the shown sentences do not state; None when it cannot be there."""
         if not notes.longer or relation.keyword in notes.exhausted:
             return None
-        need = f"the {relation.name} of {mention.name}"
+        need = f"the {relation.name} of {spoken(mention.name)}"
         if notes is not self._memory.open:
-            thought = self._say("return", need=need, name=notes.name)
+            thought = self._say("return", need=need, name=spoken(notes.name))
             return ThoughtAction(thought, f"search[{notes.name}]")
         return ThoughtAction(self._say("lookup", need=need, keyword=relation.keyword), f"lookup[{relation.keyword}]")
 

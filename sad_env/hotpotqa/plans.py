@@ -101,7 +101,10 @@ def _noun(relations: tuple[str, ...], mention: str, draw: random.Random) -> str:
 
 def _phrase_path(path: Path, mention: str, draw: random.Random) -> str:
     last = RELATIONS[path.relations[-1]]
-    if len(path.relations) > 1 and draw.random() < 0.4:
+    frame = draw.random() if len(path.relations) > 1 else 1.0
+    if frame < 0.2:
+        return f"{_noun(path.relations[:-1], mention, draw)} {last.clause}?"
+    if frame < 0.5:
         middle = RELATIONS[path.relations[-2]]
         subject = _noun(path.relations[:-2], mention, draw)
         return f"{middle.intro.format(x=subject)} {_pronoun(middle.result)} {last.clause}?"
@@ -152,6 +155,7 @@ def _chain_patterns() -> list[tuple[tuple[str, ...], re.Pattern[str]]]:
     found: list[tuple[str, tuple[str, ...]]] = []
     for last in RELATIONS.values():
         found += [(template, (last.name,)) for template in last.questions]
+        found += [(f"{{x}} {last.clause}?", (last.name,))] if last.clause else []
         for middle in RELATIONS.values():
             if middle.intro and last.clause and middle.result in last.kinds:
                 start = _capital(middle.intro) if not middle.intro.startswith("{") else middle.intro

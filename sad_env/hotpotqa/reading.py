@@ -27,6 +27,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 WITH_ARTICLE = ("river", "building", "event")
 """Kinds whose names have "the" before them in sentences."""
 
+_THINGS = tuple(f" {word}" for word in (*WORDS["structure"], *WORDS["contest"], "museum"))
 _PARTS = re.compile(r", | and ")
 
 
@@ -70,6 +71,15 @@ def plain(mention: str) -> str:
     ('River Ashel', 'The Silent Harbour')
     """
     return mention.removeprefix("the ")
+
+
+def spoken(name: str) -> str:
+    """A name as it stands inside a sentence: rivers, buildings and events have "the" before them.
+
+    >>> spoken("River Ashel"), spoken("Tolmere Chess Tournament"), spoken("Tolmere")
+    ('the River Ashel', 'the Tolmere Chess Tournament', 'Tolmere')
+    """
+    return f"the {name}" if name.startswith("River ") or name.lower().endswith(_THINGS) else name
 
 
 def names_in(value: str) -> list[str]:

@@ -79,9 +79,16 @@ def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{}", "[]", "[1]", '[{"question": "x"}]', '[{"question": 1, "answer": "x"}]', '[{"question": "?", "answer": "x",'
-     ' "context": [["t", "not a list of texts", 1]]}]'],
-)  # fmt: skip
+    [
+        "",
+        "{}",
+        "[]",
+        "[1]",
+        '[{"question": "x"}]',
+        '[{"question": 1, "answer": "x"}]',
+        '[{"question": "?", "answer": "x", "context": [["t", "not a list of texts", 1]]}]',
+    ],
+)
 def test_files_in_another_schema_are_refused(content: str, tmp_path: Path) -> None:
     path = tmp_path / "questions.json"
     path.write_text(content)
