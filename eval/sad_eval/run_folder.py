@@ -48,6 +48,10 @@ MANIFEST, EPISODES, OWED, RESULTS, SETTINGS, LOCK = (
 MAX_DOCUMENT_BYTES = 64 * 2**20
 """A larger manifest or results file is refused before it is parsed."""
 
+SYNC_SECONDS = 0.5
+"""Episodes go to the disk this often at most: on a busy disk a sync costs more than a toy episode. What a power cut
+takes is played again; a killed process loses nothing."""
+
 AnyDocument = TypeVar("AnyDocument", bound=Record)
 
 
@@ -283,7 +287,10 @@ class RunFolder:
 
     def writers(self) -> tuple[JsonLinesWriter, JsonLinesWriter]:
         """Writers of episodes.jsonl and owed.jsonl; hold `lock` while they are open."""
-        return JsonLinesWriter(self.path / EPISODES), JsonLinesWriter(self.path / OWED)
+        return (
+            JsonLinesWriter(self.path / EPISODES, sync_seconds=SYNC_SECONDS),
+            JsonLinesWriter(self.path / OWED, sync_seconds=SYNC_SECONDS),
+        )
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
         """Held by the one process that adds to the run."""
