@@ -1,0 +1,202 @@
+"""The forms of a report: the same figures in each, and each what its reader expects."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from sad_eval.command import main
+from sad_eval.report.export import EPISODE_COLUMNS, to_csv, to_json, to_latex, to_markdown
+from sad_eval.report.html import render_html
+from sad_eval.report.model import Report, build_report, json_schema, shown_trajectories, solved_within
+from sad_eval.report.overlay import pieces, shown_steps
+from sad_eval.report.plots import nice_step, size_plot, steps_plot
+from sad_eval.run_folder import RunFolder
+
+from sad_env.records import SpanKind, parse_record
+
+MakeRun = Callable[..., RunFolder]
+
+
+@pytest.fixture(scope="module")
+def runs(toy_run: MakeRun) -> list[RunFolder]:
+    return [toy_run(), toy_run("random", repeats=2)]
+
+
+@pytest.fixture(scope="module")
+def report(runs: list[RunFolder]) -> Report:
+    return build_report(runs)
+
+
+def test_json_reads_back_as_the_same_report(report: Report) -> None:
+    assert parse_record(Report, to_json(report)) == report
+
+
+def test_the_published_schema_describes_the_json(report: Report) -> None:
+    schema = json_schema()
+    assert schema["properties"]["schema_version"]["const"] == 1
+    assert schema["additionalProperties"] is False
+    run = schema["$defs"]["RunReport"]
+    assert set(run["properties"]) == set(json.loads(to_json(report))["runs"][0])
+
+
+def test_csv_has_a_line_for_every_episode_of_every_run(report: Report) -> None:
+    lines = list(csv.DictReader(io.StringIO(to_csv(report))))
+    assert len(lines) == 12 + 24
+    assert tuple(lines[0]) == EPISODE_COLUMNS
+    solved = sum(int(line["success"]) for line in lines if line["agent"] == "random")
+    assert solved == report.runs[1].results.counts["success"]
+
+
+def test_tables_hold_a_line_a_run_with_intervals(report: Report) -> None:
+    rate = report.runs[1].results.metrics["success_rate"]
+    value, low = f"{100 * rate.value:.1f}", f"{100 * rate.low:.1f}"
+    for table in (to_markdown(report), to_latex(report)):
+        (line,) = [line for line in table.splitlines() if "toy-random" in line]
+        assert value in line
+        assert low in line
+
+
+def test_latex_compiles_in_structure(report: Report) -> None:
+    table = to_latex(report)
+    columns = table.partition(r"\begin{tabular}{")[2].partition("}")[0]
+    rows = [line for line in table.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 3
+    assert all(row.replace(r"\&", "").count("&") == len(columns) - 1 for row in rows)
+
+
+def test_shares_solved_within_steps_rise_to_the_success_rate(report: Report) -> None:
+    for run in report.runs:
+        assert list(run.solved_within) == sorted(run.solved_within)
+        assert run.solved_within[0] == 0.0
+        assert run.solved_within[-1] == pytest.approx(run.results.metrics["success_rate"].value)
+    assert solved_within([]) == ()
+
+
+def test_the_steps_plot_stays_in_its_box_and_ends_at_the_last_share(report: Report) -> None:
+    plot = steps_plot(report.runs)
+    assert plot is not None
+    assert [series.label for series in plot.series] == ["expert · toy-expert", "random · toy-random"]
+    assert plot.series[0].y < plot.series[1].y
+    assert all(0 < tick.at < 640 for tick in plot.x_ticks)
+
+
+def test_sizes_are_plotted_only_where_two_are_known(report: Report) -> None:
+    expert, chance = report.runs
+    assert size_plot([expert, chance]) is None
+    small, large = (run.model_copy(update={"parameters": size}) for run, size in ((chance, 10**6), (expert, 10**9)))
+    plot = size_plot([small, large])
+    assert plot is not None
+    assert plot.series[0].x < plot.series[1].x
+    assert plot.series[0].low > plot.series[0].y > plot.series[0].high
+
+
+@pytest.mark.parametrize("span", [1, 7, 50, 99, 1000, 123_456])
+def test_axis_steps_are_round_and_few(span: int) -> None:
+    step = nice_step(span)
+    assert span / step <= 8
+    assert str(step).rstrip("0") in ("1", "2", "5")
+
+
+def test_the_overlay_is_the_completion_piece_by_piece(runs: list[RunFolder]) -> None:
+    trajectory = next(runs[0].episodes()).trajectory
+    for step in trajectory.steps:
+        found = pieces(step)
+        assert "".join(piece.header + piece.body for piece in found) == step.completion
+        assert [piece.kind for piece in found] == [SpanKind.REASON, SpanKind.ACT]
+    assert [step.number for step in shown_steps(trajectory)] == list(range(1, len(trajectory.steps) + 1))
+
+
+def test_a_cut_page_shows_failures_and_successes_in_turn(runs: list[RunFolder]) -> None:
+    shown, total = shown_trajectories(runs[1], 6)
+    assert total == 24
+    assert len(shown) == 6
+    assert sum(trajectory.success for trajectory in shown) == 3
+    assert shown_trajectories(runs[1], 1000)[0] == sorted(
+        shown_trajectories(runs[1], 1000)[0], key=lambda one: (one.task_id, one.seed, one.repeat)
+    )
+
+
+class Balance(HTMLParser):
+    """Counts elements that are opened and not closed."""
+
+    VOID = frozenset({"meta", "link", "input", "br", "hr"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.ids += [value or "" for name, value in attributes if name == "id"]
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        """Closed at once."""
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_and_complete(runs: list[RunFolder]) -> None:
+    page = "".join(render_html(runs))
+    parser = Balance()
+    parser.feed(page)
+    assert parser.open == []
+    assert len(parser.ids) == len(set(parser.ids))
+    assert page.count('<details class="episode') == 36
+    assert page.count("<svg") == 1
+    assert "default-src 'none'" in page
+
+
+def test_an_incomplete_run_says_so_in_every_form_for_readers(
+    toy_run: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = toy_run()
+    lines = (run.path / "episodes.jsonl").read_text().splitlines(keepends=True)
+    (run.path / "episodes.jsonl").write_text("".join(lines[:-2]))
+    assert main(["rescore", str(run.path)]) == 3
+    assert "INCOMPLETE" in capsys.readouterr().out
+    made = build_report([run])
+    assert "INCOMPLETE" in "".join(render_html([run]))
+    assert "INCOMPLETE" in to_latex(made)
+    assert "INCOMPLETE" in to_markdown(made)
+
+
+def test_rescore_gives_the_results_that_the_evaluation_gave(runs: list[RunFolder]) -> None:
+    for run in runs:
+        before = (run.path / "results.json").read_bytes()
+        (run.path / "results.json").unlink()
+        assert main(["rescore", str(run.path)]) == 0
+        assert (run.path / "results.json").read_bytes() == before
+
+
+def test_the_command_writes_all_forms(runs: list[RunFolder], tmp_path: Path) -> None:
+    forms = ["html", "latex", "csv", "md", "json", "schema"]
+    flags = [word for form in forms for word in (f"--{form}", str(tmp_path / f"report.{form}"))]
+    assert main(["report", str(runs[0].path), *flags]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"report.{form}" for form in forms)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ([], 2, "needs a run folder"),
+        (["nowhere"], 5, "is no run folder"),
+        (["RUN", "--html", "/dev/null/report.html"], 2, "cannot write"),
+        (["RUN", "--episodes", "-1"], 2, "is 0 or more"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(
+    words: list[str], code: int, message: str, runs: list[RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", *(str(runs[0].path) if word == "RUN" else word for word in words)]) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
