@@ -20,11 +20,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import sad_env
-from sad_env.hotpotqa.encyclopedia import Article, Writer
+from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.env import HotPotQAEnv
 from sad_env.hotpotqa.expert import HotPotQAExpert
-from sad_env.hotpotqa.fiction import Fiction
 from sad_env.hotpotqa.fullwiki import StoredSource, article_line, build_corpus
+from sad_env.hotpotqa.generator.encyclopedia import Writer
+from sad_env.hotpotqa.generator.fiction import Fiction
 from sad_env.hotpotqa.pages import Page
 from sad_env.hotpotqa.scoring import exact_match
 from sad_env.hotpotqa.tasks import TaskSet, generate

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import cached_property
 
-from sad_env.hotpotqa.encyclopedia import Article
+from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.pages import SHOWN_TITLES, Page, Similar
 from sad_env.search import RankedIndex
 

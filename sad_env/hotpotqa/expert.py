@@ -11,12 +11,12 @@ from sad_env.core import Expert, ThoughtAction
 from sad_env.errors import ConfigError
 from sad_env.hotpotqa import thoughts
 from sad_env.hotpotqa.corpus import base_name, normalize_title
+from sad_env.hotpotqa.generator.plans import Mention, Path, Plan, parse_question
+from sad_env.hotpotqa.generator.quiz import number_in
+from sad_env.hotpotqa.generator.reading import names_in, plain, spoken
+from sad_env.hotpotqa.generator.relations import ENTITIES, ENTITY, NAMESAKES, RELATIONS, YEAR, Relation
 from sad_env.hotpotqa.gold import GoldTitlesExpert
 from sad_env.hotpotqa.memory import Memory, Notes, bracket
-from sad_env.hotpotqa.plans import Mention, Path, Plan, parse_question
-from sad_env.hotpotqa.quiz import number_in
-from sad_env.hotpotqa.reading import names_in, plain, spoken
-from sad_env.hotpotqa.relations import ENTITIES, ENTITY, NAMESAKES, RELATIONS, YEAR, Relation
 
 __all__ = ["GoldTitlesExpert", "HotPotQAExpert"]
 

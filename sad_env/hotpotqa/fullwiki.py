@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from sad_env.data import Progress, silent
 from sad_env.errors import DataError
+from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.corpus import RANKED, closest, normalize_title, ranked_text, titles_only
-from sad_env.hotpotqa.encyclopedia import Article
 from sad_env.hotpotqa.pages import Page, Similar
 from sad_env.records import RecordError, parse_json
 from sad_env.search import DocumentStore, RankedIndex, build_index, build_store

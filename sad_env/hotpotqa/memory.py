@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sad_env.hotpotqa.actions import parse_action
 from sad_env.hotpotqa.corpus import normalize_title
 from sad_env.hotpotqa.engine import SHOWN_SENTENCES
-from sad_env.hotpotqa.reading import read_sentence, split_observation
+from sad_env.hotpotqa.generator.reading import read_sentence, split_observation
 
 _NOT_FOUND = re.compile(r"Could not find .*\. Similar: (\[.*\])\.", re.DOTALL)
 _RESULT = re.compile(r"\(Result \d+ / \d+\) (.*)", re.DOTALL)

@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 
 from sad_env.errors import DataError
 from sad_env.files import atomic_write
-from sad_env.hotpotqa.encyclopedia import Article
+from sad_env.hotpotqa.articles import Article
 
 OFFICIAL_FILES = {
     "train": "hotpot_train_v1.1.json",

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from sad_env.data import resolve
 from sad_env.errors import DataError, UnknownNameError
+from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.corpus import PoolSource
-from sad_env.hotpotqa.encyclopedia import Article, Writer
-from sad_env.hotpotqa.fiction import Fiction
 from sad_env.hotpotqa.fullwiki import read_dump
-from sad_env.hotpotqa.names import SPLITS
+from sad_env.hotpotqa.generator.encyclopedia import Writer
+from sad_env.hotpotqa.generator.fiction import Fiction
+from sad_env.hotpotqa.generator.names import SPLITS
+from sad_env.hotpotqa.generator.quiz import Quiz
 from sad_env.hotpotqa.packs import PACKS
 from sad_env.hotpotqa.questions import DEV_SIZE, OFFICIAL_FILES, Question, load_questions, react_order
-from sad_env.hotpotqa.quiz import Quiz
 from sad_env.panels import Panel
 
 WORLD = "hotpotqa"

@@ -15,9 +15,9 @@ import pytest
 import sad_env
 from sad_env.data import silent
 from sad_env.errors import DataError, UnknownNameError
+from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.corpus import PoolSource
 from sad_env.hotpotqa.data import DATA
-from sad_env.hotpotqa.encyclopedia import Article
 from sad_env.hotpotqa.env import HotPotQAEnv
 from sad_env.hotpotqa.fullwiki import StoredSource, article_line, build_corpus
 from sad_env.hotpotqa.pages import Page, Similar

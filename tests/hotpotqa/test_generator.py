@@ -10,14 +10,14 @@ from functools import lru_cache
 import pytest
 
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_env.hotpotqa.encyclopedia import Writer, Written, spell
-from sad_env.hotpotqa.fiction import NOW, Entity, Fiction
+from sad_env.hotpotqa.generator.encyclopedia import Writer, Written, spell
+from sad_env.hotpotqa.generator.fiction import NOW, Entity, Fiction
+from sad_env.hotpotqa.generator.plans import parse_question
+from sad_env.hotpotqa.generator.prose import FACTS, FILLERS, LEADS
+from sad_env.hotpotqa.generator.quiz import KINDS, number_in
+from sad_env.hotpotqa.generator.reading import read_opening, read_sentence, split_observation
+from sad_env.hotpotqa.generator.relations import RELATIONS
 from sad_env.hotpotqa.pages import AMBIGUOUS, Page, Similar
-from sad_env.hotpotqa.plans import parse_question
-from sad_env.hotpotqa.prose import FACTS, FILLERS, LEADS
-from sad_env.hotpotqa.quiz import KINDS, number_in
-from sad_env.hotpotqa.reading import read_opening, read_sentence, split_observation
-from sad_env.hotpotqa.relations import RELATIONS
 from sad_env.hotpotqa.scoring import exact_match
 from sad_env.hotpotqa.tasks import TaskSet, generate
 

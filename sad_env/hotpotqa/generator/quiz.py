@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sad_env.errors import ConfigError
-from sad_env.hotpotqa.encyclopedia import Written
-from sad_env.hotpotqa.fiction import Entity, Fiction
-from sad_env.hotpotqa.plans import LABELS, Goal, Mention, Path, Plan, phrase
+from sad_env.hotpotqa.generator.encyclopedia import Written
+from sad_env.hotpotqa.generator.fiction import Entity, Fiction
+from sad_env.hotpotqa.generator.plans import LABELS, Goal, Mention, Path, Plan, phrase
+from sad_env.hotpotqa.generator.relations import COMMON, CONTESTS, ENTITIES, ENTITY, RELATIONS, SAME, YEAR, Relation
 from sad_env.hotpotqa.questions import Question
-from sad_env.hotpotqa.relations import COMMON, CONTESTS, ENTITIES, ENTITY, RELATIONS, SAME, YEAR, Relation
 
 KINDS = ("bridge-2", "bridge-3", "comparison", "yes-no", "intersection")
 """Kinds of questions, as `info["task_type"]` names them."""

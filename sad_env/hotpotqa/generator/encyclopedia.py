@@ -1,4 +1,4 @@
-"""Articles: what a page source is made of, and how the generated ones are written."""
+"""Writes the articles of the generated encyclopedia."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import random
 import re
 from dataclasses import dataclass
 
-from sad_env.hotpotqa.fiction import NOW, Entity, Fiction, Value
+from sad_env.hotpotqa.articles import Article
+from sad_env.hotpotqa.generator.fiction import NOW, Entity, Fiction, Value
+from sad_env.hotpotqa.generator.prose import FACTS, FILLERS, LEADS, PRONOUNS, WORDS
 from sad_env.hotpotqa.pages import AMBIGUOUS
-from sad_env.hotpotqa.prose import FACTS, FILLERS, LEADS, PRONOUNS, WORDS
 
 SLOT = re.compile(r"\{(\w+)\}")
 """A slot of a template."""
@@ -18,26 +19,6 @@ _LONG = 0.18
 
 _OLD = 1935
 """Who was born before is written of in the past tense."""
-
-
-@dataclass(frozen=True)
-class Article:
-    """An article of a corpus.
-
-    Attributes:
-        title: its title.
-        sentences: its text, cut into sentences; each but the first begins with a blank.
-        aliases: titles that redirect to it.
-    """
-
-    title: str
-    sentences: tuple[str, ...]
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The whole text."""
-        return "".join(self.sentences)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,25 @@
+"""What a corpus is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Article:
+    """An article of a corpus.
+
+    Attributes:
+        title: its title.
+        sentences: its text, cut into sentences; each but the first begins with a blank.
+        aliases: titles that redirect to it.
+    """
+
+    title: str
+    sentences: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(self.sentences)
