@@ -41,6 +41,11 @@ class ReferenceEngine:
                 problem = one_line(f"{type(error).__name__}: {error}", 160)
                 raise DataError(f"the original engine cannot load this game: {problem}") from None
 
+    def again(self) -> ReferenceSession:
+        """Begin the same game anew without loading it."""
+        with _contained():
+            return ReferenceSession(self._env, self._env.reset())
+
 
 class ReferenceSession:
     """Plays one game in the original engine; see `session.Session` for the same in ours."""
