@@ -78,6 +78,11 @@ class LocalModel:
             for request, ids, s in zip(requests, forced, samples, strict=True)
         ]
 
+    def ids_with(self, request: Request, continuation: str) -> tuple[list[int], tuple[int, ...]]:
+        """Ids of what stands before a continuation of the request's forced beginning, and ids of the continuation."""
+        forced = self._encode(request.forced) if request.forced else ()
+        return self._context(request, forced), self._encode(continuation)
+
     def _completion(self, request: Request, forced: tuple[int, ...], sampled: list[int], generated: int) -> Completion:
         text = request.forced
         ids, ends = list(forced), [0] * len(forced)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import importlib
 import shlex
@@ -65,7 +64,7 @@ def _evaluate(words: Sequence[str]) -> int:
         outcome = run_plan(plan)
         done.append((name, outcome.results))
         if outcome.interrupted or outcome.failure:
-            return _stopped(outcome)
+            return stopped(outcome)
         _finish(plan, outcome.results)
     if len(done) > 1 and not settings.quiet and not settings.json:
         side_by_side(done)
@@ -138,18 +137,14 @@ def _finish(plan: Plan, results: Results) -> None:
         out.print(safe_text(f"{results.owed:,} episodes are owed: run the same command to go on", "bold yellow"))
 
 
-def _stopped(outcome: Outcome) -> int:
+def stopped(outcome: Outcome) -> int:
+    """Say what an evaluation that could not go on has done, and return the exit code."""
     results = outcome.results
     done = f"{results.scored:,} done, {results.owed:,} owed; run the same command to go on"
     if outcome.failure:
         print(visible(f"sad-eval: {one_line(outcome.failure, 300)}"), file=sys.stderr)
     print(done, file=sys.stderr)
     return INTERRUPTED if outcome.interrupted else IncompleteError.exit_code
-
-
-def with_settings(settings: EvalSettings, **changes: object) -> EvalSettings:
-    """The same settings with other values for some."""
-    return dataclasses.replace(settings, **changes)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

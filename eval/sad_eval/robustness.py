@@ -1,0 +1,57 @@
+"""`sad-eval robustness`: the same tasks with their instructions in other words, beside the plain ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+
+from sad_env import cli
+from sad_env.errors import ConfigError
+from sad_env.safe_text import console, safe_text
+from sad_eval.command import run_plan, stopped
+from sad_eval.compare import compare
+from sad_eval.finish import exit_code, side_by_side
+from sad_eval.perturbation import KINDS
+from sad_eval.plan import make_plan, panels_of
+from sad_eval.run_folder import Results, RunFolder
+from sad_eval.settings import EvalSettings
+
+PLAIN = "none"
+
+
+def run_robustness(arguments: Sequence[str] | None = None) -> int:
+    """`sad-eval robustness`: takes the flags of `sad-eval`, and runs every perturbation into a folder of its own."""
+    words = list(arguments or [])
+    settings = cli.parse(EvalSettings, words, prog="sad-eval robustness")
+    panels = panels_of(settings)
+    if settings.perturb != PLAIN or len(panels) > 1:
+        raise ConfigError("sad-eval robustness chooses --perturb itself and takes one --panel")
+    command = shlex.join(["sad-eval", "robustness", *words])
+    done: list[tuple[str, Results]] = []
+    folders: list[RunFolder] = []
+    for kind in (PLAIN, *KINDS):
+        out = f"{settings.out}/{kind}" if settings.out else ""
+        plan = make_plan(dataclasses.replace(settings, perturb=kind, out=out), panels[0], command=command)
+        outcome = run_plan(plan)
+        if outcome.interrupted or outcome.failure:
+            return stopped(outcome)
+        done.append(("plain" if kind == PLAIN else kind, outcome.results))
+        folders.append(RunFolder.open(plan.folder))
+    if not settings.quiet:
+        _print(done, folders)
+    return max(exit_code(results) for _, results in done)
+
+
+def _print(done: Sequence[tuple[str, Results]], folders: Sequence[RunFolder]) -> None:
+    side_by_side(done)
+    out = console()
+    out.print()
+    for (kind, _), folder in zip(done[1:], folders[1:], strict=True):
+        pair = compare([folders[0], folder]).pairs[0]
+        change = pair.differences["success_rate"]
+        test = "" if pair.p_value is None else f", McNemar p = {pair.p_value:.3g}"
+        interval = f"[{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
+        flips = f"{pair.only_first} lost, {pair.only_second} won"
+        out.print(safe_text(f"{kind:12} {100 * change.value:+.1f} points {interval}  {flips}{test}"))
+    out.print(safe_text(f"run folders in {folders[0].path.parent}", "dim"))
