@@ -453,8 +453,11 @@ def check_cacheable(model: PreTrainedModel) -> None:
         ConfigError: naming what is in the way.
     """
     config = model.config.get_text_config()
-    other = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
-    if other:
-        raise ConfigError(f"{config.model_type} has {', '.join(sorted(other))} layers: only full attention is served")
+    kinds = getattr(config, "layer_types", None)
+    window = getattr(config, "sliding_window", None)
+    other = set(kinds or ()) - {"full_attention"}
+    if other or (kinds is None and window is not None and window < context_of(model)):
+        names = ", ".join(sorted(other)) or "sliding_attention"
+        raise ConfigError(f"{config.model_type} has {names} layers: only full attention is served")
     if getattr(config, "_attn_implementation", "sdpa") not in ("sdpa", "eager"):
         raise ConfigError(f"load the model with attn_implementation='sdpa', not {config._attn_implementation!r}")

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from sad_agents.agent import GREEDY, Sampling
+from sad_agents.local_model import LocalModel, decode
+from sad_agents.model import Piece
+from sad_agents.prompts import Prompt, load_prompt
+from sad_agents.react import ReActAgent
+from sad_agents.rollouts import Job, Limits, WorldRecipe, rollout
+from sad_agents.windows import Windowing
+
+from sad_env.errors import ConfigError
+from sad_env.records import Status
+from sad_env.toy import toy_panel
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny import tiny_model, tiny_tokenizer
+
+TASKS = toy_panel("test").task_ids
+TOKENIZER = tiny_tokenizer()
+
+
+def agent(model: LocalModel, *, temperature: float = 1.0, votes: int = 1, **options: object) -> ReActAgent:
+    sampling = Sampling(temperature=temperature, max_tokens=24)
+    return ReActAgent(model, Prompt("Find it."), sampling=sampling, votes=votes, **options)  # type: ignore[arg-type]
+
+
+def local(kind: str = "llama", positions: int = 256, **options: object) -> LocalModel:
+    model = tiny_model(kind, len(TOKENIZER), positions=positions)
+    return LocalModel(model, TOKENIZER, **options)  # type: ignore[arg-type]
+
+
+def test_ids_are_kept_as_sampled_and_spell_the_completion() -> None:
+    jobs, limits = [Job(task) for task in TASKS[:4]], Limits(max_steps=6)
+    finished = list(rollout(agent(local()), jobs, WorldRecipe("toy"), live=3, limits=limits))
+    steps = [step for one in finished for step in one.trajectory.steps]
+    assert len(steps) == 24
+    for step in steps:
+        assert decode(TOKENIZER, step.token_ids) == step.completion
+        assert step.completion.endswith("\n")
+        # All but a newline that was forced are sampled, and counted.
+        assert 0 <= step.generated_tokens - len(step.token_labels.rstrip("N")) <= 1
+
+
+def test_greedy_twice_gives_identical_episodes_that_outgrow_the_window() -> None:
+    jobs = [Job(task) for task in TASKS[:3]]
+    runs = []
+    for live in (3, 2):
+        model = local(positions=192, windowing=Windowing(budget=192, room=24))
+        limits = Limits(max_steps=7)
+        finished = rollout(agent(model, temperature=0.0), jobs, WorldRecipe("toy"), live=live, limits=limits)
+        runs.append({one.job.task_id: [step.token_ids for step in one.trajectory.steps] for one in finished})
+    assert runs[0] == runs[1]
+    assert all(sum(map(len, steps)) > 100 for steps in runs[0].values())
+
+
+def test_what_the_model_sees_is_header_and_newest_history() -> None:
+    model = local(windowing=Windowing(budget=220, room=24))
+    seen: list[list[int]] = []
+    plain = model.sampler.sample
+
+    def watched(requests, sampling):  # type: ignore[no-untyped-def]
+        seen.extend(list(request.ids) for request in requests)
+        return plain(requests, sampling)
+
+    model.sampler.sample = watched  # type: ignore[method-assign]
+    (one,) = rollout(agent(model), [Job(TASKS[0])], WorldRecipe("toy"), limits=Limits(max_steps=8))
+    header = decode(TOKENIZER, seen[0])
+    assert header == f"Find it.\n\nObservation: {one.trajectory.observation}\n"
+    history = ""
+    for ids, step in zip(seen, one.trajectory.steps, strict=True):
+        text = decode(TOKENIZER, ids)
+        assert len(ids) + 24 <= 220
+        assert text.startswith(header)
+        assert history.endswith(text[len(header) :])
+        history += f"{step.completion}Observation: {step.observation}\n"
+    assert any(len(decode(TOKENIZER, ids)) < len(header + history) / 2 for ids in seen)
+
+
+def test_without_a_window_a_full_context_ends_the_episode() -> None:
+    model = local(windowing=Windowing(budget=128, room=24))
+    (one,) = rollout(agent(model, window=False), [Job(TASKS[0])], WorldRecipe("toy"))
+    assert one.trajectory.status is Status.BUDGET
+    assert 0 < len(one.trajectory.steps) < 20
+
+
+def test_nan_weights_are_an_agent_error() -> None:
+    model = tiny_model("gpt2", len(TOKENIZER))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(torch.nan)
+    (one,) = rollout(agent(LocalModel(model, TOKENIZER)), [Job(TASKS[0])], WorldRecipe("toy"))
+    assert one.trajectory.status is Status.AGENT_ERROR
+    assert "NaN" in one.trajectory.error
+
+
+def test_a_forced_first_thought_is_labelled_n_and_stands_in_the_completion() -> None:
+    thoughtful = agent(local(), first_thought=lambda start: "I go\nto the attic.")
+    (one,) = rollout(thoughtful, [Job(TASKS[0])], WorldRecipe("toy"), limits=Limits(max_steps=2))
+    first, second = one.trajectory.steps
+    assert first.completion.startswith("Reasoning: I go to the attic.\n")
+    forced = len(TOKENIZER("Reasoning: I go to the attic.\n")["input_ids"])
+    assert first.token_labels[:forced] == "N" * forced
+    assert set(first.token_labels[forced:].rstrip("N")) <= set("RA")
+    assert not second.completion.startswith("Reasoning: I go")
+
+
+def test_votes_pick_the_action_of_most_and_count_all_tokens() -> None:
+    one_vote, five = local(), local()
+    jobs, limits = [Job(TASKS[0])], Limits(max_steps=3)
+    (single,) = rollout(agent(one_vote), jobs, WorldRecipe("toy"), limits=limits)
+    (voted,) = rollout(agent(five, votes=5), jobs, WorldRecipe("toy"), limits=limits)
+    spent = [sum(s.generated_tokens for s in one.trajectory.steps) for one in (single, voted)]
+    assert spent[1] > 3 * spent[0]
+    with pytest.raises(ConfigError, match="greedy samples are all the same"):
+        ReActAgent(one_vote, load_prompt("toy"), sampling=GREEDY, votes=3)
+
+
+def test_a_window_larger_than_the_model_is_refused() -> None:
+    with pytest.raises(ConfigError, match="256 positions"):
+        local(windowing=Windowing(budget=512))
+
+
+def test_special_tokens_in_foreign_text_are_plain_text() -> None:
+    model = local()
+    assert 0 not in model._encode("the end: <end> of it")
+    assert decode(TOKENIZER, model._encode("<end>")) == "<end>"
+    assert model.measure(Piece("", (1, 2, 3))) == 3
