@@ -171,6 +171,9 @@ def objective_of(config: TrainConfig) -> Objective:
     )
     shared: dict[str, Any] = {"measure": measure, "observation": config.observation_weight}
     likelihood_only: dict[str, Any] = {**shared, "likelihood": 1.0, "divergence": 0.0, "reduction": "token_mean"}
+    if config.alignment != "none":
+        # The aligned comparison, an extra term, is the whole loss.
+        return Objective(**{**likelihood_only, "likelihood": 0.0})
     if config.method in ("sft", "seqkd") or config.mode == "dagger":
         return Objective(**likelihood_only)
     if config.method == "word_kd":

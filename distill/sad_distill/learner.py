@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -62,8 +62,29 @@ class Objective:
         return torch.where(batch.kind_N == OBS, scores.nll, agent)
 
 
-ExtraTerm = Callable[[nn.Module, Batch, Tensor], Tensor]
-"""A further term of the loss from the student, a batch and the student's hidden states; already weighted."""
+class ExtraTerm(Protocol):
+    """A further term of the loss, a sum and a count like all of them.
+
+    Attributes:
+        weight: what its mean is multiplied by.
+    """
+
+    weight: float
+
+    def count(self, batch: Batch) -> int:
+        """What a batch adds to the divisor."""
+        ...
+
+    def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
+        """The batch's sum, with gradient.
+
+        Args:
+            student: the student.
+            batch: a micro-batch.
+            states: the student's hidden states on it, [B, T, D].
+            scores: its positions, scored.
+        """
+        ...
 
 
 class Learner:
@@ -147,9 +168,10 @@ class Learner:
         batches = self.collate(rows)
         reduction, outside = self.objective.reduction, self.objective.measure.outside
         counts = torch.stack([counts_of(batch, reduction, outside) for batch in batches]).sum(0)
+        divisors = [max(1, sum(term.count(batch) for batch in batches)) for term in self.extras]
         tally = Tally()
         for batch in batches:
-            self._accumulate(batch.to(self.device), counts.to(self.device), tally)
+            self._accumulate(batch.to(self.device), counts.to(self.device), divisors, tally)
         if self._projection is not None:
             tally.add("cosine", self._projection.combine())
         norm = self._step(step)
@@ -164,7 +186,7 @@ class Learner:
             "update_seconds": time.perf_counter() - began - tally.value("score_seconds"),
         }
 
-    def _accumulate(self, batch: Batch, counts: Tensor, tally: Tally) -> None:
+    def _accumulate(self, batch: Batch, counts: Tensor, divisors: Sequence[int], tally: Tally) -> None:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             began = time.perf_counter()
             target = None if self.teacher is None else self.teacher.score(batch)
@@ -172,11 +194,14 @@ class Learner:
             states = batch.states(self.student)
             scores = score_positions(self.student, states, batch, target, self.objective.measure)
             values = self.objective.values(scores, batch)
-            extra = [term(self.student, batch, states) for term in self.extras]
+            extra = [
+                term.weight * term.sum(self.student, batch, states, scores) / divisor
+                for term, divisor in zip(self.extras, divisors, strict=True)
+            ]
         sums = sums_of(values, batch, self.objective.reduction, self.objective.measure.outside)
         loss = self._loss(sums, counts)
         if extra:
-            addition = torch.stack(extra).sum()
+            addition = torch.stack([one.float() for one in extra]).sum()
             tally.add("extra", addition.item())
             loss = loss + addition
         tally.add("loss", loss.item())

@@ -32,10 +32,13 @@ from sad_distill.assembly import (
 from sad_distill.config import TrainConfig
 from sad_distill.curriculum import CurriculumOrder, EpochOrder, Order, complexities, horizon
 from sad_distill.difficulty import difficulties_of
+from sad_distill.extras import extras_of
 from sad_distill.heads import bare
 from sad_distill.journal import Journal
 from sad_distill.learner import ExtraTerm, Learner, Metrics
 from sad_distill.masks import remask
+from sad_distill.minillm import PolicyGradient
+from sad_distill.mixture import MixtureModel
 from sad_distill.relabel import expert_completions, relabelled_rows, teacher_completions
 from sad_distill.state import learner_tensors, load_learner, load_state, save_state
 from sad_distill.students import merged, parameter_count
@@ -45,6 +48,9 @@ from sad_env import registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.files import exclusive
 from sad_env.records import Trajectory, read_trajectories
+
+MIXING = 0.2
+"""Share of the teacher in MiniLLM's samples."""
 
 Report = Callable[[int, int, Metrics], None]
 """Told after each update: the step, of how many, and its numbers."""
@@ -72,6 +78,9 @@ class Run:
         self.windowing = windowing_of(config)
         self.rows = self._rows(self.episodes)
         self.supports = ActionSupport(self.student.tokenizer, self._support_mode(), self.rows)
+        self.policy = PolicyGradient(mixing=MIXING) if config.method == "minillm" else None
+        extras = self._extras()
+        modules = {f"extra{n}": one for n, one in enumerate(extras) if isinstance(one, torch.nn.Module)}
         self.learner = Learner(
             self.student.model,
             objective_of(config),
@@ -80,7 +89,8 @@ class Run:
             supports=self.supports,
             micro_batch=config.micro_batch,
             precision=config.precision,
-            extras=self._extras(),
+            extras=extras,
+            extra_modules=modules,
         )
         self.done = 0
         self.iteration = 0
@@ -91,7 +101,8 @@ class Run:
         return self.config.action_support if self.config.method == "sad" else "full"
 
     def _extras(self) -> list[ExtraTerm]:
-        return []
+        extras = extras_of(self.config, self.student, self.teacher, self.rows)
+        return [*extras, self.policy] if self.policy is not None else extras
 
     def _rows(self, episodes: Sequence[Trajectory]) -> list[Row]:
         rows = rows_from(episodes, self.student.tokenizer, self.windowing)
@@ -198,7 +209,7 @@ class Run:
     def _online(self) -> None:
         config = self.config
         stage = self._stage()
-        agent = Player(self.student, self.windowing, config)
+        agent = Player(self._sampled(), self.windowing, config)
         longest = registry.world(config.world).max_steps
         while self.done < config.steps:
             iteration = self.iteration
@@ -214,12 +225,31 @@ class Run:
             rows += self._recorded_rows(iteration, config.rollouts - len(jobs))
             if not rows:
                 raise InfrastructureError(f"iteration {iteration} brought nothing to learn from: look at its episodes")
-            for share in shares(rows, min(config.updates, config.steps - self.done), iteration):
+            for share in self._shares(rows, iteration):
                 self._update(share, metrics)
             self.iteration += 1
             if self.iteration % config.save_every == 0 or self.done >= config.steps:
                 self._save_state()
                 self.journal.forget_rollouts(iteration)
+
+    def _sampled(self) -> Language:
+        """What episodes are sampled from: the student, or for MiniLLM its mixture with the teacher."""
+        if self.policy is None:
+            return self.student
+        if self.teacher is None or self.teacher.language is None:
+            raise ConfigError("method minillm mixes a local teacher into its samples: give --teacher student.pt")
+        mixture = MixtureModel(bare(self.student.model), self.teacher.language.model, self.policy.mixing)
+        return Language(mixture, self.student.tokenizer)
+
+    def _shares(self, rows: Sequence[Row], iteration: int) -> list[list[Row]]:
+        updates = min(self.config.updates, self.config.steps - self.done)
+        if self.policy is None:
+            return shares(rows, updates, iteration)
+        assert self.teacher is not None
+        assert self.teacher.scores is not None
+        self.policy.remember(self.student.model, self.teacher.scores, rows, self.learner.device)
+        # Each of its epochs sees all of an iteration's rows.
+        return [list(rows)] * updates
 
     def _stage(self) -> Stage:
         config = self.config

@@ -56,6 +56,16 @@ class Trie:
             node.free = node.free or slot
         return cls(root)
 
+    @classmethod
+    def of_paths(cls, paths: Iterable[Iterable[int]]) -> Trie:
+        """Build from token paths."""
+        root = Node()
+        for path in paths:
+            node = root
+            for token in path:
+                node = node.children.setdefault(token, Node())
+        return cls(root)
+
     def walk(self, ids: Iterable[int]) -> Iterator[list[int]]:
         """For each id of an action, what might have stood there; empty where everything might."""
         node: Node | None = self.root

@@ -100,6 +100,47 @@ def test_each_live_mode_plays_scores_and_learns(files: Path, tmp_path: Path, mod
     assert {"act_seconds", "world_seconds", "score_seconds", "update_seconds"} <= set(lines[-1]) or mode == "mixed"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"action_head": "atomic"},
+        {"action_head": "pointer"},
+        {"contrastive": 0.3},
+        {"alignment": "min"},
+        {"alignment": "ot"},
+        {"curriculum": "sample"},
+        {"curriculum": "sort"},
+        {"project": True},
+        {"learned_weights": True},
+        {"observation_weight": 0.1},
+        {"action_support": "byte"},
+        {"action_support": "static", "outside": "ignore"},
+        {"divergence": "js", "masks": "none"},
+        {"adapters": 4},
+        {"recompute": True, "precision": "bf16"},
+    ],
+    ids=str,
+)
+def test_each_option_trains(files: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    if "adapters" in changes:
+        pytest.importorskip("peft")
+    path = Run(settings(files, tmp_path, steps=2, **changes)).train()
+    lines = metrics(tmp_path)
+    assert len(lines) == 2
+    assert all(line["gradient_norm"] > 0 for line in lines)
+    start = load_student(files / "start.pt").model.state_dict()
+    after = load_student(path).model.state_dict()
+    assert start.keys() == after.keys()
+    assert any(not torch.equal(start[name], after[name]) for name in start)
+
+
+def test_minillm_samples_from_the_mixture_and_learns(files: Path, tmp_path: Path) -> None:
+    Run(settings(files, tmp_path, method="minillm", mode="online", steps=3, updates=2, horizon_start=2)).train()
+    lines = metrics(tmp_path)
+    assert len(lines) == 3
+    assert all("extra" in line for line in lines)
+
+
 def test_dagger_learns_what_the_expert_would_have_written(files: Path, tmp_path: Path) -> None:
     changes: dict[str, Any] = {"mode": "dagger", "method": "sft", "teacher": "expert", "horizon_start": 3}
     config = settings(files, tmp_path, steps=6, learning_rate=1e-2, horizon_every=100, **changes)

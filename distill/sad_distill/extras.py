@@ -1,0 +1,110 @@
+"""The further terms of a loss that the settings ask for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sad_distill.alignment import Tokens, align
+from sad_distill.assembly import Language, Teacher
+from sad_distill.atomic import AtomicTerm, PointerTerm
+from sad_distill.batch import OBS, Batch, collate
+from sad_distill.config import TrainConfig
+from sad_distill.contrastive import ContrastiveTerm
+from sad_distill.heads import bare, head_logits
+from sad_distill.learner import ExtraTerm
+from sad_distill.scoring import Scores
+from sad_distill.teachers.base import ScoringTeacher
+from sad_distill.windows import Row
+from sad_env.errors import ConfigError
+
+
+def extras_of(config: TrainConfig, student: Language, teacher: Teacher | None, rows: Sequence[Row]) -> list[ExtraTerm]:
+    """Terms for the settings `action_head`, `contrastive` and `alignment`.
+
+    Raises:
+        ConfigError: a term that needs a local teacher, and there is none.
+    """
+    wanted = [config.action_head != "none", config.contrastive > 0, config.alignment != "none"]
+    if not any(wanted):
+        return []
+    if teacher is None or teacher.scores is None:
+        raise ConfigError("action-head, contrastive and alignment compare with a teacher that scores: give --teacher")
+    terms: list[ExtraTerm] = []
+    device = next(student.model.parameters()).device
+    if config.alignment != "none":
+        terms.append(AlignmentTerm(teacher.scores, rows, config.alignment))
+    if not any(wanted[:2]):
+        return terms
+    if teacher.language is None:
+        raise ConfigError("action-head and contrastive need a local teacher")
+    local, width = teacher.language.model, _width(student.model)
+    if config.action_head == "pointer":
+        terms.append(PointerTerm(local, student.tokenizer, width).to(device))
+    elif config.action_head != "none":
+        form = "local" if config.action_head == "atomic_local" else "posterior"
+        terms.append(AtomicTerm(local, student.tokenizer, form, config.divergence))  # type: ignore[arg-type]
+    if config.contrastive:
+        terms.append(ContrastiveTerm(teacher.scores, width, _width(local), config.contrastive).to(device))
+    return terms
+
+
+def _width(model: nn.Module) -> int:
+    return int(bare(model).get_input_embeddings().weight.shape[1])
+
+
+class AlignmentTerm:
+    """The student's own text beside the teacher's recorded text on the same task; an `ExtraTerm`.
+
+    The teacher is asked for its distribution on its own text only.
+
+    Args:
+        teacher: scores its own rows.
+        rows: of the teacher's recorded episodes.
+        name: of the alignment.
+    """
+
+    weight = 1.0
+
+    def __init__(self, teacher: ScoringTeacher, rows: Sequence[Row], name: str) -> None:
+        self._teacher, self._name = teacher, name
+        self._recorded: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            self._recorded[row.task].append(row)
+
+    def count(self, batch: Batch) -> int:
+        """Rows whose task the teacher has recorded."""
+        return sum(row.task in self._recorded for row in batch.rows)
+
+    def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
+        """See `ExtraTerm`."""
+        total = states.sum() * 0
+        for number, row in enumerate(batch.rows):
+            if row.task not in self._recorded:
+                continue
+            mine = (batch.row_N == number) & (batch.kind_N != OBS)
+            log_q = head_logits(student, states[number, batch.from_N[mine]]).log_softmax(-1)
+            told = collate(self._recorded[row.task]).to(states.device)
+            with torch.no_grad():
+                target = self._teacher.score(told)
+                outcomes = target.outcomes(torch.arange(len(told.kind_N), device=states.device), None, 1.0, "bucket")
+            if outcomes.ids_NK is not None:
+                raise ConfigError("an alignment compares whole distributions: use a local teacher with --top 0")
+            theirs = tokens_of(told, outcomes.log_p.to(log_q), torch.ones_like(told.row_N, dtype=torch.bool))
+            total = total + align(self._name, theirs, tokens_of(batch, log_q, mine)).loss
+        return total
+
+
+def tokens_of(batch: Batch, log_p: Tensor, chosen: Tensor) -> Tokens:
+    """Some positions of a batch, and their log-probabilities, as `Tokens`."""
+    rows, places = batch.row_N[chosen].tolist(), batch.at_N[chosen].tolist()
+    steps = []
+    for row, at in zip(rows, places, strict=True):
+        steps.append(next((unit.step for unit in batch.rows[row].units if unit.start <= at < unit.end), 0))
+    numbers = {span: index for index, span in enumerate(dict.fromkeys(batch.span_N[chosen].tolist()))}
+    spans = tuple(numbers[span] for span in batch.span_N[chosen].tolist())
+    kinds = "".join("RA"[kind] for kind in batch.kind_N[chosen].tolist())
+    return Tokens(log_p, kinds, tuple(steps), spans)
