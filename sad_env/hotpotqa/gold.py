@@ -133,4 +133,8 @@ class GoldTitlesExpert(Expert):
             return "the page is empty"
         best = max(sentences, key=lambda sentence: len(wanted & set(normalize_answer(sentence).split())))
         words = best.split()
-        return " ".join(words[:_QUOTED]) + (" …" if len(words) > _QUOTED else ".")
+        # A long sentence is cut so that the answer, where it stands in it, is among what is left.
+        before = best.lower().partition(self._answer.lower())[0] if self._answer.lower() in best.lower() else ""
+        start = max(0, min(len(before.split()) - _QUOTED // 2, len(words) - _QUOTED))
+        end = start + _QUOTED
+        return ("… " if start else "") + " ".join(words[start:end]) + (" …" if len(words) > end else ".")

@@ -98,6 +98,13 @@ def test_dates_agree() -> None:
         assert not isinstance(spouse, Entity) or spouse.facts["spouse"] is person
 
 
+def test_every_capital_lies_in_its_region() -> None:
+    for region in world()[0].entities["region"]:
+        capital = region.facts["capital"]
+        assert isinstance(capital, Entity)
+        assert capital.facts["region"] is region
+
+
 def test_titles_are_unique_and_namesakes_have_a_disambiguation_page() -> None:
     fiction, written = world()
     titles = [entity.title for entity in entities()]

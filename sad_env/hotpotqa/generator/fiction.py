@@ -126,11 +126,11 @@ class Fiction:
         return int(low * (high / low) ** self._draw.random())
 
     def _born_between(self, role: str, first: int, last: int) -> Entity:
-        """Somebody of this role who was born in these years, or anybody of the role."""
+        """Somebody of this role who was born in these years, or as soon after as there is anybody."""
         people = self._roles[role]
         low = bisect.bisect_left(people, first, key=lambda one: one.year)
         high = bisect.bisect_right(people, last, key=lambda one: one.year)
-        return people[self._draw.randrange(low, high)] if low < high else self._draw.choice(people)
+        return people[self._draw.randrange(low, high)] if low < high else people[min(low, len(people) - 1)]
 
     # --- what exists ---
 
@@ -145,15 +145,15 @@ class Fiction:
                 "length": f"{self._amount(20, 900)} km",
             }
             self._new("river", namer.river(), facts=facts, article="the ")
-        for _ in range(self._counts["town"]):
-            region = draw.choice(self.entities["region"])
+        regions = self.entities["region"]
+        for number in range(self._counts["town"]):
+            # The first towns are the capitals, so that every capital lies in its region.
+            region = regions[number] if number < len(regions) else draw.choice(regions)
             facts = {"region": region, "population": f"{self._amount(900, 600_000):,}"}
             if draw.random() < 0.6:
                 facts["river"] = draw.choice(self.entities["river"])
             town = self._new("town", namer.town(), facts=facts)
             region.facts.setdefault("capital", town)
-        for region in self.entities["region"]:
-            region.facts.setdefault("capital", self._town())
         for _ in range(self._counts["college"]):
             town = self._town()
             name = namer.extended(draw.choice((town.name, namer.surname())), ("College",))
@@ -303,10 +303,11 @@ class Fiction:
             if len(namesakes) > 1:
                 for entity in namesakes:
                     entity.title = f"{name} ({entity.label})"
-        for entities in self.entities.values():
-            for entity in entities:
-                # A redirect gives way to an article of its name.
-                entity.aliases = [alias for alias in entity.aliases if alias not in self._by_name]
+        redirects: set[str] = set()
+        for entity in [one for entities in self.entities.values() for one in entities]:
+            # A redirect gives way to an article of its name, and to a redirect that came before.
+            entity.aliases = [one for one in entity.aliases if one not in self._by_name and one not in redirects]
+            redirects.update(entity.aliases)
 
     def namesakes(self) -> dict[str, list[Entity]]:
         """Names that several entities share."""

@@ -48,7 +48,7 @@ class Relation:
 
 _ALL = (
     Relation(
-        "birthplace", "birthplace", ENTITY, ("person",), "town", "born",
+        "birthplace", "birthplace", ENTITY, ("person",), "town", "was born",
         ("the birthplace of {x}", "the town where {x} was born"),
         ("In which town was {x} born?", "Where was {x} born?", "What is the birthplace of {x}?"),
         "{x} was born in a town", "was born in which town", "{x} was born in {v}",
@@ -210,7 +210,7 @@ _ALL = (
         "{x} hangs in a museum", "hangs in which museum", "{x} hangs in {v}",
     ),
     Relation(
-        "founder", "founders", ENTITIES, ("company",), "person", "founded",
+        "founder", "founders", ENTITIES, ("company",), "person", "founded by",
         ("the founder of {x}", "the person who founded {x}"),
         ("Who founded {x}?", "Who is the founder of {x}?"),
         "{x} was founded by someone", "was founded by whom", "{x} was founded by {v}",
