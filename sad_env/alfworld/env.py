@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -12,10 +13,10 @@ from sad_env.alfworld.planner import plan
 from sad_env.alfworld.problem import TASK_TYPES
 from sad_env.alfworld.progress import progress
 from sad_env.alfworld.session import Session
-from sad_env.alfworld.store import GameStore, GeneratedStore, open_store
+from sad_env.alfworld.store import GameStore, GeneratedStore, open_store, scene_of
 from sad_env.core import TextEnv, Turn
 from sad_env.data import resolve
-from sad_env.errors import ConfigError, ResetNeededError, UnknownNameError
+from sad_env.errors import ConfigError, DataError, ResetNeededError, UnknownNameError
 from sad_env.panels import Panel
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class ALFWorldEnv(TextEnv):
     """Household tasks in text.
 
     Reward and score are 1 when the task is done, which ends the episode, and 0 before. `info` holds, besides what
-    every world has, ``task_type``, ``dialect`` and (not with the original engine) ``progress``: the largest share of
-    the task's sub-goals reached so far.
+    every world has, ``task_type``, ``scene`` (where the task's name tells it), ``dialect``, and (not with the
+    original engine) ``progress``: the largest share of the task's sub-goals reached so far, see `progress.progress`.
 
     Args:
         data: "generated" (made in memory), "official", or a folder, zip archive or pack file of games.
@@ -92,11 +93,12 @@ class ALFWorldEnv(TextEnv):
         kind, self.store = _open(data, split, tasks, generator_seed)
         super().__init__(panel=_panel(kind, self.store, split, task_type, tasks), render_mode=render_mode)
         self._player: Player | None = None
+        self._task_info: dict[str, Any] = {}
         self._original: ReferenceEngine | None = None
         self._progress = 0.0
 
     def _begin(self, task_id: str) -> Turn:
-        self._progress = 0.0
+        self._progress, self._task_info = 0.0, self._about(task_id)
         if self.backend == "textworld":
             self._player = self._reference().begin(self.store.text(task_id))
         else:
@@ -116,8 +118,18 @@ class ALFWorldEnv(TextEnv):
         text, valid = self._player.step(dialects.command_in(action, self.dialect))
         return self._turn(self._player, text, valid=valid)
 
+    def _about(self, task_id: str) -> dict[str, Any]:
+        """What `info` says of a task in all its steps."""
+        about: dict[str, Any] = {"dialect": self.dialect}
+        if (scene := scene_of(task_id)) is not None:
+            about["scene"] = scene
+        # The original engine also plays games whose goal our reader does not know.
+        with contextlib.suppress(*([DataError] if self.backend == "textworld" else [])):
+            about["task_type"] = self.store.task_type(task_id)
+        return about
+
     def _turn(self, player: Player, text: str, *, valid: bool) -> Turn:
-        info: dict[str, Any] = {"task_type": self.store.task_type(str(self._task_id)), "dialect": self.dialect}
+        info = dict(self._task_info)
         if isinstance(player, Session):
             self._progress = max(self._progress, progress(player.game, player.state))
             info["progress"] = self._progress
@@ -136,7 +148,10 @@ class ALFWorldEnv(TextEnv):
         """The game's own walkthrough; where it has none, a plan from hidden state."""
         if self._task_id is None:
             return None
-        game = self.store.game(self._task_id)
+        try:
+            game = self.store.game(self._task_id)
+        except DataError:  # only the original engine knows this game
+            return None
         steps = game.walkthrough or plan(game)
         return None if steps is None else [dialects.command_out(command, self.dialect) for command in steps]
 
@@ -159,7 +174,7 @@ class ALFWorldEnv(TextEnv):
             raise ConfigError("only backend='fast' can restore a state")
         if snapshot.task_id not in self._task_set:
             raise ConfigError(f"the snapshot's task is not in {self.panel.name!r}: {snapshot.task_id[:120]!r}")
-        self._task_id = snapshot.task_id
+        self._task_id, self._task_info = snapshot.task_id, self._about(snapshot.task_id)
         self._player = Session(self.store.game(snapshot.task_id), snapshot.state)
         self._progress = snapshot.progress
         self._last_observation, self._running = snapshot.observation, snapshot.running

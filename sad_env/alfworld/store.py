@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import abc
 import os
+import struct
 import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +21,8 @@ OFFICIAL_FOLDER = "json_2.1.1"
 
 PACK_SUFFIX = ".games"
 _CACHED_GAMES = 512
+_LOCAL_HEADER = struct.Struct("<4s22xHH")
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class GameStore(abc.ABC):
@@ -49,9 +53,19 @@ class GameStore(abc.ABC):
         return Game(self.problem(task_id), task_id)
 
     def task_type(self, task_id: str) -> str:
-        """The task type: from the task's name where it is one of the official kind, else from the goal."""
+        """The task type: from the task's name where it is of the official kind, else from the goal."""
         named = task_id.split("-", 1)[0]
-        return named if named in TASK_TYPES else self.problem(task_id).goal.task_type
+        return named if named in TASK_TYPES else self.game(task_id).goal.task_type
+
+
+def scene_of(task_id: str) -> int | None:
+    """Number of the scene, where the task's name tells it.
+
+    >>> scene_of("pick_and_place_simple-Mug-None-Desk-308/trial_1")
+    308
+    """
+    last = task_id.split("/", 1)[0].rpartition("-")[2]
+    return int(last) if last.isascii() and last.isdigit() else None
 
 
 class GeneratedStore(GameStore):
@@ -87,7 +101,7 @@ class FolderStore(GameStore):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
-        # An odd folder may hold anything, so only two levels are looked at.
+        # An odd folder may hold anything, so only two levels are looked at, and only names that can be shown.
         found = [
             f"{task.name}/{trial.name}"
             for task in _folders(folder)
@@ -128,13 +142,13 @@ class ArchiveStore(GameStore):
     def __init__(self, path: Path, split: str) -> None:
         super().__init__()
         self.path = path
-        self._members: dict[str, str] = {}
+        self._members: dict[str, zipfile.ZipInfo] = {}
         try:
             with zipfile.ZipFile(path) as archive:
-                for name in archive.namelist():
-                    *_, folder, task, trial, file = ("", "", "", *name.split("/"))
-                    if file == GAME_FILE and folder == split:
-                        self._members[f"{task}/{trial}"] = name
+                for member in archive.infolist():
+                    *_, folder, task, trial, file = ("", "", "", *member.filename.split("/"))
+                    if file == GAME_FILE and folder == split and member.compress_type in _METHODS:
+                        self._members[f"{task}/{trial}"] = member
         except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise DataError(f"{path.name}: not a whole zip archive: {one_line(str(error), 80)}") from None
         if not self._members:
@@ -150,18 +164,30 @@ class ArchiveStore(GameStore):
         return self._read(task_id).decode("utf-8", "replace")
 
     def _read(self, task_id: str) -> bytes:
+        # Opening a ZipFile again would read its whole directory for each game.
+        member = self._members[task_id]
         try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(self._members[task_id]) as file:
+            with open(self.path, "rb") as file:
+                file.seek(member.header_offset)
+                header = file.read(_LOCAL_HEADER.size)
+                signature, name_length, extra_length = _LOCAL_HEADER.unpack(header)
+                file.seek(name_length + extra_length, os.SEEK_CUR)
+                data = file.read(member.compress_size)
+            if member.compress_type == zipfile.ZIP_DEFLATED:
                 # A member may claim any size; reading stops where no game file goes on.
-                return file.read(MAX_GAME_BYTES + 1)
-        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
-            raise DataError(f"{self.path.name}: {one_line(task_id)}: {one_line(str(error), 80)}") from None
+                data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, MAX_GAME_BYTES + 1)
+            if signature != b"PK\3\4" or (len(data) <= MAX_GAME_BYTES and zlib.crc32(data) != member.CRC):
+                raise ValueError("checksum is wrong")
+        except (OSError, ValueError, struct.error, zlib.error) as error:
+            problem = one_line(str(error), 80)
+            raise DataError(f"{self.path.name}: {one_line(task_id)}: damaged ({problem})") from None
+        return data
 
 
 def _folders(path: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
-            return [entry for entry in entries if entry.is_dir()]
+            return [entry for entry in entries if entry.is_dir() and entry.name.isprintable()]
     except OSError:
         return []
 

@@ -6,6 +6,7 @@ import copy
 import pickle
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,9 @@ def test_only_admissible_commands_change_the_state(session: Session) -> None:
             assert session.step(broken) == (engine.NOTHING_HAPPENS, False)
             assert session.state is before
         assert session.step(f" {command}\n")[1]
+
+
+def test_threads_that_share_a_game_play_as_one_alone(a_game: Game) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        played = list(pool.map(lambda seed: wander(Session(a_game), seed, 300), [1, 2, 3, 4] * 4))
+    assert played == [wander(Session(a_game), seed, 300) for seed in (1, 2, 3, 4)] * 4

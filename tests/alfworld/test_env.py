@@ -173,3 +173,10 @@ def test_gymnasium_and_its_vectors_play_it() -> None:
         assert all(isinstance(observation, str) for observation in observations)
     finally:
         vector.close()
+
+
+def test_info_tells_scene_and_task_type() -> None:
+    env = ALFWorldEnv()
+    _, info = env.reset(seed=0)
+    assert info["task_id"].startswith(f"{info['task_type']}-")
+    assert f"-{info['scene']}/" in info["task_id"]
