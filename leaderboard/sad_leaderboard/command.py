@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import tyro
-from sad_eval.run_folder import RunFolder
+from sad_eval.run_folder import EpisodeLine, RunFolder
 
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError, UnknownNameError
@@ -18,11 +19,11 @@ from sad_env.files import atomic_write
 from sad_env.safe_text import one_line, visible
 from sad_leaderboard import render
 from sad_leaderboard.add import add, default_name
-from sad_leaderboard.board import build_board
+from sad_leaderboard.board import Board, build_board
 from sad_leaderboard.entries import entry_folders
 from sad_leaderboard.published import published_rows
 from sad_leaderboard.rerun import rerunner
-from sad_leaderboard.schema import Level
+from sad_leaderboard.schema import Entry, Level
 from sad_leaderboard.verify import Verification, duplicates, verify
 
 PROG = "sad-leaderboard"
@@ -31,11 +32,12 @@ ENTRIES = Path("leaderboard/entries")
 Config = TypeVar("Config")
 LevelName = Literal["claimed", "recomputed", "replayed", "rerun"]
 
-USAGE = f"""usage: {PROG} add | verify | build
+USAGE = f"""usage: {PROG} add | verify | build | schema
 
   add RUN      make an entry folder from a complete run:   {PROG} add runs/NAME --title "My agent" --submitter Me
   verify       check entries, by replay if asked:          {PROG} verify --level replayed
   build        write the board:                            {PROG} build --out board
+  schema       print the JSON Schemas of the formats
 
 `{PROG} COMMAND --help` shows the options. Exit codes: 0 done, 2 usage, 3 owed episodes, 5 an entry does not hold."""
 
@@ -116,6 +118,7 @@ def _dispatch(arguments: list[str]) -> int:
         "add": lambda rest: run_add(cli.parse(AddConfig, rest, prog=f"{PROG} add")),
         "verify": lambda rest: run_verify(cli.parse(VerifyConfig, rest, prog=f"{PROG} verify")),
         "build": lambda rest: run_build(cli.parse(BuildConfig, rest, prog=f"{PROG} build")),
+        "schema": lambda rest: run_schema(),
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
@@ -176,6 +179,13 @@ def run_build(config: BuildConfig) -> int:
     for one in bad:
         _tell(one, wanted)
     _refuse(bad, len(checked))
+    return 0
+
+
+def run_schema() -> int:
+    """`sad-leaderboard schema`."""
+    formats = {"entry.json": Entry, "episodes.jsonl": EpisodeLine, "board.json": Board}
+    print(json.dumps({name: record.model_json_schema() for name, record in formats.items()}, indent=2))
     return 0
 
 

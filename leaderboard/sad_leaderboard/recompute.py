@@ -11,11 +11,13 @@ from sad_eval.run_folder import EpisodeKey, EpisodeLine, Manifest, Results
 from sad_eval.tally import Tally
 
 from sad_env import registry
-from sad_env.errors import SadEnvError
+from sad_env.errors import ConfigError
+from sad_env.files import safe_name
 from sad_env.panels import Panel
 from sad_env.records import Status
 from sad_env.safe_text import one_line
 from sad_leaderboard.entries import EntryError, Submission
+from sad_leaderboard.worlds import KINDS, open_world, panel_fault
 
 SHOWN = 20
 """Findings that are kept in full; the rest is counted."""
@@ -83,21 +85,6 @@ def recompute(submission: Submission) -> Recomputed:
     return Recomputed(results, findings)
 
 
-def registered_panel(manifest: Manifest) -> Panel | None:
-    """The panel of this name as the world itself has it; None when the world or its data are not here."""
-    name = manifest.panel.name
-    split, _, count = name.rpartition("-")
-    for candidate, head in ((name, 0), (split, int(count) if count.isdecimal() else 0)):
-        try:
-            world = registry.make(manifest.world, data=manifest.data, split=candidate)
-        except (SadEnvError, ImportError, TypeError):
-            continue
-        with_tasks = world.panel
-        world.close()
-        return with_tasks.head(head) if head else with_tasks
-    return None
-
-
 def _check_size(manifest: Manifest, findings: Findings) -> None:
     """Refuse what could not be gone through, before anything is counted by it."""
     tasks = len(manifest.panel.task_ids)
@@ -110,6 +97,12 @@ def _check_size(manifest: Manifest, findings: Findings) -> None:
     known = {spec.name for spec in registry.known()}
     if manifest.world not in known:
         findings.report(f"no world {manifest.world!r}; known: {', '.join(sorted(known))}")
+    if manifest.data not in KINDS:
+        findings.report(f"no kind of data {manifest.data!r}; known: {', '.join(KINDS)}")
+    try:
+        safe_name(manifest.panel.name, "panel")
+    except ConfigError as error:
+        findings.report(str(error))
     if manifest.shard != (1, 1):
         findings.report("a part of a run: join the parts with `sad-eval merge`")
 
@@ -123,11 +116,14 @@ def _check_plan(manifest: Manifest, findings: Findings) -> None:
     if panel.sha256 != manifest.panel.sha256:
         findings.report("the panel's sha256 is not that of its tasks")
     if manifest.data == "generated":
-        known = registered_panel(manifest)
-        if known is None:
-            findings.report(f"no panel {manifest.panel.name!r} of {manifest.world!r} is registered")
-        elif known.sha256 != panel.sha256:
-            findings.report(f"not the tasks of the registered panel {manifest.panel.name!r}: {len(tasks)} tasks differ")
+        try:
+            world, registered = open_world(manifest)
+        except ConfigError as error:
+            findings.report(str(error))
+        else:
+            world.close()
+            if fault := panel_fault(manifest, registered):
+                findings.report(fault)
     own = registry.world(manifest.world).max_steps
     if _max_steps(manifest) != own:
         findings.report(f"episodes of {_max_steps(manifest)} steps; the benchmark's are of {own}")

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sad_eval.run_folder import EpisodeLine, Manifest
+from sad_eval.run_folder import EpisodeLine
 
-from sad_env import registry
 from sad_env.core import TextEnv
-from sad_env.errors import SadEnvError
+from sad_env.errors import ConfigError, SadEnvError
 from sad_env.records import SpanKind, Status, Step, Trajectory
 from sad_env.safe_text import one_line
 from sad_leaderboard.entries import Submission
 from sad_leaderboard.recompute import Findings
+from sad_leaderboard.worlds import open_world, panel_fault
 
 NOT_TAKEN = "No action was taken: "
 """How the rollout answers a completion that holds no action; the world is not asked."""
@@ -40,13 +40,16 @@ def replay(submission: Submission, *, data: str = "") -> Findings:
     findings = Findings()
     manifest = submission.manifest
     try:
-        world = open_world(manifest, data)
-    except (SadEnvError, ImportError, TypeError) as error:
-        findings.report(f"the world {manifest.world!r} cannot be made here: {error}")
+        world, registered = open_world(manifest, data)
+    except ConfigError as error:
+        findings.report(str(error))
         return findings
     try:
         if world.panel.data != manifest.data:
             findings.report(f"the entry is of {manifest.data} data, these are {world.panel.data}: see --data")
+            return findings
+        if fault := panel_fault(manifest, registered):
+            findings.report(fault)
             return findings
         for line in submission.episodes():
             try:
@@ -58,23 +61,6 @@ def replay(submission: Submission, *, data: str = "") -> Findings:
     finally:
         world.close()
     return findings
-
-
-def open_world(manifest: Manifest, data: str = "") -> TextEnv:
-    """The world of a run, with the split that its panel is taken from.
-
-    Raises:
-        SadEnvError: no such world, split or data.
-    """
-    name = manifest.panel.name
-    split, _, count = name.rpartition("-")
-    source = data or manifest.data
-    try:
-        return registry.make(manifest.world, data=source, split=name)
-    except SadEnvError:
-        if not (split and count.isdecimal()):
-            raise
-        return registry.make(manifest.world, data=source, split=split)
 
 
 def replay_episode(world: TextEnv, line: EpisodeLine) -> None:

@@ -14,6 +14,7 @@ from sad_eval.settings import EvalSettings
 from sad_leaderboard.entries import EntryError, Submission
 from sad_leaderboard.recompute import Findings
 from sad_leaderboard.verify import Rerun
+from sad_leaderboard.worlds import split_of
 
 _SAMPLING = ("temperature", "top_p", "max_new_tokens", "shots", "votes", "context")
 """Settings taken from the entry: numbers that decide what an agent does. No path and no address is."""
@@ -36,7 +37,7 @@ def rerunner(agent: str, *, data: str = "", workers: int = 2) -> Rerun:
         findings = Findings()
         with tempfile.TemporaryDirectory() as scratch:
             settings = rerun_settings(submission.manifest, agent, data, Path(scratch) / "run", workers)
-            plan = make_plan(settings, _split(submission.manifest), command="sad-leaderboard verify --level rerun")
+            plan = make_plan(settings, split_of(submission.manifest)[0], command="sad-leaderboard verify --level rerun")
             wanted = submission.manifest.agent_sha256
             if wanted and plan.manifest.agent_sha256 != wanted:
                 findings.report(f"{agent} is not the entry's checkpoint, whose sha256 begins {wanted[:12]}")
@@ -63,13 +64,11 @@ def rerun_settings(manifest: Manifest, agent: str, data: str, out: Path, workers
     for name, value in taken.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise EntryError(f"the entry's {name} is no number")
-    tasks = len(manifest.panel.task_ids)
-    whole = _split(manifest) == manifest.panel.name
     return EvalSettings(
         env=manifest.world,
         agent=agent,
         data=data or manifest.data,
-        episodes=0 if whole else tasks,
+        episodes=split_of(manifest)[1],
         repeats=manifest.repeats,
         seed=manifest.seed,
         out=str(out),
@@ -77,9 +76,3 @@ def rerun_settings(manifest: Manifest, agent: str, data: str, out: Path, workers
         quiet=True,
         **taken,
     )
-
-
-def _split(manifest: Manifest) -> str:
-    """The split that a panel is taken from: "test" for "test-20" of 20 tasks."""
-    split, _, count = manifest.panel.name.rpartition("-")
-    return split if split and count == str(len(manifest.panel.task_ids)) else manifest.panel.name

@@ -1,0 +1,54 @@
+"""The world an entry was made in, and the registered panel that its tasks have to be."""
+
+from __future__ import annotations
+
+import re
+
+from sad_eval.run_folder import Manifest
+
+from sad_env import registry
+from sad_env.core import TextEnv
+from sad_env.errors import ConfigError, SadEnvError
+from sad_env.panels import Panel
+
+KINDS = ("generated", "official", "given")
+"""Kinds of data; only the first is on every machine."""
+
+
+def split_of(manifest: Manifest) -> tuple[str, int]:
+    """The split that a panel is taken from, and how many of its tasks: ("test", 20) for "test-20", 0 for all.
+
+    `Panel.head` names parts of a split so; no split of ours has a name that ends in a dash and digits.
+    """
+    name = manifest.panel.name
+    split, _, count = name.rpartition("-")
+    return (split, int(count)) if split and re.fullmatch("[0-9]{1,7}", count) else (name, 0)
+
+
+def open_world(manifest: Manifest, data: str = "") -> tuple[TextEnv, Panel]:
+    """The world of an entry, and the panel of the entry's name as the world itself has it.
+
+    Args:
+        manifest: of the entry.
+        data: where the data lie, unless the entry's kind says it.
+
+    Raises:
+        ConfigError: the world cannot be made here, with the reason.
+    """
+    split, count = split_of(manifest)
+    if manifest.data == "given" and not data:
+        raise ConfigError("the entry is of given data: name the folder with --data")
+    try:
+        world = registry.make(manifest.world, data=data or manifest.data, split=split)
+        return world, world.panel.head(count) if count else world.panel
+    except (SadEnvError, ImportError, TypeError) as error:
+        raise ConfigError(f"{manifest.world} {manifest.panel.name!r} cannot be made here: {error}") from None
+
+
+def panel_fault(manifest: Manifest, panel: Panel) -> str:
+    """One line when the entry's tasks are not those of the registered panel; empty when they are."""
+    if panel.sha256 == manifest.panel.sha256:
+        return ""
+    strange = len(set(manifest.panel.task_ids) - set(panel.task_ids))
+    missing = len(set(panel.task_ids) - set(manifest.panel.task_ids))
+    return f"not the tasks of the registered panel {manifest.panel.name!r}: {missing} are missing, {strange} are others"
