@@ -105,7 +105,7 @@ def load_teacher(config: TrainConfig) -> Teacher | None:
         return Teacher(server.name, scores=_cached(server, config), writes=server)
     language = load_language(spec)
     language.model.to(device_of(config))  # type: ignore[arg-type]
-    local = LocalTeacher(language.model, _identity(spec), config.top)
+    local = LocalTeacher(language.model, identity(spec), config.top)
     return Teacher(local.name, scores=_cached(local, config), language=language)
 
 
@@ -117,7 +117,8 @@ def _cached(teacher: ScoringTeacher, config: TrainConfig) -> ScoringTeacher:
     return CachedTeacher(teacher, config.cache)
 
 
-def _identity(spec: str) -> str:
+def identity(spec: str) -> str:
+    """A model's name for keys and records: a file's name and hash, or the word that names it."""
     path = Path(spec)
     return f"{path.stem}-{sha256_file(path)[:12]}" if path.is_file() else spec
 
@@ -146,7 +147,9 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
         check_same_tokens(local.tokenizer.get_vocab(), language.tokenizer.get_vocab())
     model: Any = language.model.to(device_of(config))  # type: ignore[arg-type]
     if config.recompute:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # transformers renamed it in 5.x.
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
     if config.adapters:
         model = with_adapters(model, config.adapters)
     return Language(model, language.tokenizer)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from sad_distill import tools
 from sad_distill.config import SftTeacherConfig, TrainConfig
 from sad_env import cli
 
@@ -42,9 +43,29 @@ def _run(config: TrainConfig) -> int:
     return 0
 
 
+def _inspect(arguments: Sequence[str]) -> int:
+    return tools.inspect(cli.parse(tools.InspectConfig, arguments, prog=f"{PROG} inspect"))
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    return tools.serve(cli.parse(tools.ServeConfig, arguments, prog=f"{PROG} serve"))
+
+
+def _study(arguments: Sequence[str]) -> int:
+    from sad_distill.study import StudyConfig, run_study
+
+    rest = list(arguments)
+    if rest and not rest[0].startswith("-"):
+        rest = ["--config", *rest]
+    return run_study(cli.parse(StudyConfig, rest, prog=f"{PROG} study"))
+
+
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": _train,
     "sft-teacher": _sft_teacher,
+    "serve": _serve,
+    "inspect": _inspect,
+    "study": _study,
 }
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class Run:
         self.supports = ActionSupport(self.student.tokenizer, self._support_mode(), self.rows)
         self.policy = PolicyGradient(mixing=MIXING) if config.method == "minillm" else None
         extras = self._extras()
-        modules = {f"extra{n}": one for n, one in enumerate(extras) if isinstance(one, torch.nn.Module)}
+        modules: dict[str, torch.nn.Module] = {f"extra{n}": one for n, one in enumerate(extras) if isinstance(one, torch.nn.Module)}
         self.learner = Learner(
             self.student.model,
             objective_of(config),

@@ -121,6 +121,7 @@ def test_each_live_mode_plays_scores_and_learns(files: Path, tmp_path: Path, mod
     ],
     ids=str,
 )
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")  # peft asks by the old name
 def test_each_option_trains(files: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     if "adapters" in changes:
         pytest.importorskip("peft")
