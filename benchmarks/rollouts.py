@@ -131,7 +131,7 @@ def played(agent: Agent, env: str, episodes: int, live: int, max_steps: int) -> 
 def compare(args: argparse.Namespace) -> None:
     model, tokenizer = taught(args.env, args.model, args.train_steps)
     windowing = Windowing(budget=args.context, room=96)
-    prompt = Prompt(load_prompt(args.env).instruction)
+    prompt = Prompt("")  # as in the episodes that the model has seen
     makers: dict[str, Callable[[], Any]] = {
         "cached, batched": lambda: LocalModel(model, tokenizer, windowing=windowing),
         "generate, one by one": lambda: GenerateModel(model, tokenizer, windowing),

@@ -199,13 +199,13 @@ def _check_container(path: Path) -> None:
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         _refuse(path, "truncated or damaged: its directory cannot be read")
+    names = {entry.filename.partition("/")[2] for entry in entries}
+    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
+        _refuse(path, "refused: a TorchScript program, not weights")
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size for entry in entries):
         _refuse(path, "refused: compressed inside, which a checkpoint never is")
     if sum(entry.file_size for entry in entries) > size:
         _refuse(path, "refused: its parts claim more bytes than the file has")
-    names = {entry.filename.partition("/")[2] for entry in entries}
-    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
-        _refuse(path, "refused: a TorchScript program, not weights")
     pickled = [entry for entry in entries if entry.filename.partition("/")[2] == "data.pkl"]
     if len(pickled) != 1 or pickled[0].file_size > _PICKLE_BYTES:
         _refuse(path, "not a checkpoint of torch, or one whose index is out of all proportion")
@@ -317,7 +317,9 @@ def _load_folder(path: Path) -> Student:
         model, report = _AutoModel.from_pretrained(
             path, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True
         )
-        tokenizer = _AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        tokenizer = _folder_tokenizer(path)
+    except CheckpointError:
+        raise
     except Exception as error:
         _refuse(path, f"transformers cannot load it: {one_line(str(error), 160)}")
     if report["missing_keys"] or report["mismatched_keys"] or report["unexpected_keys"]:
@@ -326,6 +328,18 @@ def _load_folder(path: Path) -> Student:
     _check_vocabulary(path, model, tokenizer)
     record = _json(path, RECORD_FILE, _text(path / RECORD_FILE)) if (path / RECORD_FILE).is_file() else {}
     return Student(model, tokenizer, record)
+
+
+def _folder_tokenizer(path: Path) -> PreTrainedTokenizerBase:
+    if not (path / RECORD_FILE).is_file():
+        return cast(
+            PreTrainedTokenizerBase,
+            _AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False),
+        )
+    # Ours is taken as it stands: the automatic class goes by the kind of model and adds tokens of that kind.
+    settings = _json(path, "tokenizer_config.json", _text(path / "tokenizer_config.json"))
+    special = {role: settings[role] for role in _ROLES if settings.get(role) is not None}
+    return _tokenizer(path, _text(path / "tokenizer.json"), special)
 
 
 def _text(path: Path) -> str:
