@@ -16,6 +16,7 @@ from sad_eval.run_folder import EpisodeLine, RunFolder
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError, UnknownNameError
 from sad_env.files import atomic_write
+from sad_env.records import Record
 from sad_env.safe_text import one_line, visible
 from sad_leaderboard import render
 from sad_leaderboard.add import add, default_name
@@ -155,6 +156,8 @@ def run_verify(config: VerifyConfig) -> int:
     again = rerunner(config.agent, data=config.data) if config.agent else None
     folders = config.entries or entry_folders(config.board)
     checked = [verify(folder, wanted, data=config.data, rerun=again) for folder in folders]
+    if not checked:
+        print(visible(f"no entry in {config.board}"))
     for one in checked:
         _tell(one, wanted)
     for line in duplicates([one.submission for one in checked if _reached(one, Level.RECOMPUTED) and one.submission]):
@@ -184,7 +187,7 @@ def run_build(config: BuildConfig) -> int:
 
 def run_schema() -> int:
     """`sad-leaderboard schema`."""
-    formats = {"entry.json": Entry, "episodes.jsonl": EpisodeLine, "board.json": Board}
+    formats: dict[str, type[Record]] = {"entry.json": Entry, "episodes.jsonl": EpisodeLine, "board.json": Board}
     print(json.dumps({name: record.model_json_schema() for name, record in formats.items()}, indent=2))
     return 0
 

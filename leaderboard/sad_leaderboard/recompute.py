@@ -58,9 +58,11 @@ def recompute(submission: Submission) -> Recomputed:
     if findings:
         return Recomputed(None, findings)
     _check_plan(manifest, findings)
-    # Only counters that every installation has can be applied again.
-    claimed_by = submission.results.tokenizer
-    tally = Tally(_max_steps(manifest), tokenizer=claimed_by if claimed_by in _OUR_COUNTERS else WORDS)
+    # The board counts reasoning in words for all entries; what an entry claims is compared in its own unit, where
+    # that is a counter that every installation has.
+    tally = Tally(_max_steps(manifest), tokenizer=WORDS)
+    counter = submission.results.tokenizer if _countable(submission.results) else WORDS
+    claim = tally if counter == WORDS else Tally(_max_steps(manifest), tokenizer=counter)
     planned, seen = set(manifest.planned()), set[EpisodeKey]()
     try:
         for line in submission.episodes():
@@ -71,6 +73,8 @@ def recompute(submission: Submission) -> Recomputed:
             else:
                 _check_line(line, manifest, findings)
                 tally.add(line)
+                if claim is not tally:
+                    claim.add(line)
             seen.add(line.id)
     except EntryError as error:
         findings.report(str(error))
@@ -81,7 +85,7 @@ def recompute(submission: Submission) -> Recomputed:
     if not len(tally):
         return Recomputed(None, findings)
     results = tally.results(manifest, {})
-    _compare(submission.results, results, findings)
+    _compare(submission.results, results if claim is tally else claim.results(manifest, {}), findings)
     return Recomputed(results, findings)
 
 

@@ -58,7 +58,7 @@ def _table(table: Table) -> str:
         "success",
         "95 % interval",
         "steps",
-        "reasoning tokens a step",
+        "reasoning words a step",
         "episodes",
         "checked",
     ]
