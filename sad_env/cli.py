@@ -38,7 +38,10 @@ def parse(config: type[Config], arguments: Sequence[str] | None = None, *, prog:
     for key in values:
         if key.replace("-", "_") not in known:
             raise UnknownNameError(f"setting in {path}", key, known)
-    defaults = {key.replace("-", "_"): value for key, value in values.items()}
+    # TOML knows arrays only; the fields are tuples.
+    defaults = {
+        key.replace("-", "_"): tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
     missing = {
         field.name: tyro.MISSING
         for field in dataclasses.fields(config)  # type: ignore[arg-type]
