@@ -145,7 +145,7 @@ def make_agent(settings: EvalSettings, recipe: WorldRecipe) -> Agent:
         context=settings.context,
         world=recipe.options,
     )
-    agent = catalogue.resolve(settings.agent or settings.model, recipe.name, options)
+    agent = catalogue.resolve(settings.actor, recipe.name, options)
     return agent if settings.perturb == "none" else PerturbedAgent(agent, settings.perturb)
 
 

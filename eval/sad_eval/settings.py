@@ -110,8 +110,17 @@ class EvalSettings:
         if not 0 <= self.temperature < 100 or not 0 < self.top_p <= 1:
             raise ConfigError("--temperature is 0 or more, --top-p above 0 and at most 1")
         shard_of(self.shard)
+
+    @property
+    def actor(self) -> str:
+        """The word that names the agent.
+
+        Raises:
+            ConfigError: none is named, or two are.
+        """
         if bool(self.agent) == bool(self.model):
             raise ConfigError("name one agent with --agent (or --model), e.g. --agent expert; `sad-eval ls` lists them")
+        return self.agent or self.model
 
 
 def _at_least(name: str, value: float, least: int) -> None:

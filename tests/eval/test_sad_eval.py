@@ -1,0 +1,233 @@
+"""`sad-eval` as a user meets it: flags, run folders, resuming, refusing, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sad_eval.command import COMMANDS, main
+from sad_eval.plan import identity_sha256
+from sad_eval.run_folder import RunFolder
+from sad_eval.settings import EvalSettings, shard_of
+
+from sad_env import cli
+from sad_env.errors import ConfigError
+
+Evaluate = Callable[..., int]
+TOY = ("--env", "toy", "--agent", "expert", "--episodes", "6", "--workers", "0")
+
+
+def run_of(folder: Path) -> RunFolder:
+    """The only run below runs/."""
+    (path,) = (folder / "runs").iterdir()
+    return RunFolder.open(path)
+
+
+def test_the_same_command_twice_plays_nothing_again(evaluate: Evaluate, tmp_path: Path) -> None:
+    assert evaluate(*TOY) == 0
+    run = run_of(tmp_path)
+    before = (run.path / "episodes.jsonl").read_bytes()
+    assert evaluate(*TOY) == 0
+    assert (run.path / "episodes.jsonl").read_bytes() == before
+    assert run.manifest.identity_sha256 == identity_sha256(run.manifest.identity)
+    assert run.manifest.command == "sad-eval --env toy --agent expert --episodes 6 --workers 0 --quiet"
+    assert run.results().panel == "test-6"
+
+
+def test_another_setting_is_another_run_and_refused_in_the_same_folder(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert evaluate(*TOY, "--out", "run") == 0
+    assert evaluate(*TOY, "--out", "run", "--seed", "1") == 2
+    assert capsys.readouterr().err == (
+        "sad-eval: 'run' was run with seed '0', not '1': take another --out, or begin anew with --new\n"
+    )
+    assert evaluate(*TOY, "--out", "run", "--seed", "1", "--new") == 0
+    assert RunFolder.open("run.old-1").manifest.seed == 0
+    assert RunFolder.open("run").manifest.seed == 1
+
+
+def test_how_the_run_is_made_is_not_what_it_is(evaluate: Evaluate, tmp_path: Path) -> None:
+    """Workers and concurrency may change when a run goes on."""
+    assert evaluate(*TOY, "--out", "run") == 0
+    assert evaluate(*TOY[:-1], "1", "--out", "run", "--concurrency", "3") == 0
+
+
+def test_a_settings_file_makes_the_same_run_and_a_flag_beats_it(evaluate: Evaluate, tmp_path: Path) -> None:
+    assert evaluate(*TOY, "--out", "run", "--repeats", "2") == 0
+    settings = cli.parse(EvalSettings, ["--config", "run/settings.toml"], prog="sad-eval")
+    assert (settings.env, settings.episodes, settings.repeats, settings.quiet) == ("toy", 6, 2, True)
+    assert evaluate("--config", "run/settings.toml", "--out", "again", "--seed", "5") == 0
+    again = RunFolder.open("again").manifest
+    assert (again.seed, again.repeats) == (5, 2)
+
+
+def test_repeats_give_pass_hat_k(evaluate: Evaluate, tmp_path: Path) -> None:
+    assert main(["--env", "toy", "--agent", "random", "--repeats", "3", "--workers", "0", "--quiet", "--out", "r"]) == 0
+    metrics = RunFolder.open("r").results().metrics
+    assert metrics["success_rate"].n == 300
+    assert metrics["success_rate"].interval == "bootstrap over tasks"
+    assert metrics["pass_hat_1"].value == pytest.approx(metrics["success_rate"].value)
+    assert metrics["pass_hat_3"].value < metrics["pass_hat_2"].value < metrics["pass_hat_1"].value
+    assert metrics["pass_hat_1"].n == 100
+
+
+def test_parts_join_to_what_one_run_gives(
+    evaluate: Evaluate, figures_of: Callable[[Path], dict[str, object]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--env", "toy", "--agent", "random", "--workers", "0", "--repeats", "2")
+    assert evaluate(*words, "--out", "whole") == 0
+    for part in (1, 3):
+        assert evaluate(*words, "--out", "cut", "--shard", f"{part}/3") == 0
+    assert evaluate("merge", "cut") == 3
+    assert "parts 2 of 3 are missing" in capsys.readouterr().err
+    assert evaluate(*words, "--out", "cut", "--shard", "2/3") == 0
+    assert evaluate("merge", "cut") == 0
+    assert figures_of(Path("cut")) == figures_of(Path("whole"))
+    assert evaluate("merge", "cut") == 0
+    assert evaluate("merge", "whole") == 5
+    assert sum(len(RunFolder.open(path).manifest.planned()) for path in Path("cut").glob("part-*")) == 200
+
+
+def test_merging_does_not_overwrite_a_run_of_its_own(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(*TOY, "--out", "run") == 0
+    assert evaluate(*TOY, "--out", "run", "--shard", "1/1") == 0
+    assert evaluate(*TOY, "--out", "run", "--shard", "1/2") == 0
+    assert evaluate(*TOY, "--out", "run", "--shard", "2/2") == 0
+    assert evaluate("merge", "run") == 2
+    assert "a run that was not joined from parts lies in 'run'" in capsys.readouterr().err
+
+
+def test_several_panels_stand_side_by_side(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--env", "toy", "--agent", "expert", "--panel", "train,test", "--episodes", "5", "--workers", "0"]
+    assert main([*words, "--out", "both"]) == 0
+    out = capsys.readouterr().out
+    assert "train" in out.splitlines()[-30:][0] or any("train" in line and "test" in line for line in out.splitlines())
+    assert {path.name for path in Path("both").iterdir()} == {"train-5", "test-5"}
+
+
+def test_a_reference_run_gives_cot_match(evaluate: Evaluate) -> None:
+    assert evaluate(*TOY, "--out", "teacher") == 0
+    assert evaluate(*TOY, "--out", "student", "--reference", "teacher") == 0
+    results = RunFolder.open("student").results()
+    assert results.reference == "teacher"
+    for name in ("cot_match", "cot_precision", "cot_f1", "cot_match_sets", "cot_length"):
+        assert results.metrics[name].value == pytest.approx(1.0)
+    assert "cot_match" not in RunFolder.open("teacher").results().metrics
+
+
+def test_a_dry_run_writes_nothing(evaluate: Evaluate, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert evaluate(*TOY, "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "would run 6 episodes of expert in toy" in out
+    assert "nothing was written" in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_is_the_results_file(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TOY, "--out", "run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(Path("run/results.json").read_text())
+
+
+def test_the_report_fits_eighty_columns(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*TOY, "--out", "run"]) == 0
+    out = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in out.splitlines())
+    for words in (
+        "success",
+        "100.0 %",
+        "61.0 – 100.0 %",
+        "reasoning length (words)",
+        "ended by",
+        "a paired test needs",
+    ):
+        assert words in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--env", "tyo", "--agent", "expert"], 2, "no world 'tyo': did you mean 'toy'?"),
+        (["--env", "toy", "--agent", "exprt"], 2, "no agent 'exprt': did you mean 'expert'?"),
+        (["--env", "toy"], 2, "name one agent with --agent"),
+        (["--env", "toy", "--agent", "expert", "--panel", "tset"], 2, "no split of toy 'tset': did you mean 'test'?"),
+        (["--env", "toy", "--agent", "expert", "--panel", "test,test"], 2, "a panel is named twice"),
+        (["--env", "alfworld", "--agent", "expert", "--data", "nowhere"], 5, "nowhere"),
+        pytest.param(["--env", "toy", "--agent", "none.pt"], 4, "none.pt", marks=pytest.mark.slow),
+        (["--env", "toy", "--agent", "expert", "--episodes", "1000"], 2, "1000 tasks asked of 'test', which has 100"),
+        (["--env", "toy", "--agent", "expert", "--episodes", "-1"], 2, "--episodes is 0 or more, not -1"),
+        (["--env", "toy", "--agent", "expert", "--shard", "4/3"], 2, "--shard is i/n with i from 1 to n"),
+        (["--env", "toy", "--agent", "expert", "--backend", "slurm"], 2, "--backend is local, ray or ray:ADDRESS"),
+        (["--env", "toy", "--agent", "expert", "--options", "wind"], 2, "--options takes NAME=VALUE"),
+        (["--env", "toy", "--agent", "expert", "--options", "wind=1"], 2, "toy cannot be made with these --options"),
+        (["--env", "toy", "--agent", "expert", "--perturb", "noise"], 2, "no perturbation 'noise'"),
+        (["--env", "toy", "--agent", "expert", "--reference", "nothing"], 5, "'nothing' is no run folder"),
+        (["--env", "toy", "--agent", "expert", "--tokenizer", "no.json"], 5, "'no.json' is no tokenizer.json"),
+        pytest.param(
+            ["--env", "toy", "--model", "openai:http://127.0.0.1:9"], 3, "127.0.0.1:9", marks=pytest.mark.slow
+        ),
+        (["evalaute"], 2, "no command 'evalaute'; known: ls, doctor"),
+        (["merge", "nothing"], 5, "'nothing' holds no part of a run"),
+        (["compare", "nothing", "nothing"], 5, "'nothing' is no run folder"),
+        (["faithfulness", "nothing"], 5, "'nothing' is no run folder"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str], words: list[str], code: int, message: str
+) -> None:
+    assert evaluate(*words) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_explains_itself_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        main([command, "--help"] if command else ["--help"])
+    assert leaving.value.code == 0
+    out = capsys.readouterr().out
+    assert f"sad-eval {command}".strip() in out
+    assert "runs/" in out or "$ sad-eval" in out
+
+
+def test_a_settings_file_need_not_name_the_agent(evaluate: Evaluate, tmp_path: Path) -> None:
+    (tmp_path / "sweep.toml").write_text('env = "toy"\nepisodes = 3\nworkers = 0\nout = "run"\n')
+    assert evaluate("--config", "sweep.toml", "--agent", "random") == 0
+    assert RunFolder.open("run").results().scored == 3
+
+
+def test_shards_are_numbers() -> None:
+    for text in ("0/3", "4/3", "a/b", "1/", "1/0", "-1/3", "1/3/5"):
+        with pytest.raises(ConfigError, match="--shard is i/n"):
+            shard_of(text)
+
+
+def test_importing_the_harness_loads_no_torch() -> None:
+    code = (
+        "import sys, sad_eval.command, sad_eval.harness; print('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("command", ["ls", "doctor"])
+def test_ls_and_doctor_name_every_world(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main([command])
+    out = capsys.readouterr().out
+    for name in ("toy", "alfworld", "webshop", "hotpotqa"):
+        assert name in out
+
+
+def test_validate_proves_that_tasks_can_be_done(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str], failing_world: str, tmp_path: Path
+) -> None:
+    assert main(["validate", "toy", "--workers", "0", "--quiet"]) == 0
+    assert "the oracle wins 20 of 20 tasks" in capsys.readouterr().out
