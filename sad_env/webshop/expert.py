@@ -8,12 +8,18 @@ from typing import Any
 
 from sad_env.core import Expert, ThoughtAction
 from sad_env.search import analyze
-from sad_env.webshop.phrasing import join, say
+from sad_env.webshop.phrasing import join, say, shorten
 from sad_env.webshop.reading import Reading, Shown, keywords, read_instruction, read_page
 from sad_env.webshop.reward import COLORS, SIMILAR, similarity
 
 STEPS = 15
 """The benchmark's own step limit, which the shopper keeps in mind."""
+
+ENOUGH = 0.95
+"""Estimated reward with which the shopper is content when something could not be confirmed."""
+
+_LATE = 5
+"""After so many steps only the first tab of a product is read."""
 
 _TABS = ("Features", "Description")
 
@@ -52,7 +58,6 @@ class WebShopExpert(Expert):
         self._chosen: dict[str, str] = {}
         self._query = ""
         self._tried: list[str] = []
-        self._exhausted = False
         self._look(read_page(observation, info))
 
     def observe(self, action: str, observation: str, info: Mapping[str, Any]) -> None:
@@ -136,7 +141,7 @@ class WebShopExpert(Expert):
         kind = set(keywords(wish.kind))
         common = len(kind & set(analyze(candidate.text))) / max(1, len(kind))
         missing = len(self._missing_attributes(candidate))
-        doubt = 0.6 if len(candidate.read) < len(_TABS) else 0.25
+        doubt = 0.6 if len(candidate.read) < len(_TABS) else 0.4
         score = len(wish.attributes) - missing * (1 - doubt)
         asked = len(wish.attributes) + len(wish.options) + 1
         if candidate.options is None:
@@ -157,7 +162,7 @@ class WebShopExpert(Expert):
             return False
         answers = sum(answer is not None for _, _, answer in self._choices(best.options))
         way = 2 if best.query == self._query else 4
-        return self._exhausted or STEPS - self._steps <= way + answers + 2
+        return STEPS - self._steps <= way + answers + 2 or (self._page.kind == "search" and not self._fresh_queries())
 
     # --- what to do -------------------------------------------------------------------------------------------
 
@@ -177,16 +182,18 @@ class WebShopExpert(Expert):
         cleaned = (" ".join("".join(" " if sign in "[]/?#<>" else sign for sign in text).split()) for text in variants)
         return [text for text in dict.fromkeys(cleaned) if text]
 
+    def _fresh_queries(self) -> list[str]:
+        return [query for query in self._queries() if query.lower() not in self._tried]
+
     def _search(self) -> ThoughtAction:
         wish, best = self._wish, self._best()
         if best is not None and self._must_settle():
-            return self._do(f"search[{best.query}]", "return", title=best.shown.title)
-        fresh = [query for query in self._queries() if query.lower() not in self._tried]
-        query = fresh[0] if fresh else self._queries()[0] if self._queries() else "gift"
+            return self._do(f"search[{best.query}]", "return", title=shorten(best.shown.title))
+        query = next(iter(self._fresh_queries() or self._queries()), "gift")
         if self._tried:
             return self._do(f"search[{query}]", "again", kind=_brief(wish.kind))
-        extras = f" that is {join(wish.attributes[:2])}" if wish.attributes else ""
-        extras += f", {join([f'{name} {value}' for name, value in wish.options[:2]])}" if wish.options else ""
+        extras = f" with {join(wish.attributes[:2])}" if wish.attributes else ""
+        extras += f", {join([f'{name} {shorten(value)}' for name, value in wish.options[:2]])}" if wish.options else ""
         limit = f" for at most ${wish.limit:.0f}" if wish.limit < float("inf") else ""
         return self._do(f"search[{query}]", "search", kind=_brief(wish.kind), extras=extras, limit=limit)
 
@@ -194,38 +201,53 @@ class WebShopExpert(Expert):
         best = self._best()
         if best is not None and self._must_settle():
             if any(shown.asin == best.shown.asin for shown in self._page.products):
-                return self._do(f"click[{best.shown.asin}]", "return", title=best.shown.title)
+                return self._do(f"click[{best.shown.asin}]", "return", title=shorten(best.shown.title))
             return self._do("click[Back to Search]", "leave")
-        for shown in self._page.products:
-            if self._worth_opening(shown):
-                return self._do(f"click[{shown.asin}]", "open", title=shown.title, tag=shown.tag)
+        if shown := self._most_appealing():
+            return self._do(f"click[{shown.asin}]", "open", title=shorten(shown.title), tag=shown.tag)
         if self._page.has_next and self._page.products and self._steps < 6:
             return self._do("click[Next >]", "next")
         return self._do("click[Back to Search]", "leave")
 
-    def _worth_opening(self, shown: Shown) -> bool:
-        candidate = self._candidates[shown.asin]
+    def _most_appealing(self) -> Shown | None:
+        """The product of these results that promises most by its name and place, and has not been looked at."""
+        best, most = None, 0.0
+        for place, shown in enumerate(self._page.products):
+            if self._candidates[shown.asin].options is None and shown.cheapest() <= self._wish.limit:
+                appeal = self._appeal(shown) - 0.25 * place
+                if best is None or appeal > most:
+                    best, most = shown, appeal
+        return best if most > -0.5 or self._steps > 4 else None
+
+    def _appeal(self, shown: Shown) -> float:
+        title = set(analyze(shown.title))
         kind = set(keywords(self._wish.kind))
-        return (
-            candidate.options is None
-            and shown.cheapest() <= self._wish.limit
-            and (not kind or bool(kind & set(analyze(shown.title))) or self._steps > 2)
-        )
+        wanted = {word for phrase in self._wish.attributes for word in analyze(phrase)}
+        appeal = 2 * len(kind & title) / max(1, len(kind)) + 0.5 * len(wanted & title) / max(1, len(wanted))
+        for mine, other in (("men", "women"), ("women", "men")):
+            if mine in kind and other in title and mine not in title:
+                appeal -= 1.5
+        return appeal
 
     def _item(self, candidate: _Candidate) -> ThoughtAction:
         choices = list(self._choices(self._page.options))
         lacking = [f"{name} {value}" for name, value, answer in choices if answer is None]
         missing = self._missing_attributes(candidate)
-        settled = self._must_settle() and candidate is self._best()
+        settled = self._must_settle()
+        content = not lacking and not missing and _affordable(candidate.shown, self._wish.limit) >= 0.5
+        if settled and not content and candidate is not self._best():
+            return self._do(
+                "click[< Prev]", "reject", missing=join((lacking + missing)[:2]) or "all that was asked for"
+            )
         unread = [tab for tab in _TABS if tab not in candidate.read]
-        if not settled:
+        if not settled and not content:
             if lacking:
                 return self._do("click[< Prev]", "reject", missing=join(lacking[:2]))
             if _affordable(candidate.shown, self._wish.limit) < 0.5:
                 return self._do("click[< Prev]", "reject", missing="a price within the limit")
-            if missing and unread:
+            if missing and unread and (unread[0] == _TABS[0] or self._steps < _LATE):
                 return self._do(f"click[{unread[0]}]", "tab", missing=join(missing[:2]), tab=unread[0].lower())
-            if missing:
+            if missing and self._estimate(candidate) < ENOUGH:
                 return self._do("click[< Prev]", "reject", missing=join(missing[:2]))
         for name, value, answer in choices:
             if answer is not None and answer not in self._chosen.values():
@@ -252,8 +274,11 @@ def _brief(kind: str) -> str:
 
 
 def _affordable(shown: Shown, limit: float) -> float:
-    """1 when every price of the tag is within the limit, 0.5 when only some are."""
-    return (shown.cheapest() <= limit) * 0.5 + (shown.dearest() <= limit) * 0.5
+    """The share of the tag's price range that is within the limit: what is charged lies anywhere in it."""
+    low, high = shown.cheapest(), shown.dearest()
+    if low >= high:
+        return float(low <= limit)
+    return min(1.0, max(0.0, (limit - low) / (high - low)))
 
 
 def _closest(value: str, offered: Sequence[str]) -> str | None:

@@ -21,7 +21,7 @@ from sad_env.webshop.vocabulary import BRAND_ENDS, BRAND_STARTS, DEPARTMENTS, OP
 SIZE = 1_000
 """Products of the default shop."""
 
-INSTRUCTED = 12_000
+INSTRUCTED = 5_000
 """No more products than this have an instruction, so that the goals of a shop of millions fit into memory."""
 
 _DIGITS = string.digits + string.ascii_uppercase
@@ -188,9 +188,9 @@ def _description(
     noun = kind.noun.lower()
     opening = draw.choice(
         (
-            f"The {name} is a {noun} made for {use}.",
-            f"Meet the {name}, a {noun} that fits {use}.",
-            f"Our {name} {noun} was designed with {use} in mind.",
+            f"{name}: {noun} made for {use}.",
+            f"Meet {name}, our {noun} that fits {use}.",
+            f"Our {name} {noun} line was designed with {use} in mind.",
         )
     )
     middle = f" It is known for being {' and '.join(told)}."

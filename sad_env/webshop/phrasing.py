@@ -85,13 +85,13 @@ PHRASES: Mapping[str, Sequence[str]] = {
 
 
 def say(purpose: str, seed: str, **words: str) -> str:
-    """A thought for `purpose`, chosen by `seed`, with `words` filled in; at most 35 words or so.
+    """A thought for `purpose`, chosen by `seed`, with `words` filled in.
 
     >>> say("next", "1") in PHRASES["next"]
     True
     """
     phrase = random.Random(f"{purpose} {seed}").choice(PHRASES[purpose])
-    text = phrase.format(**{name: shorten(word) for name, word in words.items()})
+    text = phrase.format(**words)
     return text[:1].upper() + text[1:]
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sad_env.search import analyze
 
 _PRICE = re.compile(r"(?:lower|less|cheaper) than \$?([\d.]*\d)(?: dollars)?")
-_OPTION = re.compile(r"^[^:,]{1,40}: ")
+_OPTION = re.compile(r"(?:(?! with )[^:,]){1,40}: ")
 _TAG = re.compile(r"\$([\d.]+)")
 _RICH = re.compile(r"\[(?:clicked )?button\] (.*) \[(?:clicked )?button_\]")
 _RESULTS = re.compile(r"Page \d+ \(Total results: (\d+)\)")
@@ -64,15 +64,21 @@ def read_instruction(text: str) -> Wish:
     if not body.lower().startswith("find me "):
         return Wish(text, body, (), tuple(options), limit)
     first, *later = re.split(r" with | for ", body[len("find me ") :])
-    *attributes, last = first.split(", ")
-    words = last.split()
-    # Attributes are mostly of two words; what follows them is the kind of product.
-    if len(words) > 2 or (len(words) == 2 and not attributes and not later):
-        split = 2 if len(words) > 2 else 0
-        attributes += [" ".join(words[:split])] if split else []
-        last = " ".join(words[split:])
+    kind, attributes = _kind_and_attributes(first)
     attributes += [phrase for part in later for phrase in part.split(", ")]
-    return Wish(text, last, tuple(attributes), tuple(options), limit)
+    return Wish(text, kind, tuple(attributes), tuple(options), limit)
+
+
+def _kind_and_attributes(text: str) -> tuple[str, list[str]]:
+    """Attributes are mostly of two words and come first; from the first longer phrase on it is the kind of product."""
+    phrases = text.split(", ")
+    for index, phrase in enumerate(phrases):
+        words = phrase.split()
+        if len(words) > 2 and "&" not in words[:2]:
+            return ", ".join((" ".join(words[2:]), *phrases[index + 1 :])), [*phrases[:index], " ".join(words[:2])]
+        if len(words) > 2 or words[0].endswith("'s"):
+            return ", ".join(phrases[index:]), phrases[:index]
+    return phrases[-1], phrases[:-1]
 
 
 def keywords(text: str) -> list[str]:
