@@ -240,6 +240,7 @@ def _student_agent(path: Path, world: str, options: AgentOptions, name: str = ""
         shots=0 if student.record else 1,
         checkpoint=path.name,
         checkpoint_sha256=digest,
+        parameters=_count(student.model),
     )
 
 
@@ -278,7 +279,12 @@ def _hub(rest: str, world: str, options: AgentOptions) -> Agent:
     start = tuple(tokenizer("")["input_ids"])
     start = start[:1] if start and start[0] == tokenizer.bos_token_id else ()
     return react_agent(
-        _local_model(model, tokenizer, rest, options, None, start), world, options, shots=1, model=one_line(rest, 120)
+        _local_model(model, tokenizer, rest, options, None, start),
+        world,
+        options,
+        shots=1,
+        model=one_line(rest, 120),
+        parameters=_count(model),
     )
 
 
@@ -304,6 +310,11 @@ def _placement(options: AgentOptions) -> tuple[str, Any]:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {one_line(device, 40)!r} cannot be used: {one_line(str(error), 120)}") from None
     return device, names[options.dtype]
+
+
+def _count(model: Any) -> str:
+    """Number of a model's parameters, tied ones once."""
+    return str(sum(parameter.numel() for parameter in model.parameters()))
 
 
 def _folder_sha256(path: Path) -> str:
