@@ -1,0 +1,96 @@
+"""Comparison of runs: pairs, flips, verdicts and refusals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sad_eval.command import main
+from sad_eval.compare import compare, verdict
+from sad_eval.run_folder import RunFolder
+from sad_eval.statistics import mcnemar
+
+from sad_env.errors import ConfigError, IncompleteError
+
+Evaluate = Callable[..., int]
+
+
+def play(evaluate: Evaluate, agent: str, out: str, *more: str) -> RunFolder:
+    assert evaluate("--env", "toy", "--agent", agent, "--workers", "0", "--out", out, *more) == 0
+    return RunFolder.open(out)
+
+
+def outcomes(run: RunFolder) -> dict[str, bool]:
+    return {line.key.task_id: line.trajectory.success for line in run.episodes()}
+
+
+def test_pairs_count_what_the_runs_hold(evaluate: Evaluate) -> None:
+    expert, chance = play(evaluate, "expert", "expert"), play(evaluate, "random", "chance")
+    comparison = compare([expert, chance])
+    (pair,) = comparison.pairs
+    one, other = outcomes(expert), outcomes(chance)
+    lost = sorted(task for task in one if one[task] and not other[task])
+    assert (pair.both, pair.only_first, pair.only_second, pair.neither) == (100 - len(lost), len(lost), 0, 0)
+    assert pair.flips == {"+": [], "-": lost}
+    assert pair.p_value == pair.p_adjusted == mcnemar(len(lost), 0)
+    assert pair.separable
+    assert verdict(pair).startswith("expert succeeds more often, by ")
+    rate = pair.differences["success_rate"]
+    assert rate.value == pytest.approx(-len(lost) / 100)
+    assert rate.low < rate.value < rate.high < 0
+    assert [run.rank for run in comparison.runs] == ["1", "2"]
+    assert comparison.remarks == ()
+
+
+def test_three_runs_are_tested_at_once_and_like_runs_are_tied(evaluate: Evaluate) -> None:
+    runs = [play(evaluate, "expert", "a"), play(evaluate, "expert", "b", "--seed", "1"), play(evaluate, "random", "c")]
+    comparison = compare(runs)
+    assert [(pair.first, pair.second) for pair in comparison.pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert [run.tied for run in comparison.runs] == [("b",), ("a",), ()]
+    assert all(pair.p_adjusted >= pair.p_value for pair in comparison.pairs)
+    assert verdict(comparison.pairs[0]) == "they solve the same 100 of 100 tasks"
+
+
+def test_repeats_are_compared_over_tasks_without_a_p_value(evaluate: Evaluate) -> None:
+    runs = [play(evaluate, agent, agent, "--repeats", "2") for agent in ("expert", "random")]
+    (pair,) = compare(runs).pairs
+    assert pair.p_value is None
+    assert pair.separable
+    assert any(task.endswith("(try 2)") for task in pair.flips["-"])
+
+
+def test_panels_that_overlap_are_compared_on_what_they_share(evaluate: Evaluate) -> None:
+    whole, part = play(evaluate, "expert", "whole"), play(evaluate, "random", "part", "--episodes", "30")
+    comparison = compare([whole, part])
+    assert (comparison.panel, comparison.episodes) == ("tasks in common", 30)
+    assert comparison.remarks == ("The panels differ; only the 30 episodes that all runs have are compared.",)
+
+
+def test_what_cannot_be_compared_is_refused(evaluate: Evaluate) -> None:
+    test, train = play(evaluate, "expert", "test"), play(evaluate, "expert", "train", "--panel", "train")
+    with pytest.raises(ConfigError, match="two run folders or more"):
+        compare([test])
+    with pytest.raises(ConfigError, match="no episode in common"):
+        compare([test, train])
+    empty = RunFolder.create("empty", test.manifest)
+    with pytest.raises(IncompleteError, match="'empty' has no scored episode yet"):
+        compare([test, empty])
+    other = RunFolder.create("other", test.manifest.model_copy(update={"world": "alfworld"}))
+    with pytest.raises(ConfigError, match="the runs are of different world: alfworld, toy"):
+        compare([test, other])
+
+
+def test_the_command_prints_flips_and_json(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    play(evaluate, "expert", "expert")
+    play(evaluate, "random", "chance")
+    assert main(["compare", "expert", "chance", "--flips", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "McNemar p =" in out
+    assert "only expert solved:" in out
+    assert "more (--flips " in out
+    assert main(["compare", "expert", "chance", "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["pairs"][0]["differences"]["success_rate"]["value"] < 0
+    assert Path("expert").is_dir()
