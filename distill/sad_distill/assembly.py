@@ -110,11 +110,11 @@ def load_teacher(config: TrainConfig) -> Teacher | None:
 
 
 def _cached(teacher: ScoringTeacher, config: TrainConfig) -> ScoringTeacher:
-    if config.cache is None:
+    if not config.cache:
         return teacher
     from sad_distill.teachers.cache import CachedTeacher
 
-    return CachedTeacher(teacher, config.cache)
+    return CachedTeacher(teacher, Path(config.cache))
 
 
 def identity(spec: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from sad_env.errors import ConfigError
@@ -19,13 +18,13 @@ class TrainConfig:
     Example: sad-distill --method sft --mode offline --episodes expert.jsonl --student nano-2m --out runs/sft
     """
 
-    out: Path
+    out: str
     """Run folder; the same command resumes what is in it."""
     student: str = "nano-2m"
     """nano-0.7m, nano-2m, nano-8m (from nothing), layers:N (of the teacher's), student.pt, a folder, or a hub id."""
     teacher: str = ""
     """student.pt, folder or hub id; http://HOST:PORT (sad-distill serve); openai:URL#MODEL; expert."""
-    episodes: tuple[Path, ...] = ()
+    episodes: tuple[str, ...] = ()
     """Recorded episodes (JSON lines) of teacher or expert, for offline and mixed training and for tokenizers."""
     method: Method = "sad"
     """sad; baselines sft, seqkd (likelihood), word_kd, token_flat (divergence from the teacher), minillm."""
@@ -130,7 +129,7 @@ class TrainConfig:
     """Guided: chance at first that the teacher takes a turn; it falls to 0."""
     top: int = 0
     """A local teacher answers with this many likeliest tokens and the rest; 0 with everything. Servers: 64."""
-    cache: Path | None = None
+    cache: str = ""
     """Folder where a teacher's answers are kept."""
 
     adapters: int = 0
@@ -169,9 +168,9 @@ class SftTeacherConfig:
     Example: sad-distill sft-teacher --episodes expert.jsonl --out runs/teacher
     """
 
-    out: Path
+    out: str
     """Run folder; the same command resumes what is in it."""
-    episodes: tuple[Path, ...]
+    episodes: tuple[str, ...]
     """Expert episodes (JSON lines), best with slips and recoveries: sad-collect --slips 0.15."""
     model: str = "nano-8m"
     """nano-0.7m, nano-2m, nano-8m (from nothing), student.pt, a folder, or a hub id."""

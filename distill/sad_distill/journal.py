@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sad_distill.files import write_bytes, write_text
 from sad_env.errors import ConfigError
-from sad_env.files import atomic_write
 from sad_env.records import JsonLinesWriter, Trajectory, parse_json, read_lines
 
 _FREE = frozenset({"out", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache"})
@@ -39,8 +39,7 @@ class Journal:
                         f"{folder} holds a run with {key} = {before.get(key)!r}, not {value!r}:"
                         " choose another --out or the old setting"
                     )
-        with atomic_write(path) as file:
-            json.dump(settings, file, indent=1)  # type: ignore[arg-type]
+        write_text(path, json.dumps(settings, indent=1))
         self._metrics: JsonLinesWriter | None = None
         self._board = _board(folder) if tensorboard else None
 
@@ -58,8 +57,7 @@ class Journal:
         """Metrics from `step` on will be written (again): those of a life that was cut off are dropped."""
         if self.metrics.exists():
             kept = [line for _, line in read_lines(self.metrics) if parse_json(line)["step"] < step]
-            with atomic_write(self.metrics, "wb") as file:
-                file.write(b"".join(line + b"\n" for line in kept))  # type: ignore[arg-type]
+            write_bytes(self.metrics, b"".join(line + b"\n" for line in kept))
         self._metrics = JsonLinesWriter(self.metrics)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:

@@ -105,6 +105,8 @@ def bars(values: Sequence[int], bins: int = 12, width: int = 40) -> list[str]:
     tallest = max((count for _, _, count in rows), default=0)
     while rows and not rows[-1][2]:
         rows.pop()
+    while rows and not rows[0][2]:
+        rows.pop(0)
     return [f"{low:>5}-{high - 1:<5}{'█' * round(width * count / tallest)} {count}" for low, high, count in rows]
 
 

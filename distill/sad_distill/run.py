@@ -71,6 +71,7 @@ class Run:
     def __init__(self, config: TrainConfig, report: Report = silent) -> None:
         config.check()
         self.config = config
+        self.folder = Path(config.out)
         self.report = report
         self.episodes = [without_prompt(one) for path in config.episodes for one in read_trajectories(path)]
         self.teacher = load_teacher(config)
@@ -80,7 +81,9 @@ class Run:
         self.supports = ActionSupport(self.student.tokenizer, self._support_mode(), self.rows)
         self.policy = PolicyGradient(mixing=MIXING) if config.method == "minillm" else None
         extras = self._extras()
-        modules: dict[str, torch.nn.Module] = {f"extra{n}": one for n, one in enumerate(extras) if isinstance(one, torch.nn.Module)}
+        modules: dict[str, torch.nn.Module] = {
+            f"extra{n}": one for n, one in enumerate(extras) if isinstance(one, torch.nn.Module)
+        }
         self.learner = Learner(
             self.student.model,
             objective_of(config),
@@ -117,8 +120,8 @@ class Run:
             The path of `student.pt`.
         """
         torch.manual_seed(self.config.seed)
-        with exclusive(self.config.out / ".lock", f"the run {self.config.out}"):
-            self.journal = Journal(self.config.out, self.config, tensorboard=self.config.tensorboard)
+        with exclusive(self.folder / ".lock", f"the run {self.folder}"):
+            self.journal = Journal(self.folder, self.config, tensorboard=self.config.tensorboard)
             self._resume()
             self.journal.begin(self.done)
             try:
@@ -165,7 +168,7 @@ class Run:
             "parameters": parameter_count(self.student.model),
             "versions": {name: version(name) for name in ("sad-env", "torch", "transformers")},
         }
-        return save_student(self.config.out / "student.pt", self._plain(), self.student.tokenizer, record)
+        return save_student(self.folder / "student.pt", self._plain(), self.student.tokenizer, record)
 
     def _plain(self) -> Any:
         return bare(merged(self.student.model))

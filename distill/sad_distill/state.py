@@ -11,9 +11,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from sad_distill.files import write_bytes
 from sad_distill.optimiser import load_optimiser, optimiser_tensors
 from sad_env.errors import CheckpointError
-from sad_env.files import atomic_write
 
 VERSION = 1
 
@@ -22,8 +22,7 @@ def save_state(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -
     """Write tensors and a JSON record; a kill at any moment leaves the old file or the new one."""
     metadata = {"record": json.dumps({"version": VERSION, **record}, allow_nan=False)}
     data = safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
-    with atomic_write(path, "wb") as file:
-        file.write(data)  # type: ignore[arg-type]
+    write_bytes(path, data)
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from sad_env.files import atomic_write
+from sad_distill.files import write_text
 from sad_env.records import read_trajectories
 from sad_env.safe_text import console, one_line, safe_text
 
@@ -65,8 +65,8 @@ def inspect(config: InspectConfig) -> int:
     borders = sum(segment.borders for segments in episodes for segment in segments)
     screen.print(safe_text(f"\n{len(episodes)} episodes, {borders} tokens on a border between spans"))
     if config.html is not None:
-        with atomic_write(config.html) as file:
-            file.write(page(tokenizer, f"Labels of {config.episodes.name}", episodes, max(config.show, 3)))  # type: ignore[arg-type]
+        title = f"Labels of {config.episodes.name}"
+        write_text(config.html, page(tokenizer, title, episodes, max(config.show, 3)))
         screen.print(safe_text(f"page: {config.html}"))
     return 0
 

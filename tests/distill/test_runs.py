@@ -56,10 +56,10 @@ def files(
 
 def settings(files: Path, out: Path, **changes: Any) -> TrainConfig:
     base = TrainConfig(
-        out=out,
+        out=str(out),
         student=str(files / "start.pt"),
         teacher=str(files / "teacher.pt"),
-        episodes=(files / "expert.jsonl",),
+        episodes=(str(files / "expert.jsonl"),),
         world="toy",
         steps=4,
         batch=4,

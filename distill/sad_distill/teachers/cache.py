@@ -13,10 +13,10 @@ from torch import Tensor
 
 from sad_distill.batch import Batch
 from sad_distill.divergence import ABSENT
+from sad_distill.files import write_bytes
 from sad_distill.targets import SparseTarget, Target
 from sad_distill.teachers.base import ScoringTeacher
 from sad_env.errors import ConfigError
-from sad_env.files import atomic_write
 
 TEMPLATE = "lines-1"
 """Names the rendering; part of every key."""
@@ -82,8 +82,7 @@ class CachedTeacher:
                 "log_p": target.log_p_NK[start:stop].float().cpu(),
                 "log_rest": target.log_rest_N[start:stop].float().cpu(),
             }
-            with atomic_write(paths[row], "wb") as file:
-                file.write(safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}))  # type: ignore[arg-type]
+            write_bytes(paths[row], safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}))
             start = stop
 
 
