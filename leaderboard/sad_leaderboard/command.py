@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import tyro
+from sad_eval.report.model import parameters_of
 from sad_eval.run_folder import EpisodeLine, RunFolder
 
 from sad_env import cli
@@ -65,7 +66,7 @@ class AddConfig:
     track: Literal["standard", "privileged"] = "standard"
     """privileged: it saw hidden state or gold answers."""
     parameters: int | None = None
-    """Number of the model's parameters."""
+    """Number of the model's parameters; from the run when left out."""
     submitted: str = ""
     """YYYY-MM-DD; today when left out."""
     board: Path = ENTRIES
@@ -142,7 +143,7 @@ def run_add(config: AddConfig) -> int:
         description=config.description,
         link=config.link,
         track=config.track,
-        parameters=config.parameters,
+        parameters=config.parameters or parameters_of(run.manifest),
     )
     print(visible(f"wrote {folder}; check it with `{PROG} verify {folder} --level replayed`"))
     return 0

@@ -70,7 +70,9 @@ class PlaybackApp(App[None]):
     #list, VerticalScroll { scrollbar-size-vertical: 1; scrollbar-color: #3a3d42; scrollbar-background: #17181b; }
     #list { width: 30; border: none; background: #17181b; padding: 0; text-wrap: nowrap; text-overflow: ellipsis; }
     #list > .option-list--option-highlighted { background: #2a3646; text-style: bold; }
-    #episode, #teacher { padding: 0 1 0 0; width: 1fr; }
+    #list { height: 100%; }
+    #episode, #teacher { width: 1fr; }
+    #transcript, #teacher-transcript { padding-right: 1; }
     #teacher, #choices { border-left: solid #2d3034; }
     #choices { width: 34; padding: 0 1; }
     #keys { layer: top; dock: right; width: 40; height: auto; margin: 2 0; padding: 1 2; background: #22252a; }

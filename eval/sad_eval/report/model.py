@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Strict
 
 from sad_env.records import Many, Record, Status, Trajectory
-from sad_eval.run_folder import EpisodeLine, Results, RunFolder
+from sad_eval.run_folder import EpisodeLine, Manifest, Results, RunFolder
 
 
 class EpisodeSummary(Record):
@@ -115,7 +116,6 @@ def report_run(run: RunFolder) -> RunReport:
     """
     manifest, results = run.manifest, run.results()
     episodes = tuple(sorted((summary(line) for line in run.episodes()), key=_order))
-    parameters = manifest.identity.get("parameters")
     return RunReport(
         name=run.path.resolve().name,
         created=manifest.created,
@@ -126,7 +126,7 @@ def report_run(run: RunFolder) -> RunReport:
         panel_description=manifest.panel.description,
         agent=manifest.agent,
         agent_sha256=manifest.agent_sha256,
-        parameters=parameters if isinstance(parameters, int) else None,
+        parameters=parameters_of(manifest),
         command=manifest.command,
         commit=manifest.commit,
         dirty=manifest.dirty,
@@ -138,6 +138,12 @@ def report_run(run: RunFolder) -> RunReport:
         solved_within=solved_within(episodes),
         episodes=episodes,
     )
+
+
+def parameters_of(manifest: Manifest) -> int | None:
+    """The number of parameters that a run's agent said it has; None for agents without."""
+    said = manifest.identity.get("agent parameters")
+    return int(said) if isinstance(said, str) and re.fullmatch("[1-9][0-9]{0,14}", said) else None
 
 
 def build_report(runs: Sequence[RunFolder]) -> Report:
