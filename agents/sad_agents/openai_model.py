@@ -24,6 +24,8 @@ _CHARACTERS_PER_TOKEN = 3
 _CONNECT_SECONDS = 10.0
 _RETRIED = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 _LONGEST_PAUSE = 60.0
+PAUSE = 1.0
+"""Seconds before the second try of a request."""
 
 
 class _RequestError(Exception):
@@ -54,7 +56,7 @@ class OpenAIModel:
         room: tokens kept free for a completion.
         seconds: wait for an answer.
         attempts: tries of a request on connection faults, 429 and 5xx.
-        pause: seconds before the second try, doubled for each further one.
+        pause: seconds before the second try, doubled for each further one; None takes `PAUSE`.
 
     Raises:
         InfrastructureError: the server does not answer, or not in this protocol.
@@ -71,7 +73,7 @@ class OpenAIModel:
         room: int = 96,
         seconds: float = 120.0,
         attempts: int = 4,
-        pause: float = 1.0,
+        pause: float | None = None,
     ) -> None:
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"a model server is named by its address, e.g. http://localhost:8000, not {url[:60]!r}")
@@ -79,7 +81,7 @@ class OpenAIModel:
         self._base = base if base.endswith("/v1") else f"{base}/v1"
         self._seconds = seconds
         self._attempts = attempts
-        self._pause = pause
+        self._pause = PAUSE if pause is None else pause
         self._session = requests.Session()
         self._session.mount("http", requests.adapters.HTTPAdapter(pool_maxsize=concurrency))
         if key := os.environ.get("OPENAI_API_KEY", ""):
@@ -198,13 +200,14 @@ class OpenAIModel:
             raise _RequestError(one_line(str(error), 120)) from None
         if answer.status_code == 404 and method == "POST":
             raise _NoSuchPathError
-        if answer.status_code == 400 and "context" in answer.text and "length" in answer.text:
-            raise _ContextError(one_line(answer.text, 160))
+        said = answer.content[:2000].decode("utf-8", "replace")
+        if answer.status_code == 400 and "context" in said and "length" in said:
+            raise _ContextError(one_line(said, 160))
         if answer.status_code != 200:
             again = answer.status_code in _RETRIED
             after = answer.headers.get("Retry-After", "")
             raise _RequestError(
-                f"HTTP {answer.status_code}: {one_line(answer.text, 120)}",
+                f"HTTP {answer.status_code}: {one_line(said, 120)}",
                 again=again,
                 after=float(after) if after.isdecimal() else 0.0,
             )

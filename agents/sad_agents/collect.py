@@ -1,0 +1,198 @@
+"""`sad-collect`: trajectories of any agent in any world, as training data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from sad_agents.agent import Agent, Sampling
+from sad_agents.catalogue import AgentOptions, provenance, resolve
+from sad_agents.rollouts import Finished, Job, Limits, rollout
+from sad_agents.slips import SlippingAgent
+from sad_agents.world_pool import WorldRecipe
+from sad_env import cli, registry
+from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.files import atomic_write, exclusive
+from sad_env.panels import Panel
+from sad_env.progress import shown
+from sad_env.records import JsonLinesWriter, Status, parse_json, read_lines, read_trajectories
+
+
+@dataclass(frozen=True)
+class CollectSettings:
+    """Collect trajectories of an agent. The same command goes on where it was stopped.
+
+    $ sad-collect --env alfworld --episodes 500 --slip 0.1 --out expert.jsonl
+    $ sad-collect --env webshop --agent student.pt --temperature 1 --only-success --out won.jsonl
+    """
+
+    env: str
+    """World: toy, alfworld, webshop, hotpotqa, or a plug-in's."""
+    out: Path
+    """JSON-lines file that the trajectories go to."""
+    agent: str = "expert"
+    """Who acts: expert, random, nano, FILE.pt, a model folder, hf:ID, openai:URL#MODEL, package.module:Class."""
+    data: str = "generated"
+    """generated, official, official:PACK, or a folder in the official schema."""
+    split: str = "train"
+    """Split of the world's tasks."""
+    episodes: int = 0
+    """How many; more than the split has tasks play them again with other draws. 0 plays each task once."""
+    seed: int = 0
+    """Seed of all draws."""
+    slip: float = 0.0
+    """Probability that a step plays a random or garbled action instead; such steps are no targets of training."""
+    only_success: bool = False
+    """Keep won episodes only."""
+    workers: int = 1
+    """Processes that hold the worlds; 0 plays in this process."""
+    live: int = 32
+    """Episodes at once."""
+    max_steps: int = 0
+    """Steps of an episode; 0 takes the world's own limit."""
+    temperature: float = 0.0
+    """Of a model's sampling; 0 is greedy."""
+    max_tokens: int = 96
+    """Tokens of one completion at most."""
+    shots: int = -1
+    """Exemplars in a model's prompt; -1 takes 0 for students and 1 for others."""
+    first_thoughts: str = ""
+    """Trajectories of a teacher whose first thought on a task opens the first step ("first-thought prefix")."""
+    concurrency: int = 16
+    """Requests to a model server at once."""
+    device: str = "auto"
+    """Device of a local model."""
+    quiet: bool = False
+    """Show no progress."""
+
+
+_FREE = frozenset({"episodes", "workers", "live", "concurrency", "device", "quiet", "out"})
+"""Settings that a later call may change: they decide how much is collected or how fast, but not what an episode is."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `sad-collect`; returns the exit code."""
+    return cli.run("sad-collect", lambda: collect(cli.parse(CollectSettings, arguments, prog="sad-collect")))
+
+
+def collect(settings: CollectSettings) -> int:
+    """Collect what is not there yet; returns the exit code: 3 when episodes are still owed."""
+    with exclusive(f"{settings.out}.lock", str(settings.out)):
+        options = {"data": settings.data, "split": settings.split}
+        world = registry.make(settings.env, **options)
+        jobs = _jobs(world.panel, settings)
+        world.close()
+        agent = _agent(settings, options)
+        _claim(settings, {**_kept_settings(settings), "panel_sha256": world.panel.sha256, **provenance(agent)})
+        done = _done(settings.out)
+        owed = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in done]
+        limits = Limits(max_steps=settings.max_steps or None)
+        recipe = WorldRecipe(settings.env, options)
+        finished = rollout(agent, owed, recipe, live=settings.live, workers=settings.workers, limits=limits)
+        return _write(settings, finished, done=len(jobs) - len(owed), total=len(jobs))
+
+
+def _jobs(panel: Panel, settings: CollectSettings) -> list[Job]:
+    if settings.episodes < 0:
+        raise ConfigError(f"{settings.episodes} episodes cannot be collected; 0 plays each task once")
+    size = len(panel.task_ids)
+    count = settings.episodes or size
+    whole, rest = divmod(count, size)
+    jobs = [Job(task, settings.seed, repeat) for repeat in range(whole) for task in panel.task_ids]
+    return jobs + ([Job(task, settings.seed, whole) for task in panel.head(rest).task_ids] if rest else [])
+
+
+def _agent(settings: CollectSettings, world: dict[str, Any]) -> Agent:
+    options = AgentOptions(
+        sampling=Sampling(settings.temperature, max_tokens=settings.max_tokens, seed=settings.seed),
+        shots=None if settings.shots < 0 else settings.shots,
+        first_thoughts=Path(settings.first_thoughts) if settings.first_thoughts else None,
+        device=settings.device,
+        concurrency=settings.concurrency,
+        world=world,
+    )
+    agent = resolve(settings.agent, settings.env, options)
+    return SlippingAgent(agent, settings.slip, settings.env) if settings.slip else agent
+
+
+def _kept_settings(settings: CollectSettings) -> dict[str, Any]:
+    return {key: value for key, value in asdict(settings).items() if key not in _FREE}
+
+
+def _claim(settings: CollectSettings, content: dict[str, Any]) -> None:
+    """Write down what the file holds, or check that it holds just that.
+
+    Raises:
+        ConfigError: other settings made it.
+    """
+    beside = Path(f"{settings.out}.settings.json")
+    if not beside.exists():
+        if settings.out.exists():
+            raise ConfigError(f"{settings.out} exists and was not made by sad-collect: name another --out")
+        with atomic_write(beside) as file:
+            cast(IO[str], file).write(json.dumps(content, indent=1) + "\n")
+        return
+    before = parse_json(beside.read_bytes())
+    changed = [key for key in content if before.get(key) != content[key]]
+    if changed:
+        raise ConfigError(f"{settings.out} was made with another {', '.join(changed)}: name another --out")
+
+
+def _done(out: Path) -> set[tuple[str, int, int]]:
+    """Episodes that were played: those in the file, and those that were left out of it on purpose."""
+    done = set()
+    if out.exists():
+        done = {(one.task_id, one.seed, one.repeat) for one in read_trajectories(out)}
+    left_out = _left_out(out)
+    if left_out.exists():
+        done |= {tuple(parse_json(line)) for _, line in read_lines(left_out)}
+    return done
+
+
+def _left_out(out: Path) -> Path:
+    return Path(f"{out}.left-out")
+
+
+def _write(settings: CollectSettings, finished: Iterator[Finished], *, done: int, total: int) -> int:
+    endings: Counter[Status] = Counter()
+    kept, fault = 0, ""
+    with (
+        JsonLinesWriter(settings.out) as out,
+        JsonLinesWriter(_left_out(settings.out)) if settings.only_success else nullcontext() as left_out,
+        shown(quiet=settings.quiet) as report,
+    ):
+        try:
+            for job, trajectory, _ in finished:
+                endings[trajectory.status] += 1
+                if trajectory.status.owed:
+                    continue
+                done += 1
+                if left_out is not None and not trajectory.success:
+                    left_out.append(json.dumps([job.task_id, job.seed, job.repeat]))
+                else:
+                    out.append(trajectory.to_json())
+                    kept += 1
+                report(f"{settings.env} episodes", done, total)
+        except InfrastructureError as error:
+            fault = str(error)
+    if not settings.quiet:
+        _summarise(settings, endings, kept, total - done)
+    if fault:
+        raise InfrastructureError(fault)
+    return 0 if done == total else 3
+
+
+def _summarise(settings: CollectSettings, endings: Counter[Status], kept: int, owed: int) -> None:
+    if not endings and not owed:
+        print(f"nothing to do: {settings.out} is complete")
+        return
+    counts = " · ".join(f"{status.value} {count:,}" for status, count in endings.most_common())
+    print(f"{kept:,} trajectories written to {settings.out}" + (f"   ended by: {counts}" if counts else ""))
+    if owed:
+        print(f"{owed:,} episodes are owed: run the same command to go on", file=sys.stderr)

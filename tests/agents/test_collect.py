@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sad_agents.collect import main
+from sad_agents.policies import ExpertAgent
+from sad_agents.rollouts import Job, WorldRecipe, rollout
+from sad_agents.slips import SlippingAgent, garbled, slip
+
+from sad_env.errors import ConfigError
+from sad_env.records import SpanKind, Trajectory, read_trajectories
+from sad_env.toy import toy_panel
+
+
+def run(out: Path, *flags: str) -> int:
+    return main(["--env", "toy", "--workers", "0", "--out", str(out), *flags])
+
+
+def read(out: Path) -> list[Trajectory]:
+    return list(read_trajectories(out))
+
+
+def test_collects_goes_on_and_then_has_nothing_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "toy.jsonl"
+    assert run(out, "--episodes", "7") == 0
+    assert len(read(out)) == 7
+    assert run(out, "--episodes", "12") == 0
+    assert len({one.task_id for one in read(out)}) == len(read(out)) == 12
+    before = out.read_bytes()
+    assert run(out, "--episodes", "12") == 0
+    assert out.read_bytes() == before
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_more_episodes_than_tasks_repeat_them(tmp_path: Path) -> None:
+    out = tmp_path / "toy.jsonl"
+    assert run(out, "--split", "test", "--agent", "random", "--episodes", "130") == 0
+    assert [sum(one.repeat == repeat for one in read(out)) for repeat in (0, 1)] == [100, 30]
+
+
+def test_other_settings_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "toy.jsonl"
+    run(out, "--episodes", "3")
+    assert run(out, "--episodes", "3", "--seed", "1", "--slip", "0.2") == 2
+    assert "was made with another seed, slip" in capsys.readouterr().err
+    (tmp_path / "mine.jsonl").write_text("")
+    assert run(tmp_path / "mine.jsonl") == 2
+
+
+def test_only_success_leaves_the_rest_out_and_does_not_play_it_again(tmp_path: Path) -> None:
+    out = tmp_path / "toy.jsonl"
+    flags = ("--agent", "random", "--episodes", "40", "--only-success")
+    assert run(out, *flags) == 0
+    won = read(out)
+    assert 0 < len(won) < 40
+    assert all(one.success for one in won)
+    left = [json.loads(line) for line in Path(f"{out}.left-out").read_text().splitlines()]
+    assert len(left) + len(won) == 40
+    assert run(out, *flags) == 0
+    assert read(out) == won
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (("--agent", "exprt"), 2, "did you mean 'expert'"),
+        (("--agent", "student.pt"), 4, "no such file"),
+        (("--data", "/nowhere"), 2, "generated data only"),
+        (("--split", "tset"), 2, "did you mean 'test'"),
+        (("--slip", "1.5"), 2, "lies in"),
+        (("--episodes", "-1"), 2, "cannot be collected"),
+        (("--agent", "scripted:/nowhere"), 2, "cannot read the script"),
+        (("--agent", "openai:http://127.0.0.1:9"), 3, "unreachable"),
+        (("--agent", "no.module:Class"), 2, "No module named"),
+    ],
+)
+def test_wrong_settings_are_one_line_and_a_code(
+    flags: tuple[str, ...],
+    code: int,
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sad_agents.openai_model.PAUSE", 0.01)
+    assert run(tmp_path / "x.jsonl", *flags) == code
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_an_interrupted_collection_ends_with_the_same_file(tmp_path: Path) -> None:
+    calm, rough = tmp_path / "calm.jsonl", tmp_path / "rough.jsonl"
+    flags = ["--env", "toy", "--episodes", "400", "--slip", "0.3", "--quiet"]
+    assert main([*flags, "--out", str(calm), "--workers", "0"]) == 0
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-m", "sad_agents", *flags, "--out", str(rough)])
+        while process.poll() is None and (not rough.exists() or rough.stat().st_size < 50_000):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert main([*flags, "--out", str(rough), "--workers", "0"]) == 0
+
+    def content(path: Path) -> dict[str, list[tuple[str, str]]]:
+        episodes = read(path)
+        assert len({one.task_id for one in episodes}) == len(episodes)
+        return {one.task_id: [(step.completion, step.observation) for step in one.steps] for one in episodes}
+
+    assert content(rough) == content(calm)
+
+
+# --- slips -----------------------------------------------------------------------------------------------------
+
+
+def slipped(probability: float, count: int = 60) -> list[Trajectory]:
+    agent = SlippingAgent(ExpertAgent("toy"), probability, "toy")
+    jobs = [Job(task) for task in toy_panel("train").task_ids[:count]]
+    return [one.trajectory for one in rollout(agent, jobs, WorldRecipe("toy", {"split": "train"}))]
+
+
+def test_a_slip_has_no_reasoning_and_is_no_target_and_the_rest_is() -> None:
+    steps = [step for one in slipped(0.3) for step in one.steps]
+    slips = [step for step in steps if step.spans[0].kind is SpanKind.NONE]
+    others = [step for step in steps if step.spans[0].kind is not SpanKind.NONE]
+    assert 0.2 < len(slips) / len(steps) < 0.4
+    for step in slips:
+        assert {span.kind for span in step.spans} == {SpanKind.NONE}
+        assert step.reasoning == ""
+        assert step.completion == f"Action: {step.action}\n"
+    assert all({span.kind for span in step.spans} == {SpanKind.REASON, SpanKind.ACT} for step in others)
+    assert {step.valid for step in slips} == {True, False}
+
+
+def test_without_slips_nothing_changes() -> None:
+    assert [one.observation for one in slipped(0.0, 5)] == [
+        one.trajectory.observation
+        for one in rollout(
+            ExpertAgent("toy"),
+            [Job(task) for task in toy_panel("train").task_ids[:5]],
+            WorldRecipe("toy", {"split": "train"}),
+        )
+    ]
+    with pytest.raises(ConfigError):
+        SlippingAgent(ExpertAgent("toy"), 1.0, "toy")
+
+
+def test_final_actions_are_never_slips() -> None:
+    agent = SlippingAgent(ExpertAgent("toy"), 0.99, "hotpotqa")
+    agent._final = ("take ",)
+    (one,) = rollout(agent, [Job("train-0001")], WorldRecipe("toy", {"split": "train"}))
+    assert not any(
+        step.action.startswith("take ") for step in one.trajectory.steps if step.spans[0].kind is SpanKind.NONE
+    )
+
+
+def test_garbled_actions_differ_and_a_slip_spells_its_action() -> None:
+    for action in ("go to shelf 12", "search[a b c]", "look", "click[b0 12]", ""):
+        assert action not in garbled(action)
+    assert slip("look").completion == "Action: look\n"
