@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -32,13 +35,25 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def path(*parts: str) -> str:
-    """A URL path of these parts, each quoted.
+SCRIPT = """
+document.addEventListener("change", event => {
+  const url = event.target.dataset.url;
+  if (url) { window.location.assign(url); }
+});
+"""
+"""All that runs in a visitor's browser: choosing an option opens the page on which it is chosen."""
 
-    >>> path("item_page", "a b/c")
-    '/item_page/a%20b%2Fc'
+_SCRIPT_HASH = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+
+
+def path(*parts: str | Sequence[str]) -> str:
+    """A URL path of these parts, each quoted; the words of a sequence are joined by '+'.
+
+    >>> path("item_page", ["a", "b+c"], "d/e")
+    '/item_page/a+b%2Bc/d%2Fe'
     """
-    return "/" + "/".join(quote(part, safe="+") for part in parts)
+    words = ([part] if isinstance(part, str) else part for part in parts)
+    return "/" + "/".join("+".join(quote(word.encode("utf-8", "replace"), safe="") for word in part) for part in words)
 
 
 def render_page(session: Session, *, images: bool = False) -> str:
@@ -50,17 +65,13 @@ def render_page(session: Session, *, images: bool = False) -> str:
     """
     page = session.page
     name = {"": "search"}.get(page.kind, page.kind)
-    fields: dict[str, Any] = {
-        "instruction": session.goal.text,
-        "home": path(session.name),
-        "page": page,
-        "images": images,
-    }
+    fields: dict[str, Any] = {"instruction": session.goal.text, "home": path(session.name), "images": images}
+    fields |= {"script": Markup(SCRIPT), "script_hash": _SCRIPT_HASH}
     return _environment().get_template(f"{name}.html").render(**fields, **_fields(session, page))
 
 
 def _fields(session: Session, page: Page) -> dict[str, Any]:
-    keywords, number = "+".join(session.keywords or ()), str(session.page_number)
+    keywords, number = session.keywords or [""], str(session.page_number)
     results = ("search_results", session.name, keywords)
     if page.kind == "search_results":
         first = (session.page_number - 1) * PER_PAGE
@@ -104,7 +115,7 @@ def _after_previous(page: Page) -> int:
     return next((index + 1 for index, node in enumerate(page.nodes) if node.text == PREVIOUS), 0)
 
 
-def _groups(session: Session, item: tuple[str, ...]) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+def _groups(session: Session, item: tuple[str | Sequence[str], ...]) -> list[tuple[str, list[tuple[str, str, bool]]]]:
     """Option names with their values, the page that choosing each leads to, and whether it is chosen."""
     groups = []
     for name, values in session.product().options.items():

@@ -131,7 +131,7 @@ class Session:
             return False
         self.asin, self.options = None, {}
         self.keywords, self.found = keywords, found
-        self._results(1)
+        self.show_results(1)
         return True
 
     def buy(self) -> Outcome:
@@ -149,9 +149,9 @@ class Session:
         # for "item_page" changes what "< Prev" does.
         where = next((page for page in _PAGES if page in self.url), "")
         moves: dict[tuple[str, str], Callable[[], None]] = {
-            (pages.NEXT, "search_results"): lambda: self._results(self.page_number + 1),
-            (pages.PREVIOUS, "search_results"): lambda: self._results(self.page_number - 1),
-            (pages.PREVIOUS, "item_sub_page"): self._item,
+            (pages.NEXT, "search_results"): lambda: self.show_results(self.page_number + 1),
+            (pages.PREVIOUS, "search_results"): lambda: self.show_results(self.page_number - 1),
+            (pages.PREVIOUS, "item_sub_page"): self.show_item,
             (pages.PREVIOUS, "item_page"): self._back_to_results,
         }
         if name == pages.BUY.lower():
@@ -163,7 +163,7 @@ class Session:
         ):
             move()
         elif tab := next((tab for tab in (*pages.SUB_PAGES, pages.ATTRIBUTES) if tab.lower() == name), None):
-            self._sub_page(tab)
+            self.show_tab(tab)
         elif self.clickables[name].kind == "button" and self.asin is None:
             # Only on a page that the URL makes pass for another; the original breaks down.
             return Result(0.0, done=False, understood=False)
@@ -176,7 +176,8 @@ class Session:
         self.opened, self.options = set(), {}
         self._show(pages.search_page(self.goal.text), self.name)
 
-    def _results(self, number: int) -> None:
+    def show_results(self, number: int) -> None:
+        """Show a page of what the last search found."""
         keywords = self.keywords or [""]
         if keywords[0] == "<r>" and number != self.page_number:
             self.found = search(self.shop.catalogue, keywords, self.draw) or ()
@@ -188,7 +189,7 @@ class Session:
 
     def _back_to_results(self) -> None:
         self.asin, self.options = None, {}
-        self._results(self.page_number)
+        self.show_results(self.page_number)
 
     def _choose(self, name: str) -> None:
         node = self.clickables[name]
@@ -197,16 +198,18 @@ class Session:
             self.opened.add(node.text)
         elif node.kind == "option":
             self.options[node.name] = name
-        self._item()
+        self.show_item()
 
-    def _item(self) -> None:
+    def show_item(self) -> None:
+        """Show the product that is open."""
         product = self.product()
         self._show(
             pages.item_page(self.goal.text, product, show_attributes=self.shop.show_attributes),
             *("item_page", self.name, product.asin, *self._trail(), json.dumps(self.options)),
         )
 
-    def _sub_page(self, tab: str) -> None:
+    def show_tab(self, tab: str) -> None:
+        """Show one of `pages.SUB_PAGES`, or `pages.ATTRIBUTES`, of the product that is open."""
         product = self.product()
         self._show(
             pages.sub_page(self.goal.text, product, tab),

@@ -1,0 +1,205 @@
+"""The shop as a web site on this machine, for people and for browser agents."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import itertools
+import json
+import random
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from sad_env.errors import ConfigError
+from sad_env.webshop import pages
+from sad_env.webshop.goals import GoalKind
+from sad_env.webshop.html import path, render_page
+from sad_env.webshop.session import Session, Shop
+from sad_env.webshop.shops import open_shop
+
+_LONGEST_FORM = 1 << 16
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+class Answer(NamedTuple):
+    """What the site answers.
+
+    Attributes:
+        status: of HTTP.
+        body: an HTML document, or one line of text where something is wrong.
+        location: where to go instead, with status 303.
+    """
+
+    status: HTTPStatus
+    body: str = ""
+    location: str = ""
+
+
+class Site:
+    """The shop's pages by URL.
+
+    The URLs are the original's: ``/SESSION``, ``/search_results/SESSION/KEYWORDS/PAGE``,
+    ``/item_page/SESSION/ASIN/KEYWORDS/PAGE/OPTIONS``, ``/item_sub_page/SESSION/ASIN/KEYWORDS/PAGE/TAB/OPTIONS`` and
+    ``/done/SESSION/ASIN/OPTIONS``, options as a JSON object. Everything a page shows follows from its URL, so the
+    site keeps nothing between requests, and visitors cannot disturb one another. A session named ``fixed_N`` has goal
+    N; any other name has one of the goals, always the same. ``/`` leads to a new session.
+
+    Args:
+        shop: the shop.
+        images: show the products' pictures.
+        seed: of the names of new sessions, and of which goal a name has.
+    """
+
+    def __init__(self, shop: Shop, *, images: bool = False, seed: int = 0) -> None:
+        self.shop, self.images, self.seed = shop, images, seed
+        self._visits = itertools.count()
+
+    def answer(self, target: str, form: Mapping[str, str] | None = None) -> Answer:
+        """The answer to a request.
+
+        Args:
+            target: path of the request as it was sent, quoted.
+            form: fields of a POST; a "search_query" at a session's first page searches.
+        """
+        parts = [part for part in urlsplit(target).path.split("/") if part]
+        if not parts:
+            draw = random.Random(f"{self.seed} {next(self._visits)}")
+            return Answer(HTTPStatus.SEE_OTHER, location=path("".join(draw.choices(_LETTERS, k=10))))
+        query = (form or {}).get("search_query", "").strip().lower()
+        if len(parts) == 1 and query:
+            keywords = query.split(" ")
+            return Answer(HTTPStatus.SEE_OTHER, location=path("search_results", unquote(parts[0]), keywords, "1"))
+        try:
+            session = self._visit(parts)
+        except (ValueError, LookupError) as error:
+            return Answer(HTTPStatus.NOT_FOUND, f"no such page: {type(error).__name__}")
+        return Answer(HTTPStatus.OK, render_page(session, images=self.images))
+
+    def _visit(self, parts: list[str]) -> Session:
+        """The session that is on the page of a URL.
+
+        Raises:
+            ValueError: a URL of no page.
+            LookupError: no such product or goal.
+        """
+        if len(parts) == 1:
+            return self._session(unquote(parts[0]))
+        kind, session = parts[0], self._session(unquote(parts[1]))
+        if kind == "search_results" and len(parts) == 4:
+            self._search(session, parts[2], parts[3])
+        elif kind == "item_page" and len(parts) == 6:
+            self._open(session, parts[2], parts[5], parts[3:5])
+            session.show_item()
+        elif kind == "item_sub_page" and len(parts) == 7:
+            tab = unquote(parts[5])
+            if tab not in (*pages.SUB_PAGES, *([pages.ATTRIBUTES] if self.shop.show_attributes else [])):
+                raise ValueError("no such tab")
+            self._open(session, parts[2], parts[6], parts[3:5])
+            session.show_tab(tab)
+        elif kind == "done" and len(parts) == 4:
+            self._open(session, parts[2], parts[3], None)
+            session.buy()
+        else:
+            raise ValueError("no such kind of page")
+        return session
+
+    def _session(self, name: str) -> Session:
+        goals = self.shop.goals.goals
+        if name.startswith("fixed_"):
+            number = int(name[len("fixed_") :])
+            if not 0 <= number < len(goals):
+                raise LookupError("no such goal")
+        else:
+            digest = hashlib.sha256(f"{self.seed} {name}".encode("utf-8", "surrogatepass")).digest()
+            number = int.from_bytes(digest[:8], "big") % len(goals)
+        return Session(self.shop, goals[number], name, random.Random(f"{self.seed} {name}"))
+
+    def _search(self, session: Session, keywords: str, number: str) -> None:
+        if not session.search(" ".join(unquote(word) for word in keywords.split("+"))):
+            raise ValueError("a search that breaks down")
+        page = int(number)
+        if not 1 <= page <= 1_000_000:
+            raise ValueError("no such page of results")
+        if page > 1:
+            session.show_results(page)
+
+    def _open(self, session: Session, asin: str, options: str, trail: list[str] | None) -> None:
+        product = self.shop.catalogue.get(unquote(asin))
+        if product is None:
+            raise LookupError("no such product")
+        if trail is not None:
+            session.keywords = [unquote(word) for word in trail[0].split("+")]
+            session.page_number = int(trail[1])
+        session.asin = product.asin
+        chosen = json.loads(unquote(options))
+        if not isinstance(chosen, dict):
+            raise ValueError("options are a JSON object")
+        session.options = {name: value for name, value in chosen.items() if value in product.options.get(name, ())}
+
+
+def server(site: Site, port: int) -> http.server.ThreadingHTTPServer:
+    """An HTTP server for `site` on this machine only; port 0 takes any free one.
+
+    Raises:
+        ConfigError: the port is taken.
+    """
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        server_version, sys_version = "sad-env", ""
+        timeout = 30
+
+        def do_GET(self) -> None:
+            self._send(site.answer(self.path))
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def do_POST(self) -> None:
+            length = self.headers.get("Content-Length", "0")
+            if not length.isdecimal() or int(length) > _LONGEST_FORM:
+                self._send(Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a form has at most {_LONGEST_FORM} bytes"))
+                return
+            text = self.rfile.read(int(length)).decode("utf-8", "replace")
+            form = {name: values[0] for name, values in parse_qs(text, max_num_fields=10).items()}
+            self._send(site.answer(self.path, form))
+
+        def _send(self, answer: Answer) -> None:
+            body = answer.body.encode("utf-8", "backslashreplace")
+            self.send_response(answer.status)
+            kind = "text/html" if answer.status is HTTPStatus.OK else "text/plain"
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("X-Content-Type-Options", "nosniff")
+            self.send_header("Referrer-Policy", "no-referrer")
+            if answer.location:
+                self.send_header("Location", answer.location)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            """Nothing: requests are foreign text."""
+
+    try:
+        return http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"cannot serve on port {port}: {error}; choose another with --port") from None
+
+
+def serve(
+    port: int = 3000, *, data: str = "generated", goals: GoalKind = "synthetic", seed: int = 233, images: bool = False
+) -> None:
+    """Serve a shop on http://127.0.0.1:PORT until interrupted.
+
+    Args:
+        port: where.
+        data: as in `WebShopEnv`.
+        goals: "synthetic" or "human".
+        seed: of goals and generated products, as in `WebShopEnv`.
+        images: show the products' pictures; visitors' browsers then fetch them from the publisher's servers.
+    """
+    _, shop = open_shop(data, goals=goals, seed=seed)
+    with server(Site(shop, images=images), port) as running:
+        print(f"the shop is open at http://127.0.0.1:{running.server_address[1]}/ ({len(shop.catalogue)} products)")
+        running.serve_forever()
