@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from sad_agents import catalogue
+from sad_agents.agent import EpisodeStart, Sampling
+from sad_agents.catalogue import AgentOptions, known_agents, plugins, provenance, resolve
+from sad_agents.checkpoints import save_student
+from sad_agents.policies import ExpertAgent, HumanAgent, NullAgent, OracleAgent, RandomAgent
+from sad_agents.react import ReActAgent
+from sad_agents.rollouts import Job, WorldRecipe, rollout
+
+from sad_env import registry
+from sad_env.errors import CheckpointError, ConfigError, InfrastructureError, UnknownNameError
+from sad_env.files import sha256_file
+from sad_env.records import Status
+from sad_env.toy import toy_panel
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny import tiny_model, tiny_tokenizer
+
+TASKS = toy_panel("test").task_ids
+TOKENIZER = tiny_tokenizer()
+
+
+class Plugged(NullAgent):
+    """An agent of somebody else."""
+
+    def __init__(self, world: str, options: AgentOptions) -> None:
+        self.name = f"plugged into {world}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        ("expert", ExpertAgent),
+        ("random", RandomAgent),
+        ("null", NullAgent),
+        ("oracle", OracleAgent),
+        ("human", HumanAgent),
+    ],
+)
+def test_policies_by_name(spec: str, kind: type) -> None:
+    agent = resolve(spec, "toy")
+    assert isinstance(agent, kind)
+    assert agent.name == spec
+    assert provenance(agent) == {}
+
+
+def test_every_expert_of_every_world_has_its_name() -> None:
+    for spec in registry.known():
+        assert set(spec.experts) < set(known_agents(spec.name))
+
+
+def test_unknown_names_say_what_is_close() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'random'"):
+        resolve("randm", "toy")
+    with pytest.raises(UnknownNameError, match="no world"):
+        resolve("expert", "tyo")
+    with pytest.raises(ConfigError, match="No module named 'no'"):
+        resolve("no.where:Agent", "toy")
+    with pytest.raises(ConfigError, match="scripted"):
+        resolve("scirpted:x", "toy")
+
+
+def test_a_class_by_its_path_and_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "somebodys_agents", sys.modules[__name__])
+    assert resolve("somebodys_agents:Plugged", "toy").name == "plugged into toy"
+    points = [
+        EntryPoint("sound", "somebodys_agents:Plugged", catalogue.ENTRY_POINT_GROUP),
+        EntryPoint("broken", "somebodys_agents:Missing", catalogue.ENTRY_POINT_GROUP),
+    ]
+    monkeypatch.setattr(catalogue, "entry_points", lambda group: points)
+    assert resolve("sound", "toy").name == "plugged into toy"
+    assert "sound" in known_agents("toy")
+    listed = {plugin.name: plugin.error for plugin in plugins()}
+    assert listed["sound"] == ""
+    assert "Missing" in listed["broken"]
+
+
+def test_scripts_are_read_and_played(tmp_path: Path) -> None:
+    script = tmp_path / "script.jsonl"
+    script.write_text('"Reasoning: one\\nAction: look"\n"Action: dance"\n')
+    agent = resolve(f"scripted:{script}", "toy")
+    (one,) = rollout(agent, [Job(TASKS[0])], WorldRecipe("toy"))
+    assert [step.action for step in one.trajectory.steps[:3]] == ["look", "dance", "dance"]
+    assert provenance(agent)["script_sha256"] == sha256_file(script)
+
+
+@pytest.mark.parametrize("name", ["student.pt", "student"])
+def test_a_student_plays_as_its_record_says(name: str, tmp_path: Path) -> None:
+    record = {"acting": {"prompt": "Play.", "window": {"budget": 200, "room": 30, "keep": 0.75}}}
+    path = save_student(tmp_path / name, tiny_model("gpt2", len(TOKENIZER)), TOKENIZER, record)
+    agent = resolve(str(path), "toy", AgentOptions(sampling=Sampling(max_tokens=20), device="cpu"))
+    assert isinstance(agent, ReActAgent)
+    assert agent.name == "student"
+    assert agent.model.windowing is not None
+    assert agent.model.windowing.budget == 200
+    (one,) = rollout(agent, [Job(TASKS[0])], WorldRecipe("toy"))
+    assert one.trajectory.prompt == "Play.\n\n"
+    assert one.trajectory.status in (Status.MAX_STEPS, Status.INVALID_ACTIONS)
+    facts = provenance(agent)
+    assert facts["checkpoint"] == name
+    assert len(facts["checkpoint_sha256"]) == 64
+    assert len(facts["prompt_sha256"]) == 64
+
+
+def test_missing_students_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such file or folder"):
+        resolve(str(tmp_path / "no.pt"), "toy")
+    with pytest.raises(CheckpointError, match="ships no student for 'toy'"):
+        resolve("nano", "toy")
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InfrastructureError, match="could not be had from the hub") as caught:
+        resolve("hf:nobody/no-such-model", "toy")
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_device_and_dtype(tmp_path: Path) -> None:
+    path = save_student(tmp_path / "s.pt", tiny_model("gpt2", len(TOKENIZER)), TOKENIZER, {})
+    with pytest.raises(ConfigError, match="cannot be used"):
+        resolve(str(path), "toy", AgentOptions(device="warp:3"))
+    with pytest.raises(UnknownNameError, match="float16"):
+        resolve(str(path), "toy", AgentOptions(dtype="float17"))
+
+
+def test_first_thoughts_of_a_teacher_open_the_first_step(tmp_path: Path) -> None:
+    teacher = [one.trajectory for one in rollout(ExpertAgent("toy"), [Job(TASKS[0])], WorldRecipe("toy"))]
+    thoughts = tmp_path / "teacher.jsonl"
+    thoughts.write_text("".join(one.to_json() + "\n" for one in teacher))
+    script = tmp_path / "script.jsonl"
+    script.write_text('"Action: look"\n')
+    agent = resolve(f"scripted:{script}", "toy", AgentOptions(first_thoughts=thoughts))
+    known, unknown = rollout(agent, [Job(TASKS[0]), Job(TASKS[1])], WorldRecipe("toy"), live=1)
+    assert known.trajectory.steps[0].reasoning == teacher[0].steps[0].reasoning
+    assert known.trajectory.steps[1].reasoning == ""
+    assert unknown.trajectory.steps[0].reasoning == ""
+
+
+def test_a_person_plays_by_number_or_words_and_may_leave() -> None:
+    outbox = io.StringIO()
+    agent = HumanAgent(io.StringIO("1\nlook\n"), outbox)
+    (one,) = rollout(agent, [Job(TASKS[0])], WorldRecipe("toy"))
+    assert [step.action for step in one.trajectory.steps] == ["go to attic", "look"]
+    assert one.trajectory.status is Status.CANCELLED
+    assert "Doors lead to" in outbox.getvalue()
+
+
+def test_a_persons_terminal_is_safe() -> None:
+    outbox = io.StringIO()
+    agent = HumanAgent(io.StringIO(""), outbox)
+    agent.begin(1, EpisodeStart("toy", "t", "\x1b[2J search[red shoes] [/REASON]", {}))
+    agent.act([1])
+    assert "\x1b" not in outbox.getvalue()
+    assert "search[red shoes] [/REASON]" in outbox.getvalue()
+
+
+def test_random_plays_admissible_actions_and_patterns_where_none_are_listed() -> None:
+    finished = rollout(RandomAgent("toy"), [Job(task) for task in TASKS[:5]], WorldRecipe("toy"))
+    assert all(step.action in (step.admissible or ()) for one in finished for step in one.trajectory.steps)
+    agent = RandomAgent("hotpotqa")
+    agent.begin(1, EpisodeStart("hotpotqa", "q", "Who wrote Dune?", {}))
+    (decision,) = agent.act([1])
+    assert decision.action.startswith(("search[", "lookup[", "finish["))
+
+
+def test_heavy_libraries_stay_out_until_a_model_is_wanted() -> None:
+    code = (
+        "import sys, sad_agents.catalogue, sad_agents.collect, sad_agents.rollouts, sad_agents.slips;"
+        "sad_agents.catalogue.resolve('expert', 'toy');"
+        "assert not {'torch', 'transformers'} & set(sys.modules), 'loaded'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
