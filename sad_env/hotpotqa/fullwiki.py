@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import hashlib
 import io
 import json
@@ -41,8 +42,8 @@ class StoredSource:
     def __init__(self, folder: Path) -> None:
         if not (folder / STORE).is_file():
             raise DataError(f"{folder}: no built corpus; make one with `sad-data build hotpotqa --out {folder}`")
-        self._store = DocumentStore(folder / STORE)
         self._index = RankedIndex.open(folder / INDEX)
+        self._store = DocumentStore(folder / STORE)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -89,10 +90,9 @@ def build_corpus(source: Path, target: Path, *, progress: Progress = silent) -> 
     if not _is_built(path, fingerprint):
         documents = ((str(number), *_document(article)) for number, article in enumerate(read_dump(files)))
         build_store(path, documents, about={"source": fingerprint}, progress=progress).close()
-    store = DocumentStore(path)
-    ranked = ((key, ranked_text(*body.split("\n", 1))) for key, body in store)
-    build_index(target / INDEX, ranked, fingerprint=fingerprint, total=len(store), progress=progress)
-    store.close()
+    with contextlib.closing(DocumentStore(path)) as store:
+        ranked = ((key, ranked_text(*body.split("\n", 1))) for key, body in store)
+        build_index(target / INDEX, ranked, fingerprint=fingerprint, total=len(store), progress=progress)
     return StoredSource(target)
 
 
@@ -172,10 +172,8 @@ def _fingerprint(files: list[Path]) -> str:
 def _is_built(path: Path, fingerprint: str) -> bool:
     if not path.is_file():
         return False
-    store = DocumentStore(path)
-    built = store.about.get("source") == fingerprint
-    store.close()
-    return built
+    with contextlib.closing(DocumentStore(path)) as store:
+        return store.about.get("source") == fingerprint
 
 
 def article_line(article: Article) -> str:
