@@ -215,6 +215,11 @@ def _tokens(subject: Subject) -> Share | None:
     return Share(total) if total else None
 
 
+def _agent_seconds(subject: Subject) -> Share | None:
+    total = sum(step.agent_seconds for step in subject.trajectory.steps)
+    return Share(total) if total else None
+
+
 METRICS: dict[str, Metric] = {
     "success_rate": Metric(
         "share", "episodes that the world calls a success", lambda s: Share(float(s.trajectory.success)), binary=True
@@ -244,9 +249,7 @@ METRICS: dict[str, Metric] = {
     "reasoning_and_action_steps": Metric("steps", "reasonings and actions, each one step", _reason_act_steps),
     "generated_tokens": Metric("tokens", "tokens a model produced, an episode", _tokens),
     "invalid_actions": Metric("share", "steps whose action could not be used", _invalid),
-    "agent_seconds": Metric(
-        "s", "wall time of the agent, an episode", lambda s: Share(sum(x.agent_seconds for x in s.trajectory.steps))
-    ),
+    "agent_seconds": Metric("s", "wall time of the agent, an episode, where it is measured", _agent_seconds),
     "world_seconds": Metric(
         "s", "wall time of the world, an episode", lambda s: Share(sum(x.world_seconds for x in s.trajectory.steps))
     ),

@@ -94,7 +94,6 @@ def test_every_metric_by_hand() -> None:
         "reasoning_and_action_steps": (2.5, 2),
         "generated_tokens": (10.0, 2),
         "invalid_actions": (pytest.approx(2 / 3), 2),
-        "agent_seconds": (0.0, 2),
         "world_seconds": (0.25, 2),
         "seconds": (3.0, 2),
     }
