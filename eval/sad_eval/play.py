@@ -11,7 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from sad_env import cli, registry
+from sad_env import cli
 from sad_env.errors import ConfigError, DataError
 from sad_env.files import atomic_write
 from sad_env.records import RecordError, Trajectory, read_trajectories
@@ -134,18 +134,15 @@ def _play_world(config: PlayConfig) -> int:
     if config.serve:
         if config.env != "webshop":
             raise ConfigError(f"--serve shows the shop of webshop; {config.env!r} has no web pages")
-        return _serve(config)
+        from sad_env.webshop.site import serve
+
+        serve(config.port, data=config.data)
+        return 0
     from sad_eval.playback.person import play_world
 
     return play_world(
         config.env, data=config.data, panel=config.panel, task_id=config.task, seed=config.seed, out=config.out
     )
-
-
-def _serve(config: PlayConfig) -> int:
-    serve = registry.load("sad_env.webshop.site:serve")
-    serve(config.data, port=config.port)
-    return 0
 
 
 if __name__ == "__main__":
