@@ -212,6 +212,7 @@ def test_a_person_plays_by_number_and_by_word_and_is_recorded_like_an_agent(tmp_
     assert [step.valid for step in episode.steps][:3] == [True, False, True]
     assert episode.steps[0].admissible is not None
     assert "  1  go to attic" in screen.getvalue()
+    assert "Actions: " in screen.getvalue()
 
 
 def test_a_person_who_leaves_is_not_recorded(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sad_agents.policies import HumanAgent
+from sad_agents.prompts import load_prompt
 from sad_agents.rollouts import Job, Limits, rollout
 from sad_agents.world_pool import WorldRecipe
 
@@ -50,7 +51,11 @@ def play_world(
     with_tasks.close()
     chosen = task_id or random.Random(seed).choice(task_ids)
     screen = console(outbox or sys.stdout)
-    screen.print(safe_text(f"{one_line(chosen)}\nType an action or its number; an empty line leaves.\n", "dim"))
+    screen.print(safe_text(one_line(chosen), "dim"), soft_wrap=True)
+    for line in load_prompt(world).instruction.splitlines():
+        if line.startswith("Actions:"):
+            screen.print(safe_text(line, "dim"))
+    screen.print(safe_text("Type an action or its number; an empty line leaves.\n", "dim"))
     agent = HumanAgent(inbox or sys.stdin, outbox or sys.stdout)
     played = rollout(agent, [Job(chosen, seed)], WorldRecipe(world, options), live=1, limits=Limits(attempts=1))
     episode = next(played).trajectory
