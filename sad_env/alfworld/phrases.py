@@ -123,7 +123,6 @@ _SLOTS: dict[str, tuple[Sequence[str], ...]] = {
         ("{thing} is inside {place}, which is closed.", "{place} is closed and {thing} is in it."),
         ("I open it to get it.", "I must open it first."),
     ),
-    "fetch examine": (("I look at {place}, where {thing} should be.",),),
     "take": (
         (
             "I see {thing} at {place}.",
@@ -279,12 +278,20 @@ def _status(situation: str, memory: Memory) -> list[Sequence[str]]:
     if situation in ("search go", "search on go"):
         if memory.held:
             return [_HOLDING]
-        if memory.last.startswith(("move", "put")):
+        if _one_is_placed(memory):
             return [_ANOTHER]
         return [_NOT_HERE, _NEXT] if memory.turns % 3 == 0 else [_NOT_HERE]
-    if situation == "fetch go" and memory.last.startswith(("move", "put")):
-        return [_ANOTHER]
-    return []
+    return [_ANOTHER] if situation == "fetch go" and _one_is_placed(memory) else []
+
+
+def _one_is_placed(memory: Memory) -> bool:
+    """The last action brought the first of two objects to its place."""
+    words = memory.last.split()
+    return (
+        memory.task_type == "pick_two_obj_and_place"
+        and len(words) == 6
+        and (words[0] in ("move", "put"), words[1], words[4]) == (True, memory.wanted, memory.goal)
+    )
 
 
 def _pick(wordings: Sequence[str], draw: random.Random) -> str:

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from sad_env.alfworld.problem import GAME_FILE, read_game
+from sad_env.alfworld.problem import GAME_FILE, Problem, read_game
 
 ROOMS = {
     "kitchen": range(1, 31),
@@ -46,50 +46,55 @@ def floor_plans(layouts: Any) -> dict[str, Any]:
     return plans
 
 
-def observed(train: Path) -> dict[str, Any]:
-    """Counts over the games of the train split.
+class Counts:
+    """What was counted over the games of the train split."""
 
-    `lying` is the share of objects of a type that lie in a receptacle at all.
-    """
-    tasks: Counter[tuple[str, str]] = Counter()
-    numbers: Counter[int] = Counter()
-    places: dict[str, dict[str, Counter[str]]] = {room: defaultdict(Counter) for room in ROOMS}
-    there: Counter[tuple[str, str]] = Counter()
-    lying: Counter[tuple[str, str]] = Counter()
-    able: dict[str, set[str]] = {ability: set() for ability in ABILITIES}
-    for path in sorted(train.glob(f"*/*/{GAME_FILE}")):
-        scene = int(path.parent.parent.name.rsplit("-", 1)[1])
-        room = next(name for name, scenes in ROOMS.items() if scene in scenes)
-        problem = read_game(path)
-        tasks[problem.goal.task_type, room] += 1
+    def __init__(self) -> None:
+        self.tasks: Counter[tuple[str, str]] = Counter()
+        self.numbers: Counter[int] = Counter()
+        self.places: dict[str, dict[str, Counter[str]]] = {room: defaultdict(Counter) for room in ROOMS}
+        self.there: dict[str, Counter[str]] = {room: Counter() for room in ROOMS}
+        self.lying: dict[str, Counter[str]] = {room: Counter() for room in ROOMS}
+        self.able: dict[str, set[str]] = {ability: set() for ability in ABILITIES}
+
+    def add(self, problem: Problem, room: str) -> None:
+        """Count one game."""
+        self.tasks[problem.goal.task_type, room] += 1
         kind = {fact[1]: fact[2] for fact in problem.facts if fact[0] in ("objecttype", "receptacletype")}
         for predicate, *names in problem.facts:
-            if predicate in able:
-                able[predicate].add(kind.get(names[0], ""))
-            if predicate == "inreceptacle":
-                places[room][kind.get(names[0], "")][kind[names[1]]] += 1
-        there.update((room, kind[fact[1]]) for fact in problem.facts if fact[0] == "objecttype")
+            # A few official objects, such as cracked eggs, have no type: they count nowhere.
+            if names[0] in kind and predicate in self.able:
+                self.able[predicate].add(kind[names[0]])
+            if names[0] in kind and predicate == "inreceptacle":
+                self.places[room][kind[names[0]]][kind[names[1]]] += 1
+        self.there[room].update(kind[fact[1]] for fact in problem.facts if fact[0] == "objecttype")
         inside = {fact[1] for fact in problem.facts if fact[0] == "inreceptacle"}
-        lying.update((room, kind.get(name, "")) for name in inside)
-        carried = Counter(kind.get(fact[1], "") for fact in problem.facts if fact[0] == "pickupable")
-        numbers.update(min(3, count) for count in carried.values())
-    return {
-        "tasks": sorted([*key, count] for key, count in tasks.items()),
-        "numbers": [numbers[count] for count in (1, 2, 3)],
-        "places": {
-            room: {kind: dict(sorted(at.items())) for kind, at in sorted(found.items())}
-            for room, found in places.items()
-        },
-        "lying": {
-            room: {
-                kind: round(lying[room, kind] / count, 3)
-                for (where, kind), count in sorted(there.items())
-                if where == room
-            }
-            for room in ROOMS
-        },
-        "abilities": {ability: sorted(kinds - {""}) for ability, kinds in able.items()},
-    }
+        self.lying[room].update(kind[name] for name in inside if name in kind)
+        carried = Counter(kind.get(fact[1]) for fact in problem.facts if fact[0] == "pickupable")
+        self.numbers.update(min(3, count) for count in carried.values())
+
+    def content(self) -> dict[str, Any]:
+        """The counts as JSON; `lying` is the share of objects of a type that lie in a receptacle at all."""
+        shares = {
+            room: {kind: round(self.lying[room][kind] / count, 3) for kind, count in sorted(there.items())}
+            for room, there in self.there.items()
+        }
+        return {
+            "tasks": sorted([*key, count] for key, count in self.tasks.items()),
+            "numbers": [self.numbers[count] for count in (1, 2, 3)],
+            "places": self.places,
+            "lying": shares,
+            "abilities": {ability: sorted(kinds) for ability, kinds in self.able.items()},
+        }
+
+
+def observed(train: Path) -> dict[str, Any]:
+    """Counts over the games of the train split."""
+    counts = Counts()
+    for path in sorted(train.glob(f"*/*/{GAME_FILE}")):
+        scene = int(path.parent.parent.name.rsplit("-", 1)[1])
+        counts.add(read_game(path), next(room for room, scenes in ROOMS.items() if scene in scenes))
+    return counts.content()
 
 
 def main() -> None:
