@@ -1,13 +1,9 @@
 """Batched sampling that keeps each conversation's KV cache between calls, for any causal LM of transformers.
 
-One padded tensor a layer holds the keys (and one the values) of all conversations, a row each:
-
-    keys[layer]: [rows, heads, columns, d]      row r is valid in columns 0 .. len(rows[r].ids)
-
-A call compares what it is asked to continue with what each row holds, keeps the common prefix, and feeds the rest:
-ragged blocks during prefill, one token a row while decoding. Whatever lies beyond a row's valid columns is masked out
-and overwritten later, so padding needs no care. The rows being decoded are kept at the front, which makes a decode
-step work on views of the cache, without a copy.
+Each conversation has a row in a `SlotCache`, valid in its first len(ids) columns. A call compares what it is asked to
+continue with what each row holds, keeps the common prefix, and feeds the rest: ragged blocks during prefill, one token
+a row while decoding. The rows being decoded are kept at the front, which makes a decoding step work on views of the
+cache, without a copy.
 """
 
 from __future__ import annotations
@@ -15,14 +11,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 import torch
 from transformers import PreTrainedModel
-from transformers.cache_utils import Cache, CacheLayerMixin
 
 from sad_agents.agent import Sampling
-from sad_env.errors import ConfigError
+from sad_agents.slot_cache import SlotCache
 
 _PREFILL_TOKENS = 8192
 """Tokens of one prefill batch at most, padding included."""
@@ -88,96 +83,6 @@ class _Job:
         return self.sampled[-1] if self.sampled else self.request.ids[-1]
 
 
-class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
-    """Keys and values of one model layer, each [rows, heads, columns, d]."""
-
-    def __init__(self, plan: _Plan) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._plan = plan
-        self._states: list[torch.Tensor] = []
-
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Allocate at the size the plan asks for."""
-        rows, columns = self._plan.capacity_rows, self._plan.capacity_columns
-        self._states = [
-            states.new_zeros(rows, states.shape[1], columns, states.shape[3]) for states in (key_states, value_states)
-        ]
-        self.is_initialized = True
-
-    def resize(self) -> None:
-        """Move to larger tensors."""
-        if self._states:
-            before = self._states
-            self.lazy_initialization(*before)
-            for new, old in zip(self._states, before, strict=True):
-                new[: old.shape[0], :, : old.shape[2]] = old
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write the new states where the plan says; return what the batch may look at.
-
-        Args:
-            key_states: [batch, heads, new, d].
-            value_states: the same.
-            args: not used.
-            kwargs: not used.
-        """
-        if not self._states:
-            self.lazy_initialization(key_states, value_states)
-        plan = self._plan
-        keys, values = self._states
-        keys[plan.rows, :, plan.columns] = key_states.transpose(1, 2)
-        values[plan.rows, :, plan.columns] = value_states.transpose(1, 2)
-        return keys[plan.view, :, : plan.width], values[plan.view, :, : plan.width]
-
-    def swap(self, one: int, other: int, columns: int) -> None:
-        """Exchange two rows' first columns."""
-        for states in self._states:
-            kept = states[one, :, :columns].clone()
-            states[one, :, :columns] = states[other, :, :columns]
-            states[other, :, :columns] = kept
-
-    def copy(self, source: int, target: int, columns: int) -> None:
-        """Copy a row's first columns to another row."""
-        for states in self._states:
-            states[target, :, :columns] = states[source, :, :columns]
-
-    def get_seq_length(self) -> int:
-        """Positions and masks are given explicitly, so nothing is derived from this."""
-        return 0
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Width of the explicit mask."""
-        return self._plan.width, 0
-
-    def get_max_length(self) -> int:
-        """No bound of its own."""
-        return -1
-
-    def get_max_cache_shape(self) -> int:
-        """The older name of `get_max_length`."""
-        return -1
-
-
-@dataclass
-class _Plan:
-    """Where the next forward pass writes and looks.
-
-    Attributes:
-        rows: [batch, 1], columns: [batch, new]: where each new state goes.
-        view: the rows of the batch, as a slice where they lie at the front.
-        width: columns that the batch looks at.
-    """
-
-    rows: torch.Tensor
-    columns: torch.Tensor
-    view: slice | torch.Tensor
-    width: int = 0
-    capacity_rows: int = 0
-    capacity_columns: int = 0
-
-
 class CachedSampler:
     """Samples continuations for many conversations at once.
 
@@ -199,22 +104,18 @@ class CachedSampler:
         stop_ids: frozenset[int],
         end_ids: frozenset[int],
     ) -> None:
-        check_cacheable(model)
         self.model = model
         self._stop = stop
         self._stop_ids = stop_ids
         self._end_ids = end_ids
         self._rows: list[_Row] = []
         self._clock = 0
-        empty = torch.zeros((0, 0), dtype=torch.long)
-        self._plan = _Plan(empty, empty, slice(0, 0))
-        self._layers: list[_SlotLayer] = []
-        self._cache: Cache | None = None
+        self._cache = SlotCache(model)
 
     def clear(self) -> None:
         """Forget all caches: due after the model's weights have changed."""
-        self._rows, self._layers, self._cache = [], [], None
-        self._plan.capacity_rows = self._plan.capacity_columns = 0
+        self._rows = []
+        self._cache.clear()
 
     def forget(self, key: Hashable) -> None:
         """The conversation is over. Its row serves as a source of prefixes until it is needed."""
@@ -244,7 +145,9 @@ class CachedSampler:
         by_key = {row.key: row for row in self._rows if row.key is not None}
         missing = sum(request.key not in by_key for request in requests)
         spare = sum(row.key is None for row in self._rows)
-        self._reserve(len(self._rows) + max(0, missing - spare), longest + _PREFILL_BLOCK)
+        rows = len(self._rows) + max(0, missing - spare)
+        self._cache.reserve(rows, longest + _PREFILL_BLOCK)
+        self._rows.extend(_Row() for _ in range(rows - len(self._rows)))
         for request in requests:
             if request.key in by_key:
                 by_key[request.key].used = self._clock
@@ -255,16 +158,6 @@ class CachedSampler:
             del row.ids[common_prefix(row.ids, request.ids[:-1]) :]
             jobs.append(_Job(request, row, random.Random(f"{sampling.seed}/{request.seed}")))
         return jobs
-
-    def _reserve(self, rows: int, columns: int) -> None:
-        plan = self._plan
-        if rows > plan.capacity_rows or columns > plan.capacity_columns:
-            plan.capacity_rows = max(rows, plan.capacity_rows)
-            if columns > plan.capacity_columns:
-                plan.capacity_columns = max(columns, int(1.5 * plan.capacity_columns))
-            for layer in self._layers:
-                layer.resize()
-        self._rows.extend(_Row() for _ in range(rows - len(self._rows)))
 
     def _claim(self, request: SampleRequest) -> _Row:
         """A row that is nobody's, with the longest prefix that any row offers."""
@@ -279,15 +172,13 @@ class CachedSampler:
         shared = common_prefix(best.ids, ids)
         if best is not row and shared >= max(_SHARED_PREFIX, common_prefix(row.ids, ids) + 1):
             source, target = self._rows.index(best), self._rows.index(row)
-            for layer in self._layers:
-                layer.copy(source, target, shared)
+            self._cache.copy(source, target, shared)
             row.ids = list(ids[:shared])
 
     def _swap(self, one: int, other: int) -> None:
         if one != other:
             columns = max(len(self._rows[one].ids), len(self._rows[other].ids))
-            for layer in self._layers:
-                layer.swap(one, other, columns)
+            self._cache.swap(one, other, columns)
             self._rows[one], self._rows[other] = self._rows[other], self._rows[one]
 
     def _bring_to_front(self, jobs: list[_Job]) -> None:
@@ -300,43 +191,7 @@ class CachedSampler:
         place = {id(row): index for index, row in enumerate(self._rows)}
         jobs.sort(key=lambda job: place[id(job.row)])
 
-    # --- forward passes ------------------------------------------------------------------------------------
-
-    def _forward(self, rows: list[int] | slice, starts: list[int], new: list[list[int]], *, head: bool) -> torch.Tensor:
-        """Feed new ids to rows, each after its `starts` valid columns.
-
-        Returns:
-            Logits [batch, new, vocabulary], or the last hidden states without `head`.
-        """
-        device = self.model.device
-        ids = torch.tensor(new, dtype=torch.long, device=device)
-        position = torch.tensor(starts, device=device)[:, None] + torch.arange(ids.shape[1], device=device)
-        plan = self._plan
-        indices = list(range(len(starts))) if isinstance(rows, slice) else rows
-        plan.rows = torch.tensor(indices, device=device)[:, None]
-        plan.columns = position
-        plan.view = rows if isinstance(rows, slice) else plan.rows[:, 0]
-        plan.width = max(starts) + ids.shape[1]
-        visible = torch.arange(plan.width, device=device) <= position[:, :, None]
-        mask = torch.zeros(visible.shape, dtype=self.model.dtype, device=device)
-        mask.masked_fill_(~visible, torch.finfo(self.model.dtype).min)
-        module = self.model if head else self.model.base_model
-        out = module(
-            input_ids=ids,
-            attention_mask=mask[:, None],
-            # Padding may reach past the last position there is; what it computes is never looked at.
-            position_ids=position.clamp(max=context_of(self.model) - 1),
-            past_key_values=self._ensure_cache(),
-            use_cache=True,
-        )
-        return cast(torch.Tensor, out[0])
-
-    def _ensure_cache(self) -> Cache:
-        if self._cache is None:
-            count = self.model.config.get_text_config().num_hidden_layers
-            self._layers = [_SlotLayer(self._plan) for _ in range(count)]
-            self._cache = Cache(layers=list(self._layers))
-        return self._cache
+    # --- feeding and sampling ------------------------------------------------------------------------------------
 
     def _prefill(self, jobs: list[_Job]) -> None:
         """Bring each row up to its request, the last id excepted."""
@@ -362,7 +217,7 @@ class CachedSampler:
         longest = max(len(block) for block in blocks)
         place = {id(row): index for index, row in enumerate(self._rows)}
         padded = [block + [0] * (longest - len(block)) for block in blocks]
-        self._forward([place[id(job.row)] for job in jobs], starts, padded, head=False)
+        self._cache.forward([place[id(job.row)] for job in jobs], starts, padded, head=False)
         for job, block in zip(jobs, blocks, strict=True):
             job.row.ids += block
 
@@ -372,7 +227,9 @@ class CachedSampler:
         done: set[int] = set()
         for _ in range(sampling.max_tokens):
             starts = [len(job.row.ids) for job in jobs]
-            logits = self._forward(slice(0, len(jobs)), starts, [[job.next_id()] for job in jobs], head=True)[:, -1]
+            logits = self._cache.forward(slice(0, len(jobs)), starts, [[job.next_id()] for job in jobs], head=True)[
+                :, -1
+            ]
             chosen = choose(logits, sampling, [job.draw for job in jobs])
             for job, token in zip(jobs, chosen, strict=True):
                 if id(job) in done:
@@ -438,26 +295,3 @@ def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
         else:
             high = middle
     return low
-
-
-def context_of(model: PreTrainedModel) -> int:
-    """Positions that a model has; a large number where its configuration names none."""
-    config = model.config.get_text_config()
-    return int(getattr(config, "max_position_embeddings", None) or 2**20)
-
-
-def check_cacheable(model: PreTrainedModel) -> None:
-    """Refuse models whose attention the row cache does not describe.
-
-    Raises:
-        ConfigError: naming what is in the way.
-    """
-    config = model.config.get_text_config()
-    kinds = getattr(config, "layer_types", None)
-    window = getattr(config, "sliding_window", None)
-    other = set(kinds or ()) - {"full_attention"}
-    if other or (kinds is None and window is not None and window < context_of(model)):
-        names = ", ".join(sorted(other)) or "sliding_attention"
-        raise ConfigError(f"{config.model_type} has {names} layers: only full attention is served")
-    if getattr(config, "_attn_implementation", "sdpa") not in ("sdpa", "eager"):
-        raise ConfigError(f"load the model with attn_implementation='sdpa', not {config._attn_implementation!r}")

@@ -252,8 +252,8 @@ def _local_model(
     window: Mapping[str, Any] | None,
     start_ids: tuple[int, ...] = (),
 ) -> Model:
-    from sad_agents.cached_sampler import context_of
     from sad_agents.local_model import LocalModel
+    from sad_agents.slot_cache import context_of
 
     if window is not None:
         windowing = Windowing(**window)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sad_agents.agent import Sampling
-from sad_agents.cached_sampler import CachedSampler, SampleRequest, context_of
+from sad_agents.cached_sampler import CachedSampler, SampleRequest
 from sad_agents.model import Completion, Piece, Request
+from sad_agents.slot_cache import context_of
 from sad_agents.windows import Windowing
 from sad_env.errors import ConfigError
 from sad_env.records import Status

@@ -2,98 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from sad_agents.agent import Agent, Decision, EpisodeStart
+from sad_agents.episodes import NO_LIMITS, Finished, Job, Limits, LiveEpisode, Task, episode_seed
 from sad_agents.world_host import Answer, Command
 from sad_agents.world_pool import Event, LocalPool, Pool, ProcessPool, Seat, WorldRecipe, check
 from sad_env import registry
 from sad_env.errors import InfrastructureError
-from sad_env.records import Status, Step, Trajectory
+from sad_env.records import Status
 from sad_env.safe_text import one_line
 
+__all__ = ["Finished", "Job", "Limits", "WorldRecipe", "episode_seed", "rollout"]
+
 _GRACE_SECONDS = 0.02
+"""How long the first worlds that answer wait for the others, at least."""
 _FAILED_CALLS = 3
+"""Calls of the agent in a row that reach no model before the rollout gives up."""
 _VERDICTS = frozenset({"success", "score"})
-_KNOWN_FIGURES = frozenset({"score", "progress"})
-
-
-@dataclass(frozen=True)
-class Job:
-    """An episode to be played. Task, seed and repeat decide all draws of world and agent."""
-
-    task_id: str
-    seed: int = 0
-    repeat: int = 0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What ends an episode, and what is a fault.
-
-    Attributes:
-        max_steps: steps of an episode; None takes the world's own limit.
-        max_tokens: generated tokens of an episode; it ends as BUDGET.
-        seconds: wall time of an episode; it ends as BUDGET.
-        invalid_actions: this many in a row end the episode as INVALID_ACTIONS.
-        step_seconds: a world's step that takes longer is a hang (only with workers).
-        reset_seconds: the same for a reset, the making of the world included.
-        attempts: tries of an episode that ends in ENV_ERROR or INFRA_ERROR.
-    """
-
-    max_steps: int | None = None
-    max_tokens: int | None = None
-    seconds: float | None = None
-    invalid_actions: int = 25
-    step_seconds: float = 60.0
-    reset_seconds: float = 300.0
-    attempts: int = 3
-
-
-class Finished(NamedTuple):
-    """An episode that ended, and the attempts at it that had to be thrown away before."""
-
-    job: Job
-    trajectory: Trajectory
-    attempts: tuple[Trajectory, ...]
-
-
-@dataclass(eq=False)
-class _Task:
-    """A job and what happened to it so far."""
-
-    job: Job
-    attempts: list[Trajectory] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class _Episode:
-    """A live episode."""
-
-    number: int
-    task: _Task
-    seat: Seat
-    began: float
-    observation: str = ""
-    prompt: str = ""
-    data: str = ""
-    info: Mapping[str, Any] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
-    decision: Decision | None = None
-    known_to_agent: bool = False
-    tokens: int = 0
-    invalid_run: int = 0
-
-
-def episode_seed(job: Job) -> int:
-    """The seed of an agent's draws in an episode: all of task, seed and repeat go into it."""
-    text = f"{job.seed}\0{job.repeat}\0{job.task_id}"
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:6], "big")
+"""What of a world's info no agent sees."""
 
 
 def rollout(
@@ -103,7 +33,7 @@ def rollout(
     *,
     live: int = 16,
     workers: int = 0,
-    limits: Limits = Limits(),
+    limits: Limits = NO_LIMITS,
 ) -> Iterator[Finished]:
     """Play the jobs and yield each as it ends, in any order.
 
@@ -147,11 +77,11 @@ class _Rollout:
         self._pool = pool
         self._limits = limits
         self._max_steps = limits.max_steps or registry.world(world).max_steps
-        self._again: deque[_Task] = deque()
+        self._again: deque[Task] = deque()
         """The world was not at fault, so any seat will do."""
-        self._retries: deque[_Task] = deque()
-        self._live: dict[Seat, _Episode] = {}
-        self._ready: list[_Episode] = []
+        self._retries: deque[Task] = deque()
+        self._live: dict[Seat, LiveEpisode] = {}
+        self._ready: list[LiveEpisode] = []
         self._finished: list[Finished] = []
         self._numbers = 0
         self._exhausted = False
@@ -202,14 +132,14 @@ class _Rollout:
                 return
             self._begin(task, seat)
 
-    def _next_task(self) -> _Task | None:
+    def _next_task(self) -> Task | None:
         job = next(self._jobs, None)
         self._exhausted = job is None
-        return None if job is None else _Task(job)
+        return None if job is None else Task(job)
 
-    def _begin(self, task: _Task, seat: Seat) -> None:
+    def _begin(self, task: Task, seat: Seat) -> None:
         self._numbers += 1
-        self._live[seat] = _Episode(self._numbers, task, seat, time.monotonic())
+        self._live[seat] = LiveEpisode(self._numbers, task, seat, time.monotonic())
         self._pool.submit(seat, Command(0, None, task.job.task_id, task.job.seed))
 
     # --- the world's side ----------------------------------------------------------------------------------
@@ -247,14 +177,14 @@ class _Rollout:
         else:
             self._stepped(episode, answer)
 
-    def _lost(self, episode: _Episode, event: Event) -> None:
+    def _lost(self, episode: LiveEpisode, event: Event) -> None:
         if event.guilty:
             self._end(episode, Status.ENV_ERROR, event.reason)
         else:
             self._leave(episode)
             self._again.append(episode.task)
 
-    def _begun(self, episode: _Episode, answer: Answer) -> None:
+    def _begun(self, episode: LiveEpisode, answer: Answer) -> None:
         job = episode.task.job
         episode.observation, episode.info, episode.data = answer.observation, answer.info, answer.data
         visible = _without_verdict(answer.info)
@@ -270,20 +200,15 @@ class _Rollout:
         episode.known_to_agent = True
         self._ready.append(episode)
 
-    def _stepped(self, episode: _Episode, answer: Answer) -> None:
+    def _stepped(self, episode: LiveEpisode, answer: Answer) -> None:
         decision = episode.decision
         assert decision is not None
-        before, info = episode.info, answer.info
-        episode.info = info
-        self._record(episode, decision, answer.observation, before, answer)
-        if not self._tell_agent(episode, decision, answer.observation, info):
-            return
-        if info["success"] and answer.terminated:
-            self._end(episode, Status.SUCCESS)
-        elif answer.terminated:
-            self._end(episode, Status.FORCED_FINISH if info.get("forced_finish") else Status.FAILURE)
-        else:
-            self._go_on(episode, valid=info["valid_action"])
+        episode.record(decision, answer.observation, answer)
+        if self._tell_agent(episode, decision, answer.observation):
+            if answer.terminated:
+                self._end(episode, episode.verdict())
+            else:
+                self._go_on(episode)
 
     # --- the agent's side ----------------------------------------------------------------------------------
 
@@ -303,7 +228,7 @@ class _Rollout:
             else:
                 self._pool.submit(episode.seat, Command(0, decision.action))
 
-    def _decide(self, episodes: list[_Episode]) -> list[Decision]:
+    def _decide(self, episodes: list[LiveEpisode]) -> list[Decision]:
         try:
             decisions = self._agent.act([episode.number for episode in episodes])
         except InfrastructureError as error:
@@ -336,68 +261,31 @@ class _Rollout:
         yield from self._drain()
         raise InfrastructureError(self._why)
 
-    def _complain(self, episode: _Episode, decision: Decision) -> None:
+    def _complain(self, episode: LiveEpisode, decision: Decision) -> None:
         text = f"No action was taken: {decision.complaint}."
-        info = {**episode.info, "valid_action": False}
-        self._record(episode, decision, text, episode.info, None)
-        if self._tell_agent(episode, decision, text, info):
-            self._go_on(episode, valid=False)
+        episode.info = {**episode.info, "valid_action": False}
+        episode.record(decision, text, None)
+        if self._tell_agent(episode, decision, text):
+            self._go_on(episode)
 
-    def _tell_agent(self, episode: _Episode, decision: Decision, observation: str, info: Mapping[str, Any]) -> bool:
+    def _tell_agent(self, episode: LiveEpisode, decision: Decision, observation: str) -> bool:
         try:
-            self._agent.observe(episode.number, decision, observation, _without_verdict(info))
+            self._agent.observe(episode.number, decision, observation, _without_verdict(episode.info))
         except Exception as error:
             self._end(episode, Status.AGENT_ERROR, _reason(error))
             return False
         return True
 
-    def _go_on(self, episode: _Episode, *, valid: bool) -> None:
-        limits = self._limits
-        episode.invalid_run = 0 if valid else episode.invalid_run + 1
-        if len(episode.steps) >= self._max_steps:
-            # A world may be won without being over.
-            self._end(episode, Status.SUCCESS if episode.info["success"] else Status.MAX_STEPS)
-        elif episode.invalid_run >= limits.invalid_actions:
-            self._end(episode, Status.INVALID_ACTIONS)
-        elif self._spent(episode):
-            self._end(episode, Status.BUDGET)
-        else:
+    def _go_on(self, episode: LiveEpisode) -> None:
+        status = episode.spent(self._limits, self._max_steps)
+        if status is None:
             self._ready.append(episode)
-
-    def _spent(self, episode: _Episode) -> bool:
-        limits = self._limits
-        if limits.max_tokens is not None and episode.tokens >= limits.max_tokens:
-            return True
-        return limits.seconds is not None and time.monotonic() - episode.began >= limits.seconds
+        else:
+            self._end(episode, status)
 
     # --- ending --------------------------------------------------------------------------------------------
 
-    def _record(
-        self, episode: _Episode, decision: Decision, observation: str, before: Mapping[str, Any], answer: Answer | None
-    ) -> None:
-        admissible = before.get("admissible_actions")
-        progress = episode.info.get("progress")
-        episode.steps.append(
-            Step(
-                completion=decision.completion,
-                spans=decision.spans,
-                reasoning=decision.reasoning,
-                action=decision.action,
-                observation=observation,
-                reward=float(answer.reward) if answer else 0.0,
-                parsed=answer is not None,
-                valid=bool(answer is not None and answer.info["valid_action"]),
-                admissible=None if admissible is None else tuple(admissible),
-                progress=None if progress is None else float(progress),
-                token_ids=decision.token_ids,
-                token_labels=decision.token_labels,
-                generated_tokens=decision.generated_tokens,
-                agent_seconds=decision.seconds,
-                world_seconds=answer.seconds if answer else 0.0,
-            )
-        )
-
-    def _leave(self, episode: _Episode) -> None:
+    def _leave(self, episode: LiveEpisode) -> None:
         del self._live[episode.seat]
         if episode in self._ready:
             self._ready.remove(episode)
@@ -405,9 +293,10 @@ class _Rollout:
             self._agent.end(episode.number)
         self._pool.free(episode.seat)
 
-    def _end(self, episode: _Episode, status: Status, error: str = "", *, final: bool = False) -> None:
+    def _end(self, episode: LiveEpisode, status: Status, error: str = "", *, final: bool = False) -> None:
         self._leave(episode)
-        task, trajectory = episode.task, self._trajectory(episode, status, error)
+        task = episode.task
+        trajectory = episode.trajectory(self._world, self._agent.name, status, error)
         retry = status in (Status.ENV_ERROR, Status.INFRA_ERROR) and not final
         if retry and len(task.attempts) + 1 < self._limits.attempts:
             task.attempts.append(trajectory)
@@ -415,35 +304,9 @@ class _Rollout:
         else:
             self._finished.append(Finished(task.job, trajectory, tuple(task.attempts)))
 
-    def _trajectory(self, episode: _Episode, status: Status, error: str) -> Trajectory:
-        info, job = episode.info, episode.task.job
-        return Trajectory(
-            world=self._world,
-            data=episode.data,
-            split=str(info.get("split", "")),
-            task_id=job.task_id,
-            task_type=str(info.get("task_type", "")),
-            seed=job.seed,
-            repeat=job.repeat,
-            agent=self._agent.name,
-            prompt=episode.prompt,
-            observation=episode.observation,
-            steps=tuple(episode.steps),
-            status=status,
-            success=bool(info.get("success", False)),
-            score=float(info.get("score", 0.0)),
-            error=error,
-            seconds=time.monotonic() - episode.began,
-            extra=_figures(info),
-        )
-
 
 def _without_verdict(info: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in info.items() if key not in _VERDICTS}
-
-
-def _figures(info: Mapping[str, Any]) -> dict[str, float]:
-    return {key: value for key, value in info.items() if type(value) is float and key not in _KNOWN_FIGURES}
 
 
 def _stopped(status: Status, error: str) -> Decision:
