@@ -9,12 +9,13 @@ from typing import IO, cast
 from sad_env.data import DataPack, Progress
 from sad_env.errors import DataError
 from sad_env.files import atomic_write
+from sad_env.hotpotqa.built import build_questions
 from sad_env.hotpotqa.corpus import normalize_title
 from sad_env.hotpotqa.fullwiki import STORE, StoredSource, article_line, build_corpus
 from sad_env.hotpotqa.packs import PACKS
-from sad_env.hotpotqa.questions import OFFICIAL_FILES, Question, load_questions, save_questions
+from sad_env.hotpotqa.questions import OFFICIAL_FILES, Question, articles_file, load_questions, save_questions
 from sad_env.hotpotqa.scoring import normalize_answer
-from sad_env.hotpotqa.tasks import articles_file, generate
+from sad_env.hotpotqa.tasks import generate
 
 ARTICLES_PER_QUESTION = 2
 _FEWEST_ARTICLES = 1000
@@ -42,10 +43,17 @@ class HotPotQAData:
         return f"{path}: {count:,} questions over {len(tasks.articles):,} articles"
 
     def build(self, source: Path, target: Path, *, progress: Progress) -> str:
-        """Turn a dump of articles into a corpus on disk, for `source="fullwiki"`."""
-        corpus = build_corpus(source, target, progress=progress)
-        corpus.close()
-        return f"{target}: {len(corpus):,} articles"
+        """Turn question files into the on-disk form, to be given as `data`; or a dump of articles into a corpus.
+
+        A corpus serves `source="fullwiki"`. Interrupted, the same command goes on where it was.
+        """
+        files = {split: source / name for split, name in OFFICIAL_FILES.items() if (source / name).is_file()}
+        if not files:
+            corpus = build_corpus(source, target, progress=progress)
+            corpus.close()
+            return f"{target}: {len(corpus):,} articles"
+        counts = {split: build_questions(path, target, split, progress=progress) for split, path in files.items()}
+        return f"{target}: " + ", ".join(f"{split} {count:,} questions" for split, count in counts.items())
 
     def verify(self, folder: Path, *, progress: Progress) -> list[str]:
         """Look at every question of every file, and at a corpus where there is one.

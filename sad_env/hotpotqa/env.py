@@ -42,7 +42,8 @@ class HotPotQAEnv(TextEnv):
     empty answer, and ``info["forced_finish"]``.
 
     Args:
-        data: "generated", "official", a folder with files under their official names, or one such file.
+        data: "generated", "official", a folder with files under their official names or in the form that
+            `sad-data build` makes of them (for the large ones: workers then share one copy), or one such file.
         split: generated: "train" or "test", the default. Official: "dev" (default), "train", "dev-fullwiki",
             "react-500". A file's only split is named after it.
         source: "pool": the articles of all questions (the default); "distractor": a question's own ten; "fullwiki":
@@ -77,7 +78,8 @@ class HotPotQAEnv(TextEnv):
         super().__init__(panel=self._tasks.panel, render_mode=render_mode)
         self.turns = turns
         self._reveal = reveal
-        self._source = self._open_source(source, corpus, wiki)
+        self._owned = self._open_source(source, corpus, wiki)
+        self._source = self._shared_source(source) if self._owned is None else self._owned
         self._question: Question
         self._engine: ReActEngine
         self._turns_left = turns
@@ -88,23 +90,25 @@ class HotPotQAEnv(TextEnv):
         return [*(f"search[{title}]" for title in question.titles), f"finish[{question.answer}]"]
 
     def close(self) -> None:
-        """Let go of the page source."""
-        if self._source is not None:
-            self._source.close()
+        """Close the page source if this world opened it; a pool is shared, and a source that was given is not ours."""
+        if self._owned is not None:
+            self._owned.close()
 
     def _open_source(
         self, source: SourceName | PageSource, corpus: str | os.PathLike[str] | None, wiki: str
     ) -> PageSource | None:
-        """The source that all questions share; None when each has its own."""
-        if not isinstance(source, str):
-            return source
-        if source == "distractor":
-            return None
-        if source == "pool":
-            return self._tasks.pool
+        """The source that this copy of the world opens for itself, if it does."""
         if source == "live":
             return LiveSource(wiki)
-        return StoredSource(Path(corpus) if corpus else pack_folder(self.world, "fullwiki") / "corpus")
+        if source == "fullwiki":
+            return StoredSource(Path(corpus) if corpus else pack_folder(self.world, "fullwiki") / "corpus")
+        return None
+
+    def _shared_source(self, source: SourceName | PageSource) -> PageSource | None:
+        """The source that was there before; None when each question has its own."""
+        if not isinstance(source, str):
+            return source
+        return self._tasks.pool if source == "pool" else None
 
     def _begin(self, task_id: str) -> Turn:
         question = self._tasks.questions[task_id]

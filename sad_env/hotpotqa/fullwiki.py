@@ -8,7 +8,8 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,6 +45,7 @@ class StoredSource:
             raise DataError(f"{folder}: no built corpus; make one with `sad-data build hotpotqa --out {folder}`")
         self._index = RankedIndex.open(folder / INDEX)
         self._store = DocumentStore(folder / STORE)
+        weakref.finalize(self, self._store.close)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -85,14 +87,27 @@ def build_corpus(source: Path, target: Path, *, progress: Progress = silent) -> 
         DataError: there is no dump, or it is not in this schema.
     """
     files = dump_files(source)
-    fingerprint = _fingerprint(files)
+    return write_corpus(lambda: read_dump(files), target, fingerprint(files), progress=progress)
+
+
+def write_corpus(
+    articles: Callable[[], Iterable[Article]], target: Path, mark: str, *, progress: Progress = silent
+) -> StoredSource:
+    """Write articles as a corpus on disk, or open it when it is there; see `build_corpus`.
+
+    Args:
+        articles: gives them from the first; called when they are not stored yet.
+        target: folder of the corpus.
+        mark: names where they come from; a corpus of another mark is built anew.
+        progress: told of every few thousand articles.
+    """
     path = target / STORE
-    if not _is_built(path, fingerprint):
-        documents = ((str(number), *_document(article)) for number, article in enumerate(read_dump(files)))
-        build_store(path, documents, about={"source": fingerprint}, progress=progress).close()
+    if not _is_built(path, mark):
+        documents = ((str(number), *_document(article)) for number, article in enumerate(articles()))
+        build_store(path, documents, about={"source": mark}, progress=progress).close()
     with contextlib.closing(DocumentStore(path)) as store:
         ranked = ((key, ranked_text(*body.split("\n", 1))) for key, body in store)
-        build_index(target / INDEX, ranked, fingerprint=fingerprint, total=len(store), progress=progress)
+        build_index(target / INDEX, ranked, fingerprint=mark, total=len(store), progress=progress)
     return StoredSource(target)
 
 
@@ -164,16 +179,17 @@ def _document(article: Article) -> tuple[str, list[str]]:
     return text, [_storable(name) for name in (*(_EXACT + name for name in names), *(_LOOSE + name for name in loose))]
 
 
-def _fingerprint(files: list[Path]) -> str:
+def fingerprint(files: list[Path]) -> str:
+    """Names and sizes of files as one hash."""
     listing = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def _is_built(path: Path, fingerprint: str) -> bool:
+def _is_built(path: Path, mark: str) -> bool:
     if not path.is_file():
         return False
     with contextlib.closing(DocumentStore(path)) as store:
-        return store.about.get("source") == fingerprint
+        return store.about.get("source") == mark
 
 
 def article_line(article: Article) -> str:

@@ -89,13 +89,24 @@ def load_questions(path: Path) -> list[Question]:
         raise DataError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(records, list) or not records:
         raise DataError(f"{path} holds no list of questions in HotPotQA's schema")
-    names = [str(record.get("_id") or "") if isinstance(record, dict) else "" for record in records]
-    if not all(names) or len(set(names)) != len(names):
-        names = [f"{number:06d}" for number in range(len(records))]
-    return [_question(record, name, path) for record, name in zip(records, names, strict=True)]
+    names = task_names(str(record.get("_id") or "") if isinstance(record, dict) else "" for record in records)
+    return [to_question(record, name, path) for record, name in zip(records, names, strict=True)]
 
 
-def _question(record: Mapping[str, Any], name: str, path: Path) -> Question:
+def task_names(ids: Iterable[str]) -> list[str]:
+    """The ids themselves when all are there and different, positions otherwise."""
+    names = list(ids)
+    if all(names) and len(set(names)) == len(names):
+        return names
+    return [f"{number:06d}" for number in range(len(names))]
+
+
+def to_question(record: Mapping[str, Any], name: str, path: Path) -> Question:
+    """A record of the official schema as a question.
+
+    Raises:
+        DataError: it is not in the schema; `path` and `name` say which record.
+    """
     try:
         return Question(
             id=name,
@@ -119,6 +130,11 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a text was due, not {type(value).__name__}")
     return value
+
+
+def articles_file(folder: Path, split: str) -> Path:
+    """Where the generator writes the articles of a split beside its questions."""
+    return folder / f"articles_{split}.jsonl"
 
 
 def save_questions(path: Path, records: Sequence[Mapping[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -10,14 +11,16 @@ from pathlib import Path
 from sad_env.data import resolve
 from sad_env.errors import DataError, UnknownNameError
 from sad_env.hotpotqa.articles import Article
+from sad_env.hotpotqa.built import StoredQuestions, pool_folder, questions_file
 from sad_env.hotpotqa.corpus import PoolSource
-from sad_env.hotpotqa.fullwiki import read_dump
+from sad_env.hotpotqa.fullwiki import StoredSource, read_dump
 from sad_env.hotpotqa.generator.encyclopedia import Writer
 from sad_env.hotpotqa.generator.fiction import Fiction
 from sad_env.hotpotqa.generator.names import SPLITS
 from sad_env.hotpotqa.generator.quiz import Quiz
 from sad_env.hotpotqa.packs import PACKS
-from sad_env.hotpotqa.questions import DEV_SIZE, OFFICIAL_FILES, Question, load_questions, react_order
+from sad_env.hotpotqa.pages import PageSource
+from sad_env.hotpotqa.questions import DEV_SIZE, OFFICIAL_FILES, Question, articles_file, load_questions, react_order
 from sad_env.panels import Panel
 
 WORLD = "hotpotqa"
@@ -38,22 +41,24 @@ class TaskSet:
         kind: generated, official or given.
         panel: the tasks.
         questions: by task id.
-        articles: what the pool is made of.
+        articles: what the pool is made of, where it is made in memory.
+        stored: the pool, where it lies on disk.
     """
 
     kind: str
     panel: Panel
-    questions: dict[str, Question]
+    questions: Mapping[str, Question]
     articles: tuple[Article, ...]
+    stored: StoredSource | None = None
 
     @cached_property
     def _by_title(self) -> dict[str, Article]:
         return {article.title: article for article in self.articles}
 
     @cached_property
-    def pool(self) -> PoolSource:
+    def pool(self) -> PageSource:
         """All articles as one page source."""
-        return PoolSource(self.articles)
+        return self.stored or PoolSource(self.articles)
 
     def context(self, question: Question) -> tuple[Article, ...]:
         """The question's own paragraphs; for generated questions the supporting ones among eight drawn at random."""
@@ -95,7 +100,8 @@ def open_tasks(data: str, split: str | None) -> TaskSet:
     """The tasks that a world's `data` and `split` name; copies of the world in one process share them.
 
     Args:
-        data: "generated", "official", a folder with files under their official names, or one such file.
+        data: "generated", "official", a folder with files under their official names or in the form that
+            `sad-data build` makes of them, or one such file.
         split: generated: train or test (the default). Folders: train, dev (the default), dev-fullwiki, test, or
             react-500. A file has one split, named after it.
 
@@ -110,37 +116,39 @@ def open_tasks(data: str, split: str | None) -> TaskSet:
         return generate(split, *SIZES[split])
     path = Path(data)
     if path.is_file():
-        return _from_file("given", path, split or path.stem, path.stem)
+        return _load("given", path.stem if split is None else split, {path.stem: path}, path.parent)
     kind, folder = resolve(WORLD, data, PACKS)
     assert folder is not None
-    there = {name: folder / file for name, file in OFFICIAL_FILES.items() if (folder / file).is_file()}
+    built = {name: questions_file(folder, name) for name in OFFICIAL_FILES}
+    plain = {name: folder / file for name, file in OFFICIAL_FILES.items()}
+    there = {name: path for name in OFFICIAL_FILES for path in (plain[name], built[name]) if path.is_file()}
     if not there:
         raise DataError(f"{folder}: none of {', '.join(OFFICIAL_FILES.values())} is there")
+    return _load(kind, split or ("dev" if "dev" in there else next(iter(there))), there, folder)
+
+
+def _load(kind: str, split: str, there: Mapping[str, Path], folder: Path) -> TaskSet:
+    """The split's questions from its file, and what its pool is made of."""
     names = [*there, *([REACT] if "dev" in there else [])]
-    split = split or ("dev" if "dev" in there else next(iter(there)))
     if split not in names:
         raise UnknownNameError(f"split of hotpotqa in {folder}", split, names)
-    return _from_file(kind, there["dev" if split == REACT else split], split, split)
+    file = "dev" if split == REACT else split
+    path = there[file]
+    questions: Mapping[str, Question]
+    if path.suffix == ".sqlite":
+        questions, pool = StoredQuestions(path), StoredSource(pool_folder(folder, file))
+        return TaskSet(kind, _panel(kind, split, questions, path), questions, (), pool)
+    loaded = load_questions(path)
+    questions = {question.id: question for question in loaded}
+    dump = articles_file(folder, split)
+    articles = read_dump([dump]) if dump.is_file() else (one for question in loaded for one in question.context)
+    return TaskSet(kind, _panel(kind, split, questions, path), questions, tuple(dict.fromkeys(articles)))
 
 
-def _from_file(kind: str, path: Path, split: str, name: str) -> TaskSet:
-    if split != name:
-        raise UnknownNameError(f"split of {path}", split, [name])
-    questions = load_questions(path)
-    chosen = questions
+def _panel(kind: str, split: str, questions: Mapping[str, Question], path: Path) -> Panel:
+    names = list(questions)
     if split == REACT:
-        if len(questions) != DEV_SIZE:
-            raise DataError(f"{path} has {len(questions):,} questions; {REACT} is drawn from all {DEV_SIZE:,}")
-        chosen = [questions[position] for position in react_order()[:500]]
-    panel = Panel.of(WORLD, kind, split, [question.id for question in chosen])
-    dump = articles_file(path.parent, split)
-    if dump.is_file():
-        articles = tuple(read_dump([dump]))
-    else:
-        articles = tuple(dict.fromkeys(article for question in questions for article in question.context))
-    return TaskSet(kind, panel, {question.id: question for question in chosen}, articles)
-
-
-def articles_file(folder: Path, split: str) -> Path:
-    """Where the generator writes the articles of a split beside its questions."""
-    return folder / f"articles_{split}.jsonl"
+        if len(names) != DEV_SIZE:
+            raise DataError(f"{path} has {len(names):,} questions; {REACT} is drawn from all {DEV_SIZE:,}")
+        names = [names[position] for position in react_order()[:500]]
+    return Panel.of(WORLD, kind, split, names)

@@ -16,6 +16,7 @@ import sad_env
 from sad_env.data import silent
 from sad_env.errors import DataError, UnknownNameError
 from sad_env.hotpotqa.articles import Article
+from sad_env.hotpotqa.built import stream_records
 from sad_env.hotpotqa.corpus import PoolSource
 from sad_env.hotpotqa.data import DATA
 from sad_env.hotpotqa.env import HotPotQAEnv
@@ -139,6 +140,50 @@ def test_a_pool_finds_exact_then_loose_titles_then_the_closest() -> None:
     assert pool.find("Tim Burton") == Similar(("Ed Wood (film)",))
     assert pool.find("") == Similar(())
     assert pool.find("\ud800[]\x00") == Similar(())
+
+
+def test_built_questions_are_the_questions_of_the_file(generated: Path, tmp_path: Path) -> None:
+    message = DATA.build(generated, tmp_path / "built", progress=silent)
+    assert message.endswith("test 60 questions")
+    plain, built = HotPotQAEnv(data=generated), HotPotQAEnv(data=tmp_path / "built")
+    assert plain.panel == built.panel
+    assert dict(plain._tasks.questions) == dict(built._tasks.questions)
+    for env in (plain, built):
+        env.reset(seed=1)
+    for action in ("search[Alda]", "search[Nobody Moor]", *(plain.oracle() or ())):
+        assert plain.step(action)[1:4] == built.step(action)[1:4]
+    HotPotQAEnv(data=tmp_path / "built").close()
+    assert isinstance(built._tasks.pool.find(plain._tasks.articles[0].title), Page), "a closed copy closes no other"
+    # The pool is made anew only where its source is another.
+    assert DATA.build(generated, tmp_path / "built", progress=silent) == message
+
+
+def test_built_questions_without_articles_have_the_pool_of_their_paragraphs(
+    external_path: Callable[[str], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "hotpot_dev_distractor_v1.json").write_bytes(external_path(REAL).read_bytes())
+    DATA.build(tmp_path, tmp_path / "built", progress=silent)
+    env = HotPotQAEnv(data=tmp_path / "built")
+    assert len(env.panel.task_ids) == 100
+    for question in env._tasks.questions.values():
+        for title in question.titles:
+            page = env._tasks.pool.find(title)
+            assert isinstance(page, Page)
+            assert page.title == title
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "[1]", '[{"a": 1}', '[{"question": "?"}]', '[{"a": 1} x]'])
+def test_files_that_cannot_be_built_are_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "hotpot_test.json").write_text(content)
+    with pytest.raises(DataError):
+        DATA.build(tmp_path, tmp_path / "built", progress=silent)
+
+
+def test_a_long_list_is_read_object_by_object(tmp_path: Path) -> None:
+    records = [{"number": number, "text": "é]}[{," * number} for number in range(900)]
+    for indent in (None, 1):
+        (tmp_path / "long.json").write_text(json.dumps(records, indent=indent, ensure_ascii=False), encoding="utf-8")
+        assert list(stream_records(tmp_path / "long.json")) == records
 
 
 @pytest.mark.parametrize("form", ["jsonl", "parts", "archive"])
