@@ -54,7 +54,7 @@ def headline(tally: Tally) -> str:
     n = len(tally)
     if not n:
         return "no episode has ended yet"
-    wins = tally.successes
+    wins = min(n, tally.successes)  # a live table looks on while an episode is being added
     low, high = wilson(wins, n)
     words = [f"success {wins:,}/{n:,} ({wins / n:.0%} [{100 * low:.0f}, {100 * high:.0f}])"]
     for name, label, form in (
@@ -184,7 +184,7 @@ class LiveTable:
             Text(retried, style="magenta"),
         )
         episodes = Table.grid(padding=(0, 2, 0, 0))
-        for line in self._recent:
+        for line in tuple(self._recent):
             trajectory = line.trajectory
             mark, style = _MARKS.get(trajectory.status, ("!", "magenta"))
             episodes.add_row(
