@@ -114,18 +114,20 @@ def taught(env: str, size: str, steps: int) -> tuple[PreTrainedModel, PreTrained
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
-    print(f"model: {size}, {sum(p.numel() for p in model.parameters()):,} parameters, loss {loss.item():.2f}")
+    print(
+        f"model: {size}, {sum(p.numel() for p in model.parameters()):,} parameters, loss {loss.item():.2f}", flush=True
+    )
     return model, tokenizer
 
 
-def played(agent: Agent, env: str, episodes: int, live: int, max_steps: int) -> tuple[list[Finished], float]:
+def played(agent: Agent, env: str, episodes: int, live: int, max_steps: int) -> tuple[list[Finished], float, float]:
     spec = registry.world(env)
     jobs = [Job(task) for task in registry.make(env, split=spec.panel).panel.task_ids[:episodes]]
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     recipe = WorldRecipe(env, {"split": spec.panel})
     finished = list(rollout(agent, jobs, recipe, live=live, limits=Limits(max_steps=max_steps, invalid_actions=999)))
-    seconds = time.perf_counter() - began
-    return sorted(finished, key=lambda one: one.job.task_id), seconds
+    seconds = time.perf_counter() - began, time.process_time() - cpu
+    return sorted(finished, key=lambda one: one.job.task_id), *seconds
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -139,19 +141,23 @@ def compare(args: argparse.Namespace) -> None:
     rates, actions = {}, {}
     for name, make in makers.items():
         agent = ReActAgent(make(), prompt, sampling=GREEDY)
-        finished, seconds = played(agent, args.env, args.episodes, args.live, args.max_steps)
+        finished, seconds, cpu = played(agent, args.env, args.episodes, args.live, args.max_steps)
         tokens = sum(step.generated_tokens for one in finished for step in one.trajectory.steps)
         steps = sum(len(one.trajectory.steps) for one in finished)
-        rates[name] = tokens / seconds
+        rates[name] = tokens / seconds, tokens / cpu
         actions[name] = [[step.completion for step in one.trajectory.steps] for one in finished]
         won = sum(one.trajectory.success for one in finished)
         print(
-            f"{name:>22}: {tokens:7,} tokens in {seconds:6.1f} s = {rates[name]:8,.0f} tokens/s"
-            f"   ({len(finished)} episodes of {args.env}, {steps} steps, {won} won)"
+            f"{name:>22}: {tokens:7,} tokens, {tokens / seconds:8,.0f} a second, {tokens / cpu:8,.0f} a CPU second"
+            f"   ({len(finished)} episodes of {args.env}, {steps} steps, {won} won, {seconds:.1f} s)",
+            flush=True,
         )
     cached, plain = rates.values()
     first, second = actions.values()
-    print(f"ratio {cached / plain:.1f}; {'the same' if first == second else 'DIFFERENT'} completions, to the character")
+    print(
+        f"ratio {cached[0] / plain[0]:.1f} by the clock, {cached[1] / plain[1]:.1f} by CPU time;"
+        f" {'the same' if first == second else 'DIFFERENT'} completions, to the character"
+    )
 
 
 def loop_cost(episodes: int) -> None:
