@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -222,6 +223,13 @@ def test_a_person_who_leaves_is_not_recorded(tmp_path: Path) -> None:
     assert play_world("toy", **arguments, out=out, inbox=leaving, outbox=screen) == 130
     assert not out.exists()
     assert "Not recorded" in screen.getvalue()
+
+
+@pytest.mark.parametrize("module", ["sad_eval.play", "sad_eval.report.command", "sad_leaderboard.command"])
+def test_these_commands_load_neither_torch_nor_textual(module: str) -> None:
+    source = f"import {module}, sys; print(sorted({{'torch', 'transformers', 'textual'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_without_textual_the_command_prints_and_says_how_to_get_it(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
+from rich.console import Console
 from sad_agents.policies import HumanAgent
 from sad_agents.prompts import load_prompt
 from sad_agents.rollouts import Job, Limits, rollout
@@ -51,11 +52,7 @@ def play_world(
     with_tasks.close()
     chosen = task_id or random.Random(seed).choice(task_ids)
     screen = console(outbox or sys.stdout)
-    screen.print(safe_text(one_line(chosen), "dim"), soft_wrap=True)
-    for line in load_prompt(world).instruction.splitlines():
-        if line.startswith("Actions:"):
-            screen.print(safe_text(line, "dim"))
-    screen.print(safe_text("Type an action or its number; an empty line leaves.\n", "dim"))
+    _greet(world, chosen, screen)
     agent = HumanAgent(inbox or sys.stdin, outbox or sys.stdout)
     played = rollout(agent, [Job(chosen, seed)], WorldRecipe(world, options), live=1, limits=Limits(attempts=1))
     episode = next(played).trajectory
@@ -67,6 +64,15 @@ def play_world(
     screen.print(headline(episode, 1, 1), soft_wrap=True)
     screen.print(safe_text(f"added to {out}; watch it with `sad-play {out}`", "dim"), soft_wrap=True)
     return 0
+
+
+def _greet(world: str, task_id: str, screen: Console) -> None:
+    """The task, and what the world's prompt tells an agent of its actions."""
+    screen.print(safe_text(one_line(task_id), "dim"), soft_wrap=True)
+    for line in load_prompt(world).instruction.splitlines():
+        if line.startswith("Actions:"):
+            screen.print(safe_text(line, "dim"))
+    screen.print(safe_text("Type an action or its number; an empty line leaves.\n", "dim"))
 
 
 def _record(episode: Trajectory, out: Path) -> None:
