@@ -92,8 +92,8 @@ def _table() -> frozenset[tuple[str, str, str, str, str]]:
 def nouns(name: str) -> tuple[str, ...]:
     """The nouns of a product name, lower-cased, in order, repeats kept.
 
-    >>> nouns("Pointed Toe Pumps with 4 Straps")
-    ('toe', 'pumps', 'straps')
+    >>> nouns("Floor Lamp with 4 Shades")
+    ('floor', 'lamp', 'shades')
     """
     table = _table()
     padded = ["^", "^", *tokens(name), "$", "$"]

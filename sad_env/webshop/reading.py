@@ -76,7 +76,7 @@ def _kind_and_attributes(text: str) -> tuple[str, list[str]]:
         words = phrase.split()
         if len(words) > 2 and "&" not in words[:2]:
             return ", ".join((" ".join(words[2:]), *phrases[index + 1 :])), [*phrases[:index], " ".join(words[:2])]
-        if len(words) > 2 or words[0].endswith("'s"):
+        if len(words) > 2 or phrase.split(" ")[0].endswith("'s"):
             return ", ".join(phrases[index:]), phrases[:index]
     return phrases[-1], phrases[:-1]
 

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from sad_env.errors import DataError
+from sad_env.webshop import store
+from sad_env.webshop.catalogue import search
+from sad_env.webshop.env import WebShopEnv
+from sad_env.webshop.generator import write_files
+from sad_env.webshop.official import elements, load_catalogue, members
+from sad_env.webshop.store import StoredCatalogue, build_catalogue
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("shop")
+    write_files(folder / "files", 300, seed=1)
+    build_catalogue(folder / "files", folder / "store")
+    return folder / "files", folder / "store"
+
+
+def test_a_store_is_the_catalogue_it_was_built_from(shop: tuple[Path, Path]) -> None:
+    memory, disk = load_catalogue(shop[0]), StoredCatalogue(shop[1])
+    assert len(memory) == len(disk) == 300
+    assert [disk.at(number) for number in range(300)] == [memory.at(number) for number in range(300)]
+    assert disk.human == memory.human
+    assert list(disk.price_ranges()) == list(memory.price_ranges())
+    assert list(disk.with_instruction()) == list(memory.with_instruction())
+    assert disk.get("nothing") is None
+    for query in ("red dress", "<q> dog beds", "<c> grocery", "<c> nothing", "<r>", "zzz"):
+        one, other = (list(search(shop, query.split(" "), random.Random(0)) or ()) for shop in (memory, disk))
+        assert one == other
+
+
+def test_episodes_on_a_store_are_those_on_the_files(shop: tuple[Path, Path]) -> None:
+    memory, disk = (WebShopEnv(data=str(folder), view="original") for folder in shop)
+    assert memory.panel == disk.panel
+    for task in memory.panel.task_ids[:5]:
+        assert memory.reset(options={"task_id": task}) == disk.reset(options={"task_id": task})
+        for action in memory.oracle() or []:
+            assert memory.step(action) == disk.step(action)
+
+
+def test_a_store_survives_a_fork(shop: tuple[Path, Path]) -> None:
+    disk = StoredCatalogue(shop[1])
+    expected = disk.at(7).asin
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, disk.at(7).asin.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 100).decode() == expected == disk.at(7).asin
+
+
+def test_an_interrupted_build_goes_on_with_the_table_it_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(tmp_path / "files", 60, seed=2)
+
+    def interrupt(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "build_index", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            build_catalogue(tmp_path / "files", tmp_path / "store")
+    assert not store.is_store(tmp_path / "store")
+    with pytest.raises(DataError, match="no readable WebShop store"):
+        StoredCatalogue(tmp_path / "store")
+    said: list[str] = []
+    built = build_catalogue(tmp_path / "files", tmp_path / "store", progress=lambda what, *_: said.append(what))
+    assert len(built) == 60
+    assert "reading products" not in said
+
+
+def test_a_store_is_bound_to_its_sources(tmp_path: Path) -> None:
+    write_files(tmp_path / "files", 40, seed=2)
+    build_catalogue(tmp_path / "files", tmp_path / "store")
+    stamp = (tmp_path / "store" / "products.sqlite").stat().st_mtime_ns
+    build_catalogue(tmp_path / "files", tmp_path / "store")
+    assert (tmp_path / "store" / "products.sqlite").stat().st_mtime_ns == stamp
+    write_files(tmp_path / "files", 41, seed=2)
+    assert len(build_catalogue(tmp_path / "files", tmp_path / "store")) == 41
+
+
+def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
+    write_files(tmp_path / "files", 40, seed=2)
+    build_catalogue(tmp_path / "files", tmp_path / "store")
+    about = tmp_path / "store" / "store.json"
+    about.write_text(about.read_text().replace('"format": 1', '"format": 99'))
+    with pytest.raises(DataError, match="store format 99; this release reads 1"):
+        StoredCatalogue(tmp_path / "store")
+
+
+def test_streamed_json_is_the_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sad_env.webshop.official._CHUNK", 7)
+    array = [1, 22, {"a": [1, {"b": 'é ] } \\ "'}]}, "text", -3.5, True, None, []]
+    (tmp_path / "array").write_text(json.dumps(array, indent=3), encoding="utf-8")
+    assert list(elements(tmp_path / "array")) == array
+    (tmp_path / "object").write_text(json.dumps({"x": array, "y": {}}), encoding="utf-8")
+    assert dict(members(tmp_path / "object")) == {"x": array, "y": {}}
+    for text in ("", "[1", "[1 2]", "{", '{"a" 1}', "[NaN]", "5", '{"a": 1,', "[" * 100_000):
+        (tmp_path / "bad").write_text(text)
+        with pytest.raises(DataError, match="not the JSON of WebShop's schema"):
+            list(elements(tmp_path / "bad") if not text.startswith("{") else members(tmp_path / "bad"))
