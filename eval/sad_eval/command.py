@@ -35,6 +35,9 @@ COMMANDS = {
 }
 """First words that are not an evaluation, and where their functions are; imported when they are called."""
 
+PERSON = "human"
+"""Plays one episode at a time, at the terminal that would show the progress."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `sad-eval`; returns the exit code."""
@@ -79,7 +82,7 @@ def run_plan(plan: Plan) -> Outcome:
     """
     run = open_or_create(plan)
     tally = tally_for(plan.manifest)
-    shown = progress.chosen(quiet=plan.settings.quiet)
+    shown = progress.chosen(quiet=plan.settings.quiet or plan.settings.actor == PERSON)
     return evaluate(run, player(plan), tally, reference=plan.settings.reference, progress=shown)
 
 
@@ -95,7 +98,7 @@ def player(plan: Plan) -> Play:
             rollout,
             plan.agent,
             world=plan.recipe,
-            live=settings.concurrency,
+            live=1 if settings.actor == PERSON else settings.concurrency,
             workers=settings.workers,
             limits=plan.limits,
         )

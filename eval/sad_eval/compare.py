@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,8 @@ from rich.table import Table
 from sad_env import cli
 from sad_env.errors import ConfigError, IncompleteError
 from sad_env.safe_text import console, one_line, safe_text
-from sad_eval.metrics import METRICS, WORDS
+from sad_eval.metrics import METRICS, WORDS, Reference
+from sad_eval.reference import references
 from sad_eval.run_folder import RunFolder
 from sad_eval.statistics import CONFIDENCE, Difference, Interval, Ratios, holm, mcnemar, paired_bootstrap, ranks
 from sad_eval.tally import Tally
@@ -38,6 +39,8 @@ class CompareSettings:
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Two or more run folders; differences are of the later from the earlier."""
+    reference: str = ""
+    """Run folder whose reasoning CoT match compares with."""
     flips: Annotated[int, tyro.conf.arg(metavar="N")] = 20
     """Tasks to list that one run solved and the other did not."""
     json: bool = False
@@ -121,8 +124,12 @@ class Comparison:
     remarks: tuple[str, ...]
 
 
-def compare(runs: Sequence[RunFolder]) -> Comparison:
+def compare(runs: Sequence[RunFolder], reference: str = "") -> Comparison:
     """Compare runs of one world on the episodes that all of them have.
+
+    Args:
+        runs: two or more.
+        reference: run folder for CoT match; empty for none.
 
     Raises:
         ConfigError: fewer than two runs, runs of different worlds or data, or nothing in common.
@@ -135,7 +142,8 @@ def compare(runs: Sequence[RunFolder]) -> Comparison:
         if len(values := {str(getattr(manifest, what)) for manifest in manifests}) > 1:
             raise ConfigError(f"the runs are of different {what}: {', '.join(sorted(values))}")
     names = _names(runs)
-    columns = [_Column(run) for run in runs]
+    teacher = references(reference, manifests[0]) if reference else {}
+    columns = [_Column(run, teacher) for run in runs]
     shared = sorted(set.intersection(*(set(column.rows) for column in columns)))
     if not shared:
         raise ConfigError("the runs have no episode in common")
@@ -160,9 +168,9 @@ def compare(runs: Sequence[RunFolder]) -> Comparison:
 class _Column:
     """The episodes of one run by task and repeat."""
 
-    def __init__(self, run: RunFolder) -> None:
+    def __init__(self, run: RunFolder, teacher: Mapping[str, Reference]) -> None:
         limit = run.manifest.limits.get("max_steps")
-        self.tally = Tally(int(limit or 0), tokenizer=WORDS)
+        self.tally = Tally(int(limit or 0), tokenizer=WORDS, references=teacher)
         for line in run.episodes():
             self.tally.add(line)
         if not len(self.tally):
@@ -341,7 +349,7 @@ def _table(*headings: str) -> Table:
 def run_compare(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval compare`."""
     settings = cli.parse(CompareSettings, arguments, prog="sad-eval compare")
-    comparison = compare([RunFolder.open(path) for path in settings.runs])
+    comparison = compare([RunFolder.open(path) for path in settings.runs], settings.reference)
     if settings.json:
         print(json.dumps(_plain(comparison), indent=2, allow_nan=False))
     else:

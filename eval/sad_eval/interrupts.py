@@ -49,6 +49,8 @@ class Interrupts:
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         self._count += 1
         if self._count > 1:
+            if sys.stderr.isatty():
+                sys.stderr.write("\x1b[?25h\n")  # a live table hides the cursor
             sys.stderr.flush()
             os._exit(INTERRUPTED)
         if not self._shielded:

@@ -252,19 +252,19 @@ def ranks(intervals: Sequence[Interval]) -> list[Rank]:
 
 
 def resolution(n: int) -> str:
-    """What `n` scored episodes can separate, in plain words.
+    """What `n` tasks can separate, in plain words.
 
     The half-width is Wilson's at 50 %, where it is widest. On the same tasks a paired test needs less.
 
     >>> resolution(20)
-    '20 episodes: success rates are known to ±20 points at worst; a paired test needs 6 flips to one side and none back'
+    'With 20 tasks a success rate is known to ±20 points at worst; a paired test of two agents needs at least 6 flips.'
     """
     if n < 1:
         raise ValueError("without an episode there is nothing to say")
     interval = wilson(n // 2, n)
     half = round(50 * (interval.high - interval.low))
-    words = f"{n:,} episodes: success rates are known to ±{half} points at worst"
+    words = f"With {n:,} tasks a success rate is known to ±{half} points at worst"
     flips = next((count for count in range(1, n + 1) if mcnemar(count, 0) < 1 - CONFIDENCE), None)
     if flips is None:
-        return f"{words}; too few for any paired test"
-    return f"{words}; a paired test needs {flips} flips to one side and none back"
+        return f"{words}; that is too few for any paired test."
+    return f"{words}; a paired test of two agents needs at least {flips} flips."

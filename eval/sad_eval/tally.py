@@ -180,7 +180,7 @@ class Tally:
         return {kind: self.estimates(rows[kind]) for kind in sorted(rows)} if len(rows) > 1 else {}
 
     def _remarks(self, reference: str) -> list[str]:
-        remarks = [resolution(len({key.task_id for key in self.keys})) + "."] if len(self) else []
+        remarks = [resolution(len({key.task_id for key in self.keys}))] if len(self) else []
         success = np.frombuffer(self._parts["success_rate"]) if len(self) else np.zeros(0)
         retried = np.frombuffer(self.retried, dtype=np.int8).astype(bool) if len(self) else np.zeros(0, dtype=bool)
         if retried.any() and not retried.all():

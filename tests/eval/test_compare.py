@@ -61,6 +61,14 @@ def test_repeats_are_compared_over_tasks_without_a_p_value(evaluate: Evaluate) -
     assert any(task.endswith("(try 2)") for task in pair.flips["-"])
 
 
+def test_a_reference_brings_cot_match_into_the_comparison(evaluate: Evaluate) -> None:
+    runs = [play(evaluate, "expert", "a"), play(evaluate, "expert", "b", "--seed", "1")]
+    assert "cot_match" not in compare(runs).pairs[0].differences
+    difference = compare(runs, "a").pairs[0].differences["cot_match"]
+    assert difference.value < 0  # b does not think in a's words, a does
+    assert difference.low <= difference.value <= difference.high
+
+
 def test_panels_that_overlap_are_compared_on_what_they_share(evaluate: Evaluate) -> None:
     whole, part = play(evaluate, "expert", "whole"), play(evaluate, "random", "part", "--episodes", "30")
     comparison = compare([whole, part])

@@ -146,7 +146,7 @@ def test_the_report_fits_eighty_columns(
         "61.0 – 100.0 %",
         "reasoning length (words)",
         "ended by",
-        "a paired test needs",
+        "With 6 tasks",
     ):
         assert words in out
 
