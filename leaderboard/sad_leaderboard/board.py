@@ -9,10 +9,8 @@ from sad_eval.run_folder import Estimate
 
 from sad_env.records import Many, Record
 from sad_leaderboard.published import PublishedRow
+from sad_leaderboard.recompute import BOARD_METRICS
 from sad_leaderboard.verify import Verification
-
-METRICS = ("success_rate", "score", "environment_steps", "reasoning_per_step", "invalid_actions")
-"""Metrics on the board: those that follow from the episodes alone."""
 
 
 class Row(Record):
@@ -137,7 +135,7 @@ def _row(one: Verification, rank: int) -> Row:
         "level": one.level.label,
         "episodes": results.scored,
         "repeats": manifest.repeats,
-        "metrics": {name: results.metrics[name] for name in METRICS if name in results.metrics},
+        "metrics": {name: results.metrics[name] for name in BOARD_METRICS if name in results.metrics},
         "agent_sha256": manifest.agent_sha256,
         "versions": manifest.versions,
     })  # fmt: skip

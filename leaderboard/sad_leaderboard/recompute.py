@@ -24,7 +24,9 @@ SHOWN = 20
 
 MOST_EPISODES = 1_000_000
 
-_NEEDS_REFERENCE = "cot_"
+BOARD_METRICS = ("success_rate", "score", "environment_steps", "reasoning_per_step", "invalid_actions")
+"""Metrics on the board: those that follow from the episodes alone. Whatever else results.json claims is not shown."""
+
 _OUR_COUNTERS = (WORDS, SAMPLED)
 
 
@@ -176,22 +178,22 @@ def _check_line(line: EpisodeLine, manifest: Manifest, findings: Findings) -> No
 
 def _compare(claimed: Results, computed: Results, findings: Findings) -> None:
     for field in ("world", "data", "panel", "panel_sha256", "agent", "planned", "scored", "owed", "status"):
-        if getattr(claimed, field) != getattr(computed, field):
-            told, found = getattr(claimed, field), getattr(computed, field)
-            findings.report(f"results.json claims {field} {str(told)!r}; the episodes give {str(found)!r}")
+        said, is_so = getattr(claimed, field), getattr(computed, field)
+        if said != is_so:
+            findings.report(f"results.json claims {field} {str(said)!r}; the episodes give {str(is_so)!r}")
     for status, count in computed.counts.items():
         if claimed.counts.get(status, 0) != count:
             findings.report(f"results.json claims {claimed.counts.get(status, 0)} {status}; the episodes give {count}")
-    for name, estimate in claimed.metrics.items():
-        if name.startswith(_NEEDS_REFERENCE) or (name.startswith("reasoning_per") and not _countable(claimed)):
+    for name in BOARD_METRICS:
+        told, found = claimed.metrics.get(name), computed.metrics.get(name)
+        if told is None or (name == "reasoning_per_step" and not _countable(claimed)):
             continue
-        found_estimate = computed.metrics.get(name)
-        if found_estimate is None:
+        if found is None:
             findings.report(f"results.json claims {name}, which does not follow from the episodes")
-        elif estimate.n != found_estimate.n or not _close(estimate.value, found_estimate.value):
+        elif told.n != found.n or not _close(told.value, found.value):
             findings.report(
-                f"results.json claims {name} {estimate.value:.6g} of {estimate.n}; "
-                f"the episodes give {found_estimate.value:.6g} of {found_estimate.n}"
+                f"results.json claims {name} {told.value:.6g} of {told.n}; "
+                f"the episodes give {found.value:.6g} of {found.n}"
             )
 
 

@@ -153,8 +153,8 @@ SPOILED: dict[str, Callable[[Path], None]] = {
     "a panel hash of its own": edit("manifest", lambda manifest: manifest["panel"].update(sha256="0" * 64)),
     "results that are no JSON": write("results.json", b"{"),
     "a rate above one": edit("results", lambda results: results["metrics"]["success_rate"].update(value=7.0)),
-    "a metric of its own": edit("results", lambda results: results["metrics"].update(
-        elegance={"value": 1.0, "low": 1.0, "high": 1.0, "n": 12})),
+    "a score of more episodes than there are": edit(
+        "results", lambda results: results["metrics"]["score"].update(n=1000)),
     "owed episodes": edit("results", lambda results: results.update(owed=1, status="incomplete")),
     "episodes that are not packed": write(EPISODES, b'{"schema_version": 1}\n'),
     "episodes that are nothing": write(EPISODES, b""),
@@ -212,6 +212,14 @@ def test_a_packed_endless_line_is_cut_off(entry: Path) -> None:
             file.write(b" " * (1 << 20))
     seal(entry)
     assert f"{EPISODES}:1: larger than a submission may be" in verify(entry, Level.REPLAYED).findings[0]
+
+
+def test_a_metric_of_its_own_is_not_shown(entry: Path, tmp_path: Path) -> None:
+    elegance = {"value": 1.0, "low": 1.0, "high": 1.0, "n": 12}
+    edit("results", lambda results: results["metrics"].update(elegance=elegance))(entry)
+    assert main(["build", "--board", str(entry.parent), "--out", str(tmp_path / "out")]) == 0
+    for form in ("board.md", "board.html", "board.json"):
+        assert "elegance" not in (tmp_path / "out" / form).read_text()
 
 
 def test_one_bad_entry_does_not_keep_the_others_from_the_board(
