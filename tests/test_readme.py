@@ -1,0 +1,50 @@
+"""Every command that the README shows is run, in its order, in one empty folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+?) -->\n)?```console\n(?P<body>.*?)```", re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Lines that start with a dollar sign, of every block that is not marked as not run."""
+    return [
+        line[2:]
+        for block in BLOCK.finditer(README.read_text(encoding="utf-8"))
+        if block["reason"] is None
+        for line in block["body"].splitlines()
+        if line.startswith("$ ")
+    ]
+
+
+@pytest.mark.slow
+def test_the_readmes_commands_work_as_printed(tmp_path: Path) -> None:
+    found = commands()
+    assert len(found) >= 10
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "SAD_ENV_DATA": str(tmp_path / "data"),
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "COLUMNS": "100",
+    }
+    for command in found:
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+        )
+        assert done.returncode == 0, f"$ {command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+
+
+def test_every_block_that_is_not_run_says_why_and_every_program_is_ours_or_pythons() -> None:
+    programs = {shlex.split(command)[0] for command in commands()}
+    assert programs <= {"sad-data", "sad-collect", "sad-distill", "sad-eval", "sad-play", "sad-leaderboard", "python"}
+    assert programs >= {"sad-eval", "sad-play", "sad-leaderboard"}
