@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import random
 import resource
 import statistics
@@ -17,9 +19,9 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
-import sad_env
 from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.env import HotPotQAEnv
 from sad_env.hotpotqa.expert import HotPotQAExpert
@@ -188,7 +190,9 @@ def main() -> None:
     if arguments.worker:
         worker(arguments.worker)
         return
-    report(figure="version", sad_env=sad_env.__name__, python=sys.version.split()[0])
+    report(
+        figure="versions", sad_env=metadata.version("sad-env"), python=platform.python_version(), cores=os.cpu_count()
+    )
     guessing(generation())
     for split in ("train", "test"):
         reading(split)

@@ -74,13 +74,13 @@ def wiki() -> Iterator[Wiki]:
         def misbehave(self, fault: int | str, term: str) -> None:
             body = state.answer(term)
             if fault == "slow":
-                time.sleep(0.6)
+                time.sleep(1.2)
                 self.send(200, body)
             elif fault == "drip":
                 self.send_response(200)
                 self.end_headers()
-                for _ in range(30):
-                    time.sleep(0.05)
+                for _ in range(20):
+                    time.sleep(0.1)
                     self.wfile.write(b"x")
             elif fault == "cut":
                 self.send(200, body, length=len(body) + 999)
@@ -126,7 +126,7 @@ def wiki() -> Iterator[Wiki]:
 
 @pytest.fixture
 def source(wiki: Wiki, tmp_path: Path) -> Iterator[LiveSource]:
-    live = LiveSource(wiki.base, cache=tmp_path, attempts=3, pause=0.01, timeout=(0.3, 0.3, 0.7))
+    live = LiveSource(wiki.base, cache=tmp_path, attempts=3, pause=0.01, timeout=(1.0, 0.8, 1.5))
     yield live
     live.close()
 
