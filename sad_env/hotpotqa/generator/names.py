@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Callable, Sequence
 
 from sad_env.errors import ConfigError
@@ -52,6 +53,10 @@ _NOUNS = _words(
 _MATTERS = _words(
     "Salt Glass Ash Snow Silver Smoke Stone Amber Iron Dust Honey Ivory Paper Sand Silk Straw Thunder Wool"
 )
+
+
+_THRICE = re.compile(r"(.)\1\1")
+"""One letter three times in a row, which two syllables may make."""
 
 
 def belongs(name: str, split: str) -> bool:
@@ -131,15 +136,16 @@ class Namer:
         draw = self._draw
         adjective, matter = draw.choice(_ADJECTIVES), draw.choice(_MATTERS)
         noun, other = draw.sample(_NOUNS, 2)
+        article = "An" if noun[0] in "AEIOU" else "A"
         return draw.choice(
             (
                 f"The {adjective} {noun}",
                 f"{adjective} {noun}",
-                f"A {noun} of {matter}",
+                f"{article} {noun} of {matter}",
                 f"The {noun} of {self.surname()}",
                 f"{matter} and {other}s",
                 f"The {noun} and the {other}",
-                f"A {noun} for {draw.choice(_WOMEN)}",
+                f"{article} {noun} for {draw.choice(_WOMEN)}",
                 f"{noun} of {matter}",
             )
         )
@@ -149,5 +155,5 @@ class Namer:
         while True:
             root = draw.choice(_ONSETS) + draw.choice(_VOWELS) + draw.choice(_CODAS)
             name = (root + draw.choice(endings)).capitalize()
-            if len(name) <= 10 and belongs(name, self._split):
+            if len(name) <= 10 and not _THRICE.search(name) and belongs(name, self._split):
                 return name

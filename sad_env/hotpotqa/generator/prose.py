@@ -144,7 +144,7 @@ FACTS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "publisher": (
             "The book was published by {publisher}.",
-            "It was first published by {publisher}, in {number} hundred copies.",
+            "It was first published by {publisher}, in {number}00 copies.",
             "{publisher} was its first publisher.",
         ),
     },
@@ -263,7 +263,7 @@ FILLERS: dict[str, tuple[str, ...]] = {
         "Its library holds {number} thousand books.",
         "The {word} gate is its oldest part.",
         "{person} once gave a lecture there.",
-        "About {number} hundred students attend it.",
+        "About {number}00 students attend it.",
         "A new wing was added in {year}.",
     ),
     "novel": (
@@ -297,7 +297,7 @@ FILLERS: dict[str, tuple[str, ...]] = {
         "A sketch for it is kept in {town}.",
     ),
     "company": (
-        "It employs about {number} hundred people.",
+        "It employs about {number}00 people.",
         "Its sign is a {word} anchor.",
         "{person} once worked there as a clerk.",
         "A strike closed the works in {year}.",
