@@ -212,12 +212,15 @@ class CachedSampler:
 
     def _feed(self, jobs: list[_Job]) -> None:
         """One block of prefill for each of these jobs."""
+        place = {id(row): index for index, row in enumerate(self._rows)}
+        jobs = sorted(jobs, key=lambda job: place[id(job.row)])
+        rows = [place[id(job.row)] for job in jobs]
         starts = [len(job.row.ids) for job in jobs]
         blocks = [list(job.request.ids[start:-1][:_PREFILL_BLOCK]) for job, start in zip(jobs, starts, strict=True)]
         longest = max(len(block) for block in blocks)
-        place = {id(row): index for index, row in enumerate(self._rows)}
         padded = [block + [0] * (longest - len(block)) for block in blocks]
-        self._cache.forward([place[id(job.row)] for job in jobs], starts, padded, head=False)
+        at_front = rows == list(range(len(rows)))
+        self._cache.forward(slice(0, len(rows)) if at_front else rows, starts, padded, head=False)
         for job, block in zip(jobs, blocks, strict=True):
             job.row.ids += block
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -178,13 +178,16 @@ def react_agent(
         shots: exemplars where the options leave them open.
         facts: what the manifest is to say besides.
     """
+    sampling = options.sampling
+    if backend.windowing is not None:
+        sampling = replace(sampling, max_tokens=min(sampling.max_tokens, backend.windowing.room))
     prompt = read_prompt(options.prompt) if options.prompt else prompt or load_prompt(world)
     shots = shots if options.shots is None else options.shots
     agent = ReActAgent(
         backend,
         prompt,
         shots=shots,
-        sampling=options.sampling,
+        sampling=sampling,
         canonical=_canonical(world),
         votes=options.votes,
         first_thought=_first_thoughts(options.first_thoughts) if options.first_thoughts else None,
@@ -229,14 +232,13 @@ def _student_agent(path: Path, world: str, options: AgentOptions, name: str = ""
         raise CheckpointError(f"{one_line(str(path), 120)}: no such file or folder")
     device, dtype = _placement(options)
     student = load_student(path, device=device, dtype=dtype)
-    acting = student.record.get("acting", {})
-    window = acting.get("window")
+    prompt, window = _acting(path, student.record)
     digest = sha256_file(path) if path.is_file() else _folder_sha256(path)
     return react_agent(
         _local_model(student.model, student.tokenizer, name or path.stem, options, window),
         world,
         options,
-        prompt=Prompt(acting["prompt"]) if "prompt" in acting else None,
+        prompt=prompt,
         shots=0 if student.record else 1,
         checkpoint=path.name,
         checkpoint_sha256=digest,
@@ -244,23 +246,35 @@ def _student_agent(path: Path, world: str, options: AgentOptions, name: str = ""
     )
 
 
+def _acting(path: Path, record: Mapping[str, Any]) -> tuple[Prompt | None, Windowing | None]:
+    """The prompt and the window that a student was trained with, where its record says so."""
+    acting = record.get("acting", {})
+    try:
+        prompt, window = acting.get("prompt"), acting.get("window")
+        if prompt is not None and type(prompt) is not str:
+            raise TypeError
+        return None if prompt is None else Prompt(prompt), None if window is None else Windowing(**window)
+    except (TypeError, AttributeError, ConfigError):
+        raise CheckpointError(
+            f"{one_line(str(path), 120)}: its record's 'acting' holds a prompt (text) and a window (budget, room, keep)"
+        ) from None
+
+
 def _local_model(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     name: str,
     options: AgentOptions,
-    window: Mapping[str, Any] | None,
+    window: Windowing | None,
     start_ids: tuple[int, ...] = (),
 ) -> Model:
     from sad_agents.local_model import LocalModel
     from sad_agents.slot_cache import context_of
 
-    if window is not None:
-        windowing = Windowing(**window)
-    else:
+    if window is None:
         context = min(context_of(model), options.context)
-        windowing = Windowing(budget=context, room=min(options.sampling.max_tokens, context // 2))
-    return LocalModel(model, tokenizer, name=name, windowing=windowing, start_ids=start_ids)
+        window = Windowing(budget=context, room=min(options.sampling.max_tokens, context // 2))
+    return LocalModel(model, tokenizer, name=name, windowing=window, start_ids=start_ids)
 
 
 def _hub(rest: str, world: str, options: AgentOptions) -> Agent:
@@ -292,7 +306,9 @@ def _openai(rest: str, world: str, options: AgentOptions) -> Agent:
     from sad_agents.openai_model import OpenAIModel
 
     url, _, name = rest.partition("#")
-    model = OpenAIModel(url, name, concurrency=options.concurrency, context=options.context)
+    model = OpenAIModel(
+        url, name, concurrency=options.concurrency, context=options.context, room=options.sampling.max_tokens
+    )
     return react_agent(model, world, options, shots=1, model=one_line(model.name, 120), server=one_line(url, 120))
 
 

@@ -13,7 +13,7 @@ from sad_agents.catalogue import AgentOptions, known_agents, plugins, provenance
 from sad_agents.checkpoints import save_student
 from sad_agents.policies import ExpertAgent, HumanAgent, NullAgent, OracleAgent, RandomAgent
 from sad_agents.react import ReActAgent
-from sad_agents.rollouts import Job, WorldRecipe, rollout
+from sad_agents.rollouts import Job, Limits, WorldRecipe, rollout
 
 from sad_env import registry
 from sad_env.errors import CheckpointError, ConfigError, InfrastructureError, UnknownNameError
@@ -108,6 +108,23 @@ def test_a_student_plays_as_its_record_says(name: str, tmp_path: Path) -> None:
     assert facts["checkpoint"] == name
     assert len(facts["checkpoint_sha256"]) == 64
     assert len(facts["prompt_sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    "acting", [[], "x", {"prompt": 3}, {"window": 5}, {"window": {"size": 5}}, {"window": {"budget": "9"}}]
+)
+def test_a_record_of_another_form_is_refused(acting: object, tmp_path: Path) -> None:
+    path = save_student(tmp_path / "s.pt", tiny_model("gpt2", len(TOKENIZER)), TOKENIZER, {"acting": acting})
+    with pytest.raises(CheckpointError, match="'acting' holds"):
+        resolve(str(path), "toy")
+
+
+def test_completions_are_no_longer_than_the_students_window_keeps_free(tmp_path: Path) -> None:
+    record = {"acting": {"window": {"budget": 200, "room": 30}}}
+    path = save_student(tmp_path / "s.pt", tiny_model("gpt2", len(TOKENIZER)), TOKENIZER, record)
+    agent = resolve(str(path), "toy", AgentOptions(sampling=Sampling(max_tokens=96)))
+    (one,) = rollout(agent, [Job(TASKS[0])], WorldRecipe("toy"), limits=Limits(max_steps=3))
+    assert max(step.generated_tokens for step in one.trajectory.steps) <= 30
 
 
 def test_missing_students_are_told_apart(tmp_path: Path) -> None:

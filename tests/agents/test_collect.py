@@ -115,6 +115,23 @@ def test_an_interrupted_collection_ends_with_the_same_file(tmp_path: Path) -> No
     assert content(rough) == content(calm)
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_ctrl_c_ends_with_130_and_leaves_no_worker(tmp_path: Path) -> None:
+    out = tmp_path / "toy.jsonl"
+    flags = ["--env", "toy", "--episodes", "5000", "--workers", "2", "--out", str(out), "--quiet"]
+    with subprocess.Popen([sys.executable, "-m", "sad_agents", *flags], stderr=subprocess.PIPE, text=True) as process:
+        while not out.exists() or not out.stat().st_size:
+            time.sleep(0.01)
+        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert error == "sad-collect: interrupted\n"
+    assert len(workers) == 2
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert 0 < len(read(out)) < 5000
+
+
 # --- slips -----------------------------------------------------------------------------------------------------
 
 
