@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import dataclasses
 import io
 import json
 import tarfile
@@ -22,7 +23,8 @@ from sad_env.hotpotqa.data import DATA
 from sad_env.hotpotqa.env import HotPotQAEnv
 from sad_env.hotpotqa.fullwiki import StoredSource, article_line, build_corpus
 from sad_env.hotpotqa.pages import Page, Similar
-from sad_env.hotpotqa.questions import DEV_SIZE, load_questions, react_order
+from sad_env.hotpotqa.questions import DEV_SIZE, load_questions, react_order, save_questions
+from sad_env.hotpotqa.tasks import generate
 
 REAL = "data/hotpotqa/hotpot_distractor_100.json"
 SMALL = [
@@ -65,10 +67,15 @@ def test_a_generated_folder_verifies_and_a_damaged_one_does_not(generated: Path)
         DATA.verify(generated, progress=silent)
 
 
-def test_aliases_survive_the_file(generated: Path) -> None:
-    questions = load_questions(generated / "hotpot_test.json")
-    assert any(question.aliases for question in questions)
-    assert all(len(question.context) >= 10 for question in questions)
+def test_questions_survive_the_file(tmp_path: Path) -> None:
+    tasks = generate("test", 300, 1000, seed=5)
+    records = [question.to_official(tasks.context(question)) for question in tasks.questions.values()]
+    save_questions(tmp_path / "questions.json", records)
+    read = load_questions(tmp_path / "questions.json")
+    assert any(question.aliases for question in read)
+    assert all(len(question.context) == 8 + len(question.titles) for question in read)
+    plain = [dataclasses.replace(question, context=(), level="") for question in read]
+    assert plain == list(tasks.questions.values())
 
 
 def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
