@@ -127,11 +127,7 @@ def build_store(
     with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
         # A half-written file is thrown away, so SQLite need not protect it on the way.
         connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA + "BEGIN;")
-        for number, (key, body, names) in enumerate(documents):
-            connection.execute("INSERT INTO documents VALUES (?, ?, ?)", (number, key, body))
-            connection.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", ((name, number) for name in names))
-            if (number + 1) % 5_000 == 0:
-                progress("storing", number + 1, total)
+        _insert(connection, documents, total, progress)
         connection.executemany("INSERT INTO about VALUES (?, ?)", (about or {}).items())
         try:
             connection.execute("CREATE UNIQUE INDEX by_key ON documents (key)")
@@ -142,3 +138,16 @@ def build_store(
         os.fsync(file.fileno())
     os.replace(part, path)
     return DocumentStore(path)
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    documents: Iterable[tuple[str, str, Iterable[str]]],
+    total: int,
+    progress: Progress,
+) -> None:
+    for number, (key, body, names) in enumerate(documents):
+        connection.execute("INSERT INTO documents VALUES (?, ?, ?)", (number, key, body))
+        connection.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", ((name, number) for name in names))
+        if (number + 1) % 5_000 == 0:
+            progress("storing", number + 1, total)

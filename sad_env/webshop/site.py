@@ -139,50 +139,62 @@ class Site:
         session.options = {name: value for name, value in chosen.items() if value in product.options.get(name, ())}
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def __init__(self, port: int, site: Site) -> None:
+        self.site = site
+        super().__init__(("127.0.0.1", port), _Handler)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: _Server
+    server_version, sys_version = "sad-env", ""
+    timeout = 30
+
+    def do_GET(self) -> None:
+        """Pages, and where new visitors go."""
+        self._send(self.server.site.answer(self.path))
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def do_POST(self) -> None:
+        """The search form, and the buttons, which are forms without fields."""
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdecimal() or int(length) > _LONGEST_FORM:
+            self._send(Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a form has at most {_LONGEST_FORM} bytes"))
+            return
+        text = self.rfile.read(int(length)).decode("utf-8", "replace")
+        try:
+            form = {name: values[0] for name, values in parse_qs(text, max_num_fields=10).items()}
+        except ValueError:
+            form = {}
+        self._send(self.server.site.answer(self.path, form))
+
+    def _send(self, answer: Answer) -> None:
+        body = answer.body.encode("utf-8", "backslashreplace")
+        self.send_response(answer.status)
+        kind = "text/html" if answer.status is HTTPStatus.OK else "text/plain"
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Referrer-Policy", "no-referrer")
+        if answer.location:
+            self.send_header("Location", answer.location)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+        """Nothing: requests are foreign text."""
+
+
 def server(site: Site, port: int) -> http.server.ThreadingHTTPServer:
     """An HTTP server for `site` on this machine only; port 0 takes any free one.
 
     Raises:
         ConfigError: the port is taken.
     """
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        server_version, sys_version = "sad-env", ""
-        timeout = 30
-
-        def do_GET(self) -> None:
-            self._send(site.answer(self.path))
-
-        do_HEAD = do_GET  # noqa: N815
-
-        def do_POST(self) -> None:
-            length = self.headers.get("Content-Length", "0")
-            if not length.isdecimal() or int(length) > _LONGEST_FORM:
-                self._send(Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a form has at most {_LONGEST_FORM} bytes"))
-                return
-            text = self.rfile.read(int(length)).decode("utf-8", "replace")
-            form = {name: values[0] for name, values in parse_qs(text, max_num_fields=10).items()}
-            self._send(site.answer(self.path, form))
-
-        def _send(self, answer: Answer) -> None:
-            body = answer.body.encode("utf-8", "backslashreplace")
-            self.send_response(answer.status)
-            kind = "text/html" if answer.status is HTTPStatus.OK else "text/plain"
-            self.send_header("Content-Type", f"{kind}; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("X-Content-Type-Options", "nosniff")
-            self.send_header("Referrer-Policy", "no-referrer")
-            if answer.location:
-                self.send_header("Location", answer.location)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-            """Nothing: requests are foreign text."""
-
     try:
-        return http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        return _Server(port, site)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"cannot serve on port {port}: {error}; choose another with --port") from None
 

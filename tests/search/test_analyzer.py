@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,11 +69,6 @@ def test_any_text_is_analyzed_and_stop_words_never_remain(text: str) -> None:
     assert all(len(word) <= 255 for word in words(text))
 
 
-def test_long_runs_of_signs_cost_linear_time() -> None:
-    def seconds(text: str) -> float:
-        start = time.perf_counter()
-        assert words(text) == []
-        return time.perf_counter() - start
-
-    short = max(min(seconds("_" * 20_000) for _ in range(3)), 1e-4)
-    assert seconds("_" * 200_000) < 60 * short
+def test_long_runs_of_signs_are_passed_over() -> None:
+    # Quadratic work here would take hours.
+    assert words("_" * 1_000_000) == []
