@@ -62,9 +62,9 @@ def recompute(submission: Submission) -> Recomputed:
     _check_plan(manifest, findings)
     # The board counts reasoning in words for all entries; what an entry claims is compared in its own unit, where
     # that is a counter that every installation has.
-    tally = Tally(_max_steps(manifest), tokenizer=WORDS)
+    tally = Tally(step_limit(manifest), tokenizer=WORDS)
     counter = submission.results.tokenizer if _countable(submission.results) else WORDS
-    claim = tally if counter == WORDS else Tally(_max_steps(manifest), tokenizer=counter)
+    claim = tally if counter == WORDS else Tally(step_limit(manifest), tokenizer=counter)
     planned, seen = set(manifest.planned()), set[EpisodeKey]()
     try:
         for line in submission.episodes():
@@ -131,8 +131,8 @@ def _check_plan(manifest: Manifest, findings: Findings) -> None:
             if fault := panel_fault(manifest, registered):
                 findings.report(fault)
     own = registry.world(manifest.world).max_steps
-    if _max_steps(manifest) != own:
-        findings.report(f"episodes of {_max_steps(manifest)} steps; the benchmark's are of {own}")
+    if step_limit(manifest) != own:
+        findings.report(f"episodes of {step_limit(manifest)} steps; the benchmark's are of {own}")
     if manifest.settings.get("perturb", "none") != "none":
         findings.report("a run with reworded instructions is not ranked with plain ones")
     if manifest.settings.get("options"):
@@ -171,7 +171,7 @@ def _check_line(line: EpisodeLine, manifest: Manifest, findings: Findings) -> No
         findings.report(f"the episode {name} ended as {trajectory.status.value}, which is no scored ending")
     if trajectory.success != (trajectory.status is Status.SUCCESS) and trajectory.status is not Status.FORCED_FINISH:
         findings.report(f"the episode {name} ended as {trajectory.status.value} but its verdict says otherwise")
-    limit = _max_steps(manifest)
+    limit = step_limit(manifest)
     if len(trajectory.steps) > limit:
         findings.report(f"the episode {name} has {len(trajectory.steps)} steps; the limit is {limit}")
 
@@ -205,7 +205,8 @@ def _close(left: float, right: float) -> bool:
     return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
 
 
-def _max_steps(manifest: Manifest) -> int:
+def step_limit(manifest: Manifest) -> int:
+    """Steps of an episode at most."""
     chosen = manifest.limits.get("max_steps")
     return int(chosen) if chosen else registry.world(manifest.world).max_steps
 

@@ -16,7 +16,7 @@ from sad_env.errors import ConfigError, SadEnvError
 from sad_env.records import SpanKind, Status, Step, Trajectory
 from sad_env.safe_text import one_line
 from sad_leaderboard.entries import Submission
-from sad_leaderboard.recompute import Findings
+from sad_leaderboard.recompute import Findings, step_limit
 from sad_leaderboard.worlds import open_world, panel_fault
 
 NOT_TAKEN = "No action was taken: "
@@ -39,6 +39,7 @@ def replay(submission: Submission, *, data: str = "") -> Findings:
     """
     findings = Findings()
     manifest = submission.manifest
+    max_steps = step_limit(manifest)
     try:
         world, registered = open_world(manifest, data)
     except ConfigError as error:
@@ -53,7 +54,7 @@ def replay(submission: Submission, *, data: str = "") -> Findings:
             return findings
         for line in submission.episodes():
             try:
-                replay_episode(world, line)
+                replay_episode(world, line, max_steps)
             except MismatchError as mismatch:
                 findings.report(f"{one_line(line.key.task_id, 80)!r}, {mismatch}")
             except SadEnvError as error:
@@ -63,8 +64,13 @@ def replay(submission: Submission, *, data: str = "") -> Findings:
     return findings
 
 
-def replay_episode(world: TextEnv, line: EpisodeLine) -> None:
+def replay_episode(world: TextEnv, line: EpisodeLine, max_steps: int) -> None:
     """Play one episode again.
+
+    Args:
+        world: any world of the entry's kind and split.
+        line: the record.
+        max_steps: the step limit; an episode that the world did not end has to have reached it.
 
     Raises:
         MismatchError: with the first step at which world and record differ.
@@ -88,6 +94,7 @@ def replay_episode(world: TextEnv, line: EpisodeLine) -> None:
         _same(f"{where}reward", float(reward), step.reward)
         _same(f"{where}valid", info["valid_action"], step.valid)
     _check_verdict(recorded, terminated, info)
+    _check_ending(recorded, terminated, len(recorded.steps) == max_steps)
 
 
 def _check_listed(where: str, step: Step, info: Mapping[str, Any]) -> None:
@@ -113,11 +120,18 @@ def _check_written(where: str, step: Step) -> None:
 def _check_verdict(recorded: Trajectory, terminated: bool, info: Mapping[str, Any]) -> None:
     _same("verdict", bool(info["success"]), recorded.success)
     _same("score", float(info["score"]), recorded.score)
-    ends = (Status.FAILURE, Status.FORCED_FINISH)
-    if recorded.status in ends and not terminated:
-        raise MismatchError(f"recorded as {recorded.status.value}, but the world's episode is not over")
-    if terminated and recorded.status not in (*ends, Status.SUCCESS):
-        raise MismatchError(f"recorded as {recorded.status.value}, but the world's episode is over")
+
+
+def _check_ending(recorded: Trajectory, terminated: bool, at_limit: bool) -> None:
+    ending = recorded.status
+    by_world = (Status.SUCCESS, Status.FAILURE, Status.FORCED_FINISH)
+    if terminated and ending not in by_world:
+        raise MismatchError(f"recorded as {ending.value}, but the world's episode is over")
+    # A world may be won without being over: then the limit ends the episode.
+    if not terminated and ending in by_world and not (ending is Status.SUCCESS and at_limit):
+        raise MismatchError(f"recorded as {ending.value}, but the world's episode is not over")
+    if ending is Status.MAX_STEPS and not at_limit:
+        raise MismatchError(f"recorded as {ending.value} after {len(recorded.steps)} steps, which is not the limit")
 
 
 def _same(what: str, world: object, entry: object) -> None:

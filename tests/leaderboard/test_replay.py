@@ -1,0 +1,115 @@
+"""Whatever is changed in a recorded episode, a replay sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sad_eval.run_folder import EpisodeLine, RunFolder
+from sad_leaderboard.entries import entry_folders
+from sad_leaderboard.replay import MismatchError, replay_episode
+from sad_leaderboard.schema import Level
+from sad_leaderboard.verify import verify
+
+from sad_env import registry
+from sad_env.core import TextEnv
+from sad_env.records import Status, Step, Trajectory
+
+LIMIT = 20
+"""Steps of an episode of the toy world."""
+
+OWN = Path(__file__).resolve().parents[2] / "leaderboard" / "entries"
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[TextEnv]:
+    env = registry.make("toy")
+    yield env
+    env.close()
+
+
+@pytest.fixture(scope="module")
+def lines(toy_run: Callable[..., RunFolder]) -> list[EpisodeLine]:
+    return list(toy_run("random", repeats=2).episodes())
+
+
+def _last(text: str) -> str:
+    return text + "."
+
+
+STEP_CHANGES: dict[str, Callable[[Step], dict[str, Any]]] = {
+    "observation": lambda step: {"observation": _last(step.observation)},
+    "blank in observation": lambda step: {"observation": step.observation.replace(" ", "  ", 1)},
+    "reward": lambda step: {"reward": step.reward + 0.5},
+    "valid": lambda step: {"valid": not step.valid},
+    "parsed": lambda step: {"parsed": not step.parsed},
+    "an action less to choose": lambda step: {"admissible": (step.admissible or ())[1:]},
+    "an action more to choose": lambda step: {"admissible": (*(step.admissible or ()), "win")},
+    "unwritten action": lambda step: {"action": "win"},
+}
+
+EPISODE_CHANGES: dict[str, Callable[[Trajectory], dict[str, Any]]] = {
+    "first observation": lambda episode: {"observation": _last(episode.observation)},
+    "verdict": lambda episode: {"success": not episode.success},
+    "score": lambda episode: {"score": episode.score + 0.5},
+    "task type": lambda episode: {"task_type": "easy"},
+    "a step less": lambda episode: {"steps": episode.steps[:-1]},
+    "the last step twice": lambda episode: {"steps": (*episode.steps, episode.steps[-1])},
+    "another ending": lambda episode: {
+        "status": Status.MAX_STEPS if episode.status is not Status.MAX_STEPS else Status.FAILURE
+    },
+}
+
+
+def _changed(line: EpisodeLine, change: dict[str, Any]) -> EpisodeLine:
+    return line.model_copy(update={"trajectory": line.trajectory.model_copy(update=change)})
+
+
+def test_honest_episodes_replay(world: TextEnv, lines: list[EpisodeLine]) -> None:
+    for line in lines:
+        replay_episode(world, line, LIMIT)
+
+
+@given(draw=st.data())
+def test_no_change_of_a_step_goes_unseen(world: TextEnv, lines: list[EpisodeLine], draw: st.DataObject) -> None:
+    line = lines[draw.draw(st.integers(0, len(lines) - 1))]
+    number = draw.draw(st.integers(0, len(line.trajectory.steps) - 1))
+    name = draw.draw(st.sampled_from(sorted(STEP_CHANGES)))
+    steps = list(line.trajectory.steps)
+    steps[number] = steps[number].model_copy(update=STEP_CHANGES[name](steps[number]))
+    with pytest.raises(MismatchError, match=f"step {number + 1}: "):
+        replay_episode(world, _changed(line, {"steps": tuple(steps)}), LIMIT)
+
+
+@given(draw=st.data())
+def test_no_change_of_an_episode_goes_unseen(world: TextEnv, lines: list[EpisodeLine], draw: st.DataObject) -> None:
+    line = lines[draw.draw(st.integers(0, len(lines) - 1))]
+    name = draw.draw(st.sampled_from(sorted(EPISODE_CHANGES)))
+    with pytest.raises(MismatchError):
+        replay_episode(world, _changed(line, EPISODE_CHANGES[name](line.trajectory)), LIMIT)
+
+
+@given(draw=st.data())
+def test_an_episode_of_another_task_does_not_replay(
+    world: TextEnv, lines: list[EpisodeLine], draw: st.DataObject
+) -> None:
+    line, other = draw.draw(
+        st.lists(st.sampled_from(lines), min_size=2, max_size=2, unique_by=lambda one: one.id.task_id)
+    )
+    borrowed = line.model_copy(update={"key": other.key})
+    if line.trajectory.observation != other.trajectory.observation:
+        with pytest.raises(MismatchError):
+            replay_episode(world, borrowed, LIMIT)
+
+
+def test_the_boards_own_entries_hold() -> None:
+    folders = entry_folders(OWN)
+    if not folders:
+        pytest.skip("the board has no entry of its own yet")
+    for folder in folders:
+        found = verify(folder, Level.RECOMPUTED)
+        assert found.level is Level.RECOMPUTED, found.findings
