@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sad_agents import catalogue
 from sad_agents.agent import Agent, Decision, EpisodeStart
 
 from sad_env.errors import UnknownNameError
@@ -119,6 +120,7 @@ class PerturbedAgent:
         self._agent = agent
         self._kind = kind
         self.name = f"{agent.name}+{kind}"
+        self.provenance = catalogue.provenance(agent)
 
     def begin(self, episode: int, start: EpisodeStart) -> str:
         """Begin with the reworded instruction."""

@@ -81,6 +81,8 @@ def make_plan(settings: EvalSettings, panel_name: str, *, command: str, alone: b
     Raises:
         SadEnvError: an unknown world, agent or panel, missing data, an unusable checkpoint.
     """
+    if settings.semantic and not settings.reference:
+        raise ConfigError("--semantic matches reasoning with a reference: name its run with --reference")
     recipe = WorldRecipe(settings.env, world_options(settings, panel_name))
     panel = task_panel(recipe, settings.episodes)
     agent = make_agent(settings, recipe)

@@ -30,7 +30,16 @@ def flags(world: str, out: str, how: str, counter: Path, *more: str) -> list[str
     return ["--env", world, "--agent", "expert", "--out", out, "--options", *options, *more]
 
 
-@pytest.mark.parametrize("how", ["kill", "exit", "hang", "stop", "raise", "infrastructure"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "kill",
+        "hang",
+        "raise",
+        "infrastructure",
+        *(pytest.param(how, marks=pytest.mark.slow) for how in ("exit", "stop")),
+    ],
+)
 def test_a_world_that_fails_once_changes_no_number(
     failing_world: str, evaluate: Evaluate, figures_of: Figures, tmp_path: Path, how: str
 ) -> None:
@@ -129,7 +138,7 @@ def test_ctrl_c_says_what_is_done_and_the_same_command_goes_on(
     assert figures_of(tmp_path / "run") == figures_of(tmp_path / "calm")
 
 
-@pytest.mark.parametrize("pause", [0.0, 0.005, 0.05])
+@pytest.mark.parametrize("pause", [0.005, *(pytest.param(pause, marks=pytest.mark.slow) for pause in (0.0, 0.05))])
 def test_ctrl_c_twice_loses_nothing(start: Start, figures_of: Figures, tmp_path: Path, pause: float) -> None:
     words = ("--episodes", "10", "--concurrency", "2", "--workers", "1", "--quiet", "--out", "run")
     process = start(*words, seconds=0.1)

@@ -51,6 +51,19 @@ def test_another_setting_is_another_run_and_refused_in_the_same_folder(
     assert RunFolder.open("run").manifest.seed == 1
 
 
+@pytest.mark.parametrize("perturb", ["none", "typos"])
+def test_another_script_under_the_same_name_is_another_run(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str], perturb: str
+) -> None:
+    """What a script or a checkpoint holds decides, not what it is called; also where its task is reworded."""
+    words = ("--env", "toy", "--agent", "scripted:script.json", "--episodes", "3", "--workers", "0", "--out", "run")
+    Path("script.json").write_text(json.dumps("Action: look\n") + "\n")
+    assert evaluate(*words, "--perturb", perturb) == 0
+    Path("script.json").write_text(json.dumps("Action: go to attic\n") + "\n")
+    assert evaluate(*words, "--perturb", perturb) == 2
+    assert "'run' was run with agent script_sha256 " in capsys.readouterr().err
+
+
 def test_how_the_run_is_made_is_not_what_it_is(evaluate: Evaluate, tmp_path: Path) -> None:
     """Workers and concurrency may change when a run goes on."""
     assert evaluate(*TOY, "--out", "run") == 0
@@ -173,6 +186,7 @@ def test_the_report_fits_eighty_columns(
         pytest.param(
             ["--env", "toy", "--model", "openai:http://127.0.0.1:9"], 3, "127.0.0.1:9", marks=pytest.mark.slow
         ),
+        (["--env", "toy", "--agent", "expert", "--semantic"], 2, "name its run with --reference"),
         (["evalaute"], 2, "no command 'evalaute'; known: ls, doctor"),
         (["merge", "nothing"], 5, "'nothing' holds no part of a run"),
         (["compare", "nothing", "nothing"], 5, "'nothing' is no run folder"),
