@@ -17,7 +17,8 @@ from sad_agents.rollouts import Limits
 from sad_agents.world_pool import WorldRecipe
 
 from sad_env import data, registry
-from sad_env.errors import ConfigError
+from sad_env.errors import ConfigError, DataError
+from sad_env.files import sha256_file
 from sad_env.panels import Panel
 from sad_env.safe_text import one_line
 from sad_eval import provenance
@@ -141,6 +142,7 @@ def make_agent(settings: EvalSettings, recipe: WorldRecipe) -> Agent:
         shots=None if settings.shots < 0 else settings.shots,
         votes=settings.votes,
         prompt=Path(settings.prompt) if settings.prompt else None,
+        first_thoughts=existing_file(settings.first_thoughts) if settings.first_thoughts else None,
         device=settings.device,
         dtype=settings.dtype,
         concurrency=settings.concurrency,
@@ -149,6 +151,17 @@ def make_agent(settings: EvalSettings, recipe: WorldRecipe) -> Agent:
     )
     agent = catalogue.resolve(settings.actor, recipe.name, options)
     return agent if settings.perturb == "none" else PerturbedAgent(agent, settings.perturb)
+
+
+def existing_file(path: str) -> Path:
+    """`path`, when a file is there.
+
+    Raises:
+        DataError: there is none.
+    """
+    if not Path(path).is_file():
+        raise DataError(f"no file {one_line(path, 120)!r}")
+    return Path(path)
 
 
 def _manifest(
@@ -176,6 +189,9 @@ def _manifest(
         "repeats": settings.repeats,
         "temperature": settings.temperature,
         "top_p": settings.top_p,
+        "context": settings.context,
+        "dtype": settings.dtype,
+        "first_thoughts_sha256": sha256_file(settings.first_thoughts) if settings.first_thoughts else "",
         "perturb": settings.perturb,
         **bounds,
     }

@@ -69,6 +69,8 @@ class EvalSettings:
     """Completions a step; the action that most of them agree on is taken."""
     prompt: str = ""
     """A prompt file (TOML) instead of the one that ships with the world."""
+    first_thoughts: str = ""
+    """Trajectories (JSON lines) whose first thought opens the first step on the same task."""
     context: Annotated[int, tyro.conf.arg(metavar="N")] = 4096
     """Tokens that a server's model can see, where the server does not say."""
     device: str = "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -187,6 +188,7 @@ def test_the_report_fits_eighty_columns(
             ["--env", "toy", "--model", "openai:http://127.0.0.1:9"], 3, "127.0.0.1:9", marks=pytest.mark.slow
         ),
         (["--env", "toy", "--agent", "expert", "--semantic"], 2, "name its run with --reference"),
+        (["--env", "toy", "--agent", "expert", "--first-thoughts", "none.jsonl"], 5, "no file 'none.jsonl'"),
         (["evalaute"], 2, "no command 'evalaute'; known: ls, doctor"),
         (["merge", "nothing"], 5, "'nothing' holds no part of a run"),
         (["compare", "nothing", "nothing"], 5, "'nothing' is no run folder"),
@@ -210,6 +212,15 @@ def test_every_command_explains_itself_with_an_example(command: str, capsys: pyt
     out = capsys.readouterr().out
     assert f"sad-eval {command}".strip() in out
     assert "runs/" in out or "$ sad-eval" in out
+
+
+def test_the_flags_are_these() -> None:
+    """A flag is a promise; one more or one less is a change to review."""
+    assert " ".join(field.name for field in dataclasses.fields(EvalSettings)) == (
+        "env agent model data options panel episodes repeats seed out reference tokenizer semantic perturb temperature "
+        "top_p max_new_tokens shots votes prompt first_thoughts context device dtype max_steps max_tokens max_seconds "
+        "step_seconds workers concurrency backend shard new dry_run quiet json"
+    )
 
 
 def test_a_settings_file_need_not_name_the_agent(evaluate: Evaluate, tmp_path: Path) -> None:
