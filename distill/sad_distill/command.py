@@ -67,6 +67,3 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "inspect": _inspect,
     "study": _study,
 }
-
-if __name__ == "__main__":
-    sys.exit(main())

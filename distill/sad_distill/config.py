@@ -171,7 +171,7 @@ class SftTeacherConfig:
     out: str
     """Run folder; the same command resumes what is in it."""
     episodes: tuple[str, ...]
-    """Expert episodes (JSON lines), best with slips and recoveries: sad-collect --slips 0.15."""
+    """Expert episodes (JSON lines), best with slips and recoveries: sad-collect --slip 0.15."""
     model: str = "nano-8m"
     """nano-0.7m, nano-2m, nano-8m (from nothing), student.pt, a folder, or a hub id."""
     world: str = "alfworld"

@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sad_distill.files import write_text
@@ -93,14 +93,12 @@ class Stage:
     Attributes:
         name: for the reader and for the log.
         command: module and flags.
-        product: exists when the stage is done.
-        needs: products of earlier stages, which a reader may want to see.
+        product: what it makes.
     """
 
     name: str
     command: tuple[str, ...]
     product: Path
-    needs: tuple[Path, ...] = field(default=())
 
     @property
     def line(self) -> str:
@@ -136,7 +134,7 @@ class _World:
     def stages(self) -> Iterator[Stage]:
         config = self.config
         expert = self.folder / "expert.jsonl"
-        slips = ("--slips", str(config.slips))
+        slips = ("--slip", str(config.slips))
         yield self._collect("collect expert", "expert", config.expert_episodes, expert, *slips)
         yield self._distill(
             "teacher sft",
@@ -190,7 +188,7 @@ class _World:
             "budget": config.budget,
             "precision": config.precision,
         }
-        return self._stage(name, "sad_distill.command", every, out / "student.pt")
+        return self._stage(name, "sad_distill", every, out / "student.pt")
 
     def _evaluate(self, name: str, student: Path) -> Stage:
         out = self.folder / "eval" / name
@@ -215,7 +213,7 @@ class _World:
             "episodes": count,
             "out": out,
         }
-        return self._stage(name, "sad_agents.collect", flags, out, *more)
+        return self._stage(name, "sad_agents", flags, out, *more)
 
     def _stage(self, name: str, module: str, flags: dict[str, object], product: Path, *more: str) -> Stage:
         words = [word for key, value in flags.items() for word in (f"--{key}", str(value))]
@@ -234,9 +232,12 @@ def run_study(config: StudyConfig) -> int:
     with exclusive(folder / ".lock", f"the study {config.out}"):
         write_text(folder / "commands.sh", "".join(f"# {stage.name}\n{stage.line}\n" for stage in plan))
         for number, stage in enumerate(plan, 1):
-            if not stage.product.exists():
+            # A product may be there in part, so that a stage is done when its command has ended well.
+            done = folder / "done" / f"{number:04d}"
+            if not done.exists():
                 print(f"[{number}/{len(plan)}] {stage.name}", file=sys.stderr, flush=True)
                 _run(stage, folder / "logs" / f"{number:04d}.log")
+                write_text(done, stage.line + "\n")
             if config.stop_after and stage.name.partition(": ")[2].startswith(config.stop_after):
                 return 0
         from sad_distill.study_report import write_report
