@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -13,6 +14,8 @@ from sad_eval.playback.timeline import Beat, beats
 
 STYLES = {SpanKind.REASON: "blue", SpanKind.ACT: "bold red", SpanKind.OBS: "", SpanKind.NONE: "dim"}
 """Reasoning blue, action red, observation plain; the same everywhere."""
+
+_NEXT_LINE = re.compile(r"\n(?=[^\n])")
 
 LABELS = {SpanKind.REASON: "Reasoning", SpanKind.ACT: "Action", SpanKind.OBS: "Observation", SpanKind.NONE: "Text"}
 
@@ -30,7 +33,7 @@ def beat_text(beat: Beat) -> Text:
     """One beat as a paragraph: step, who speaks, what is said."""
     text = Text().append(f"{beat.step:>3} ", "dim")
     text.append(f"{LABELS[beat.kind]}: ", style=f"dim {STYLES[beat.kind]}".strip())
-    text.append(beat.text, style=STYLES[beat.kind])
+    text.append(_NEXT_LINE.sub("\n    ", beat.text), style=STYLES[beat.kind])
     if beat.flag:
         text.append(f"  [{beat.flag}]", style="bold yellow")
     return text
