@@ -7,6 +7,7 @@ import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -79,7 +80,7 @@ class GeneratedStore(GameStore):
 
     def __init__(self, split: str, count: int | None = None, seed: int = 0) -> None:
         super().__init__()
-        self._blueprints: dict[str, Blueprint] = {one.task_id: one for one in blueprints(split, count, seed)}
+        self._blueprints = _by_task_id(split, count, seed)
         self.task_ids = tuple(sorted(self._blueprints))
 
     def problem(self, task_id: str) -> Problem:
@@ -89,6 +90,11 @@ class GeneratedStore(GameStore):
     def text(self, task_id: str) -> str:
         """Make the game and write it down."""
         return write_game(self.problem(task_id), self._blueprints[task_id].trial)
+
+
+@lru_cache(maxsize=8)
+def _by_task_id(split: str, count: int | None, seed: int) -> Mapping[str, Blueprint]:
+    return {one.task_id: one for one in blueprints(split, count, seed)}
 
 
 class FolderStore(GameStore):

@@ -94,6 +94,21 @@ def test_the_environment_plays_a_generated_game_alike_on_both_engines() -> None:
     assert outcomes[1][-1]["success"]
 
 
+def test_a_game_of_another_grammar_is_left_to_the_original(tmp_path: Path) -> None:
+    folder = tmp_path / "mine" / "TASK" / "TRIAL"
+    folder.mkdir(parents=True)
+    store = GeneratedStore("valid_seen", 1)
+    text = store.text(store.task_ids[0]).replace("You are not carrying anything.", "Your hands are empty.")
+    (folder / "game.tw-pddl").write_text(text)
+    with pytest.raises(DataError, match="unknown grammar: play it with backend='textworld'"):
+        sad_env.make("alfworld", data=str(tmp_path), split="mine").reset()
+    env = sad_env.make("alfworld", data=str(tmp_path), split="mine", backend="textworld")
+    _, info = env.reset()
+    assert "task_type" not in info
+    assert env.oracle() is None
+    assert env.step("inventory")[0] == "Your hands are empty."
+
+
 def test_a_game_the_original_cannot_load_is_a_data_error() -> None:
     from sad_env.alfworld.reference import ReferenceEngine
 
