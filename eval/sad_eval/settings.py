@@ -148,11 +148,12 @@ def shard_of(text: str) -> tuple[int, int]:
 def to_toml(settings: EvalSettings, path: Path) -> None:
     """Write settings as a file for `--config`, defaults included.
 
-    The strings of JSON are strings of TOML, its numbers numbers, its truth values truth values.
+    The strings of JSON are strings of TOML but for DEL, its numbers numbers, its truth values truth values.
     """
     with atomic_write(path) as file:
         for name, value in dataclasses.asdict(settings).items():
-            file.write(f"{name} = {json.dumps(value)}\n")  # type: ignore[call-overload]
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            file.write(f"{name} = {text}\n")  # type: ignore[call-overload]
 
 
 def resolved(settings: EvalSettings) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sad_eval.command import COMMANDS, main
 from sad_eval.plan import identity_sha256
 from sad_eval.run_folder import RunFolder
-from sad_eval.settings import EvalSettings, shard_of
+from sad_eval.settings import EvalSettings, shard_of, to_toml
 
 from sad_env import cli
 from sad_env.errors import ConfigError
@@ -221,6 +223,14 @@ def test_the_flags_are_these() -> None:
         "top_p max_new_tokens shots votes prompt first_thoughts context device dtype max_steps max_tokens max_seconds "
         "step_seconds workers concurrency backend shard new dry_run quiet json"
     )
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_settings_of_any_text_come_back(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.mktemp("settings") / "settings.toml"
+    settings = EvalSettings(env="toy", agent=text, options=(text, "a=1"), temperature=0.5)
+    to_toml(settings, path)
+    assert cli.parse(EvalSettings, ["--config", str(path)], prog="sad-eval") == settings
 
 
 def test_a_settings_file_need_not_name_the_agent(evaluate: Evaluate, tmp_path: Path) -> None:
