@@ -1,1 +1,6 @@
-"""ALFWorld: household tasks in text, from the game files of the original or generated."""
+"""ALFWorld: household tasks in text, exact and fast.
+
+From file to play: `problem` (what a game file says), `game` (compiled), `engine` (rules and texts), `session` (one
+game being played), `env` (the Gymnasium face). Games come from `store`, `pack` and `generator` (on `households`).
+`planner` is the oracle; `expert` plays by `memory`, `habits` and `phrases`. `reference` is the original engine.
+"""

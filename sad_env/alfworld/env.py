@@ -145,15 +145,15 @@ class ALFWorldEnv(TextEnv):
         )
 
     def oracle(self) -> list[str] | None:
-        """The game's own walkthrough; where it has none, a plan from hidden state."""
+        """The shortest plan known: the game's own walkthrough or one found from hidden state."""
         if self._task_id is None:
             return None
         try:
             game = self.store.game(self._task_id)
         except DataError:  # only the original engine knows this game
             return None
-        steps = game.walkthrough or plan(game)
-        return None if steps is None else [dialects.command_out(command, self.dialect) for command in steps]
+        plans = [steps for steps in (game.walkthrough, plan(game)) if steps]
+        return [dialects.command_out(command, self.dialect) for command in min(plans, key=len)] if plans else None
 
     def clone_state(self) -> Snapshot:
         """The episode as it stands.
