@@ -69,7 +69,7 @@ class AddConfig:
     """Number of the model's parameters; from the run when left out."""
     submitted: str = ""
     """YYYY-MM-DD; today when left out."""
-    board: Path = ENTRIES
+    root: Path = ENTRIES
     """Folder of the entries."""
 
 
@@ -89,7 +89,7 @@ class VerifyConfig:
     """For rerun: the entry's agent on this machine, as for `sad-eval --agent`."""
     data: str = ""
     """The world's data for the replay, where the entry's kind does not name them."""
-    board: Path = ENTRIES
+    root: Path = ENTRIES
     """Folder of the entries."""
 
 
@@ -100,7 +100,7 @@ class BuildConfig:
     Example: sad-leaderboard build --out board
     """
 
-    board: Path = ENTRIES
+    root: Path = ENTRIES
     """Folder of the entries."""
     out: Path = Path("board")
     """Folder for board.md, board.html and board.json."""
@@ -135,7 +135,7 @@ def run_add(config: AddConfig) -> int:
     run = RunFolder.open(config.run)
     folder = add(
         run,
-        config.board,
+        config.root,
         config.name or default_name(run),
         title=config.title,
         submitter=config.submitter,
@@ -155,10 +155,10 @@ def run_verify(config: VerifyConfig) -> int:
     if wanted is Level.RERUN and not config.agent:
         raise ConfigError("--level rerun needs --agent: the checkpoint that the entry names, e.g. --agent student.pt")
     again = rerunner(config.agent, data=config.data) if config.agent else None
-    folders = config.entries or entry_folders(config.board)
+    folders = config.entries or entry_folders(config.root)
     checked = [verify(folder, wanted, data=config.data, rerun=again) for folder in folders]
     if not checked:
-        print(visible(f"no entry in {config.board}"))
+        print(visible(f"no entry in {config.root}"))
     for one in checked:
         _tell(one, wanted)
     for line in duplicates([one.submission for one in checked if _reached(one, Level.RECOMPUTED) and one.submission]):
@@ -170,7 +170,7 @@ def run_verify(config: VerifyConfig) -> int:
 def run_build(config: BuildConfig) -> int:
     """`sad-leaderboard build`."""
     wanted = Level[config.level.upper()]
-    checked = [verify(folder, wanted, data=config.data) for folder in entry_folders(config.board)]
+    checked = [verify(folder, wanted, data=config.data) for folder in entry_folders(config.root)]
     good = [one for one in checked if _reached(one, Level.RECOMPUTED)]
     remarks = duplicates([one.submission for one in good if one.submission])
     board = build_board(good, published_rows(), remarks)

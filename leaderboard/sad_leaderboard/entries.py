@@ -99,7 +99,7 @@ def entry_folders(board: Path) -> list[Path]:
         DataError: no such folder.
     """
     if not board.is_dir():
-        raise DataError(f"no folder {one_line(str(board))!r}: `sad-leaderboard add RUN --board FOLDER` makes one")
+        raise DataError(f"no folder {one_line(str(board))!r}: `sad-leaderboard add RUN --root FOLDER` makes one")
     return sorted(
         path for path in board.iterdir() if not path.name.startswith(".") and (path.is_symlink() or path.is_dir())
     )

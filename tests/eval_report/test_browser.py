@@ -61,7 +61,7 @@ def test_the_report_opens_quietly(browse: Browse, runs: list[RunFolder], tmp_pat
 def test_the_board_opens_quietly(browse: Browse, runs: list[RunFolder], tmp_path: Path) -> None:
     for run in runs:
         add(run, tmp_path / "entries", run.path.name, title=run.path.name, submitter="tests", submitted="2026-01-01")
-    assert leaderboard(["build", "--board", str(tmp_path / "entries"), "--out", str(tmp_path / "board")]) == 0
+    assert leaderboard(["build", "--root", str(tmp_path / "entries"), "--out", str(tmp_path / "board")]) == 0
     browse(tmp_path / "board" / "board.html", "1100,1000")
 
 

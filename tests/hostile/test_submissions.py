@@ -217,7 +217,7 @@ def test_a_packed_endless_line_is_cut_off(entry: Path) -> None:
 def test_a_metric_of_its_own_is_not_shown(entry: Path, tmp_path: Path) -> None:
     elegance = {"value": 1.0, "low": 1.0, "high": 1.0, "n": 12}
     edit("results", lambda results: results["metrics"].update(elegance=elegance))(entry)
-    assert main(["build", "--board", str(entry.parent), "--out", str(tmp_path / "out")]) == 0
+    assert main(["build", "--root", str(entry.parent), "--out", str(tmp_path / "out")]) == 0
     for form in ("board.md", "board.html", "board.json"):
         assert "elegance" not in (tmp_path / "out" / form).read_text()
 
@@ -227,7 +227,7 @@ def test_one_bad_entry_does_not_keep_the_others_from_the_board(
 ) -> None:
     shutil.copytree(entry, entry.with_name("spoilt"))
     edit("results", lambda results: results["metrics"]["success_rate"].update(value=0.5))(entry.with_name("spoilt"))
-    code = main(["build", "--board", str(entry.parent), "--out", str(tmp_path / "out")])
+    code = main(["build", "--root", str(entry.parent), "--out", str(tmp_path / "out")])
     assert code == 5
     shown = capsys.readouterr()
     assert "1 of 2 entries do not hold: spoilt" in shown.err

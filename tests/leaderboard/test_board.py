@@ -105,7 +105,7 @@ def test_a_default_name_may_name_a_folder(runs: dict[str, RunFolder]) -> None:
 def test_the_commands_add_verify_and_build(
     runs: dict[str, RunFolder], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    entries = ["--board", str(tmp_path / "entries")]
+    entries = ["--root", str(tmp_path / "entries")]
     assert main(["add", str(runs["chance"].path), "--title", "Chance", "--submitter", "me", *entries]) == 0
     assert main(["verify", "--level", "replayed", *entries]) == 0
     assert "ok  replayed" in capsys.readouterr().out
@@ -119,12 +119,12 @@ def test_the_commands_add_verify_and_build(
     ("words", "code", "message"),
     [
         (["bulid"], 2, "did you mean 'build'"),
-        (["build", "--board", "nowhere"], 5, "no folder 'nowhere'"),
+        (["build", "--root", "nowhere"], 5, "no folder 'nowhere'"),
         (["add", "nowhere", "--title", "x", "--submitter", "y"], 5, "is no run folder"),
         (["add", "RUN", "--title", "x\x1b[2J", "--submitter", "y"], 2, "one line of visible characters"),
         (["add", "RUN", "--title", "x", "--submitter", "y", "--name", "../x"], 2, "use letters, digits"),
         (["add", "RUN", "--title", "x", "--submitter", "y", "--link", "http://x.org"], 2, "https://"),
-        (["verify", "--level", "rerun", "--board", "BOARD"], 2, "needs --agent"),
+        (["verify", "--level", "rerun", "--root", "BOARD"], 2, "needs --agent"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(
@@ -138,7 +138,7 @@ def test_a_mistake_is_told_in_one_line(
     known = {"RUN": str(runs["expert"].path), "BOARD": str(tmp_path)}
     words = [known.get(word, word) for word in words]
     if words[0] == "add":
-        words += ["--board", str(tmp_path / "entries")]
+        words += ["--root", str(tmp_path / "entries")]
     assert main(words) == code
     error = capsys.readouterr().err
     assert message in error
