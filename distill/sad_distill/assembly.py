@@ -68,12 +68,16 @@ def windowing_of(config: TrainConfig) -> Windowing:
 
 
 def load_language(spec: str) -> Language:
-    """A model and its tokenizer from a student.pt, a folder, or a hub id.
+    """A model and its tokenizer from a student.pt, a folder, "smollm2", or a hub id.
 
     Raises:
         CheckpointError: a file or folder that is not sound.
         InfrastructureError: a hub id that cannot be fetched.
     """
+    if spec == "smollm2":
+        from sad_distill.smollm2 import load_smollm2
+
+        return Language(*load_smollm2())
     if Path(spec).exists() or spec.endswith(".pt"):
         student = load_student(spec)
         torch.nn.Module.to(student.model, dtype=torch.float32)

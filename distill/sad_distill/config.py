@@ -21,9 +21,9 @@ class TrainConfig:
     out: str
     """Run folder; the same command resumes what is in it."""
     student: str = "nano-2m"
-    """nano-0.7m, nano-2m, nano-8m (from nothing), layers:N (of the teacher's), student.pt, a folder, or a hub id."""
+    """nano-0.7m, nano-2m, nano-8m (from nothing), layers:N (of the teacher), student.pt, folder, smollm2, hub id."""
     teacher: str = ""
-    """student.pt, folder or hub id; http://HOST:PORT (sad-distill serve); openai:URL#MODEL; expert."""
+    """student.pt, folder, smollm2 or hub id; http://HOST:PORT (sad-distill serve); openai:URL#MODEL; expert."""
     episodes: tuple[str, ...] = ()
     """Recorded episodes (JSON lines) of teacher or expert, for offline and mixed training and for tokenizers."""
     method: Method = "sad"
@@ -136,8 +136,6 @@ class TrainConfig:
     """LoRA rank; 0 trains all weights."""
     recompute: bool = False
     """Recompute activations in the backward pass to save memory."""
-    parallel: bool = False
-    """Train on several devices with accelerate."""
     device: str = "auto"
     """cpu, cuda, or auto."""
     save_every: int = 50
@@ -173,7 +171,7 @@ class SftTeacherConfig:
     episodes: tuple[str, ...]
     """Expert episodes (JSON lines), best with slips and recoveries: sad-collect --slip 0.15."""
     model: str = "nano-8m"
-    """nano-0.7m, nano-2m, nano-8m (from nothing), student.pt, a folder, or a hub id."""
+    """nano-0.7m, nano-2m, nano-8m (from nothing), student.pt, a folder, smollm2, or a hub id."""
     world: str = "alfworld"
     """World of the episodes."""
     steps: int = 2000

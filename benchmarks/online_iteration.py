@@ -1,0 +1,94 @@
+"""One online iteration: 16 episodes of the 2 M student in ALFWorld, scored by an 8 M teacher, one update.
+
+    python benchmarks/online_iteration.py                          # makes a student by a short SFT first
+    python benchmarks/online_iteration.py --student student.pt     # or takes one that is there
+
+The split is printed: the student's acting, the world, the teacher's scoring, the update. The teacher is a random 8 M
+model unless one is given: what it says costs the same. Seconds of wall and of this process's CPU are both printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from sad_agents.checkpoints import load_student, save_student
+from sad_agents.policies import ExpertAgent
+from sad_agents.rollouts import Job, rollout
+from sad_agents.world_pool import WorldRecipe
+from sad_distill.config import TrainConfig
+from sad_distill.run import Run
+from sad_distill.sizes import from_scratch
+
+from sad_env import registry
+
+
+def make_student(folder: Path, updates: int) -> Path:
+    """A 2 M student that has learned to write the template, from 400 expert episodes."""
+    tasks = registry.make("alfworld", split="train").panel.task_ids[:400]
+    episodes = folder / "expert.jsonl"
+    with episodes.open("w") as file:
+        jobs = [Job(task) for task in tasks]
+        for one in rollout(ExpertAgent("alfworld"), jobs, WorldRecipe("alfworld", {"split": "train"})):
+            file.write(one.trajectory.to_json() + "\n")
+    config = TrainConfig(
+        out=str(folder / "start"),
+        episodes=(str(episodes),),
+        method="sft",
+        mode="offline",
+        steps=updates,
+        batch=16,
+        micro_batch=4,
+        learning_rate=3e-3,
+        budget=768,
+        precision="bf16",
+    )
+    return Run(config).train()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--student", default="")
+    parser.add_argument("--teacher", default="")
+    parser.add_argument("--iterations", type=int, default=2)
+    parser.add_argument("--updates", type=int, default=60, help="of the short SFT")
+    parser.add_argument("--precision", default="bf16", choices=["fp32", "bf16"])
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        student = Path(given.student) if given.student else make_student(folder, given.updates)
+        teacher = Path(given.teacher) if given.teacher else folder / "teacher.pt"
+        if not given.teacher:
+            tokenizer = load_student(student).tokenizer
+            save_student(teacher, from_scratch("nano-8m", tokenizer), tokenizer, {})
+        config = TrainConfig(
+            out=str(folder / "online"),
+            student=str(student),
+            teacher=str(teacher),
+            steps=given.iterations,
+            micro_batch=4,
+            budget=768,
+            precision=given.precision,
+        )
+        marks = [(time.perf_counter(), time.process_time())]
+        run = Run(config, lambda *_: marks.append((time.perf_counter(), time.process_time())))
+        marks[0] = (time.perf_counter(), time.process_time())
+        run.train()
+        lines = [json.loads(line) for line in (folder / "online" / "metrics.jsonl").read_text().splitlines()]
+    for index, line in enumerate(lines):
+        wall, cpu = (marks[index + 1][clock] - marks[index][clock] for clock in (0, 1))
+        print(
+            f"iteration {index}: {wall:.1f} s wall, {cpu:.1f} s CPU   acting {line['act_seconds']:.1f}"
+            f"  world {line['world_seconds']:.2f}  scoring {line['score_seconds']:.1f}"
+            f"  updating {line['update_seconds']:.1f}   ({line['rollout_steps']:.1f} steps an episode,"
+            f" {line['rollout_tokens']:.0f} tokens sampled, success {line['rollout_success']:.2f})"
+        )
+
+
+if __name__ == "__main__":
+    main()
