@@ -1,7 +1,8 @@
 """Two numbers about rollouts: tokens/s of the cached sampler against uncached `generate`, and the loop's own cost.
 
-    python benchmarks/rollouts.py [--env alfworld] [--episodes 16] [--model nano-2m]
+    python benchmarks/rollouts.py [--env alfworld] [--episodes 16] [--student student.pt]
 
+Without a student, a small model is first taught the template on expert episodes, so that its actions mean something.
 First, the same model plays the same episodes greedily twice: through the batched sampler that keeps each episode's KV
 cache, and with `generate` on the whole prompt, one episode at a time, each step. Both must play the same actions. Then
 the toy world is played with scripted completions, against a bare loop over the world alone.
@@ -17,6 +18,7 @@ from typing import Any, cast
 
 import torch
 from sad_agents.agent import GREEDY, Agent, Sampling
+from sad_agents.checkpoints import load_student
 from sad_agents.local_model import LocalModel, decode, encode, end_ids
 from sad_agents.model import Completion, Piece, Request, ScriptedModel
 from sad_agents.policies import ExpertAgent
@@ -90,7 +92,7 @@ class _ActionLine(StoppingCriteria):
 
 
 def taught(env: str, size: str, steps: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A small model that has seen enough expert episodes to write the template: its actions mean something."""
+    """A small model that has seen enough expert episodes to write the template."""
     panel = registry.make(env, split="train").panel
     jobs = [Job(task) for task in panel.task_ids[:48]]
     expert = ExpertAgent(env)
@@ -131,7 +133,11 @@ def played(agent: Agent, env: str, episodes: int, live: int, max_steps: int) -> 
 
 
 def compare(args: argparse.Namespace) -> None:
-    model, tokenizer = taught(args.env, args.model, args.train_steps)
+    if args.student:
+        model, tokenizer, _ = load_student(args.student)
+    else:
+        model, tokenizer = taught(args.env, args.model, args.train_steps)
+    print(f"model: {sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     windowing = Windowing(budget=args.context, room=96)
     prompt = Prompt("")  # as in the episodes that the model has seen
     makers: dict[str, Callable[[], Any]] = {
@@ -163,21 +169,22 @@ def compare(args: argparse.Namespace) -> None:
 def loop_cost(episodes: int) -> None:
     world = registry.make("toy")
     tasks = [world.panel.task_ids[number % 100] for number in range(episodes)]
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     for task in tasks:
         world.reset(seed=0, options={"task_id": task})
         for _ in range(8):
             world.step("look")
-    bare = time.perf_counter() - began
+    bare, bare_cpu = time.perf_counter() - began, time.process_time() - cpu
     agent = ReActAgent(ScriptedModel(["Reasoning: I look around once more.\nAction: look\n"]), load_prompt("toy"))
     for workers in (0, 1, 2):
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         jobs = [Job(task, repeat=number // 100) for number, task in enumerate(tasks)]
         count = sum(1 for _ in rollout(agent, jobs, WorldRecipe("toy"), live=64, workers=workers, limits=Limits(8)))
-        seconds = time.perf_counter() - began
+        seconds, used = time.perf_counter() - began, time.process_time() - cpu
         print(
-            f"{count:,} toy episodes of 8 turns, {workers} workers: {count / seconds:7,.0f} episodes/s,"
-            f" {1e3 * (seconds - bare) / (8 * count):.3f} ms a step above the bare loop ({bare:.2f} s)"
+            f"{count:,} toy episodes of 8 turns, {workers} workers: {count / seconds:7,.0f} episodes/s;"
+            f" above the bare loop {1e3 * (seconds - bare) / (8 * count):.3f} ms a step by the clock,"
+            f" {1e3 * (used - bare_cpu) / (8 * count):.3f} ms of this process's CPU"
         )
 
 
@@ -189,6 +196,7 @@ def main() -> None:
     parser.add_argument("--max-steps", type=int, default=20)
     parser.add_argument("--context", type=int, default=2048)
     parser.add_argument("--model", default="nano-2m", choices=sorted(SIZES))
+    parser.add_argument("--student", default="")
     parser.add_argument("--train-steps", type=int, default=200)
     parser.add_argument("--loop-episodes", type=int, default=2000)
     args = parser.parse_args()

@@ -15,11 +15,12 @@ What a file says of itself reaches a message only through `safe_text`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn, cast
 
@@ -35,6 +36,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
+from transformers.utils import logging as hf_logging
 
 from sad_env.errors import CheckpointError, ConfigError
 from sad_env.files import atomic_write, sync_folder
@@ -104,7 +106,8 @@ def save_student(
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name[:32]}.", dir=target.parent))
     try:
-        model.save_pretrained(scratch)
+        with _no_progress_bars():
+            model.save_pretrained(scratch)
         tokenizer.save_pretrained(scratch)
         (scratch / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
         scratch.chmod(0o755)
@@ -150,6 +153,18 @@ def unique_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
             seen.add(mark)
             unique[name] = tensor
     return unique
+
+
+@contextlib.contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """A model that loads in a blink needs no bar, and a refused one deserves its one line."""
+    shown = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _refuse(path: Path, reason: str) -> NoReturn:
@@ -314,9 +329,10 @@ def _load_folder(path: Path) -> Student:
         tensors += _check_safetensors(file)
     _settings(path, config, tensors)
     try:
-        model, report = _AutoModel.from_pretrained(
-            path, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
+        with _no_progress_bars():
+            model, report = _AutoModel.from_pretrained(
+                path, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            )
         tokenizer = _folder_tokenizer(path)
     except CheckpointError:
         raise

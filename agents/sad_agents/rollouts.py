@@ -12,7 +12,7 @@ from sad_agents.episodes import NO_LIMITS, Finished, Job, Limits, LiveEpisode, T
 from sad_agents.world_host import Answer, Command
 from sad_agents.world_pool import Event, LocalPool, Pool, ProcessPool, Seat, WorldRecipe, check
 from sad_env import registry
-from sad_env.errors import InfrastructureError
+from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.records import Status
 from sad_env.safe_text import one_line
 
@@ -49,10 +49,13 @@ def rollout(
         limits: what ends an episode.
 
     Raises:
-        ConfigError, DataError: the world cannot be made, or a task does not exist or is damaged.
+        ConfigError: the world cannot be made with these options, or a task does not exist.
+        DataError: data are missing or corrupt.
         InfrastructureError: the agent's model did not answer several times in a row; what was live has been yielded
             as INFRA_ERROR before.
     """
+    if live < 1 or workers < 0:
+        raise ConfigError(f"at least 1 live episode and 0 workers are needed, not {live} and {workers}")
     pool: Pool
     if workers:
         count = min(workers, live)
@@ -191,11 +194,8 @@ class _Rollout:
         start = EpisodeStart(self._world, job.task_id, answer.observation, visible, episode_seed(job), job.seed)
         try:
             episode.prompt = self._agent.begin(episode.number, start)
-        except InfrastructureError as error:
-            self._end(episode, Status.INFRA_ERROR, one_line(str(error)))
-            return
         except Exception as error:
-            self._end(episode, Status.AGENT_ERROR, _reason(error))
+            self._blame(episode, error)
             return
         episode.known_to_agent = True
         self._ready.append(episode)
@@ -272,9 +272,16 @@ class _Rollout:
         try:
             self._agent.observe(episode.number, decision, observation, _without_verdict(episode.info))
         except Exception as error:
-            self._end(episode, Status.AGENT_ERROR, _reason(error))
+            self._blame(episode, error)
             return False
         return True
+
+    def _blame(self, episode: LiveEpisode, error: Exception) -> None:
+        """End an episode whose agent raised."""
+        if isinstance(error, InfrastructureError):
+            self._end(episode, Status.INFRA_ERROR, one_line(str(error)))
+        else:
+            self._end(episode, Status.AGENT_ERROR, _reason(error))
 
     def _go_on(self, episode: LiveEpisode) -> None:
         status = episode.spent(self._limits, self._max_steps)

@@ -128,6 +128,12 @@ def test_tokens_and_seconds_end_as_budget() -> None:
     assert len(one.trajectory.steps) == 1
 
 
+def test_nonsense_numbers_are_refused() -> None:
+    for options in ({"live": 0}, {"workers": -1}):
+        with pytest.raises(ConfigError, match="at least 1 live episode"):
+            list(rollout(NullAgent(), [Job(TASKS[0])], TOY, **options))
+
+
 def test_unknown_task_and_wrong_option_raise() -> None:
     with pytest.raises(ConfigError, match="no task 'nowhere'"):
         list(rollout(NullAgent(), [Job("nowhere")], TOY))
