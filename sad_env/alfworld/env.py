@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
@@ -91,7 +92,8 @@ class ALFWorldEnv(TextEnv):
         self.dialect = dialects.check_dialect(dialect)
         self.backend = backend
         kind, self.store = _open(data, split, tasks, generator_seed)
-        super().__init__(panel=_panel(kind, self.store, split, task_type, tasks), render_mode=render_mode)
+        panel = _panel(kind, self.store, split, task_type, tasks)
+        super().__init__(panel=replace(panel, description=f"dialect {dialect}"), render_mode=render_mode)
         self._player: Player | None = None
         self._task_info: dict[str, Any] = {}
         self._original: ReferenceEngine | None = None

@@ -17,6 +17,10 @@ from sad_env.errors import UnknownNameError
 SPLITS = {"train": 3553, "valid_seen": 140, "valid_unseen": 134}
 """The splits of generated data and how many tasks each has when no number is asked for: as many as the official."""
 
+GENERATION = "g"
+"""Stands in every generated task's name. Raised to the next letter by any change after which the same name would mean
+another game, so that results of two releases are never taken for results on the same tasks."""
+
 SENTENCES = {
     "look_at_obj_in_light": ("look at {object} under the {place}", "examine the {object} with the {place}"),
     "pick_and_place_simple": ("put a {object} in {place}", "put some {object} on {place}"),
@@ -77,7 +81,7 @@ def blueprints(split: str, count: int | None = None, seed: int = 0) -> Iterator[
     if split not in SPLITS:
         raise UnknownNameError("split of generated alfworld", split, SPLITS)
     for number in range(SPLITS[split] if count is None else count):
-        trial = f"trial_g{seed}_{split}_{number:05d}"
+        trial = f"trial_{GENERATION}{seed}_{split}_{number:05d}"
         draw = random.Random(f"blueprint {trial}")
         task_type, room = draw.choices(*_task_mix())[0]
         scene = draw.choice(_scenes(task_type, room, split == "valid_unseen"))

@@ -217,16 +217,14 @@ def open_store(path: Path, split: str) -> GameStore:
     for folder in (path / split, path / OFFICIAL_FOLDER / split):
         if folder.is_dir():
             return FolderStore(folder)
+    complaint = f"neither {split}/ nor {split}{PACK_SUFFIX} is there"
     for archive in sorted(path.glob("*.zip")):
         try:
             return ArchiveStore(archive, split)
-        except DataError:
-            continue
+        except DataError as error:
+            complaint = str(error)
     if next(path.glob(f"*/*/{GAME_FILE}"), None) is None:
-        place = one_line(str(path))
-        raise DataError(
-            f"no games of split {split!r} under {place}: neither {split}/ nor {split}{PACK_SUFFIX} is there"
-        )
+        raise DataError(f"no games of split {split!r} under {one_line(str(path))}: {complaint}")
     if split not in ("all", path.resolve().name):
         raise ConfigError(f"{one_line(str(path))} holds games directly: its split is 'all', not {split!r}")
     return FolderStore(path)

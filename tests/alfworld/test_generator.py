@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -11,9 +12,9 @@ import pytest
 
 from sad_env.alfworld.engine import initial_state, is_won
 from sad_env.alfworld.game import Game
-from sad_env.alfworld.generator import Blueprint, blueprints, generate
+from sad_env.alfworld.generator import GENERATION, Blueprint, blueprints, generate
 from sad_env.alfworld.households import UNSEEN_SCENES
-from sad_env.alfworld.problem import TASK_TYPES, Problem, read_game
+from sad_env.alfworld.problem import TASK_TYPES, Problem, read_game, write_game
 from sad_env.alfworld.session import Session
 from sad_env.errors import UnknownNameError
 
@@ -58,6 +59,15 @@ def test_the_same_seed_gives_the_same_games_and_more_tasks_leave_the_first_alone
     assert not set(blueprints("train", 50)) & set(blueprints("train", 50, seed=1))
     for blueprint in blueprints("valid_unseen", 5):
         assert generate(blueprint) == generate(blueprint)
+
+
+def test_no_release_changes_a_generated_game_under_its_name() -> None:
+    """When this fails on purpose, raise `GENERATION`."""
+    digest = hashlib.sha256()
+    for split in ("train", "valid_seen", "valid_unseen"):
+        for blueprint in blueprints(split, 20):
+            digest.update(write_game(generate(blueprint), blueprint.trial).encode())
+    assert (GENERATION, digest.hexdigest()[:16]) == ("g", "e73ea6f50ad55d9f")
 
 
 def test_splits_are_apart_by_scene_and_hold_all_task_types() -> None:

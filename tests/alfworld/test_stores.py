@@ -115,6 +115,8 @@ def test_a_damaged_archive_is_one_clear_line(folder: Path, tmp_path: Path) -> No
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match=r"games\.zip: not a whole zip archive"):
         ArchiveStore(path, "train")
+    with pytest.raises(DataError, match=r"no games of split 'train' .*games\.zip: not a whole zip archive"):
+        open_store(tmp_path, "train")
     middle = len(whole) // 3
     path.write_bytes(whole[:middle] + bytes(1000) + whole[middle + 1000 :])
     store = ArchiveStore(path, "train")
