@@ -25,7 +25,7 @@ class Row(Record):
     description: str
     link: str
     parameters: int | None
-    level: Literal["claimed", "recomputed", "replayed", "rerun"]
+    level: Literal["recomputed", "replayed", "rerun"]
     episodes: int
     repeats: int
     metrics: dict[str, Estimate]
