@@ -1,0 +1,93 @@
+"""What a running evaluation shows, also of names that would rather steer the terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from sad_eval import progress
+from sad_eval.progress import Lines, LiveTable, chosen, duration, headline
+from sad_eval.run_folder import EpisodeLine
+from sad_eval.tally import Tally
+
+from sad_env.records import Status, Trajectory
+from sad_env.safe_text import console
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07[/bold][link=file:///etc/passwd]\u202etask\n\nsecond line"
+
+
+def ended(tally: Tally, number: int, status: Status, task: str = "") -> EpisodeLine:
+    line = EpisodeLine.of(
+        Trajectory(
+            world="toy",
+            data="generated",
+            split="test",
+            task_id=task or f"task {number}",
+            agent="someone",
+            observation="",
+            steps=(),
+            status=status,
+            success=status is Status.SUCCESS,
+            error=HOSTILE if status.owed else "",
+        )
+    )
+    if not status.owed:
+        tally.add(line)
+    return line
+
+
+def drawn(table: LiveTable) -> str:
+    out = io.StringIO()
+    console(out, width=80).print(table._draw())
+    return out.getvalue()
+
+
+def test_the_live_table_shows_counts_and_the_last_episodes() -> None:
+    tally, table = Tally(20), LiveTable()
+    table._clock.begin(9, tally)
+    table._tally = tally
+    for number in range(7):
+        table.ended(ended(tally, number, Status.SUCCESS if number % 2 else Status.FAILURE), tally)
+    table.ended(ended(tally, 7, Status.ENV_ERROR), tally)
+    text = drawn(table)
+    assert "7/9" in text
+    assert "success 3/7 (43% [16, 75])" in text
+    assert "1 to be tried again" in text
+    assert "task 6" in text
+    assert "task 1" not in text
+
+
+def test_names_and_errors_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    tally, table, lines = Tally(20), LiveTable(), Lines()
+    table._clock.begin(3, tally)
+    table._tally = tally
+    lines.begin(3, tally)
+    for status in (Status.ENV_ERROR, Status.FAILURE):
+        line = ended(tally, 0, status, HOSTILE)
+        table.ended(line, tally)
+        lines.ended(line, tally)
+    for text in (drawn(table), capsys.readouterr().err):
+        assert "[/bold]" in text
+        for sign in ("\x1b", "\x07", "\u202e"):
+            assert sign not in text
+
+
+def test_lines_come_at_intervals_and_owed_attempts_at_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tally, lines = Tally(20), Lines()
+    lines.begin(3, tally)
+    lines.ended(ended(tally, 0, Status.SUCCESS), tally)
+    assert capsys.readouterr().err == ""
+    lines.ended(ended(tally, 1, Status.INFRA_ERROR), tally)
+    assert capsys.readouterr().err.startswith("infra_error in task 1: ")
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    lines.ended(ended(tally, 2, Status.SUCCESS), tally)
+    assert capsys.readouterr().err.startswith("2/3  success 2/2 (100% [34, 100])")
+    assert isinstance(chosen(quiet=False), Lines)
+    assert not isinstance(chosen(quiet=True), Lines | LiveTable)
+
+
+def test_before_the_first_episode_there_is_nothing_to_say() -> None:
+    assert headline(Tally(20)) == "no episode has ended yet"
+    assert duration(59.9) == "59 s"
