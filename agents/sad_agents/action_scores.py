@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
-from sad_agents.model import Request
+from sad_agents.model import Model, Request
 
 if TYPE_CHECKING:
     from sad_agents.local_model import LocalModel
+
+
+def can_score(model: Model) -> TypeGuard[LocalModel]:
+    """Whether a model tells log-probabilities of given words; asked without importing torch."""
+    return hasattr(model, "ids_with")
 
 
 def score_actions(model: LocalModel, request: Request, actions: Sequence[str], *, batch: int = 16) -> list[float]:

@@ -25,7 +25,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import tyro
 from rich.table import Table
-from sad_agents.action_scores import score_actions
+from sad_agents.action_scores import can_score, score_actions
 from sad_agents.agent import Sampling
 from sad_agents.model import Model, Piece, Request
 from sad_agents.react import ReActAgent
@@ -183,8 +183,8 @@ def _answer(model: Model, probe: Probe, reasoning: str, max_tokens: int) -> _Ans
     request = Request(
         probe.request.key, probe.request.head, probe.request.tail, probe.request.seed, probe.request.step, forced
     )
-    if probe.possible and hasattr(model, "ids_with"):
-        scores = score_actions(model, request, [f" {action}" for action in probe.possible])  # type: ignore[arg-type]
+    if probe.possible and can_score(model):
+        scores = score_actions(model, request, [f" {action}" for action in probe.possible])
         best = max(range(len(scores)), key=scores.__getitem__)
         return _Answer(probe.possible[best], _normalised(scores))
     completion = model.complete([request], Sampling(max_tokens=max_tokens))[0]
