@@ -27,7 +27,8 @@ from sad_env.alfworld.game import Game
 from sad_env.alfworld.problem import GAME_FILE, read_game
 from sad_env.alfworld.reference import ReferenceEngine, ReferenceSession
 from sad_env.alfworld.session import Session
-from sad_env.alfworld.store import FolderStore, open_store
+from sad_env.alfworld.sources import open_store
+from sad_env.alfworld.store import FolderStore
 from sad_env.data import pack_folder, silent
 
 STEPS = 12

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from sad_env.alfworld.engine import initial_state, is_won
 from sad_env.alfworld.generator import SPLITS, blueprints, generate
-from sad_env.alfworld.pack import write_pack
+from sad_env.alfworld.pack import PACK_SUFFIX, write_pack
 from sad_env.alfworld.problem import GAME_FILE, write_game
 from sad_env.alfworld.session import Session
-from sad_env.alfworld.store import OFFICIAL_FOLDER, PACK_SUFFIX, GameStore, open_store
+from sad_env.alfworld.sources import OFFICIAL_FOLDER, open_store
+from sad_env.alfworld.store import GameStore
 from sad_env.data import DataPack, Progress, RemoteFile
 from sad_env.errors import DataError
 from sad_env.files import atomic_write

@@ -14,7 +14,8 @@ from sad_env.alfworld.planner import plan
 from sad_env.alfworld.problem import TASK_TYPES
 from sad_env.alfworld.progress import progress
 from sad_env.alfworld.session import Session
-from sad_env.alfworld.store import GameStore, GeneratedStore, open_store, scene_of
+from sad_env.alfworld.sources import open_store
+from sad_env.alfworld.store import GameStore, GeneratedStore, scene_of
 from sad_env.core import TextEnv, Turn
 from sad_env.data import resolve
 from sad_env.errors import ConfigError, DataError, ResetNeededError, UnknownNameError

@@ -23,6 +23,7 @@ from sad_env.files import atomic_write
 from sad_env.records import RecordError, parse_json
 from sad_env.safe_text import one_line
 
+PACK_SUFFIX = ".games"
 MAGIC = b"sad-env alfworld games 1\n"
 _BLOCK = 16
 _MAX_INFLATED = 64 * 2**20

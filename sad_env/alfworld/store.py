@@ -14,13 +14,9 @@ from pathlib import Path
 from sad_env.alfworld.game import Game
 from sad_env.alfworld.generator import Blueprint, blueprints, generate
 from sad_env.alfworld.problem import GAME_FILE, MAX_GAME_BYTES, TASK_TYPES, Problem, parse_game, write_game
-from sad_env.errors import ConfigError, DataError
+from sad_env.errors import DataError
 from sad_env.safe_text import one_line
 
-OFFICIAL_FOLDER = "json_2.1.1"
-"""The folder of the official releases; its name has stayed through all versions of the games."""
-
-PACK_SUFFIX = ".games"
 _CACHED_GAMES = 512
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -196,35 +192,3 @@ def _folders(path: Path) -> list[os.DirEntry[str]]:
             return [entry for entry in entries if entry.is_dir() and entry.name.isprintable()]
     except OSError:
         return []
-
-
-def open_store(path: Path, split: str) -> GameStore:
-    """The games of a split in a folder or archive.
-
-    Looked for, in this order: a pack `SPLIT.games`, the sub-folders `SPLIT` and `json_2.1.1/SPLIT`, an archive that
-    holds the split. A folder that itself holds TASK/TRIAL folders has its own name and "all" as splits.
-
-    Raises:
-        DataError: nothing of this kind is there.
-        ConfigError: the folder holds games directly, and another split was asked for.
-    """
-    from sad_env.alfworld.pack import PackStore  # packs are stores themselves
-
-    if path.is_file():
-        return PackStore(path) if path.suffix == PACK_SUFFIX else ArchiveStore(path, split)
-    if (path / f"{split}{PACK_SUFFIX}").is_file():
-        return PackStore(path / f"{split}{PACK_SUFFIX}")
-    for folder in (path / split, path / OFFICIAL_FOLDER / split):
-        if folder.is_dir():
-            return FolderStore(folder)
-    complaint = f"neither {split}/ nor {split}{PACK_SUFFIX} is there"
-    for archive in sorted(path.glob("*.zip")):
-        try:
-            return ArchiveStore(archive, split)
-        except DataError as error:
-            complaint = str(error)
-    if next(path.glob(f"*/*/{GAME_FILE}"), None) is None:
-        raise DataError(f"no games of split {split!r} under {one_line(str(path))}: {complaint}")
-    if split not in ("all", path.resolve().name):
-        raise ConfigError(f"{one_line(str(path))} holds games directly: its split is 'all', not {split!r}")
-    return FolderStore(path)

@@ -11,7 +11,8 @@ from sad_env.alfworld.data import DATA
 from sad_env.alfworld.env import ALFWorldEnv
 from sad_env.alfworld.pack import MAGIC, PackStore, write_pack
 from sad_env.alfworld.problem import Problem
-from sad_env.alfworld.store import ArchiveStore, FolderStore, GeneratedStore, open_store
+from sad_env.alfworld.sources import open_store
+from sad_env.alfworld.store import ArchiveStore, FolderStore, GeneratedStore
 from sad_env.data import silent
 from sad_env.errors import ConfigError, DataError
 
