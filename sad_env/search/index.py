@@ -181,15 +181,14 @@ class RankedIndex:
         for index, term in enumerate(order):
             first, last = np.searchsorted(term.docs, np.array([low, high], dtype=term.docs.dtype))
             if touched > k and last - first > _BLOCK * k and (limit := max(floor, _kth(sums, k))) * (1 - _SLACK) > rest:
-                near = np.flatnonzero(sums >= limit * (1 - _SLACK) - rest).astype(np.uint32)
-                return self._narrow(order[index:], near + np.uint32(low), sums[near], k, floor)
+                near = _reaching(sums, limit * (1 - _SLACK) - rest)
+                return self._narrow(order[index:], (near + low).astype(np.uint32), sums[near], k, floor)
             docs = term.docs[first:last] - np.uint32(low) if low else term.docs[first:last]
             sums[docs] += term.scores[term.codes[first:last]]
             rest -= term.bound
             touched += int(last - first)
-        limit = max(floor, _kth(sums, k)) * (1 - _SLACK)
-        reached: Array = np.flatnonzero(sums >= limit if limit > 0 else sums).astype(np.uint32) + np.uint32(low)
-        return reached
+        found: Array = (_reaching(sums, max(floor, _kth(sums, k)) * (1 - _SLACK)) + low).astype(np.uint32)
+        return found
 
     def _narrow(self, terms: list[_Query], docs: Array, sums: Array, k: int, floor: float) -> Array:
         """Of `docs` with partial `sums`, those that can still be among the best `k` when `terms` are added."""
@@ -226,9 +225,22 @@ def _exact(terms: list[_Query], docs: Array) -> Array:
 
 def _kth(sums: Array, k: int) -> float:
     """A value that at least `k` of the sums reach, as large as can be had cheaply; 0 when fewer are positive."""
-    if len(sums) >= 4 * k * _BLOCK:
-        # Largest of each block: k blocks that reach a value mean k documents that do.
-        sums = sums[: len(sums) // _BLOCK * _BLOCK].reshape(-1, _BLOCK).max(axis=1)
+    if len(sums) >= 4 * k * _BLOCK and len(sums) % _BLOCK == 0:
+        # The largest of each block: when k of them reach a value, so do k documents.
+        sums = sums.reshape(_BLOCK, -1).max(axis=0)
     if len(sums) <= k:
         return 0.0
     return float(np.partition(sums, len(sums) - k)[len(sums) - k])
+
+
+def _reaching(sums: Array, limit: float) -> Array:
+    """Where the sums are at least `limit`, or, with no limit, positive."""
+    if limit <= 0:
+        return np.flatnonzero(sums)
+    if len(sums) % _BLOCK == 0:
+        blocks = sums.reshape(_BLOCK, -1)
+        columns = np.flatnonzero(blocks.max(axis=0) >= limit)
+        if 8 * len(columns) < blocks.shape[1]:
+            rows, places = np.nonzero(blocks[:, columns] >= limit)
+            return np.sort(rows * blocks.shape[1] + columns[places])
+    return np.flatnonzero(sums >= limit)
