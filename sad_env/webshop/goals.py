@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from sad_env.webshop.catalogue import Catalogue
 from sad_env.webshop.products import Product
@@ -23,7 +28,7 @@ SHUFFLE_SEED = 233
 _STEPS = tuple(10.0 * step for step in range(1, 100))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Goal:
     """One thing to buy.
 
@@ -55,11 +60,16 @@ class GoalSet:
     """All goals of a catalogue in the original's order, and the price charged for each product of two prices."""
 
     goals: tuple[Goal, ...]
-    drawn_prices: Mapping[int, float]
+    ranged: npt.NDArray[np.int64]
+    """Numbers of the products of two prices, ascending."""
+    drawn: npt.NDArray[np.float64]
+    """The price of each of them."""
 
     def price(self, product: Product) -> float:
         """What the shop charges for `product`."""
-        return product.prices[0] if len(product.prices) == 1 else self.drawn_prices[product.number]
+        if len(product.prices) == 1:
+            return product.prices[0]
+        return float(self.drawn[np.searchsorted(self.ranged, product.number)])
 
 
 def make_goals(catalogue: Catalogue, kind: GoalKind = "synthetic", seed: int = 233) -> GoalSet:
@@ -70,17 +80,14 @@ def make_goals(catalogue: Catalogue, kind: GoalKind = "synthetic", seed: int = 2
     it is started after ``random.seed(seed)``.
     """
     draw = random.Random(seed)
-    prices = {number: draw.uniform(low, high) for number, low, high in catalogue.price_ranges()}
-    empty = GoalSet((), prices)
-    goals = list((_synthetic if kind == "synthetic" else _human)(catalogue, empty, draw))
-    if kind == "synthetic":
-        counts = Counter(attribute for goal in goals for attribute in goal.attributes)
-        goals = [
-            replace(goal, weight=sum(1 / counts[name] for name in goal.attributes) / max(1, len(goal.attributes)))
-            for goal in goals
-        ]
+    numbers, drawn = array("q"), array("d")
+    for number, low, high in catalogue.price_ranges():
+        numbers.append(number)
+        drawn.append(draw.uniform(low, high))
+    prices = GoalSet((), np.array(numbers, dtype=np.int64), np.array(drawn, dtype=np.float64))
+    goals = list((_synthetic if kind == "synthetic" else _human)(catalogue, prices, draw))
     random.Random(SHUFFLE_SEED).shuffle(goals)
-    return GoalSet(tuple(goals), prices)
+    return replace(prices, goals=tuple(goals))
 
 
 def _limit(price: float, draw: random.Random) -> tuple[float, str]:
@@ -93,14 +100,21 @@ def _limit(price: float, draw: random.Random) -> tuple[float, str]:
 
 def _synthetic(catalogue: Catalogue, prices: GoalSet, draw: random.Random) -> Iterator[Goal]:
     """One goal for each combination of options of each product that has an instruction."""
+    counts: Counter[str] = Counter()
+    for product in catalogue.with_instruction():
+        combinations = math.prod(len(values) for values in product.options.values())
+        for attribute in product.instruction_attributes:
+            counts[attribute] += combinations
     for product in catalogue.with_instruction():
         limit, price_text = _limit(prices.price(product), draw)
         names = sorted(product.options)
+        asked = product.instruction_attributes
+        weight = sum(1 / counts[name] for name in asked) / max(1, len(asked))
         for values in itertools.product(*(product.options[name] for name in names)):
             options = tuple(zip(names, values, strict=True))
             chosen = ", and ".join(f"{name}: {value}" for name, value in options)
             text = product.instruction + (f" with {chosen}" if chosen else "") + price_text
-            yield _goal(product, text, product.instruction_attributes, options, limit)
+            yield _goal(product, text, asked, options, limit, weight)
 
 
 def _human(catalogue: Catalogue, prices: GoalSet, draw: random.Random) -> Iterator[Goal]:
@@ -119,5 +133,7 @@ def _goal(
     attributes: tuple[str, ...],
     options: tuple[tuple[str, str] | str, ...],
     limit: float,
+    weight: float = 1.0,
 ) -> Goal:
-    return Goal(product.asin, product.title, product.query, product.product_category, text, attributes, options, limit)
+    named = (product.asin, product.title, product.query, product.product_category)
+    return Goal(*named, text, attributes, options, limit, weight)

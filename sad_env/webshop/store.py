@@ -100,8 +100,9 @@ class StoredCatalogue:
 
     def price_ranges(self) -> Iterator[tuple[int, float, float]]:
         """Number and both prices of each product that has two, in order."""
-        for number, low, high in self._ranges.tolist():
-            yield int(number), low, high
+        for start in range(0, len(self._ranges), 4096):
+            for number, low, high in self._ranges[start : start + 4096].tolist():
+                yield int(number), low, high
 
     def with_instruction(self) -> Iterator[Product]:
         """The products that have a synthetic instruction, in order."""
