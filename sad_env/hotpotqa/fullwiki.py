@@ -42,7 +42,9 @@ class StoredSource:
 
     def __init__(self, folder: Path) -> None:
         if not (folder / STORE).is_file():
-            raise DataError(f"{folder}: no built corpus; make one with `sad-data build hotpotqa --pack fullwiki --out {folder}`")
+            raise DataError(
+                f"{folder}: no built corpus; make one with `sad-data build hotpotqa --pack fullwiki --out {folder}`"
+            )
         self._index = RankedIndex.open(folder / INDEX)
         self._store = DocumentStore(folder / STORE)
         weakref.finalize(self, self._store.close)

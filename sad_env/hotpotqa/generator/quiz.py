@@ -22,6 +22,8 @@ _STARTS = ("novel", "film", "album", "painting", "company", "team", "building", 
 _START_WEIGHTS = (6, 8, 5, 5, 5, 5, 5, 4, 4, 2, 2)
 _PATIENCE = 300
 """Draws before a kind of question is given up for the moment."""
+_MISSES = 100
+"""Kinds given up before the world counts as exhausted."""
 _ALIAS = 0.3
 """How often a question calls an entity that has another name by that name."""
 
@@ -95,7 +97,7 @@ class Quiz:
                     break
             else:
                 misses += 1
-                if misses > len(KINDS):
+                if misses > _MISSES:
                     raise ConfigError(f"{count:,} questions asked of a world that has only {len(questions):,}")
         return questions
 
