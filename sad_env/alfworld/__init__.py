@@ -1,7 +1,7 @@
 """ALFWorld: household tasks in text, exact and fast.
 
 From file to play: `problem` (what a game file says), `game` (compiled), `engine` (rules and texts), `session` (one
-game being played), `env` (the Gymnasium face). Games come from `sources`, which opens a `store` or a `pack`, or from the
-`generator` (on `households`). `planner` is the oracle; `expert` plays by `memory`, `habits` and `phrases`.
-`reference` is the original engine.
+game being played), `env` (the Gymnasium face). `sources` opens a `store` or a `pack`; `generator` (on `households`)
+makes games. `planner` is the oracle; `expert` plays by `memory`, `habits` and `phrases`. `reference` is the original
+engine.
 """
