@@ -153,6 +153,7 @@ def main() -> None:
             for data in ("generated", settings.real):
                 if data:
                     print(expert(settings.expert, data=data, view=view), flush=True)
+    print("load average at the end:", *(f"{value:.1f}" for value in os.getloadavg()))
     print(f"peak of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
