@@ -144,14 +144,15 @@ def compare(args: argparse.Namespace) -> None:
         "cached, batched": lambda: LocalModel(model, tokenizer, windowing=windowing),
         "generate, one by one": lambda: GenerateModel(model, tokenizer, windowing),
     }
-    rates, actions = {}, {}
-    for name, make in makers.items():
+    rates, written = {}, {}
+    # One by one, the rate does not depend on how many episodes are played.
+    for (name, make), episodes in zip(makers.items(), (args.episodes, args.slow_episodes), strict=True):
         agent = ReActAgent(make(), prompt, sampling=GREEDY)
-        finished, seconds, cpu = played(agent, args.env, args.episodes, args.live, args.max_steps)
+        finished, seconds, cpu = played(agent, args.env, episodes, args.live, args.max_steps)
         tokens = sum(step.generated_tokens for one in finished for step in one.trajectory.steps)
         steps = sum(len(one.trajectory.steps) for one in finished)
         rates[name] = tokens / seconds, tokens / cpu
-        actions[name] = [[step.completion for step in one.trajectory.steps] for one in finished]
+        written[name] = {one.job.task_id: [step.completion for step in one.trajectory.steps] for one in finished}
         won = sum(one.trajectory.success for one in finished)
         print(
             f"{name:>22}: {tokens:7,} tokens, {tokens / seconds:8,.0f} a second, {tokens / cpu:8,.0f} a CPU second"
@@ -159,10 +160,11 @@ def compare(args: argparse.Namespace) -> None:
             flush=True,
         )
     cached, plain = rates.values()
-    first, second = actions.values()
+    many, few = written.values()
+    same = all(many[task] == few[task] for task in few)
     print(
         f"ratio {cached[0] / plain[0]:.1f} by the clock, {cached[1] / plain[1]:.1f} by CPU time;"
-        f" {'the same' if first == second else 'DIFFERENT'} completions, to the character"
+        f" {'the same' if same else 'DIFFERENT'} completions of {len(few)} episodes, to the character"
     )
 
 
@@ -191,9 +193,10 @@ def loop_cost(episodes: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="toy")
-    parser.add_argument("--episodes", type=int, default=16)
-    parser.add_argument("--live", type=int, default=16)
-    parser.add_argument("--max-steps", type=int, default=20)
+    parser.add_argument("--episodes", type=int, default=64)
+    parser.add_argument("--slow-episodes", type=int, default=8, help="of these, how many are also played one by one")
+    parser.add_argument("--live", type=int, default=64)
+    parser.add_argument("--max-steps", type=int, default=25)
     parser.add_argument("--context", type=int, default=2048)
     parser.add_argument("--model", default="nano-2m", choices=sorted(SIZES))
     parser.add_argument("--student", default="")
