@@ -49,6 +49,7 @@ class DocumentStore:
 
     def _rows(self, query: str, *values: object) -> list[tuple[str, str]]:
         if self._process != os.getpid():
+            self._connection.close()
             self._open()
         try:
             return self._connection.execute(query, values).fetchall()
@@ -96,8 +97,13 @@ class DocumentStore:
         self.__init__(state["path"])  # type: ignore[misc]
 
     def close(self) -> None:
-        """Close the file; twice is fine."""
+        """Close the file; twice is fine. A store that is let go closes by itself."""
         self._connection.close()
+
+    def __del__(self) -> None:
+        # A file that could not be opened has left no connection.
+        with contextlib.suppress(AttributeError):
+            self._connection.close()
 
 
 def build_store(

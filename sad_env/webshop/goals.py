@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import operator
 import random
 from array import array
 from collections import Counter
@@ -109,7 +111,8 @@ def _synthetic(catalogue: Catalogue, prices: GoalSet, draw: random.Random) -> It
         limit, price_text = _limit(prices.price(product), draw)
         names = sorted(product.options)
         asked = product.instruction_attributes
-        weight = sum(1 / counts[name] for name in asked) / max(1, len(asked))
+        # One after the other: from Python 3.12 on sum() rounds floats better than the original did.
+        weight = functools.reduce(operator.add, (1 / counts[name] for name in asked), 0.0) / max(1, len(asked))
         for values in itertools.product(*(product.options[name] for name in names)):
             options = tuple(zip(names, values, strict=True))
             chosen = ", and ".join(f"{name}: {value}" for name, value in options)
