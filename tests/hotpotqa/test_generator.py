@@ -192,12 +192,12 @@ def test_a_seed_makes_the_same_world_and_another_seed_another() -> None:
 @pytest.mark.parametrize(
     ("split", "digest"),
     [
-        ("train", "012c43c34005ac16bcd7cb41a5b554119374f0091cd3de0c47952acdce020e75"),
-        ("test", "2df217da23c54a1a89548344f218148e6fa7d98f35c0f16659116b92a73a4d3f"),
+        ("train", "20f345ddc7c801b16d51f67991facdceb54a3c6d624b170ee95ae801b7361755"),
+        ("test", "596b3e17aea703b6c28083afbfe691c27a2a283ccef098ce7a092110df2b38d2"),
     ],
 )
 def test_the_default_splits_are_the_ones_that_figures_were_measured_on(split: str, digest: str) -> None:
-    """Recorded on Python 3.10, 3.11 and 3.13 alike; another world needs new figures, and a new digest here."""
+    """Recorded on Python 3.10, 3.11 and 3.13 alike; another world needs new figures, and a new GENERATION."""
     tasks = open_tasks("generated", split)
     found = hashlib.sha256()
     for article in tasks.articles:

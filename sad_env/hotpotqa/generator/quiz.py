@@ -17,6 +17,10 @@ from sad_env.hotpotqa.questions import Question
 KINDS = ("bridge-2", "bridge-3", "comparison", "yes-no", "intersection")
 """Kinds of questions, as `info["task_type"]` names them."""
 
+GENERATION = "g0"
+"""Stands in every question's id and is to change with what is generated: equal ids, and so equal panels, then mean
+equal questions."""
+
 _WEIGHTS = (40, 20, 17, 11, 12)
 _STARTS = ("novel", "film", "album", "painting", "company", "team", "building", "event", "person", "town", "college")
 _START_WEIGHTS = (6, 8, 5, 5, 5, 5, 5, 4, 4, 2, 2)
@@ -90,7 +94,7 @@ class Quiz:
             # A kind that this world has no more questions of gives way to another draw of the kind.
             for _ in range(_PATIENCE):
                 draft = makers[kind]()
-                question = self._ask(f"{split}-{len(questions):06d}", kind, draft) if draft else None
+                question = self._ask(f"{split}-{GENERATION}-{len(questions):06d}", kind, draft) if draft else None
                 if question and question.text not in seen and not _gives_itself_away(question):
                     seen.add(question.text)
                     questions.append(question)
