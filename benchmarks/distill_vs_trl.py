@@ -198,7 +198,8 @@ def compare(size: str, python: str, batch: int, length: int, steps: int, rounds:
             f" (models loaded: {found['loaded']:.0f})   first loss {found['loss']:.6f}"
         )
     print(
-        f"  speed ratio {theirs['seconds'] / ours['seconds']:.2f}   peak memory {100 * ours['peak'] / theirs['peak']:.0f} %"
+        f"  speed ratio {theirs['seconds'] / ours['seconds']:.2f}"
+        f"   peak memory {100 * ours['peak'] / theirs['peak']:.0f} %"
     )
 
 
