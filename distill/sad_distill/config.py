@@ -188,6 +188,8 @@ class SftTeacherConfig:
     """Tokens of one completion at most."""
     vocabulary: int = 2048
     """Tokens of its own tokenizer, when it begins from nothing."""
+    observation_weight: float = 1.0
+    """Weight of predicting observations, from which a model from nothing learns to copy; 0 for one that knows how."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 computes in bfloat16 with float32 weights."""
     device: str = "auto"
@@ -211,6 +213,7 @@ class SftTeacherConfig:
             budget=self.budget,
             room=self.room,
             vocabulary=self.vocabulary,
+            observation_weight=self.observation_weight,
             precision=self.precision,
             device=self.device,
             seed=self.seed,

@@ -74,6 +74,8 @@ class StudyConfig:
     """Online: episodes of an iteration."""
     learning_rate: float = 1e-3
     """Of everything that begins from nothing."""
+    observation_weight: float = 1.0
+    """Of predicting observations while a model begins from nothing; without it, copying is learned much later."""
     distill_rate: float = 3e-4
     """Of the ways."""
     episodes: int = 100
@@ -139,7 +141,13 @@ class _World:
         yield self._distill(
             "teacher sft",
             self.folder / "teacher",
-            {"student": config.teacher, "method": "sft", "mode": "offline", "episodes": expert},
+            {
+                "student": config.teacher,
+                "method": "sft",
+                "mode": "offline",
+                "episodes": expert,
+                "observation-weight": config.observation_weight,
+            },
             config.teacher_steps,
             config.learning_rate,
         )
@@ -165,7 +173,13 @@ class _World:
         yield self._distill(
             f"{size} start {seed}",
             start,
-            {**shared, "student": size, "method": "seqkd", "mode": "offline"},
+            {
+                **shared,
+                "student": size,
+                "method": "seqkd",
+                "mode": "offline",
+                "observation-weight": config.observation_weight,
+            },
             config.start_steps,
             config.learning_rate,
         )

@@ -51,8 +51,8 @@ class Cell:
 def cell(values: Sequence[float]) -> Cell | None:
     """Mean and interval; None where nothing was measured.
 
-    >>> cell([1.0, 2.0, 3.0])
-    Cell(mean=2.0, half=2.4842..., count=3)
+    >>> cell([1.0, 2.0, 3.0]).text()
+    '2.0 ± 2.5'
     """
     if not values:
         return None
