@@ -162,8 +162,8 @@ def test_a_student_that_learned_the_toy_world_wins_it(tmp_path: Path, play_toy: 
     """Learning, recording, loading and acting agree about prompt, window and template."""
     with open(tmp_path / "expert.jsonl", "w") as file:
         file.writelines(play_toy(f"train-{number:04d}", number).to_json() + "\n" for number in range(300))
-    arguments = "--method sft --mode offline --student nano-0.7m --world toy --steps 300 --learning-rate 2e-3"
-    arguments += " --observation-weight 1"
+    arguments = "--method sft --mode offline --student nano-0.7m --world toy --steps 700 --learning-rate 3e-3"
+    arguments += " --observation-weight 1 --warmup 0.1"
     files = ["--episodes", str(tmp_path / "expert.jsonl"), "--out", str(tmp_path)]
     assert main([*arguments.split(), *files]) == 0
     agent = resolve(str(tmp_path / "student.pt"), "toy")
