@@ -189,7 +189,7 @@ class SftTeacherConfig:
     vocabulary: int = 2048
     """Tokens of its own tokenizer, when it begins from nothing."""
     observation_weight: float = 1.0
-    """Weight of predicting observations, from which a model from nothing learns to copy; 0 for one that knows how."""
+    """Weight of predicting observations too: more text to learn from for a model from nothing; 0 for one that has."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 computes in bfloat16 with float32 weights."""
     device: str = "auto"

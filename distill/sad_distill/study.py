@@ -75,7 +75,7 @@ class StudyConfig:
     learning_rate: float = 1e-3
     """Of everything that begins from nothing."""
     observation_weight: float = 1.0
-    """Of predicting observations while a model begins from nothing; without it, copying is learned much later."""
+    """Of predicting observations while a model begins from nothing: more text to learn from."""
     distill_rate: float = 3e-4
     """Of the ways."""
     episodes: int = 100
