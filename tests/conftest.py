@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import signal
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 
 import hypothesis
 import pytest
+
+# A run in the background inherits an ignored Ctrl-C, and so would the programs whose interruption is tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A deadline would measure the machine's load; the seed is fixed so that a failure is the same for everybody.
 hypothesis.settings.register_profile("sad-env", deadline=None, derandomize=True)
