@@ -19,13 +19,14 @@ from transformers import PreTrainedModel
 from sad_agents.agent import Sampling
 from sad_agents.slot_cache import SlotCache
 
-_PREFILL_TOKENS = 8192
-"""Tokens of one prefill batch at most, padding included."""
+_PREFILL_TOKENS = {"cpu": 1024}
+_PREFILL_TOKENS_ELSEWHERE = 8192
+"""Tokens of one prefill batch at most, padding included: a processor gains nothing from more, but pads less."""
 _PREFILL_BLOCK = 512
 """Tokens that one row is fed at a time."""
 _SHARED_PREFIX = 32
 """A common prefix at least this long is worth computing first and copying."""
-_COMPACT = 0.75
+_COMPACT = 0.9
 """Finished rows leave the batch once at most this share of it is still at work: moving a row is not free."""
 
 
@@ -203,12 +204,13 @@ class CachedSampler:
                 self._feed([leader])
                 for job in others:
                     self._borrow(job.row, job.request)
+        tokens = _PREFILL_TOKENS.get(self.model.device.type, _PREFILL_TOKENS_ELSEWHERE)
         while behind := [job for job in jobs if len(job.row.ids) < len(job.request.ids) - 1]:
             behind.sort(key=lambda job: len(job.request.ids) - len(job.row.ids), reverse=True)
             block = min(_PREFILL_BLOCK, len(behind[0].request.ids) - 1 - len(behind[0].row.ids))
             # Rows with much less to do than the first would mostly compute padding.
             group = [job for job in behind if 2 * (len(job.request.ids) - 1 - len(job.row.ids)) >= block]
-            self._feed(group[: max(1, _PREFILL_TOKENS // block)])
+            self._feed(group[: max(1, tokens // block)])
 
     def _feed(self, jobs: list[_Job]) -> None:
         """One block of prefill for each of these jobs."""
