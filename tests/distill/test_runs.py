@@ -161,7 +161,7 @@ def test_a_nano_student_trains_from_nothing_by_the_command(files: Path, tmp_path
 def test_a_student_that_learned_the_toy_world_wins_it(tmp_path: Path, play_toy: Callable[..., Trajectory]) -> None:
     """Learning, recording, loading and acting agree about prompt, window and template.
 
-    Measured: 43 of 50 with these episodes, 10 of 50 with the first 300 of them alone, which are learned by heart;
+    Measured: 43 of 50 with these episodes, 10 of 50 with the first 300 of them alone;
     random admissible actions win a quarter.
     """
     with open(tmp_path / "expert.jsonl", "w") as file:
