@@ -12,18 +12,22 @@ from sad_env.errors import ConfigError, UnknownNameError
 
 @dataclass(frozen=True)
 class Size:
-    """Width, depth and heads of a model."""
+    """Width, depth and heads of a model.
+
+    Few layers and few wide heads: on a processor, attention over small heads takes more time than the matrices do.
+    """
 
     width: int
     layers: int
     heads: int
+    key_value_heads: int
     feed_forward: int
 
 
 SIZES = {
-    "nano-0.7m": Size(width=96, layers=5, heads=4, feed_forward=256),
-    "nano-2m": Size(width=160, layers=5, heads=5, feed_forward=448),
-    "nano-8m": Size(width=320, layers=6, heads=5, feed_forward=864),
+    "nano-0.7m": Size(width=96, layers=4, heads=2, key_value_heads=1, feed_forward=320),
+    "nano-2m": Size(width=192, layers=4, heads=3, key_value_heads=1, feed_forward=512),
+    "nano-8m": Size(width=384, layers=4, heads=4, key_value_heads=4, feed_forward=1024),
 }
 """Names say the parameters at a vocabulary of 2,048 tokens, embeddings included (they are tied)."""
 
@@ -45,6 +49,7 @@ def from_scratch(
         intermediate_size=size.feed_forward,
         num_hidden_layers=size.layers,
         num_attention_heads=size.heads,
+        num_key_value_heads=size.key_value_heads,
         max_position_embeddings=positions,
         tie_word_embeddings=True,
         bos_token_id=tokenizer.bos_token_id,
