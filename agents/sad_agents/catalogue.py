@@ -44,7 +44,7 @@ class AgentOptions:
         prompt: a prompt file instead of the one that ships with the world.
         first_thoughts: trajectories whose first reasoning line opens the first step on the same task.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        dtype: "auto", "float32", "bfloat16" or "float16".
+        dtype: "float32", "bfloat16", "float16", or "auto": a checkpoint's own, for student.pt on a processor float32.
         concurrency: requests to a server at once.
         context: tokens that a server's model can see, where the server does not say.
         window: False ends an episode that outgrows the model's window.
@@ -231,7 +231,7 @@ def _student_agent(path: Path, world: str, options: AgentOptions, name: str = ""
     if not path.exists():
         raise CheckpointError(f"{one_line(str(path), 120)}: no such file or folder")
     device, dtype = _placement(options)
-    student = load_student(path, device=device, dtype=dtype)
+    student = load_student(path, device=device, dtype=dtype or _own_dtype(device))
     prompt, window = _acting(path, student.record)
     digest = sha256_file(path) if path.is_file() else _folder_sha256(path)
     return react_agent(
@@ -310,6 +310,13 @@ def _openai(rest: str, world: str, options: AgentOptions) -> Agent:
         url, name, concurrency=options.concurrency, context=options.context, room=options.sampling.max_tokens
     )
     return react_agent(model, world, options, shots=1, model=one_line(model.name, 120), server=one_line(url, 120))
+
+
+def _own_dtype(device: str) -> Any:
+    """On a processor a student computes in float32 whatever its file holds: no slower, and batches agree better."""
+    import torch
+
+    return torch.float32 if device == "cpu" else None
 
 
 def _placement(options: AgentOptions) -> tuple[str, Any]:

@@ -140,6 +140,8 @@ class TrainConfig:
     """cpu, cuda, or auto."""
     save_every: int = 50
     """Updates (online: iterations) between two states on disk."""
+    stored: Literal["fp32", "bf16"] = "fp32"
+    """Numbers of student.pt; bf16 halves the file."""
     tensorboard: bool = False
     """Also write metrics for TensorBoard."""
 

@@ -11,7 +11,7 @@ from sad_distill.files import write_bytes, write_text
 from sad_env.errors import ConfigError
 from sad_env.records import JsonLinesWriter, Trajectory, parse_json, read_lines
 
-_FREE = frozenset({"out", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache"})
+_FREE = frozenset({"out", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "stored"})
 """Settings that may change between two starts of a run: they change no result but for rounding."""
 
 

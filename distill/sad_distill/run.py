@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -171,7 +172,8 @@ class Run:
         return save_student(self.folder / "student.pt", self._plain(), self.student.tokenizer, record)
 
     def _plain(self) -> Any:
-        return bare(merged(self.student.model))
+        plain = bare(merged(self.student.model))
+        return copy.deepcopy(plain).to(torch.bfloat16) if self.config.stored == "bf16" else plain
 
     # --- offline --------------------------------------------------------------------------------------------
 

@@ -17,6 +17,8 @@ import pytest
 import torch
 from sad_agents.catalogue import resolve
 from sad_agents.checkpoints import load_student, save_student
+from sad_agents.local_model import LocalModel
+from sad_agents.react import ReActAgent
 from sad_agents.rollouts import Job, Limits, rollout
 from sad_agents.windows import Windowing
 from sad_agents.world_pool import WorldRecipe
@@ -88,6 +90,17 @@ def test_each_method_trains_on_recorded_episodes(files: Path, tmp_path: Path, me
     path = Run(settings(files, tmp_path, method=method, teacher=teacher, steps=2)).train()
     assert len(metrics(tmp_path)) == 2
     assert load_student(path).record["updates"] == 2
+
+
+def test_a_student_stored_in_half_precision_is_the_same_student_rounded(files: Path, tmp_path: Path) -> None:
+    Run(settings(files, tmp_path / "whole", steps=2)).train()
+    Run(settings(files, tmp_path / "half", steps=2, stored="bf16")).train()
+    whole, half = weights(tmp_path / "whole" / "student.pt"), weights(tmp_path / "half" / "student.pt")
+    assert all(torch.equal(a.to(torch.bfloat16), b) for a, b in zip(whole, half, strict=True))
+    agent = resolve(str(tmp_path / "half" / "student.pt"), world="toy")
+    assert isinstance(agent, ReActAgent)
+    assert isinstance(agent.model, LocalModel)
+    assert agent.model.sampler.model.dtype == torch.float32
 
 
 @pytest.mark.parametrize("mode", ["online", "mixed", "guided"])
