@@ -19,7 +19,8 @@ from rich.table import Table
 from sad_env import cli
 from sad_env.errors import ConfigError, IncompleteError
 from sad_env.safe_text import console, one_line, safe_text
-from sad_eval.metrics import METRICS, WORDS, Reference
+from sad_eval.cot_match import Reasoning
+from sad_eval.metrics import METRICS, WORDS
 from sad_eval.reference import references
 from sad_eval.run_folder import RunFolder
 from sad_eval.statistics import CONFIDENCE, Difference, Interval, Ratios, holm, mcnemar, paired_bootstrap, ranks
@@ -40,7 +41,7 @@ class CompareSettings:
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Two or more run folders; differences are of the later from the earlier."""
     reference: str = ""
-    """Run folder whose reasoning CoT match compares with."""
+    """Run folder whose reasoning CoT match compares with; several with commas between them."""
     flips: Annotated[int, tyro.conf.arg(metavar="N")] = 20
     """Tasks to list that one run solved and the other did not."""
     json: bool = False
@@ -129,7 +130,7 @@ def compare(runs: Sequence[RunFolder], reference: str = "") -> Comparison:
 
     Args:
         runs: two or more.
-        reference: run folder for CoT match; empty for none.
+        reference: run folders for CoT match, with commas between them; empty for none.
 
     Raises:
         ConfigError: fewer than two runs, runs of different worlds or data, or nothing in common.
@@ -168,7 +169,7 @@ def compare(runs: Sequence[RunFolder], reference: str = "") -> Comparison:
 class _Column:
     """The episodes of one run by task and repeat."""
 
-    def __init__(self, run: RunFolder, teacher: Mapping[str, Reference]) -> None:
+    def __init__(self, run: RunFolder, teacher: Mapping[str, Sequence[Reasoning]]) -> None:
         limit = run.manifest.limits.get("max_steps")
         self.tally = Tally(int(limit or 0), tokenizer=WORDS, references=teacher)
         for line in run.episodes():
@@ -324,6 +325,8 @@ def _print_pair(pair: Pair, out: Console, flips: int) -> None:
     out.print(safe_text(verdict(pair) + ".", "green" if pair.separable else "yellow"))
     table = _table("metric", "difference", "95 % interval", "unit")
     for name, difference in pair.differences.items():
+        if METRICS[name].further:
+            continue
         scale, digits, unit = (100, 1, "points") if METRICS[name].unit == "share" else (1, 3, METRICS[name].unit)
         value, low, high = (f"{scale * number:+.{digits}f}" for number in difference)
         style = "" if difference.low <= 0 <= difference.high else "bold"

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sad_env.errors import IncompleteError
 from sad_env.safe_text import console, one_line, safe_text
+from sad_eval.metrics import METRICS
 from sad_eval.report.numbers import interval_text, value_text
 from sad_eval.report.terminal import print_report
 from sad_eval.run_folder import Estimate, Results
@@ -37,12 +38,17 @@ def side_by_side(columns: Sequence[tuple[str, Results]]) -> None:
     table.add_column("")
     for name, _ in columns:
         table.add_column(safe_text(one_line(name, 24)), justify="right")
-    names = dict.fromkeys(name for _, results in columns for name in results.metrics if not name.endswith("seconds"))
+    names = dict.fromkeys(name for _, results in columns for name in results.metrics if _main(name))
     intervals = len(columns) <= _COLUMNS_WITH_INTERVALS
     for name in names:
         cells = [_cell(name, results.metrics.get(name), interval=intervals) for _, results in columns]
         table.add_row(safe_text(name.replace("_", " ")), *cells)
     console().print(Padding(table, (1, 0, 0, 0)))
+
+
+def _main(name: str) -> bool:
+    """Neither a time nor one form of several."""
+    return not name.endswith("seconds") and not (name in METRICS and METRICS[name].further)
 
 
 def _cell(name: str, estimate: Estimate | None, *, interval: bool) -> Text:

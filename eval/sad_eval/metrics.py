@@ -6,9 +6,8 @@ absent from the results. An empty list has no mean: `estimate` raises.
 
 from __future__ import annotations
 
-import collections
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import NamedTuple
 
 from sad_env.errors import DataError
 from sad_env.records import SpanKind, Step, Trajectory
+from sad_eval.cot_match import Agreement, Reasoning, Similarity, agreement
 
 WORDS, SAMPLED = "words", "sampled"
 """Ways to count reasoning without a tokenizer file: words and signs of the text; sampled ids by their labels."""
 
-_WORD = re.compile(r"\w+")
 _WORD_OR_SIGN = re.compile(r"\w+|[^\w\s]")
 
 
@@ -42,20 +41,6 @@ def count_words(text: str) -> int:
     7
     """
     return len(_WORD_OR_SIGN.findall(text))
-
-
-def words_of(text: str) -> collections.Counter[str]:
-    """Lower-cased words with their numbers.
-
-    >>> sorted(words_of("The key, the KEY!").items())
-    [('key', 2), ('the', 2)]
-    """
-    return collections.Counter(_WORD.findall(text.lower()))
-
-
-def reasoning_of(trajectory: Trajectory) -> str:
-    """All reasoning of an episode, step by step, joined by newlines."""
-    return "\n".join(step.reasoning for step in trajectory.steps if step.reasoning)
 
 
 def reasoning_counter(name: str) -> CountReasoning:
@@ -87,20 +72,6 @@ def _file_counter(path: Path) -> Callable[[str], int]:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Reasoning of the reference run on one task."""
-
-    text: str
-    words: collections.Counter[str]
-
-    @classmethod
-    def of(cls, trajectory: Trajectory) -> Reference:
-        """Of the teacher's episode."""
-        text = reasoning_of(trajectory)
-        return cls(text, words_of(text))
-
-
-@dataclass(frozen=True)
 class Subject:
     """What a metric sees.
 
@@ -108,20 +79,22 @@ class Subject:
         trajectory: the episode.
         reasoning: tokens in reasoning spans, a step.
         max_steps: the step limit of the run.
-        reference: reasoning of the reference run on the same task, None where there is none.
-        similarity: sentence similarity of two reasonings, None unless it was asked for.
+        references: what the reference runs thought on the same task.
+        similarity: semantic match of two reasonings, None unless it was asked for.
     """
 
     trajectory: Trajectory
     reasoning: tuple[int, ...]
     max_steps: int
-    reference: Reference | None = None
-    similarity: Callable[[str, str], float] | None = None
+    references: Sequence[Reasoning] = ()
+    similarity: Similarity | None = None
 
     @cached_property
-    def words(self) -> collections.Counter[str]:
-        """Words of the episode's reasoning."""
-        return words_of(reasoning_of(self.trajectory))
+    def agreement(self) -> Agreement | None:
+        """Match with the references; None where there is none that speaks."""
+        if not self.references:
+            return None
+        return agreement(Reasoning.of(self.trajectory), self.references, self.similarity)
 
 
 @dataclass(frozen=True)
@@ -133,62 +106,43 @@ class Metric:
         help: one line for reports and documentation.
         of: what an episode adds, None where the metric does not apply.
         binary: every episode counts 0 or 1, so Wilson's interval applies.
+        further: one form of several; results and reports of one run hold it, comparisons on a terminal leave it out.
     """
 
     unit: str
     help: str
     of: Callable[[Subject], Share | None]
     binary: bool = False
+    further: bool = False
 
 
-class WordMatch(NamedTuple):
-    """Overlap of two bags of words."""
+def _matched(form: str, part: str) -> Callable[[Subject], Share | None]:
+    """One of recall, precision and F1 of one form of CoT match."""
 
-    recall: float
-    precision: float
-    f1: float
-
-
-def match_words(student: collections.Counter[str], teacher: collections.Counter[str]) -> WordMatch | None:
-    """Multiset overlap: sum over words of the smaller count, over the teacher's and the student's numbers of words.
-
-    Returns:
-        None when the teacher wrote no word: there is nothing to match. A silent student has recall 0.
-
-    >>> match_words(words_of("go to the attic"), words_of("the key is in the attic"))
-    WordMatch(recall=0.3333333333333333, precision=0.5, f1=0.4)
-    """
-    if not teacher:
-        return None
-    common = sum((student & teacher).values())
-    recall = common / teacher.total()
-    precision = common / student.total() if student else 0.0
-    return WordMatch(recall, precision, 2 * recall * precision / (recall + precision) if common else 0.0)
-
-
-def _matched(choose: Callable[[WordMatch], float], *, as_set: bool = False) -> Callable[[Subject], Share | None]:
     def of(subject: Subject) -> Share | None:
-        if subject.reference is None:
-            return None
-        student, teacher = subject.words, subject.reference.words
-        if as_set:
-            student, teacher = collections.Counter(set(student)), collections.Counter(set(teacher))
-        match = match_words(student, teacher)
-        return None if match is None else Share(choose(match))
+        found = subject.agreement
+        match = None if found is None else found.forms.get(form)
+        return None if match is None else Share(getattr(match, part))
 
     return of
 
 
 def _cot_length(subject: Subject) -> Share | None:
-    if subject.reference is None or not subject.reference.words:
-        return None
-    return Share(subject.words.total(), subject.reference.words.total())
+    found = subject.agreement
+    return None if found is None else Share(found.words, found.first)
 
 
-def _semantic(subject: Subject) -> Share | None:
-    if subject.reference is None or subject.similarity is None or not subject.reference.words:
-        return None
-    return Share(subject.similarity(reasoning_of(subject.trajectory), subject.reference.text))
+def _of_several(which: str, part: str) -> Callable[[Subject], Share | None]:
+    """A figure of the best reference or of the mean over them: recall, precision, F1, or length over theirs."""
+
+    def of(subject: Subject) -> Share | None:
+        found = subject.agreement
+        against = None if found is None else getattr(found, which)
+        if found is None or against is None:
+            return None
+        return Share(found.words, against.words) if part == "length" else Share(getattr(against.match, part))
+
+    return of
 
 
 def _invalid(subject: Subject) -> Share | None:
@@ -220,6 +174,44 @@ def _agent_seconds(subject: Subject) -> Share | None:
     return Share(total) if total else None
 
 
+_SUFFIXES = {"recall": "", "precision": "_precision", "f1": "_f1"}
+
+_FORMS = {
+    "sets": ("cot_match_sets", "words as sets, as the paper prints it"),
+    "steps": ("cot_match_steps", "words, step by step"),
+    "rouge_l": ("cot_rouge_l", "longest common subsequence of words"),
+    "semantic": ("cot_semantic", "sentence embeddings"),
+}
+"""Names and meanings of the forms of CoT match besides the default."""
+
+_SEVERAL = {
+    "best": ("cot_match_best", "words, against the task's reference of the highest F1"),
+    "mean": ("cot_match_mean", "words, mean over the task's references"),
+}
+
+
+def _cot_metrics() -> dict[str, Metric]:
+    """CoT match in all forms, each with precision and F1."""
+    found = {
+        "cot_match": Metric("share", "words of the reference's reasoning that come back", _matched("words", "recall")),
+        "cot_precision": Metric(
+            "share", "words of the reasoning that the reference has too", _matched("words", "precision")
+        ),
+        "cot_f1": Metric("share", "harmonic mean of the two", _matched("words", "f1")),
+        "cot_length": Metric("ratio", "words of the reasoning over the reference's", _cot_length),
+    }
+    for form, (name, meaning) in _FORMS.items():
+        for part, suffix in _SUFFIXES.items():
+            found[name + suffix] = Metric("share", f"{part}: {meaning}", _matched(form, part), further=True)
+    for which, (name, meaning) in _SEVERAL.items():
+        for part, suffix in _SUFFIXES.items():
+            found[name + suffix] = Metric("share", f"{part}: {meaning}", _of_several(which, part), further=True)
+        found[f"{name}_length"] = Metric(
+            "ratio", f"length over the reference's: {meaning}", _of_several(which, "length"), further=True
+        )
+    return found
+
+
 METRICS: dict[str, Metric] = {
     "success_rate": Metric(
         "share", "episodes that the world calls a success", lambda s: Share(float(s.trajectory.success)), binary=True
@@ -232,16 +224,7 @@ METRICS: dict[str, Metric] = {
     "reasoning_per_episode": Metric(
         "tokens", "tokens in reasoning spans, an episode", lambda s: Share(sum(s.reasoning))
     ),
-    "cot_match": Metric("share", "words of the reference's reasoning that come back", _matched(lambda m: m.recall)),
-    "cot_precision": Metric(
-        "share", "words of the reasoning that the reference has too", _matched(lambda m: m.precision)
-    ),
-    "cot_f1": Metric("share", "harmonic mean of the two", _matched(lambda m: m.f1)),
-    "cot_match_sets": Metric(
-        "share", "CoT match over sets of words, as the paper prints it", _matched(lambda m: m.recall, as_set=True)
-    ),
-    "cot_length": Metric("ratio", "words of the reasoning over the reference's", _cot_length),
-    "cot_semantic": Metric("share", "CoT match by sentence embeddings", _semantic),
+    **_cot_metrics(),
     "environment_steps": Metric("steps", "steps in the world", lambda s: Share(len(s.trajectory.steps))),
     "environment_steps_at_limit": Metric(
         "steps", "steps in the world, an unsuccessful episode counted at the limit", _steps_at_limit

@@ -1,46 +1,60 @@
-"""The reference run of CoT match: what another agent thought on the same tasks."""
+"""The reference runs of CoT match: what other agents thought on the same tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from sad_env.errors import ConfigError, DataError
-from sad_eval.metrics import Reference
+from sad_env.safe_text import one_line
+from sad_eval.cot_match import Match, Reasoning, Similarity
 from sad_eval.run_folder import Manifest, RunFolder
 
 
-def references(path: str, manifest: Manifest | None = None) -> dict[str, Reference]:
-    """Reasoning of a run by task; of several tries the first one.
+def references(paths: str, manifest: Manifest | None = None) -> dict[str, tuple[Reasoning, ...]]:
+    """Reasoning by task, of one run or several: run after run, and of a run with repeats try after try.
 
     Args:
-        path: a run folder.
-        manifest: of the run that is to be compared with it.
+        paths: run folders with commas between them.
+        manifest: of the run that is to be compared with them.
 
     Raises:
         DataError: no run folder, or no episode in it.
-        ConfigError: it was run in another world.
+        ConfigError: it was run in another world, or is named twice.
     """
-    run = RunFolder.open(path)
+    folders = [path.strip() for path in paths.split(",") if path.strip()]
+    if len({Path(path).resolve() for path in folders}) < len(folders):
+        raise ConfigError(f"a reference is named twice: {one_line(paths, 160)!r}")
+    found: dict[str, list[Reasoning]] = {}
+    for path in folders:
+        for task, tries in _tries(RunFolder.open(path), manifest).items():
+            found.setdefault(task, []).extend(reasoning for _, reasoning in tries)
+    return {task: tuple(several) for task, several in found.items()}
+
+
+def _tries(run: RunFolder, manifest: Manifest | None) -> dict[str, list[tuple[int, Reasoning]]]:
+    """The episodes of a reference run by task, in the order of their repeats."""
+    name = one_line(str(run.path), 80)
     if manifest is not None and run.manifest.world != manifest.world:
-        raise ConfigError(f"the reference {path!r} was run in {run.manifest.world}, not in {manifest.world}")
-    found: dict[str, tuple[int, Reference]] = {}
+        raise ConfigError(f"the reference {name!r} was run in {run.manifest.world}, not in {manifest.world}")
+    found: dict[str, list[tuple[int, Reasoning]]] = {}
     for line in run.episodes():
-        task, repeat = line.key.task_id, line.key.repeat
-        if task not in found or repeat < found[task][0]:
-            found[task] = (repeat, Reference.of(line.trajectory))
+        found.setdefault(line.key.task_id, []).append((line.key.repeat, Reasoning.of(line.trajectory)))
     if not found:
-        raise DataError(f"the reference {path!r} has no scored episode")
-    return {task: reference for task, (_, reference) in found.items()}
+        raise DataError(f"the reference {name!r} has no scored episode")
+    for tries in found.values():
+        tries.sort(key=lambda pair: pair[0])
+    return found
 
 
-def sentence_similarity() -> Callable[[str, str], float]:
-    """Semantic CoT match of two reasonings: how well the second's lines come back in the first.
+def sentence_similarity() -> Similarity:
+    """Semantic CoT match of two reasonings: how well the lines of the one come back in the other.
 
-    For every line of the reference the highest cosine similarity to any line of the student is taken, 0 when it is
-    negative, and the mean over the reference's lines is the value; a silent student has 0. Lines are the reasonings
-    of single steps. Embeddings are those of all-MiniLM-L6-v2, mean-pooled and normalised.
+    Recall: for every line of the reference the highest cosine similarity to any line of the student is taken, 0 when
+    it is negative, and averaged. Precision is the same from the student's lines to the reference's, F1 their harmonic
+    mean; a silent student has 0 throughout. Lines are the reasonings of single steps. Embeddings are those of
+    all-MiniLM-L6-v2, mean-pooled and normalised.
 
     Raises:
         ConfigError: the extra is not installed.
@@ -54,10 +68,16 @@ def sentence_similarity() -> Callable[[str, str], float]:
     def embed(lines: list[str]) -> np.ndarray:
         return np.asarray(encoder.encode(lines, normalize_embeddings=True, show_progress_bar=False))
 
-    def similarity(student: str, teacher: str) -> float:
+    def similarity(student: str, teacher: str) -> Match:
         if not student.strip():
-            return 0.0
-        best = (embed(teacher.splitlines()) @ embed(student.splitlines()).T).max(axis=1)
-        return float(best.clip(0.0, 1.0).mean())
+            return Match(0.0, 0.0, 0.0)
+        # In one batch, and each line once: an episode says many things twice.
+        lines = {line: row for row, line in enumerate(dict.fromkeys((teacher + "\n" + student).splitlines()))}
+        vectors = embed(list(lines))
+        its, mine = (vectors[[lines[line] for line in text.splitlines()]] for text in (teacher, student))
+        cosines = (its @ mine.T).clip(0.0, 1.0)
+        recall, precision = float(cosines.max(axis=1).mean()), float(cosines.max(axis=0).mean())
+        total = recall + precision
+        return Match(recall, precision, 2 * recall * precision / total if total else 0.0)
 
     return similarity

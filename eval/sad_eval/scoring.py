@@ -8,14 +8,18 @@ from sad_eval.run_folder import EpisodeKey, Manifest, Results, RunFolder
 from sad_eval.tally import Tally
 
 
-def tally_for(manifest: Manifest) -> Tally:
+def tally_for(manifest: Manifest, **changes: object) -> Tally:
     """An empty tally with the options that a run was made with.
+
+    Args:
+        manifest: of the run.
+        changes: `reference`, `tokenizer` or `semantic`, where they are to be others than the run's.
 
     Raises:
         DataError: its reference run or its tokenizer cannot be read.
         ConfigError: its reference is of another world, or an extra is not installed.
     """
-    settings = manifest.settings
+    settings = {**manifest.settings, **changes}
     reference = str(settings.get("reference") or "")
     return Tally(
         int(manifest.limits.get("max_steps") or 0),
@@ -25,14 +29,20 @@ def tally_for(manifest: Manifest) -> Tally:
     )
 
 
-def score(run: RunFolder) -> Results:
+def score(run: RunFolder, **changes: object) -> Results:
     """The results of a run, computed from its episodes; nothing is written.
+
+    Args:
+        run: the run folder.
+        changes: as in `tally_for`.
 
     Raises:
         DataError: a file of the run cannot be read.
+        ConfigError: a reference of another world, or an extra that is not installed.
     """
-    tally = tally_for(run.manifest)
+    tally = tally_for(run.manifest, **changes)
     for line in run.episodes():
         tally.add(line)
     endings: dict[EpisodeKey, Status] = {line.id: line.attempts[-1].status for line in run.owed_attempts()}
-    return tally.results(run.manifest, endings, str(run.manifest.settings.get("reference") or ""))
+    reference = {**run.manifest.settings, **changes}.get("reference")
+    return tally.results(run.manifest, endings, str(reference or ""))

@@ -50,7 +50,7 @@ class EvalSettings:
     out: str = ""
     """Run folder; runs/NAME with a name made from the settings when left out."""
     reference: str = ""
-    """Run folder whose reasoning CoT match compares with."""
+    """Run folder whose reasoning CoT match compares with; several with commas between them."""
     tokenizer: str = "auto"
     """What reasoning is counted in: words, sampled (the model's own ids), a tokenizer.json, or auto."""
     semantic: bool = False

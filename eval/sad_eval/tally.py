@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import collections
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from sad_env.records import Status
-from sad_eval.metrics import METRICS, SAMPLED, WORDS, CountReasoning, Reference, Subject, reasoning_counter, shares
+from sad_eval.cot_match import Reasoning, Similarity
+from sad_eval.metrics import METRICS, SAMPLED, WORDS, CountReasoning, Subject, reasoning_counter, shares
 from sad_eval.run_folder import EpisodeKey, EpisodeLine, Estimate, Manifest, Results
 from sad_eval.statistics import Interval, Ratios, cluster_bootstrap, pass_hat_k, resolution, wilson
 
@@ -21,8 +22,8 @@ class Tally:
         max_steps: the run's step limit.
         tokenizer: what reasoning is counted in: "auto", "words", "sampled" or a tokenizer file. "auto" is "sampled"
             when the first episode that has a step was sampled by a model, else "words".
-        references: reasoning of the reference run by task.
-        similarity: of two reasonings, for the semantic CoT match.
+        references: reasoning of the reference runs by task.
+        similarity: semantic match of two reasonings.
     """
 
     def __init__(
@@ -30,8 +31,8 @@ class Tally:
         max_steps: int,
         *,
         tokenizer: str = "auto",
-        references: Mapping[str, Reference] | None = None,
-        similarity: Callable[[str, str], float] | None = None,
+        references: Mapping[str, Sequence[Reasoning]] | None = None,
+        similarity: Similarity | None = None,
     ) -> None:
         self.max_steps = max_steps
         self.tokenizer = "" if tokenizer == "auto" else tokenizer
@@ -65,7 +66,7 @@ class Tally:
             trajectory,
             tuple(count(step) for step in trajectory.steps),
             self.max_steps,
-            self._references.get(trajectory.task_id),
+            self._references.get(trajectory.task_id, ()),
             self._similarity,
         )
         found = shares(subject)
@@ -86,6 +87,10 @@ class Tally:
     def applies(self, name: str) -> bool:
         """Whether a metric applies to any episode so far."""
         return any(self._wholes[name])
+
+    def _covered(self, name: str) -> int:
+        """Episodes that a metric applies to."""
+        return sum(whole > 0 for whole in self._wholes[name])
 
     def ratios(self, rows: Sequence[int], metrics: Sequence[str]) -> Ratios:
         """The chosen episodes and metrics as arrays [episodes, metrics]."""
@@ -190,9 +195,14 @@ class Tally:
                 f" of the others {first.mean():.0%}."
             )
         if reference:
-            matched = sum(whole > 0 for whole in self._wholes["cot_match"])
+            matched, several = (self._covered(name) for name in ("cot_match", "cot_match_best"))
             if matched < len(self):
                 remarks.append(f"CoT match covers {matched} of {len(self)} episodes: the reference lacks the others.")
+            if 0 < several < matched:
+                remarks.append(
+                    f"The best and the mean of several references cover {several} of {matched} episodes:"
+                    " the others have one reference."
+                )
         return remarks
 
 

