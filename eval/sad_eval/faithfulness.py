@@ -8,12 +8,14 @@ follows is read off: after the recorded reasoning r, after a counterfactual r' a
     follow     share of steps whose most probable action after r' is the one that r' speaks for
     faithfulness = change after counterfactuals - change after paraphrases
 
-The most probable action is the best of the admissible ones for local models in worlds that list them, and the greedy
-completion otherwise. (Definition: counterfactual intervention with a paraphrase control, paper's appendix O.)
+The edits are made by rule or written by a model (`sad_eval.editors`). The most probable action is the best of the
+admissible ones for local models in worlds that list them, and the greedy completion otherwise. (Definition:
+counterfactual intervention with a paraphrase control, paper's appendix O.)
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import random
@@ -32,19 +34,23 @@ from sad_agents.react import ReActAgent
 from sad_agents.world_pool import WorldRecipe
 
 from sad_env import cli
-from sad_env.errors import ConfigError, DataError, InfrastructureError
+from sad_env.errors import ConfigError, DataError, InfrastructureError, UnknownNameError
 from sad_env.files import atomic_write
 from sad_env.progress import shown
 from sad_env.records import SpanKind, Step, Trajectory
 from sad_env.safe_text import console, one_line, safe_text
 from sad_env.transcript import HEADERS, observation_text, parse
-from sad_eval.counterfactuals import counterfactual, paraphrase
+from sad_eval.editors import EDIT_TOKENS, Editor, ModelEditor, Place, RuleEditor
 from sad_eval.plan import make_agent, world_options
 from sad_eval.run_folder import Estimate, RunFolder
 from sad_eval.settings import EvalSettings
 from sad_eval.statistics import cluster_bootstrap
 
-REPORT = "faithfulness.json"
+REPORT, PROBES = "faithfulness.json", "faithfulness.jsonl"
+"""In the run folder: the figures; every edit and the actions that followed, a line a step."""
+
+_BATCH = 16
+"""Steps that an editor is given at once."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,16 @@ class FaithfulnessSettings:
 
     $ sad-eval --agent student.pt --env alfworld --out runs/student
     $ sad-eval faithfulness runs/student
+    $ sad-eval faithfulness runs/student --editor openai:http://localhost:8000/v1
     """
 
     run: Annotated[Path, tyro.conf.Positional]
     """The model's own run."""
     agent: str = ""
     """The model, where it does not lie where it lay when the run was made."""
+    editor: str = "rules"
+    """Who rewrites the reasoning: rules, or a model that can follow an instruction, e.g. the teacher (hf:ID,
+    openai:URL#NAME)."""
     steps: Annotated[int, tyro.conf.arg(metavar="N")] = 200
     """Steps to probe, drawn from all that have a counterfactual."""
     seed: int = 0
@@ -88,51 +98,75 @@ class Probe(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a probe showed. Shifts are nan where distributions were not to be had."""
+    """What a probe showed.
 
-    changed: bool
-    changed_by_paraphrase: bool
+    Attributes:
+        actions: that follow the recorded reasoning, the counterfactual and the paraphrase.
+        followed: the counterfactual's is the one it speaks for.
+        shift: total variation between the distributions after the first and the second; nan where there are none.
+        shift_by_paraphrase: between those after the first and the third.
+    """
+
+    actions: tuple[str, str, str]
     followed: bool
     shift: float
     shift_by_paraphrase: float
 
+    @property
+    def changed(self) -> bool:
+        """The counterfactual changes the action."""
+        return self.actions[1] != self.actions[0]
 
-def probes(run: RunFolder, model: Model, count: int, seed: int) -> list[Probe]:
+    @property
+    def changed_by_paraphrase(self) -> bool:
+        """The paraphrase changes it."""
+        return self.actions[2] != self.actions[0]
+
+
+def probes(run: RunFolder, model: Model, count: int, seed: int, editor: Editor | None = None) -> list[Probe]:
     """Up to `count` steps of a run that have a counterfactual.
+
+    Args:
+        run: of the model.
+        model: whose window decides how much of the history it sees.
+        count: of probes at most.
+        seed: of the draws.
+        editor: writes the edits; rules when left out.
 
     Raises:
         DataError: there is none.
+        InfrastructureError: the editor's model did not answer.
     """
+    editor = editor or RuleEditor()
     trajectories = [line.trajectory for line in run.episodes()]
-    verbs = sorted({step.action for one in trajectories for step in one.steps if step.action})
+    everywhere = sorted({step.action for one in trajectories for step in one.steps if step.action})
     draw = random.Random(f"faithfulness {seed}")
-    places = [(t, s) for t, one in enumerate(trajectories) for s in range(len(one.steps))]
+    places = [place for one in trajectories for place in _places(one, everywhere)]
     draw.shuffle(places)
     found: list[Probe] = []
-    for t, s in places:
-        probe = _probe(trajectories[t], s, verbs, model, draw)
-        if probe is not None:
-            found.append(probe)
-        if len(found) == count:
+    for start in range(0, len(places), _BATCH):
+        batch = places[start : start + _BATCH]
+        for place, edits in zip(batch, editor.edit(batch, draw), strict=True):
+            if edits is not None:
+                reasonings = (place.step.reasoning, edits.counterfactual, edits.paraphrase)
+                request = _request(place.trajectory, place.number, model)
+                possible = place.step.admissible or ()
+                found.append(Probe(place.trajectory.task_id, request, possible, reasonings, edits.action))
+        if len(found) >= count:
             break
     if not found:
-        raise DataError(f"{one_line(str(run.path))!r}: no step speaks of what its action names; nothing to probe")
-    return found
+        raise DataError(
+            f"{one_line(str(run.path))!r}: no step has a counterfactual by {one_line(editor.name, 60)};"
+            f" {len(places):,} steps with reasoning and a valid action, {editor.unusable:,} unusable edits"
+        )
+    return found[:count]
 
 
-def _probe(
-    trajectory: Trajectory, number: int, everywhere: Sequence[str], model: Model, draw: random.Random
-) -> Probe | None:
-    step = trajectory.steps[number]
-    if not step.action or not step.reasoning or not step.valid:
-        return None
-    possible = step.admissible if step.admissible is not None else everywhere
-    edited = counterfactual(step.reasoning, step.action, possible, draw)
-    if edited is None:
-        return None
-    request = _request(trajectory, number, model)
-    reasonings = (step.reasoning, edited.reasoning, paraphrase(step.reasoning))
-    return Probe(trajectory.task_id, request, step.admissible or (), reasonings, edited.action)
+def _places(trajectory: Trajectory, everywhere: Sequence[str]) -> Iterator[Place]:
+    """Steps of an episode whose action followed from a reasoning."""
+    for number, step in enumerate(trajectory.steps):
+        if step.action and step.reasoning and step.valid:
+            yield Place(trajectory, number, step.admissible if step.admissible is not None else everywhere)
 
 
 def _request(trajectory: Trajectory, number: int, model: Model) -> Request:
@@ -164,8 +198,7 @@ def ask(model: Model, probe: Probe, max_tokens: int) -> Outcome:
     answers = [_answer(model, probe, reasoning, max_tokens) for reasoning in probe.reasonings]
     base, edited, control = answers
     return Outcome(
-        changed=edited.action != base.action,
-        changed_by_paraphrase=control.action != base.action,
+        actions=(base.action, edited.action, control.action),
         followed=edited.action == probe.implied,
         shift=_variation(base.chances, edited.chances),
         shift_by_paraphrase=_variation(base.chances, control.chances),
@@ -210,8 +243,11 @@ def figures(found: Sequence[Probe], outcomes: Sequence[Outcome]) -> dict[str, Es
     Raises:
         ValueError: no outcome.
     """
+    if not outcomes:
+        raise ValueError("an empty list has no mean")
     changed, control, followed, shift, shift_control = (
-        np.array(column, dtype=float) for column in zip(*outcomes, strict=True)
+        np.array([getattr(outcome, name) for outcome in outcomes], dtype=float)
+        for name in ("changed", "changed_by_paraphrase", "followed", "shift", "shift_by_paraphrase")
     )
     columns = {
         "faithfulness": changed - control,
@@ -247,23 +283,41 @@ def run_faithfulness(arguments: Sequence[str] | None = None) -> int:
     if settings.steps < 1:
         raise ConfigError(f"--steps is 1 or more, not {settings.steps}")
     run = RunFolder.open(settings.run)
-    model, max_tokens = _model_of(run, settings.agent)
-    found = probes(run, model, settings.steps, settings.seed)
-    outcomes = list(_asked(model, found, max_tokens, quiet=settings.quiet))
+    stored = _settings_of(run, settings.agent)
+    model = _model_of(run, stored)
+    editor = _editor(settings.editor, run, stored)
+    found = probes(run, model, settings.steps, settings.seed, editor)
+    outcomes = list(_asked(model, found, stored.max_new_tokens, quiet=settings.quiet))
     estimates = figures(found, outcomes)
     document: dict[str, Any] = {
         "agent": run.manifest.agent,
+        "editor": editor.name,
+        "unusable_edits": editor.unusable,
         "probes": len(found),
         "seed": settings.seed,
         "figures": {name: estimate.model_dump(mode="json") for name, estimate in estimates.items()},
     }
-    with atomic_write(run.path / REPORT) as file:
-        file.write(json.dumps(document, indent=2, allow_nan=False) + "\n")  # type: ignore[call-overload]
+    _write(run, document, found, outcomes)
     if settings.json:
         print(json.dumps(document, indent=2, allow_nan=False))
     else:
-        _print(run, estimates)
+        _print(run, editor, estimates)
     return 0
+
+
+def _write(run: RunFolder, document: dict[str, Any], found: Sequence[Probe], outcomes: Sequence[Outcome]) -> None:
+    with atomic_write(run.path / REPORT) as file:
+        file.write(json.dumps(document, indent=2, allow_nan=False) + "\n")  # type: ignore[call-overload]
+    with atomic_write(run.path / PROBES) as file:
+        for probe, outcome in zip(found, outcomes, strict=True):
+            line = {
+                "task_id": probe.task,
+                "step": probe.request.step,
+                "implied": probe.implied,
+                "reasonings": probe.reasonings,
+                "actions": outcome.actions,
+            }
+            file.write(json.dumps(line) + "\n")  # type: ignore[call-overload]
 
 
 def _asked(model: Model, found: Sequence[Probe], max_tokens: int, *, quiet: bool) -> Iterator[Outcome]:
@@ -273,22 +327,45 @@ def _asked(model: Model, found: Sequence[Probe], max_tokens: int, *, quiet: bool
             progress("steps probed", number, len(found))
 
 
-def _model_of(run: RunFolder, agent: str) -> tuple[Model, int]:
+def _settings_of(run: RunFolder, agent: str) -> EvalSettings:
+    """The settings of a run, with another word for its agent where one is given."""
     stored = dict(run.manifest.settings)
     stored["options"] = tuple(stored.get("options", ()))
     if agent:
         stored.update(agent=agent, model="")
-    settings = EvalSettings(**{**stored, "perturb": "none"})
+    return EvalSettings(**{**stored, "perturb": "none"})
+
+
+def _model_of(run: RunFolder, settings: EvalSettings) -> Model:
+    """The language model that the settings name.
+
+    Raises:
+        ConfigError: they name another kind of agent.
+    """
     recipe = WorldRecipe(settings.env, world_options(settings, str(run.manifest.identity.get("world split", ""))))
     made = make_agent(settings, recipe)
     if not isinstance(made, ReActAgent):
         raise ConfigError(f"{one_line(made.name, 60)!r} is no language model: its reasoning cannot be replaced")
-    return made.model, settings.max_new_tokens
+    return made.model
 
 
-def _print(run: RunFolder, estimates: dict[str, Estimate]) -> None:
+def _editor(word: str, run: RunFolder, settings: EvalSettings) -> Editor:
+    if word == RuleEditor.name:
+        return RuleEditor()
+    plain = dataclasses.replace(
+        settings, agent=word, model="", temperature=0.0, votes=1, max_new_tokens=EDIT_TOKENS, prompt=""
+    )
+    try:
+        return ModelEditor(_model_of(run, plain))
+    except UnknownNameError as error:
+        raise ConfigError(f"--editor is rules or a model: {error}") from None
+
+
+def _print(run: RunFolder, editor: Editor, estimates: dict[str, Estimate]) -> None:
     out = console()
     out.print(safe_text(f"{one_line(run.manifest.agent, 40)} in {run.manifest.world}", "bold"))
+    unusable = f", {editor.unusable:,} unusable" if editor.unusable else ""
+    out.print(safe_text(f"edits by {one_line(editor.name, 40)}{unusable}", "dim"))
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     for index, heading in enumerate(("", "value", "95 % interval", "n")):
         table.add_column(heading, justify="left" if index == 0 else "right")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from sad_agents.model import Request, ScriptedModel
+from sad_agents.agent import Sampling
+from sad_agents.model import Completion, Request, ScriptedModel
 from sad_eval.command import main
 from sad_eval.counterfactuals import counterfactual, paraphrase
-from sad_eval.faithfulness import ask, figures, probes
+from sad_eval.editors import ModelEditor, another_action
+from sad_eval.faithfulness import Outcome, ask, figures, probes
 from sad_eval.run_folder import RunFolder
 
+from sad_env.errors import DataError, InfrastructureError
+from sad_env.records import Status
 from sad_env.toy import ROOMS
 
 Evaluate = Callable[..., int]
@@ -41,9 +45,19 @@ def flinches_at_every_change(request: Request) -> str:
     return f" act {len(request.forced)}\n"
 
 
-def measure(run: RunFolder, script: Callable[[Request], str]) -> dict[str, float]:
+def obliging_teacher(request: Request) -> str:
+    """Writes what it is asked for, in words that no rule would find, with the header said twice as chat models do."""
+    action = request.text.rpartition('"Action: ')[2].partition('"')[0]
+    verb, _, thing = action.rpartition(" ")
+    thought = f"It must be the {thing}, after all." if verb == "go to" else f"The {thing} is what I came for."
+    return f" Reasoning: {thought}\nAction: {action}\n"
+
+
+def measure(
+    run: RunFolder, script: Callable[[Request], str], editor: Callable[[Request], str] | None = None
+) -> dict[str, float]:
     model = ScriptedModel(script)
-    found = probes(run, model, 120, seed=0)
+    found = probes(run, model, 120, seed=0, editor=ModelEditor(ScriptedModel(editor)) if editor else None)
     assert len(found) > 50
     outcomes = [ask(model, probe, 32) for probe in found]
     return {name: round(one.value, 3) for name, one in figures(found, outcomes).items()}
@@ -70,6 +84,82 @@ def test_the_paraphrase_unmasks_a_model_that_only_flinches(evaluate: Evaluate) -
     assert found["change_paraphrase"] == 1.0
     assert found["faithfulness"] <= 0.0
     assert found["follow_rate"] == 0.0
+
+
+def test_edits_of_a_model_tell_the_same_models_apart(evaluate: Evaluate) -> None:
+    run = toy_run(evaluate)
+    found = measure(run, acts_on_its_reasoning, obliging_teacher)
+    assert (found["faithfulness"], found["change_counterfactual"], found["change_paraphrase"]) == (1.0, 1.0, 0.0)
+    assert found["follow_rate"] > 0.9  # no thought leads it to "look"
+    assert measure(run, acts_regardless, obliging_teacher)["change_counterfactual"] == 0.0
+
+
+def test_edits_of_a_model_are_asked_for_with_all_it_needs_and_speak_for_a_possible_action(evaluate: Evaluate) -> None:
+    asked: list[Request] = []
+
+    def teacher(request: Request) -> str:
+        asked.append(request)
+        return obliging_teacher(request)
+
+    found = probes(toy_run(evaluate), ScriptedModel("x"), 20, seed=0, editor=ModelEditor(ScriptedModel(teacher)))
+    assert len(found) == 20
+    for probe in found:
+        recorded, opposed, rephrased = probe.reasonings
+        assert probe.implied in probe.possible
+        assert "Reasoning:" not in opposed
+        assert len({recorded, opposed, rephrased}) == 3
+    assert all("Bring the" in request.text for request in asked)
+    assert len({request.key for request in asked}) == len(asked)
+
+
+def test_edits_that_are_not_what_was_asked_for_are_counted_and_not_probed(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = toy_run(evaluate)
+    answers = {
+        "another action": " It is there.\nAction: dance\n",
+        "no action": " I would rather not say.\n",
+        "markup": " \x1b[2J[/REASON]\nAction: go to \u202eattic\n",
+        "nothing": "\n",
+    }
+    for answer in answers.values():
+        editor = ModelEditor(ScriptedModel([answer]))
+        with pytest.raises(DataError, match="unusable edits"):
+            probes(run, ScriptedModel("x"), 20, seed=0, editor=editor)
+        assert editor.unusable == sum(len(line.trajectory.steps) for line in run.episodes())
+
+
+def test_an_edit_that_says_the_same_is_no_edit(evaluate: Evaluate) -> None:
+    def parrot(request: Request) -> str:
+        recorded = request.text.partition("Then it thought: ")[2].partition("\n")[0]
+        action = request.text.rpartition('"Action: ')[2].partition('"')[0]
+        return f" {recorded}\nAction: {action}\n"
+
+    with pytest.raises(DataError, match="unusable edits"):
+        probes(toy_run(evaluate), ScriptedModel("x"), 20, seed=0, editor=ModelEditor(ScriptedModel(parrot)))
+
+
+def test_an_editor_that_does_not_answer_is_a_fault_of_its_server(evaluate: Evaluate) -> None:
+    class Down(ScriptedModel):
+        def complete(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+            return [Completion("", stop=Status.INFRA_ERROR, error="unreachable") for _ in requests]
+
+    with pytest.raises(InfrastructureError, match="the editor did not answer: unreachable"):
+        probes(toy_run(evaluate), ScriptedModel("x"), 20, seed=0, editor=ModelEditor(Down("x")))
+
+
+def test_another_action_is_of_the_same_verb_where_there_is_one() -> None:
+    draw = random.Random(0)
+    assert another_action("go to attic", ["go to attic", "look", "go to cellar"], draw) == "go to cellar"
+    assert another_action("Search[Rome]", ["Search[Paris]", "Finish[Rome]"], draw) == "Search[Paris]"
+    assert another_action("take key", ["take key", "look"], draw) == "look"
+    assert another_action("look", ["look"], draw) == ""
+
+
+def test_no_outcome_has_no_mean() -> None:
+    with pytest.raises(ValueError, match="an empty list has no mean"):
+        figures([], [])
+    assert Outcome(("a", "b", "a"), True, 0.5, 0.0).changed
 
 
 def test_counterfactuals_exchange_what_the_reasoning_speaks_of() -> None:
@@ -108,5 +198,22 @@ def test_the_command_probes_a_recorded_run(evaluate: Evaluate, capsys: pytest.Ca
     assert main(["faithfulness", "run", "--steps", "20", "--quiet"]) == 0
     assert "faithfulness" in capsys.readouterr().out
     document = json.loads(Path("run/faithfulness.json").read_text())
-    assert document["probes"] == 20
+    assert (document["probes"], document["editor"], document["unusable_edits"]) == (20, "rules", 0)
+    lines = [json.loads(line) for line in Path("run/faithfulness.jsonl").read_text().splitlines()]
+    assert len(lines) == 20
+    assert all(len(set(line["actions"])) == 1 for line in lines)
+    assert all(line["implied"] != "go to attic" and len(set(line["reasonings"])) == 3 for line in lines)
     assert document["figures"]["change_counterfactual"]["value"] == 0.0
+
+
+def test_the_command_takes_a_model_as_editor(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    thoughts = ["I go to the attic.", "Up the stairs, then."]
+    for name, thought in zip(("script.json", "editor.json"), thoughts, strict=True):
+        Path(name).write_text(json.dumps(f"Reasoning: {thought}\nAction: go to attic\n") + "\n")
+    words = ("--env", "toy", "--agent", "scripted:script.json", "--episodes", "5", "--workers", "0", "--out", "run")
+    assert evaluate(*words) == 0
+    assert main(["faithfulness", "run", "--editor", "scripted:editor.json", "--quiet"]) == 5
+    assert "no step has a counterfactual by scripted" in capsys.readouterr().err  # it never opposes
+    for editor, why in (("expert", "is no language model"), ("rulse", "--editor is rules or a model: no agent")):
+        assert main(["faithfulness", "run", "--editor", editor, "--quiet"]) == 2
+        assert why in capsys.readouterr().err
