@@ -79,11 +79,14 @@ class _World:
         self.config, self.world = config, world
         self.folder = Path(config.out) / safe_name(world, "world")
         self.teacher = teacher_of(config, world)
+        self.expert = self.folder / "expert.jsonl"
         self.episodes = self.folder / "teacher.jsonl"
         self.reference = self.folder / "eval" / "teacher"
 
     def stages(self) -> Iterator[Stage]:
         config = self.config
+        flags: dict[str, object] = {"agent": "expert", "episodes": config.expert_episodes, "slip": config.slips}
+        yield self._collect("collect expert", flags, self.expert, needs=[])
         if self.world not in config.teachers:
             yield from self._teacher()
         yield self._evaluate("teacher", "teacher", str(self.teacher), needs=[self.teacher])
@@ -103,16 +106,13 @@ class _World:
 
     def _teacher(self) -> Iterator[Stage]:
         config = self.config
-        expert, sft = self.folder / "expert.jsonl", self.folder / "teacher" / "student.pt"
-        flags: dict[str, object] = {"agent": "expert", "episodes": config.expert_episodes, "slip": config.slips}
-        yield self._collect("collect expert", flags, expert, needs=[])
-        flags = {"student": config.teacher, "method": "sft", "mode": "offline", "episodes": expert}
-        flags |= self._from_nothing(config.teacher_steps)
-        yield self._train("teacher sft", "teacher sft", sft, flags, needs=[expert])
+        sft = self.folder / "teacher" / "student.pt"
+        flags: dict[str, object] = {"student": config.teacher, **self._sft(config.teacher_steps)}
+        yield self._train("teacher", "teacher", sft, flags, needs=[self.expert])
         if config.dagger_steps:
             flags = {"student": sft, "method": "sft", "mode": "dagger", "teacher": "expert", **self._acting()}
             ends = {"steps": config.dagger_steps, "learning-rate": config.distill_rate}
-            yield self._train("teacher dagger", "teacher dagger", self.teacher, {**flags, **ends}, needs=[sft])
+            yield self._train("teacher-dagger", "teacher-dagger", self.teacher, {**flags, **ends}, needs=[sft])
 
     def _students(self, size: str, seed: int) -> Iterator[Stage]:
         config = self.config
@@ -120,9 +120,9 @@ class _World:
         start = self.folder / run_name(size, "start", first) / "student.pt"
         shared: dict[str, object] = {"teacher": self.teacher, "seed": seed}
         if seed == first:
-            flags = {**shared, "student": size, "method": "seqkd", "mode": "offline", "episodes": self.episodes}
-            flags |= {"batch": config.batch, **self._from_nothing(config.start_steps)}
-            yield from self._student(size, "start", start, flags, [self.teacher, self.episodes])
+            # The teacher lends its tokenizer.
+            flags = {**shared, "student": size, **self._sft(config.start_steps)}
+            yield from self._student(size, "start", start, flags, [self.teacher, self.expert])
         arms = (*config.arms, *(config.ablations if size in config.ablation_students else ()))
         for arm in arms:
             student = self.folder / run_name(size, arm, seed) / "student.pt"
@@ -142,9 +142,13 @@ class _World:
         yield self._train(run, f"{size} {way}", student, flags, needs=needs)
         yield self._evaluate(run, size, str(student), needs=[student])
 
-    def _from_nothing(self, steps: int) -> dict[str, object]:
+    def _sft(self, steps: int) -> dict[str, object]:
         config = self.config
         return {
+            "method": "sft",
+            "mode": "offline",
+            "episodes": self.expert,
+            "batch": config.batch,
             "steps": steps,
             "learning-rate": config.learning_rate,
             "observation-weight": config.observation_weight,
