@@ -72,7 +72,7 @@ class Batch:
     def states(self, model: nn.Module) -> Tensor:
         """The model's hidden states on this batch: [B, T, D]."""
         if self.sees is None or self.position_BT is None:
-            return hidden_states(model, self.ids_BT, self.mask_BT)
+            return hidden_states(model, self.ids_BT)
         dtype = next(model.parameters()).dtype
         if torch.is_autocast_enabled(self.ids_BT.device.type):
             dtype = torch.get_autocast_dtype(self.ids_BT.device.type)

@@ -18,18 +18,24 @@ def bare(model: nn.Module) -> Any:
     return causal.get_base_model() if hasattr(causal, "get_base_model") else causal
 
 
-def hidden_states(model: nn.Module, ids_BT: Tensor, mask_BT: Tensor, **options: Any) -> Tensor:
+def vocabulary_of(model: nn.Module) -> int:
+    """Rows of the head."""
+    return int(bare(model).get_output_embeddings().weight.shape[0])
+
+
+def hidden_states(model: nn.Module, ids_BT: Tensor, mask: Tensor | None = None, **options: Any) -> Tensor:
     """What the head reads: [B, T, D].
 
     Args:
         model: a causal LM of transformers.
-        ids_BT: token ids, padded on the right.
-        mask_BT: 1 where a token stands, or a mask that transformers takes as it is.
+        ids_BT: token ids, padded on the right: no token looks to its right, so padding needs no mask, and without
+            one attention skips what lies there.
+        mask: a mask that transformers takes as it is, where tokens do not see all that stands before them.
         options: passed on, e.g. `position_ids`.
     """
     causal = bare(model)
     body = getattr(causal, causal.base_model_prefix)
-    output = body(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False, **options)
+    output = body(input_ids=ids_BT, attention_mask=mask, use_cache=False, **options)
     states: Tensor = output.last_hidden_state
     return states
 
@@ -37,7 +43,10 @@ def hidden_states(model: nn.Module, ids_BT: Tensor, mask_BT: Tensor, **options: 
 def head_logits(model: nn.Module, hidden_ND: Tensor) -> Tensor:
     """Logits [N, V] in float32 (float64 stays float64) for some positions only."""
     causal = bare(model)
-    logits: Tensor = causal.get_output_embeddings()(hidden_ND)
+    count = len(hidden_ND)
+    # Matrix kernels are generated anew for each size, which takes longer than some of them run.
+    padded = nn.functional.pad(hidden_ND, (0, 0, 0, -count % 64))
+    logits: Tensor = causal.get_output_embeddings()(padded)[:count]
     if logits.dtype != torch.float64:
         logits = logits.float()
     config = causal.config
@@ -61,9 +70,8 @@ def check_head(model: nn.Module) -> None:
     was_training = causal.training
     causal.eval()
     ids = torch.arange(4, device=next(causal.parameters()).device)[None] % causal.config.get_text_config().vocab_size
-    mask = torch.ones_like(ids)
-    whole = causal(input_ids=ids, attention_mask=mask).logits[0].double()
-    halves = head_logits(causal, hidden_states(causal, ids, mask)[0]).double()
+    whole = causal(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].double()
+    halves = head_logits(causal, hidden_states(causal, ids)[0]).double()
     causal.train(was_training)
     if not torch.allclose(whole, halves, rtol=1e-2, atol=1e-2 * float(whole.abs().max())):
         raise ConfigError(

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import torch
+from sad_agents.slot_cache import context_of
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from sad_distill.batch import ACT, OBS, REASON, Batch, Supports, collate
 from sad_distill.heads import bare, check_head
@@ -58,8 +60,14 @@ class Objective:
 
     def values(self, scores: Scores, batch: Batch) -> Tensor:
         """The number of each position that is summed."""
-        agent = self.likelihood * scores.nll + self.divergence * scores.divergence
-        return torch.where(batch.kind_N == OBS, scores.nll, agent)
+        # What has no weight is left out, so that no backward pass is made for zeros.
+        if self.likelihood and not self.divergence:
+            agent = self.likelihood * scores.nll
+        elif self.divergence and not self.likelihood:
+            agent = self.divergence * scores.divergence
+        else:
+            agent = self.likelihood * scores.nll + self.divergence * scores.divergence
+        return torch.where(batch.kind_N == OBS, scores.nll, agent) if self.observation else agent
 
 
 class ExtraTerm(Protocol):
@@ -150,10 +158,18 @@ class Learner:
     def collate(self, rows: Sequence[Row]) -> list[Batch]:
         """Micro-batches of rows of like length."""
         ordered = sorted(rows, key=lambda row: len(row.ids))
+        parts = [ordered[start : start + self.micro_batch] for start in range(0, len(ordered), self.micro_batch)]
         return [
-            collate(ordered[start : start + self.micro_batch], kinds=self.objective.kinds, supports=self.supports)
-            for start in range(0, len(ordered), self.micro_batch)
+            collate(part, kinds=self.objective.kinds, supports=self.supports, length=self._width(part))
+            for part in parts
         ]
+
+    def _width(self, rows: Sequence[Row]) -> int:
+        if self.precision == "fp32":
+            return 0
+        # Kernels in bfloat16 are generated anew for each shape: few shapes are met again.
+        width = max(len(row.ids) for row in rows)
+        return min(-(-width // 32) * 32, max(width, context_of(self.causal)))
 
     def update(self, rows: Sequence[Row], step: int) -> Metrics:
         """One step of the optimiser on a global batch.
@@ -230,9 +246,9 @@ class Learner:
         return norm
 
     @property
-    def causal(self) -> nn.Module:
+    def causal(self) -> PreTrainedModel:
         """The student without wrappers."""
-        model: nn.Module = bare(self.student)
+        model: PreTrainedModel = bare(self.student)
         return model
 
 

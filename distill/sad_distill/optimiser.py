@@ -46,7 +46,7 @@ class Optimisation:
             {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": self.weight_decay},
             {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW([group for group in groups if group["params"]], lr=self.learning_rate)
+        return torch.optim.AdamW([group for group in groups if group["params"]], lr=self.learning_rate, fused=True)
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sad_distill.batch import Batch
-from sad_distill.divergence import Kind, Outside, divergence, entropy, partition
-from sad_distill.heads import head_logits
+from sad_distill.divergence import Kind, Outside, divergence, partition
+from sad_distill.heads import head_logits, vocabulary_of
 from sad_distill.targets import Target
+
+RECOMPUTED = 2**23
+"""From this many logits of a micro-batch on they are made again in the backward pass instead of being kept."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,11 @@ class Scores(NamedTuple):
     Attributes:
         divergence: teacher against student; zeros without a teacher.
         nll: negative log-likelihood of the token that stands there.
-        entropy: the teacher's entropy over its outcomes, no gradient; a lower bound when it told its likeliest only.
         agree: 1 where both have the same likeliest outcome.
     """
 
     divergence: Tensor
     nll: Tensor
-    entropy: Tensor
     agree: Tensor
 
 
@@ -66,29 +67,30 @@ def score_positions(
         measure: how.
 
     Returns:
-        Four tensors of N numbers in the order of the batch's positions.
+        Three tensors of N numbers in the order of the batch's positions.
     """
-    hidden_ND = hidden_BTD[batch.row_N, batch.from_N]
     targets = batch.target_N
+    chunks = list(_chunks(batch, measure.chunk))
+    if not chunks:
+        nothing = hidden_BTD[batch.row_N, batch.from_N].sum(-1).float()
+        return Scores(nothing, nothing, nothing.detach())
+    order = torch.cat([index for index, _ in chunks])
+    # Gathered once for all chunks: each gathering writes [B, T, D] in the backward pass.
+    hidden_ND = hidden_BTD[batch.row_N[order], batch.from_N[order]]
+    many = len(order) * vocabulary_of(model) >= RECOMPUTED
     parts: list[tuple[Tensor, ...]] = []
-    order: list[Tensor] = []
-    for index, supported in _chunks(batch, measure.chunk):
+    sizes = [len(index) for index, _ in chunks]
+    for (index, supported), states in zip(chunks, torch.split(hidden_ND, sizes), strict=True):
         support = batch.support_NK[index] if supported else None
 
         def compare(
             states: Tensor, index: Tensor = index, support: Tensor | None = support
-        ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        ) -> tuple[Tensor, Tensor, Tensor]:
             return _compare(head_logits(model, states), targets[index], index, support, target, measure)
 
-        states = hidden_ND[index]
-        # Logits are made again in the backward pass instead of being kept: they are what fills memories.
-        recompute = torch.is_grad_enabled() and states.requires_grad
+        recompute = many and torch.is_grad_enabled() and states.requires_grad
         parts.append(checkpoint(compare, states, use_reentrant=False) if recompute else compare(states))
-        order.append(index)
-    if not order:
-        nothing = hidden_ND.sum(-1).float()
-        return Scores(nothing, nothing, nothing.detach(), nothing.detach())
-    back = torch.cat(order).argsort()
+    back = order.argsort()
     return Scores(*(torch.cat(column)[back] for column in zip(*parts, strict=True)))
 
 
@@ -107,12 +109,11 @@ def _compare(
     support_NK: Tensor | None,
     target: Target | None,
     measure: Measure,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     log_q = logits_NV.log_softmax(-1)
     nll = -log_q.gather(1, token_N[:, None])[:, 0]
-    zeros = torch.zeros_like(nll)
     if target is None:
-        return zeros, nll, zeros.detach(), (log_q.argmax(-1) == token_N).to(nll)
+        return torch.zeros_like(nll), nll, (log_q.detach().amax(-1) == -nll.detach()).to(nll)
     tau = measure.temperature
     told = target.outcomes(index, support_NK, tau, measure.outside)
     softened = log_q if tau == 1 else (logits_NV / tau).log_softmax(-1)
@@ -124,4 +125,5 @@ def _compare(
     value = divergence(log_p, softened, measure.kind, measure.beta) * tau**2
     if measure.clamp:
         value = value.clamp(max=measure.clamp)
-    return value, nll, entropy(log_p), (log_p.argmax(-1) == softened.argmax(-1)).to(nll)
+    likeliest = softened.detach().gather(1, log_p.argmax(-1, keepdim=True))[:, 0]
+    return value, nll, (likeliest == softened.detach().amax(-1)).to(nll)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sad_distill.batch import Batch
-from sad_distill.heads import bare, check_head, head_logits
+from sad_distill.heads import check_head, head_logits, vocabulary_of
 from sad_distill.targets import HiddenTarget, SparseTarget, Target
 from sad_env.errors import ConfigError
 
@@ -29,7 +29,7 @@ class LocalTeacher:
     @property
     def vocabulary(self) -> int:
         """Rows of its head."""
-        return int(bare(self.model).get_output_embeddings().weight.shape[0])
+        return vocabulary_of(self.model)
 
     @torch.no_grad()
     def score(self, batch: Batch) -> Target:
