@@ -83,7 +83,15 @@ def run_plan(plan: Plan) -> Outcome:
     run = open_or_create(plan)
     tally = tally_for(plan.manifest)
     shown = progress.chosen(quiet=plan.settings.quiet or plan.settings.actor == PERSON)
-    return evaluate(run, player(plan), tally, reference=plan.settings.reference, progress=shown)
+    return evaluate(
+        run,
+        player(plan),
+        tally,
+        reference=plan.settings.reference,
+        progress=shown,
+        seconds=plan.settings.run_seconds,
+        now=plan.manifest,
+    )
 
 
 def player(plan: Plan) -> Play:
@@ -120,7 +128,8 @@ def describe(plan: Plan) -> str:
             f"would run {len(manifest.planned()):,} episodes of {manifest.agent} in {manifest.world}{part}",
             f"  panel   {plan.panel.name}: {len(plan.panel.task_ids):,} tasks{tries}, sha256 {plan.panel.sha256[:12]}",
             f"  data    {manifest.data}" + (f", sha256 {manifest.data_sha256[:18]}" if manifest.data_sha256 else ""),
-            f"  limits  {limits.max_steps} steps; tokens {tokens}; seconds {seconds}",
+            f"  limits  {limits.max_steps} steps; tokens {tokens}; seconds {seconds}"
+            + (f"; the whole run {plan.settings.run_seconds:g} s" if plan.settings.run_seconds else ""),
             f"  folder  {plan.folder}" + (" (exists: the run would go on)" if plan.folder.exists() else ""),
             "nothing was written",
         )

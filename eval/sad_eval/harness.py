@@ -14,9 +14,9 @@ from sad_agents.rollouts import Finished, Job
 
 from sad_env.errors import DataError, InfrastructureError
 from sad_env.records import JsonLinesWriter, Status
-from sad_eval.interrupts import Interrupts
+from sad_eval.interrupts import Interrupts, TimeUp
 from sad_eval.progress import Progress, Silent
-from sad_eval.run_folder import Attempt, EpisodeKey, EpisodeLine, Results, RunFolder
+from sad_eval.run_folder import Attempt, EpisodeKey, EpisodeLine, Manifest, Results, RunFolder
 from sad_eval.tally import Tally
 
 Play = Callable[[Sequence[Job]], Iterator[Finished]]
@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
     Attributes:
         results: as they stand in results.json.
         interrupted: Ctrl-C ended it.
-        failure: one line when the model stopped answering or the disk is full.
+        failure: one line when the model stopped answering, the disk is full, or the run's time is up.
     """
 
     results: Results
@@ -66,7 +66,14 @@ class _Books:
 
 
 def evaluate(
-    run: RunFolder, play: Play, tally: Tally, *, reference: str = "", progress: Progress | None = None
+    run: RunFolder,
+    play: Play,
+    tally: Tally,
+    *,
+    reference: str = "",
+    progress: Progress | None = None,
+    seconds: float = 0.0,
+    now: Manifest | None = None,
 ) -> Outcome:
     """Play what the run owes and write its results.
 
@@ -76,6 +83,9 @@ def evaluate(
         tally: an empty tally with the run's options.
         reference: name of the reference run, for the results.
         progress: told of every episode.
+        seconds: wall time of playing; what is owed then stays owed. 0 sets no limit.
+        now: the manifest that a run begun at this moment would have; when the run has been played before, its
+            versions are added to the run's own.
 
     Returns:
         How it ended. Episodes may still be owed; the same call goes on with them.
@@ -94,7 +104,10 @@ def evaluate(
         if jobs:
             progress.begin(len(run.manifest.planned()), tally)
             try:
-                failure = _play(books, play, jobs, progress, interrupts)
+                with interrupts.limit(seconds):
+                    failure = _play(books, play, jobs, progress, interrupts, now)
+            except TimeUp:
+                failure = f"the run's {seconds:g} s are up"
             except KeyboardInterrupt:
                 interrupted = True
             finally:
@@ -125,10 +138,19 @@ def _owed_jobs(books: _Books) -> list[Job]:
     return [Job(*key) for key in planned if key not in done]
 
 
-def _play(books: _Books, play: Play, jobs: Sequence[Job], progress: Progress, interrupts: Interrupts) -> str:
+def _play(
+    books: _Books,
+    play: Play,
+    jobs: Sequence[Job],
+    progress: Progress,
+    interrupts: Interrupts,
+    now: Manifest | None,
+) -> str:
     """Play the jobs and write them down; returns one line when what they need stopped answering."""
     finished = play(jobs)
     try:
+        if now is not None and (len(books.tally) or books.earlier):
+            books.run.add_resumption(now.resumption(scored=len(books.tally)))
         for one in finished:
             with interrupts.shield():
                 for line in books.enter(one):

@@ -1,4 +1,7 @@
-"""Ctrl-C that tears nothing: the first ends the work between two bytecodes that may be parted, the second at once."""
+"""Ctrl-C that tears nothing: the first ends the work between two bytecodes that may be parted, the second at once.
+
+A limit of wall time ends it like the first Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,10 @@ from types import FrameType
 from sad_env.errors import INTERRUPTED
 
 
+class TimeUp(KeyboardInterrupt):
+    """The wall time of a run is over. Not an Exception: whoever blames agents or worlds for those must not see it."""
+
+
 class Interrupts:
     """While the context lasts, the first SIGINT raises KeyboardInterrupt, but not inside `shield`; the second exits.
 
@@ -24,6 +31,7 @@ class Interrupts:
     def __init__(self) -> None:
         self._shielded = False
         self._count = 0
+        self._time_up = False
         self._previous: signal._HANDLER | None = None
 
     def __enter__(self) -> Interrupts:
@@ -45,6 +53,30 @@ class Interrupts:
             self._shielded = False
         if self._count:
             raise KeyboardInterrupt
+        if self._time_up:
+            raise TimeUp
+
+    @contextlib.contextmanager
+    def limit(self, seconds: float) -> Iterator[None]:
+        """Raise `TimeUp` when the context has lasted that long, but not inside `shield`; 0 sets no limit.
+
+        The system's timer counts real time, whatever becomes of the clock. Outside the main thread there is no limit.
+        """
+        if not seconds or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = signal.signal(signal.SIGALRM, self._rang)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, previous)
+
+    def _rang(self, number: int, frame: FrameType | None) -> None:
+        self._time_up = True
+        if not self._shielded and not self._count:
+            raise TimeUp
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         self._count += 1

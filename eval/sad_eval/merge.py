@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from sad_env import cli
 from sad_env.errors import ConfigError, DataError, IncompleteError
 from sad_env.safe_text import one_line
 from sad_eval.finish import exit_code, show
-from sad_eval.run_folder import EPISODES, MANIFEST, OWED, EpisodeKey, Results, RunFolder
+from sad_eval.run_folder import EPISODES, MANIFEST, OWED, EpisodeKey, Results, Resumption, RunFolder
 from sad_eval.scoring import score
 
 _COMMAND = "sad-eval merge"
@@ -60,8 +60,17 @@ def merge(folder: Path) -> Results:
     if (folder / MANIFEST).exists() and not RunFolder.open(folder).manifest.command.startswith(_COMMAND):
         raise ConfigError(f"a run that was not joined from parts lies in {one_line(str(folder))!r}: move it away")
     command = f"{_COMMAND} {shlex.quote(str(folder))}"
-    run = RunFolder.create(folder, first.model_copy(update={"shard": (1, 1), "command": command}))
+    whole = {"shard": (1, 1), "command": command, "resumptions": tuple(_calls(parts))}
+    run = RunFolder.create(folder, first.model_copy(update=whole))
     return _join(run, parts)
+
+
+def _calls(parts: Sequence[RunFolder]) -> Iterator[Resumption]:
+    """All calls that played episodes of any part, but for the one that began the first part."""
+    for part in parts:
+        if part is not parts[0]:
+            yield part.manifest.resumption(scored=0)
+        yield from part.manifest.resumptions
 
 
 def _all_there(folder: Path, parts: Sequence[RunFolder]) -> None:

@@ -131,8 +131,22 @@ class PanelRecord(Record):
     description: str = ""
 
 
+class Resumption(Record):
+    """A later call that played episodes of a run, and what it played them with."""
+
+    at: str
+    """UTC, ISO 8601."""
+    command: str
+    scored: int
+    """Episodes that were scored before."""
+    versions: dict[str, str]
+    commit: str = ""
+    dirty: bool | None = None
+    platform: str = ""
+
+
 class Manifest(Record):
-    """What a run is; written once, before its first episode."""
+    """What a run is; written before its first episode. Only `resumptions` grow."""
 
     schema_version: Literal[1] = 1
     created: str
@@ -167,6 +181,27 @@ class Manifest(Record):
     dirty: bool | None = None
     """Whether the checkout had uncommitted changes; null outside a checkout."""
     platform: str = ""
+    resumptions: Many[Resumption] = ()
+
+    def resumption(self, scored: int) -> Resumption:
+        """This manifest's making as a later call of a run that has `scored` episodes already."""
+        return Resumption(
+            at=self.created,
+            command=self.command,
+            scored=scored,
+            versions=self.versions,
+            commit=self.commit,
+            dirty=self.dirty,
+            platform=self.platform,
+        )
+
+    def changes(self) -> list[str]:
+        """What was not the same in all calls that played episodes, e.g. "numpy 2.1.0, 2.2.0"; versions and commit."""
+        calls: tuple[Manifest | Resumption, ...] = (self, *self.resumptions)
+        names = sorted({name for call in calls for name in call.versions})
+        told = {name: [call.versions.get(name, "none") for call in calls] for name in names}
+        told["commit"] = [(call.commit[:10] or "none") + ("+" if call.dirty else "") for call in calls]
+        return [f"{name} {', '.join(dict.fromkeys(values))}" for name, values in told.items() if len(set(values)) > 1]
 
     def planned(self) -> list[EpisodeKey]:
         """Keys of all episodes of this run (of this shard), in the order in which they are begun."""
@@ -252,6 +287,13 @@ class RunFolder:
             DataError: unreadable, or of another version.
         """
         return self._read(MANIFEST, Manifest)
+
+    def add_resumption(self, resumption: Resumption) -> None:
+        """Write a later call down in the manifest; hold `lock`."""
+        manifest = self.manifest
+        grown = manifest.model_copy(update={"resumptions": (*manifest.resumptions, resumption)})
+        self._write(MANIFEST, grown)
+        self.__dict__["manifest"] = grown  # what `cached_property` would read again
 
     def episodes(self) -> Iterator[EpisodeLine]:
         """Scored episodes in the order of their ends; a torn last line is not among them.

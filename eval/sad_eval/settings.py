@@ -83,6 +83,8 @@ class EvalSettings:
     """Tokens that an agent may generate in an episode; 0 sets no limit."""
     max_seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 0.0
     """Wall time of an episode; 0 sets no limit."""
+    run_seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 0.0
+    """Wall time of playing; what is owed then is left to the next call (exit code 3). 0 sets no limit."""
     step_seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 60.0
     """A world whose step takes longer hangs: its process is replaced, the episode begun again."""
     workers: Annotated[int, tyro.conf.arg(metavar="N")] = 2
@@ -103,7 +105,7 @@ class EvalSettings:
     """Print the results as JSON instead of a report."""
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "max_steps", "max_tokens", "max_seconds", "workers"):
+        for name in ("episodes", "max_steps", "max_tokens", "max_seconds", "run_seconds", "workers"):
             _at_least(name, getattr(self, name), 0)
         for name in ("repeats", "concurrency", "max_new_tokens", "votes", "context"):
             _at_least(name, getattr(self, name), 1)

@@ -175,7 +175,7 @@ class Tally:
             bounds=(self.successes / planned, (self.successes + len(missing)) / planned) if missing else None,
             tokenizer=self.tokenizer,
             reference=reference,
-            remarks=tuple(self._remarks(reference)),
+            remarks=tuple(self._remarks(manifest, reference)),
         )
 
     def _by_type(self) -> dict[str, dict[str, Estimate]]:
@@ -184,8 +184,10 @@ class Tally:
             rows.setdefault(kind, []).append(row)
         return {kind: self.estimates(rows[kind]) for kind in sorted(rows)} if len(rows) > 1 else {}
 
-    def _remarks(self, reference: str) -> list[str]:
+    def _remarks(self, manifest: Manifest, reference: str) -> list[str]:
         remarks = [resolution(len({key.task_id for key in self.keys}))] if len(self) else []
+        if changes := manifest.changes():
+            remarks.append(f"The episodes were played with different versions: {'; '.join(changes)}.")
         success = np.frombuffer(self._parts["success_rate"]) if len(self) else np.zeros(0)
         retried = np.frombuffer(self.retried, dtype=np.int8).astype(bool) if len(self) else np.zeros(0, dtype=bool)
         if retried.any() and not retried.all():

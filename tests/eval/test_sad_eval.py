@@ -209,6 +209,7 @@ def test_the_report_fits_eighty_columns(
         pytest.param(["--env", "toy", "--agent", "none.pt"], 4, "none.pt", marks=pytest.mark.slow),
         (["--env", "toy", "--agent", "expert", "--episodes", "1000"], 2, "1000 tasks asked of 'test', which has 100"),
         (["--env", "toy", "--agent", "expert", "--episodes", "-1"], 2, "--episodes is 0 or more, not -1"),
+        (["--env", "toy", "--agent", "expert", "--run-seconds", "-1"], 2, "--run-seconds is 0 or more, not -1"),
         (["--env", "toy", "--agent", "expert", "--shard", "4/3"], 2, "--shard is i/n with i from 1 to n"),
         (["--env", "toy", "--agent", "expert", "--backend", "slurm"], 2, "--backend is local, ray or ray:ADDRESS"),
         (["--env", "toy", "--agent", "expert", "--options", "wind"], 2, "--options takes NAME=VALUE"),
@@ -251,7 +252,7 @@ def test_the_flags_are_these() -> None:
     assert " ".join(field.name for field in dataclasses.fields(EvalSettings)) == (
         "env agent model data options panel episodes repeats seed out reference tokenizer semantic perturb temperature "
         "top_p max_new_tokens shots votes prompt first_thoughts context device dtype max_steps max_tokens max_seconds "
-        "step_seconds workers concurrency backend shard new dry_run quiet json"
+        "run_seconds step_seconds workers concurrency backend shard new dry_run quiet json"
     )
 
 

@@ -1,0 +1,116 @@
+"""A run that goes on later: the limit of its wall time, and what its manifest says of the calls that played it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sad_eval import provenance
+from sad_eval.interrupts import Interrupts, TimeUp
+from sad_eval.run_folder import RunFolder
+
+HERE = Path(__file__).parent
+Evaluate = Callable[..., int]
+Figures = Callable[[Path], dict[str, object]]
+TOY = ("--env", "toy", "--agent", "expert", "--episodes", "12", "--workers", "0", "--out", "run")
+SLOW = ("--env", "toy", "--agent", "slow_agent:SlowExpert", "--episodes", "12", "--workers", "0", "--concurrency", "2")
+
+
+@pytest.fixture
+def slow_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(HERE))
+    monkeypatch.setenv("SLOW_AGENT_SECONDS", "0.05")
+
+
+def test_a_run_whose_time_is_up_owes_the_rest_and_goes_on_with_the_same_command(
+    evaluate: Evaluate, slow_agent: None, figures_of: Figures, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(*SLOW, "--out", "calm") == 0
+    codes, scored = [], [0]
+    while not codes or codes[-1]:
+        codes.append(evaluate(*SLOW, "--out", "run", "--run-seconds", "0.5"))
+        error = capsys.readouterr().err
+        results = RunFolder.open("run").results()
+        scored.append(results.scored)
+        assert scored[-1] > scored[-2]
+        if codes[-1]:
+            assert "the run's 0.5 s are up" in error
+            assert f"{results.scored} done, {results.owed} owed; run the same command to go on" in error
+            assert results.status == "incomplete"
+    assert codes[0] == 3
+    assert figures_of(Path("run")) == figures_of(Path("calm"))
+    assert [one.scored for one in RunFolder.open("run").manifest.resumptions] == scored[1:-1]
+
+
+def test_time_that_is_up_during_a_write_ends_the_run_after_it() -> None:
+    written = []
+
+    def write() -> None:
+        with Interrupts() as interrupts, interrupts.limit(0.02):
+            for number in range(3):
+                with interrupts.shield():
+                    time.sleep(0.1)
+                    written.append(number)
+
+    with pytest.raises(TimeUp):
+        write()
+    assert written == [0]
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_no_limit_and_no_main_thread_set_no_timer() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+
+    def limited() -> None:
+        with Interrupts() as interrupts, interrupts.limit(0.01):
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=limited)
+    thread.start()
+    thread.join()
+    with Interrupts() as interrupts, interrupts.limit(0.0):
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def cut(run: Path, lines: int) -> None:
+    """Leave a run as if it had been killed after so many episodes."""
+    kept = (run / "episodes.jsonl").read_bytes().splitlines(keepends=True)[:lines]
+    (run / "episodes.jsonl").write_bytes(b"".join(kept))
+
+
+def test_a_run_that_goes_on_under_other_versions_says_so(
+    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert evaluate(*TOY) == 0
+    first = RunFolder.open("run").manifest
+    assert first.resumptions == ()
+    assert evaluate(*TOY) == 0  # nothing is owed: nothing was played
+    assert RunFolder.open("run").manifest == first
+    cut(tmp_path / "run", 5)
+    monkeypatch.setattr(provenance, "versions", lambda: {**first.versions, "numpy": "9.9"})
+    monkeypatch.setattr(provenance, "checkout", lambda: ("f" * 40, True))
+    assert evaluate(*TOY) == 0
+    run = RunFolder.open("run")
+    (later,) = run.manifest.resumptions
+    assert (later.scored, later.versions["numpy"], later.commit, later.dirty) == (5, "9.9", "f" * 40, True)
+    assert run.manifest.model_copy(update={"resumptions": ()}) == first
+    (remark,) = (one for one in run.results().remarks if "different versions" in one)
+    assert f"numpy {first.versions['numpy']}, 9.9" in remark
+    assert f"commit {first.commit[:10] or 'none'}{'+' if first.dirty else ''}, ffffffffff+" in remark
+    assert "python" not in remark
+
+
+def test_parts_that_were_played_by_different_versions_are_told_apart_after_the_merge(
+    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert evaluate(*TOY, "--shard", "1/2") == 0
+    versions = provenance.versions()
+    monkeypatch.setattr(provenance, "versions", lambda: {**versions, "gymnasium": "9.9"})
+    assert evaluate(*TOY, "--shard", "2/2") == 0
+    assert evaluate("merge", "run") == 0
+    assert any(f"gymnasium {versions['gymnasium']}, 9.9" in one for one in RunFolder.open("run").results().remarks)
