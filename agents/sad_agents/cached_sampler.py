@@ -1,9 +1,9 @@
 """Batched sampling that keeps each conversation's KV cache between calls, for any causal LM of transformers.
 
 Each conversation has a row in a `SlotCache`, valid in its first len(ids) columns. A call compares what it is asked to
-continue with what each row holds, keeps the common prefix, and feeds the rest: ragged blocks during prefill, one token
-a row while decoding. The rows being decoded are kept at the front, which makes a decoding step work on views of the
-cache, without a copy.
+continue with what each row holds, keeps the common prefix, and feeds the rest: many ids of some rows while any row is
+behind, then one id of every row at a time. The rows being decoded are kept at the front, where attention takes them as
+one block.
 """
 
 from __future__ import annotations
@@ -17,17 +17,15 @@ import torch
 from transformers import PreTrainedModel
 
 from sad_agents.agent import Sampling
-from sad_agents.slot_cache import SlotCache
+from sad_agents.slot_cache import Feed, SlotCache
 
 _PREFILL_TOKENS = {"cpu": 1024}
 _PREFILL_TOKENS_ELSEWHERE = 8192
-"""Tokens of one prefill batch at most, padding included: a processor gains nothing from more, but pads less."""
-_PREFILL_BLOCK = 512
-"""Tokens that one row is fed at a time."""
+"""Ids in one forward pass at most while rows are behind: a processor gains nothing from more."""
 _SHARED_PREFIX = 32
 """A common prefix at least this long is worth computing first and copying."""
-_COMPACT = 0.9
-"""Finished rows leave the batch once at most this share of it is still at work: moving a row is not free."""
+_COMPACT = 0.75
+"""Rows at work are moved to the front once they are less than this share of what they span: moving is not free."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,9 @@ class Sample:
 
 @dataclass(eq=False)
 class _Row:
-    """A row of the cache: whose it is, and the ids whose keys and values its first columns hold."""
+    """A row of the cache: where and whose it is, and the ids whose keys and values its first columns hold."""
 
+    index: int
     key: Hashable = None
     ids: list[int] = field(default_factory=list)
     used: int = 0
@@ -71,30 +70,28 @@ class _Row:
 
 @dataclass(eq=False)
 class _Job:
-    """A request at work."""
+    """A request at work; `pending` are the ids that its row has yet to be fed, at least one."""
 
     request: SampleRequest
     row: _Row
+    pending: list[int]
     draw: random.Random
     sampled: list[int] = field(default_factory=list)
     generated: int = 0
     broken: bool = False
-
-    def next_id(self) -> int:
-        return self.sampled[-1] if self.sampled else self.request.ids[-1]
 
 
 class CachedSampler:
     """Samples continuations for many conversations at once.
 
     Args:
-        model: a causal LM with full attention in every layer, in any precision, on any device.
+        model: a causal LM that `SlotCache` takes.
         stop: told a row's sampled ids after an id of `stop_ids`; True ends the row.
         stop_ids: ids after which `stop` is asked.
         end_ids: ids that end a row and are not part of it.
 
     Raises:
-        ConfigError: a model with sliding windows or another attention than sdpa or eager.
+        ConfigError: the model is not one that `SlotCache` takes.
     """
 
     def __init__(
@@ -112,6 +109,7 @@ class CachedSampler:
         self._rows: list[_Row] = []
         self._clock = 0
         self._cache = SlotCache(model)
+        self._prefill_tokens = _PREFILL_TOKENS.get(model.device.type, _PREFILL_TOKENS_ELSEWHERE)
 
     def clear(self) -> None:
         """Forget all caches: due after the model's weights have changed."""
@@ -131,8 +129,8 @@ class CachedSampler:
         self.model.train(False)
         try:
             jobs = self._seat(requests, sampling)
-            self._prefill(jobs)
-            self._decode(list(jobs), sampling)
+            self._share_prefix(jobs)
+            self._run(jobs, sampling)
         finally:
             self.model.train(training)
         return [Sample(job.sampled, job.generated, job.broken) for job in jobs]
@@ -147,17 +145,18 @@ class CachedSampler:
         missing = sum(request.key not in by_key for request in requests)
         spare = sum(row.key is None for row in self._rows)
         rows = len(self._rows) + max(0, missing - spare)
-        self._cache.reserve(rows, longest + _PREFILL_BLOCK)
-        self._rows.extend(_Row() for _ in range(rows - len(self._rows)))
+        self._cache.reserve(rows, longest)
+        self._rows.extend(_Row(index) for index in range(len(self._rows), rows))
         for request in requests:
             if request.key in by_key:
                 by_key[request.key].used = self._clock
         jobs = []
         for request in requests:
             row = by_key.get(request.key) or self._claim(request)
-            # The last id is left to be fed as the first decoding step, which wants its logits.
+            # The last id is always fed, since its logits are wanted.
             del row.ids[common_prefix(row.ids, request.ids[:-1]) :]
-            jobs.append(_Job(request, row, random.Random(f"{sampling.seed}/{request.seed}")))
+            pending = list(request.ids[len(row.ids) :])
+            jobs.append(_Job(request, row, pending, random.Random(f"{sampling.seed}/{request.seed}")))
         return jobs
 
     def _claim(self, request: SampleRequest) -> _Row:
@@ -172,84 +171,70 @@ class CachedSampler:
         best = max(self._rows, key=lambda other: common_prefix(other.ids, ids))
         shared = common_prefix(best.ids, ids)
         if best is not row and shared >= max(_SHARED_PREFIX, common_prefix(row.ids, ids) + 1):
-            source, target = self._rows.index(best), self._rows.index(row)
-            self._cache.copy(source, target, shared)
+            self._cache.copy(best.index, row.index, shared)
             row.ids = list(ids[:shared])
 
-    def _swap(self, one: int, other: int) -> None:
-        if one != other:
-            columns = max(len(self._rows[one].ids), len(self._rows[other].ids))
-            self._cache.swap(one, other, columns)
-            self._rows[one], self._rows[other] = self._rows[other], self._rows[one]
-
     def _bring_to_front(self, jobs: list[_Job]) -> None:
-        """Make rows 0 .. len(jobs) those of the jobs, and order the jobs alike."""
-        wanted = {id(job.row) for job in jobs}
-        holes = [index for index in range(len(jobs)) if id(self._rows[index]) not in wanted]
-        outside = [index for index in range(len(jobs), len(self._rows)) if id(self._rows[index]) in wanted]
+        """Make the first rows those of the jobs, and order the jobs alike."""
+        wanted = {job.row.index for job in jobs}
+        holes = [index for index in range(len(jobs)) if index not in wanted]
+        outside = [index for index in wanted if index >= len(jobs)]
         for hole, index in zip(holes, outside, strict=True):
-            self._swap(hole, index)
-        place = {id(row): index for index, row in enumerate(self._rows)}
-        jobs.sort(key=lambda job: place[id(job.row)])
+            self._swap(self._rows[hole], self._rows[index])
+        jobs.sort(key=lambda job: job.row.index)
+
+    def _swap(self, one: _Row, other: _Row) -> None:
+        self._cache.swap(one.index, other.index, max(len(one.ids), len(other.ids)))
+        one.index, other.index = other.index, one.index
+        self._rows[one.index], self._rows[other.index] = one, other
 
     # --- feeding and sampling ------------------------------------------------------------------------------------
 
-    def _prefill(self, jobs: list[_Job]) -> None:
-        """Bring each row up to its request, the last id excepted."""
-        behind = [job for job in jobs if len(job.row.ids) < len(job.request.ids) - 1]
-        if len(behind) > 1:
-            leader, *others = behind
-            ahead = max(common_prefix(leader.request.ids[:-1], job.request.ids[:-1]) for job in others)
-            if ahead >= len(leader.row.ids) + _SHARED_PREFIX:
-                self._feed([leader])
-                for job in others:
-                    self._borrow(job.row, job.request)
-        tokens = _PREFILL_TOKENS.get(self.model.device.type, _PREFILL_TOKENS_ELSEWHERE)
-        while behind := [job for job in jobs if len(job.row.ids) < len(job.request.ids) - 1]:
-            behind.sort(key=lambda job: len(job.request.ids) - len(job.row.ids), reverse=True)
-            block = min(_PREFILL_BLOCK, len(behind[0].request.ids) - 1 - len(behind[0].row.ids))
-            # Rows with much less to do than the first would mostly compute padding.
-            group = [job for job in behind if 2 * (len(job.request.ids) - 1 - len(job.row.ids)) >= block]
-            self._feed(group[: max(1, tokens // block)])
+    def _share_prefix(self, jobs: list[_Job]) -> None:
+        """Feed what the first row that is behind has in common with another one, and copy it to the others."""
+        behind = [job for job in jobs if len(job.pending) > 1]
+        if len(behind) < 2:
+            return
+        leader, *others = behind
+        ahead = max(common_prefix(leader.request.ids[:-1], job.request.ids[:-1]) for job in others)
+        while (count := ahead - len(leader.row.ids)) >= _SHARED_PREFIX:
+            self._feed([leader], min(count, self._prefill_tokens))
+        for job in others:
+            self._borrow(job.row, job.request)
+            job.pending = list(job.request.ids[len(job.row.ids) :])
 
-    def _feed(self, jobs: list[_Job]) -> None:
-        """One block of prefill for each of these jobs."""
-        place = {id(row): index for index, row in enumerate(self._rows)}
-        jobs = sorted(jobs, key=lambda job: place[id(job.row)])
-        rows = [place[id(job.row)] for job in jobs]
-        starts = [len(job.row.ids) for job in jobs]
-        blocks = [list(job.request.ids[start:-1][:_PREFILL_BLOCK]) for job, start in zip(jobs, starts, strict=True)]
-        longest = max(len(block) for block in blocks)
-        padded = [block + [0] * (longest - len(block)) for block in blocks]
-        at_front = rows == list(range(len(rows)))
-        self._cache.forward(slice(0, len(rows)) if at_front else rows, starts, padded, head=False)
-        for job, block in zip(jobs, blocks, strict=True):
-            job.row.ids += block
+    def _run(self, jobs: list[_Job], sampling: Sampling) -> None:
+        """Feed and sample until every job has ended."""
+        working = sorted(jobs, key=lambda job: job.row.index)
+        while working:
+            behind = [job for job in working if len(job.pending) > 1]
+            if not behind and len(working) < _COMPACT * (working[-1].row.index + 1):
+                self._bring_to_front(working)
+            fed, logits = self._feed(behind or working, self._prefill_tokens)
+            due = [index for index, job in enumerate(fed) if not job.pending]
+            chosen = choose(logits if len(due) == len(fed) else logits[due], sampling, [fed[i].draw for i in due])
+            for index, token in zip(due, chosen, strict=True):
+                if not self._ends(fed[index], token, sampling.max_tokens):
+                    fed[index].pending.append(token)
+            working = [job for job in working if job.pending]
 
-    def _decode(self, jobs: list[_Job], sampling: Sampling) -> None:
-        """Sample until every job has ended."""
-        self._bring_to_front(jobs)
-        done: set[int] = set()
-        for _ in range(sampling.max_tokens):
-            starts = [len(job.row.ids) for job in jobs]
-            logits = self._cache.forward(slice(0, len(jobs)), starts, [[job.next_id()] for job in jobs], head=True)[
-                :, -1
-            ]
-            chosen = choose(logits, sampling, [job.draw for job in jobs])
-            for job, token in zip(jobs, chosen, strict=True):
-                if id(job) in done:
-                    continue
-                job.row.ids.append(job.next_id())
-                if self._ends(job, token):
-                    done.add(id(job))
-            working = [job for job in jobs if id(job) not in done]
-            if not working:
-                return
-            if len(working) <= _COMPACT * len(jobs):
-                jobs = working
-                self._bring_to_front(jobs)
+    def _feed(self, jobs: Sequence[_Job], room: int) -> tuple[list[_Job], torch.Tensor]:
+        """Feed pending ids in one forward pass, `room` at most; the jobs that had a share, and their last logits."""
+        fed, feeds = [], []
+        for job in jobs:
+            ids = job.pending[:room]
+            fed.append(job)
+            feeds.append(Feed(job.row.index, len(job.row.ids), ids))
+            room -= len(ids)
+            if not room:
+                break
+        logits = self._cache.forward(feeds)
+        for job, feed in zip(fed, feeds, strict=True):
+            job.row.ids += feed.ids
+            del job.pending[: len(feed.ids)]
+        return fed, logits
 
-    def _ends(self, job: _Job, token: int) -> bool:
+    def _ends(self, job: _Job, token: int, max_tokens: int) -> bool:
         """Take a sampled id; True when it ends the job."""
         if token < 0:
             job.broken = True
@@ -258,7 +243,7 @@ class CachedSampler:
         if token in self._end_ids:
             return True
         job.sampled.append(token)
-        return token in self._stop_ids and self._stop(job.sampled)
+        return job.generated >= max_tokens or (token in self._stop_ids and self._stop(job.sampled))
 
 
 def choose(logits: torch.Tensor, sampling: Sampling, draws: Sequence[random.Random]) -> list[int]:
@@ -266,10 +251,9 @@ def choose(logits: torch.Tensor, sampling: Sampling, draws: Sequence[random.Rand
 
     Each row takes one number from its own generator, by inversion of the cumulative distribution.
     """
-    broken = torch.isnan(logits).any(-1) | (logits.amax(-1) == -torch.inf) | (logits.amax(-1) == torch.inf)
-    if sampling.temperature == 0:
-        chosen = logits.argmax(-1)
-    else:
+    highest, chosen = logits.max(-1)
+    broken = ~highest.isfinite()  # a maximum over numbers with a NaN is NaN
+    if sampling.temperature != 0:
         numbers = torch.tensor([[draw.random()] for draw in draws], dtype=torch.float64, device=logits.device)
         probabilities = torch.softmax(logits.double().nan_to_num() / sampling.temperature, -1)
         order = None

@@ -1,111 +1,60 @@
-"""The KV cache of many conversations in one padded tensor a layer, and the forward passes over it.
+"""The KV cache of many conversations in one tensor a layer, and the forward passes over it.
 
-    keys[layer]: [rows, heads, columns, d]      what is valid in a row, its owner knows
+    keys[layer]: [rows, key-value heads, columns, d]      what is valid in a row, its owner knows
 
-Whatever lies beyond a row's valid columns is masked out and overwritten later, so padding needs no care. Works through
-the cache interface of transformers, with explicit masks and positions, for every causal LM with full attention.
+The new ids of all rows go through the model as one packed sequence, so its matrices see no padding. Only attention
+knows of rows: it goes through the attention interface of transformers, with any causal LM that uses it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from transformers import PreTrainedModel
-from transformers.cache_utils import Cache, CacheLayerMixin
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, PreTrainedModel
 
 from sad_env.errors import ConfigError
 
+_NAME = "sad_slots"
+"""Our attention function among those of transformers."""
+_UNSERVED = ("softcap", "s_aux", "position_bias")
+"""What some models ask of attention beyond queries, keys, values and a scale."""
 
-@dataclass
-class Plan:
-    """Where the next forward pass writes and looks.
+
+@dataclass(frozen=True)
+class Feed:
+    """New ids for a row.
 
     Attributes:
-        rows: [batch, 1], columns: [batch, new]: where each new state goes.
-        view: the rows of the batch, as a slice where they lie at the front.
-        width: columns that the batch looks at.
+        row: of the cache.
+        start: valid columns of the row; the new ids' states are stored after them.
+        ids: at least one.
     """
 
-    rows: torch.Tensor
-    columns: torch.Tensor
-    view: slice | torch.Tensor
-    width: int = 0
-    capacity_rows: int = 0
-    capacity_columns: int = 0
+    row: int
+    start: int
+    ids: Sequence[int]
 
 
-class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
-    """Keys and values of one model layer, each [rows, heads, columns, d]."""
+@dataclass(frozen=True)
+class _Block:
+    """Neighbouring rows that get equally many new ids in a forward pass.
 
-    def __init__(self, plan: Plan) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._plan = plan
-        self._states: list[torch.Tensor] = []
+    Attributes:
+        packed: where their ids stand in the packed sequence, row after row.
+        rows: of the cache.
+        width: columns that they look at.
+        mask: [rows, 1, new, width], what each new id adds to its scores; None where all is seen.
+    """
 
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Allocate at the size the plan asks for."""
-        rows, columns = self._plan.capacity_rows, self._plan.capacity_columns
-        self._states = [
-            states.new_zeros(rows, states.shape[1], columns, states.shape[3]) for states in (key_states, value_states)
-        ]
-        self.is_initialized = True
-
-    def resize(self) -> None:
-        """Move to larger tensors."""
-        if self._states:
-            before = self._states
-            self.lazy_initialization(*before)
-            for new, old in zip(self._states, before, strict=True):
-                new[: old.shape[0], :, : old.shape[2]] = old
-
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write the new states where the plan says; return what the batch may look at.
-
-        Args:
-            key_states: [batch, heads, new, d].
-            value_states: the same.
-            args: not used.
-            kwargs: not used.
-        """
-        if not self._states:
-            self.lazy_initialization(key_states, value_states)
-        plan = self._plan
-        keys, values = self._states
-        keys[plan.rows, :, plan.columns] = key_states.transpose(1, 2)
-        values[plan.rows, :, plan.columns] = value_states.transpose(1, 2)
-        return keys[plan.view, :, : plan.width], values[plan.view, :, : plan.width]
-
-    def swap(self, one: int, other: int, columns: int) -> None:
-        """Exchange two rows' first columns."""
-        for states in self._states:
-            kept = states[one, :, :columns].clone()
-            states[one, :, :columns] = states[other, :, :columns]
-            states[other, :, :columns] = kept
-
-    def copy(self, source: int, target: int, columns: int) -> None:
-        """Copy a row's first columns to another row."""
-        for states in self._states:
-            states[target, :, :columns] = states[source, :, :columns]
-
-    def get_seq_length(self) -> int:
-        """Positions and masks are given explicitly, so nothing is derived from this."""
-        return 0
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Width of the explicit mask."""
-        return self._plan.width, 0
-
-    def get_max_length(self) -> int:
-        """No bound of its own."""
-        return -1
-
-    def get_max_cache_shape(self) -> int:
-        """The older name of `get_max_length`."""
-        return -1
+    packed: slice
+    rows: slice
+    width: int
+    mask: torch.Tensor | None
 
 
 class SlotCache:
@@ -115,77 +64,181 @@ class SlotCache:
         model: a causal LM with full attention in every layer, in any precision, on any device.
 
     Raises:
-        ConfigError: a model with sliding windows, or with another attention than sdpa or eager.
+        ConfigError: a model with other attention, or one that does not use the attention interface of transformers.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
         check_cacheable(model)
         self._model = model
-        empty = torch.zeros((0, 0), dtype=torch.long)
-        self._plan = Plan(empty, empty, slice(0, 0))
-        self._layers: list[SlotLayer] = []
-        self._cache: Cache | None = None
+        self._rows = self._columns = 0
+        self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._blocks: list[_Block] = []
+        self._places: tuple[torch.Tensor, torch.Tensor]
 
     def clear(self) -> None:
         """Free all memory."""
-        self._layers, self._cache = [], None
-        self._plan.capacity_rows = self._plan.capacity_columns = 0
+        self._layers.clear()
+        self._rows = self._columns = 0
 
     def reserve(self, rows: int, columns: int) -> None:
         """Make room for so many rows and columns; what is stored stays."""
-        plan = self._plan
-        if rows > plan.capacity_rows or columns > plan.capacity_columns:
-            plan.capacity_rows = max(rows, plan.capacity_rows)
-            if columns > plan.capacity_columns:
-                plan.capacity_columns = max(columns, int(1.5 * plan.capacity_columns))
-            for layer in self._layers:
-                layer.resize()
+        if rows <= self._rows and columns <= self._columns:
+            return
+        self._rows = max(rows, self._rows)
+        if columns > self._columns:
+            self._columns = max(columns, int(1.5 * self._columns))
+        for layer, states in self._layers.items():
+            self._layers[layer] = (self._grown(states[0]), self._grown(states[1]))
+
+    def _grown(self, states: torch.Tensor) -> torch.Tensor:
+        rows, heads, columns, d = states.shape
+        grown = states.new_zeros(self._rows, heads, self._columns, d)
+        grown[:rows, :, :columns] = states
+        return grown
 
     def swap(self, one: int, other: int, columns: int) -> None:
         """Exchange two rows' first columns."""
-        for layer in self._layers:
-            layer.swap(one, other, columns)
+        for states in self._tensors():
+            kept = states[one, :, :columns].clone()
+            states[one, :, :columns] = states[other, :, :columns]
+            states[other, :, :columns] = kept
 
     def copy(self, source: int, target: int, columns: int) -> None:
         """Copy a row's first columns to another row."""
-        for layer in self._layers:
-            layer.copy(source, target, columns)
+        for states in self._tensors():
+            states[target, :, :columns] = states[source, :, :columns]
 
-    def forward(self, rows: list[int] | slice, starts: list[int], new: list[list[int]], *, head: bool) -> torch.Tensor:
-        """Feed new ids to rows, each after its `starts` valid columns; a slice of rows is not copied.
+    def _tensors(self) -> Iterator[torch.Tensor]:
+        for layer in self._layers.values():
+            yield from layer
+
+    def forward(self, feeds: Sequence[Feed]) -> torch.Tensor:
+        """Feed new ids; neighbouring rows next to one another, with equally many ids each, cost least.
 
         Returns:
-            Logits [batch, new, vocabulary], or the last hidden states without `head`.
+            Logits after the last id of each feed, [feeds, vocabulary].
         """
         device = self._model.device
-        ids = torch.tensor(new, dtype=torch.long, device=device)
-        position = torch.tensor(starts, device=device)[:, None] + torch.arange(ids.shape[1], device=device)
-        plan = self._plan
-        indices = list(range(len(starts))) if isinstance(rows, slice) else rows
-        plan.rows = torch.tensor(indices, device=device)[:, None]
-        plan.columns = position
-        plan.view = rows if isinstance(rows, slice) else plan.rows[:, 0]
-        plan.width = max(starts) + ids.shape[1]
-        visible = torch.arange(plan.width, device=device) <= position[:, :, None]
-        mask = torch.zeros(visible.shape, dtype=self._model.dtype, device=device)
-        mask.masked_fill_(~visible, torch.finfo(self._model.dtype).min)
-        module = self._model if head else self._model.base_model
-        out = module(
-            input_ids=ids,
-            attention_mask=mask[:, None],
-            # Padding may reach past the last position there is; what it computes is never looked at.
-            position_ids=position.clamp(max=context_of(self._model) - 1),
-            past_key_values=self._ensure_cache(),
-            use_cache=True,
-        )
-        return cast(torch.Tensor, out[0])
+        ids = [id_ for feed in feeds for id_ in feed.ids]
+        columns = [column for feed in feeds for column in range(feed.start, feed.start + len(feed.ids))]
+        rows = [feed.row for feed in feeds for _ in feed.ids]
+        packed = torch.tensor([ids, columns, rows], device=device)
+        self._places = packed[2], packed[1]
+        self._blocks = list(self._blocked(feeds, packed[1]))
+        last = torch.tensor([len(feed.ids) for feed in feeds], device=device).cumsum(0) - 1
+        with attention_through_slots(self._model):
+            out = cast(Any, self._model)(
+                input_ids=packed[:1],
+                position_ids=packed[1:2],
+                use_cache=False,
+                logits_to_keep=last,
+                slots=self,
+            )
+        return cast(torch.Tensor, out.logits[0])
 
-    def _ensure_cache(self) -> Cache:
-        if self._cache is None:
-            count = self._model.config.get_text_config().num_hidden_layers
-            self._layers = [SlotLayer(self._plan) for _ in range(count)]
-            self._cache = Cache(layers=list(self._layers))
-        return self._cache
+    def _blocked(self, feeds: Sequence[Feed], columns: torch.Tensor) -> Iterator[_Block]:
+        first = packed = 0
+        for index, feed in enumerate(feeds):
+            new, following = len(feed.ids), feeds[index + 1 : index + 2]
+            if following and following[0].row == feed.row + 1 and len(following[0].ids) == new:
+                continue
+            members, first = feeds[first : index + 1], index + 1
+            place, packed = slice(packed, packed + len(members) * new), packed + len(members) * new
+            width = max(one.start for one in members) + new
+            mask = None
+            if new > 1 or any(one.start != feed.start for one in members):
+                hidden = torch.arange(width, device=columns.device) > columns[place, None]
+                mask = torch.zeros(hidden.shape, dtype=self._model.dtype, device=columns.device)
+                mask = mask.masked_fill_(hidden, -torch.inf).view(len(members), 1, new, width)
+            yield _Block(place, slice(members[0].row, feed.row + 1), width, mask)
+
+    def attend(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
+    ) -> torch.Tensor:
+        """Store the new keys and values, and attend to all of each row up to its own column.
+
+        Args:
+            layer: number of the model's layer.
+            query: [1, heads, packed, d].
+            key: [1, key-value heads, packed, d].
+            value: the same.
+            scaling: of the scores.
+
+        Returns:
+            [1, packed, heads, d].
+        """
+        if layer not in self._layers:
+            shapes = [(self._rows, new.shape[1], self._columns, new.shape[3]) for new in (key, value)]
+            self._layers[layer] = key.new_zeros(shapes[0]), value.new_zeros(shapes[1])
+        keys, values = self._layers[layer]
+        rows, columns = self._places
+        keys[rows, :, columns] = key[0].transpose(0, 1)
+        values[rows, :, columns] = value[0].transpose(0, 1)
+        out = query.new_empty(query.shape[2], query.shape[1], value.shape[3])
+        for block in self._blocks:
+            seen = block.rows, slice(None), slice(block.width)
+            out[block.packed] = _attention(query[0, :, block.packed], keys[seen], values[seen], block.mask, scaling)
+        return out[None]
+
+
+def _attention(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
+) -> torch.Tensor:
+    """Attention of a block. The heads that share keys stand beside one another as further queries.
+
+    So keys and values, which are most of what a decoding step reads, are read once and never repeated.
+
+    Args:
+        query: [heads, rows * new, d].
+        keys: [rows, key-value heads, width, d].
+        values: the same.
+        mask: [rows, 1, new, width].
+        scaling: of the scores.
+
+    Returns:
+        [rows * new, heads, d].
+    """
+    count, shared = keys.shape[:2]
+    heads, new, d = query.shape[0], query.shape[1] // count, query.shape[2]
+    group = heads // shared
+    folded = query.view(shared, group, count, new, d).permute(2, 0, 1, 3, 4).reshape(count, shared, group * new, d)
+    if mask is not None and new > 1:
+        mask = mask.repeat(1, 1, group, 1)
+    out = scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scaling)
+    return out.reshape(count, heads, new, -1).transpose(1, 2).reshape(count * new, heads, -1)
+
+
+def _slot_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    slots: SlotCache,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention in the form that transformers calls."""
+    unserved = [name for name in _UNSERVED if kwargs.get(name) is not None]
+    if unserved:
+        raise ConfigError(f"{type(module).__name__} wants {', '.join(unserved)}: only plain full attention is served")
+    return slots.attend(cast(int, module.layer_idx), query, key, value, scaling), None
+
+
+AttentionInterface.register(_NAME, _slot_attention)
+
+
+@contextmanager
+def attention_through_slots(model: PreTrainedModel) -> Iterator[None]:
+    """Within, the model's attention layers call ours."""
+    config = model.config.get_text_config()
+    before = config._attn_implementation
+    config._attn_implementation = _NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
 
 
 def context_of(model: PreTrainedModel) -> int:
@@ -207,5 +260,5 @@ def check_cacheable(model: PreTrainedModel) -> None:
     if other or (kinds is None and window is not None and window < context_of(model)):
         names = ", ".join(sorted(other)) or "sliding_attention"
         raise ConfigError(f"{config.model_type} has {names} layers: only full attention is served")
-    if getattr(config, "_attn_implementation", "sdpa") not in ("sdpa", "eager"):
-        raise ConfigError(f"load the model with attn_implementation='sdpa', not {config._attn_implementation!r}")
+    if not getattr(model, "_supports_attention_backend", False):
+        raise ConfigError(f"{config.model_type} does not use the attention interface of transformers: not served")
