@@ -134,15 +134,27 @@ def parse(completion: str) -> Parsed:
     return Parsed(reasoning, "", spans, "there was no line that starts with 'Action:'")
 
 
+def action_end(completion: str) -> int | None:
+    """Where the first whole action line ends, its newline included; None while there is none.
+
+    The line is the first of an action span that is not blank, as in `parse`; no span is made to find it.
+    """
+    position, in_action = 0, False
+    while (newline := completion.find("\n", position)) >= 0:
+        line = completion[position:newline]
+        header = _LINE_KIND.match(line)
+        if header:
+            in_action = header.group(2) is not None
+            line = line[header.end() :]
+        position = newline + 1
+        if in_action and line.strip():
+            return position
+    return None
+
+
 def is_complete(completion: str) -> bool:
     """True once the completion holds a whole action line: the moment to stop sampling."""
-    if "\n" not in completion:
-        return False
-    for span in segment(completion):
-        body = completion[span.body : span.end]
-        if span.kind is SpanKind.ACT and body.strip() and "\n" in body.lstrip():
-            return True
-    return False
+    return action_end(completion) is not None
 
 
 def render(trajectory: Trajectory, style: Style = "lines") -> Rendering:

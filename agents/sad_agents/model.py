@@ -12,7 +12,7 @@ from sad_agents.agent import Sampling
 from sad_agents.windows import Windowing
 from sad_env.errors import ConfigError, DataError
 from sad_env.records import RecordError, Status, parse_json, read_lines
-from sad_env.transcript import is_complete
+from sad_env.transcript import action_end
 
 
 class Piece(NamedTuple):
@@ -102,11 +102,9 @@ def cut(text: str) -> str:
     >>> cut("Action: look\nObservation: I make things up")
     'Action: look\n'
     """
-    end = text.find("\n")
-    while end >= 0:
-        if is_complete(text[: end + 1]):
-            return text[: end + 1]
-        end = text.find("\n", end + 1)
+    end = action_end(text)
+    if end is not None:
+        return text[:end]
     return text if text.endswith("\n") else text + "\n"
 
 

@@ -24,7 +24,7 @@ from sad_env.records import (
     observation_chain,
     read_trajectories,
 )
-from sad_env.transcript import HEADERS, compose, is_complete, parse, render, segment
+from sad_env.transcript import HEADERS, action_end, compose, is_complete, parse, render, segment
 
 anything = st.text(st.characters(), max_size=60)
 line = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=40)
@@ -132,6 +132,18 @@ def test_parse_reads_the_forms_models_write(completion: str, reasoning: str, act
 @pytest.mark.parametrize("completion", ["", "\n", "go to bed", "Reasoning: a\n", "Action:\n", "Action:  \n\n"])
 def test_parse_complains_where_there_is_no_action(completion: str) -> None:
     assert parse(completion).complaint
+
+
+@given(st.text("aA: \n\r\x0b", max_size=30).flatmap(lambda text: st.just(text.replace("A", "Action:"))))
+def test_the_end_of_the_action_is_where_its_span_first_holds_a_whole_line(text: str) -> None:
+    """By the definition, on ever longer beginnings of the text."""
+
+    def whole(part: str) -> bool:
+        bodies = [part[span.body : span.end] for span in segment(part) if span.kind is SpanKind.ACT]
+        return any("\n" in body.lstrip() for body in bodies if body.strip())
+
+    ends = [end for end in range(len(text) + 1) if whole(text[:end])]
+    assert action_end(text) == (ends[0] if ends else None)
 
 
 def test_a_completion_is_complete_once_its_action_line_has_ended() -> None:
