@@ -24,7 +24,7 @@ from sad_env.hotpotqa.questions import DEV_SIZE, OFFICIAL_FILES, Question, artic
 from sad_env.panels import Panel
 
 WORLD = "hotpotqa"
-SIZES = {"train": (4000, 8000), "test": (1000, 4000)}
+SIZES = {"train": (8000, 24000), "test": (1000, 4000)}
 """Questions and articles of the generated splits that need no folder."""
 
 REACT = "react-500"

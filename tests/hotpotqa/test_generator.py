@@ -192,8 +192,8 @@ def test_a_seed_makes_the_same_world_and_another_seed_another() -> None:
 @pytest.mark.parametrize(
     ("split", "digest"),
     [
-        ("train", "20f345ddc7c801b16d51f67991facdceb54a3c6d624b170ee95ae801b7361755"),
-        ("test", "596b3e17aea703b6c28083afbfe691c27a2a283ccef098ce7a092110df2b38d2"),
+        ("train", "1dca5bfc3d67f542a83036bcfe8f7f2e91a3a42c0afcad2c028197845ff4df36"),
+        ("test", "f861e52ad96f99ffa66a74f7c7f419927ad03d074f1b24ec830f105e2454b1c1"),
     ],
 )
 def test_the_default_splits_are_the_ones_that_figures_were_measured_on(split: str, digest: str) -> None:

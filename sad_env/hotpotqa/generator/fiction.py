@@ -94,7 +94,7 @@ class Fiction:
 
     def __init__(self, seed: int, split: str, articles: int) -> None:
         self._draw = random.Random(f"hotpotqa {split} {seed} {articles}")
-        self._namer = Namer(self._draw, split)
+        self._namer = Namer(self._draw, split, families=max(800, articles // 5))
         self._counts = {kind: max(8, round(articles * share)) for kind, share in _SHARES.items()}
         self.entities: dict[str, list[Entity]] = {kind: [] for kind in _SHARES}
         self._roles: dict[str, list[Entity]] = {role: [] for role in _OCCUPATIONS}

@@ -76,13 +76,15 @@ class Namer:
     Args:
         draw: the source of all its choices.
         split: whose share of the names it uses.
+        families: surnames that its people share. A model that reads few of them again and again learns them by heart
+            instead of learning to copy a name that it has never seen.
     """
 
-    def __init__(self, draw: random.Random, split: str) -> None:
+    def __init__(self, draw: random.Random, split: str, families: int = 800) -> None:
         self._draw = draw
         self._split = split
         self._taken: set[str] = set()
-        self._surnames = [self._coin(_SURNAMES) for _ in range(800)]
+        self._surnames = [self._coin(_SURNAMES) for _ in range(families)]
 
     def fresh(self, make: Callable[[], str]) -> str:
         """The first name of `make` that nothing has yet; after many tries a root of its own is put before it."""
