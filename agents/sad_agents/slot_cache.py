@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -69,7 +70,7 @@ class SlotCache:
 
     def __init__(self, model: PreTrainedModel) -> None:
         check_cacheable(model)
-        self._model = model
+        self.model = model
         self._rows = self._columns = 0
         self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._blocks: list[_Block] = []
@@ -118,7 +119,7 @@ class SlotCache:
         Returns:
             Logits after the last id of each feed, [feeds, vocabulary].
         """
-        device = self._model.device
+        device = self.model.device
         ids = [id_ for feed in feeds for id_ in feed.ids]
         columns = [column for feed in feeds for column in range(feed.start, feed.start + len(feed.ids))]
         rows = [feed.row for feed in feeds for _ in feed.ids]
@@ -126,15 +127,16 @@ class SlotCache:
         self._places = packed[2], packed[1]
         self._blocks = list(self._blocked(feeds, packed[1]))
         last = torch.tensor([len(feed.ids) for feed in feeds], device=device).cumsum(0) - 1
-        with attention_through_slots(self._model):
-            out = cast(Any, self._model)(
+        with _attention_through(self):
+            out = cast(Any, self.model)(
                 input_ids=packed[:1],
                 position_ids=packed[1:2],
                 use_cache=False,
                 logits_to_keep=last,
-                slots=self,
             )
-        return cast(torch.Tensor, out.logits[0])
+        logits = cast(torch.Tensor, out.logits[0])
+        # Some models of older releases give the logits of all ids whatever they are asked to keep.
+        return logits if len(logits) == len(feeds) else logits[last]
 
     def _blocked(self, feeds: Sequence[Feed], columns: torch.Tensor) -> Iterator[_Block]:
         first = packed = 0
@@ -148,7 +150,7 @@ class SlotCache:
             mask = None
             if new > 1 or any(one.start != feed.start for one in members):
                 hidden = torch.arange(width, device=columns.device) > columns[place, None]
-                mask = torch.zeros(hidden.shape, dtype=self._model.dtype, device=columns.device)
+                mask = torch.zeros(hidden.shape, dtype=self.model.dtype, device=columns.device)
                 mask = mask.masked_fill_(hidden, -torch.inf).view(len(members), 1, new, width)
             yield _Block(place, slice(members[0].row, feed.row + 1), width, mask)
 
@@ -214,8 +216,6 @@ def _slot_attention(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    *,
-    slots: SlotCache,
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
@@ -223,22 +223,25 @@ def _slot_attention(
     unserved = [name for name in _UNSERVED if kwargs.get(name) is not None]
     if unserved:
         raise ConfigError(f"{type(module).__name__} wants {', '.join(unserved)}: only plain full attention is served")
-    return slots.attend(cast(int, module.layer_idx), query, key, value, scaling), None
+    return _serving.get().attend(cast(int, module.layer_idx), query, key, value, scaling), None
 
 
+_serving: ContextVar[SlotCache] = ContextVar("_serving")
+"""The cache whose forward pass is under way: not every model hands further arguments down to its attention."""
 AttentionInterface.register(_NAME, _slot_attention)
 
 
 @contextmanager
-def attention_through_slots(model: PreTrainedModel) -> Iterator[None]:
-    """Within, the model's attention layers call ours."""
-    config = model.config.get_text_config()
-    before = config._attn_implementation
+def _attention_through(slots: SlotCache) -> Iterator[None]:
+    """Within, the attention layers of the cache's model call ours."""
+    config = slots.model.config.get_text_config()
+    before, token = config._attn_implementation, _serving.set(slots)
     config._attn_implementation = _NAME
     try:
         yield
     finally:
         config._attn_implementation = before
+        _serving.reset(token)
 
 
 def context_of(model: PreTrainedModel) -> int:
