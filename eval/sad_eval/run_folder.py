@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import Strict, model_validator
+from pydantic_core import PydanticSerializationError
 
 from sad_env.errors import DataError
 from sad_env.files import atomic_write, exclusive
@@ -118,7 +119,13 @@ class EpisodeLine(Record):
         return self.chain == observation_chain(self.trajectory)
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """One line of JSON, in ASCII: what models write may hold controls that a terminal obeys."""
+        try:
+            text = self.model_dump_json()  # four times as fast, but it escapes no letter and takes no half character
+        except PydanticSerializationError:
+            text = ""
+        if text and text.isascii():
+            return text
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
 

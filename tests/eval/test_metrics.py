@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -11,7 +12,7 @@ from sad_eval.run_folder import EpisodeKey, EpisodeLine, Manifest, PanelRecord
 from sad_eval.tally import Tally
 
 from sad_env.errors import DataError
-from sad_env.records import SpanKind, Status, Step, Trajectory
+from sad_env.records import SpanKind, Status, Step, Trajectory, parse_record
 from sad_env.transcript import compose, segment
 
 
@@ -179,3 +180,14 @@ def test_spans_of_reasoning_are_what_is_counted() -> None:
     assert spans[0].kind is SpanKind.REASON
     loose = Step(completion=text, spans=spans, reasoning="Thinking aloud", action="look", observation="")
     assert reasoning_counter("words")(loose) == 2
+
+
+def test_a_line_of_episodes_is_ascii_and_comes_back_whole() -> None:
+    for text in ("plain", "Zoë \u202e\x7f\x9b2J 💥", "half \ud800", 'quo"te\\ \x1b[2J\n\u2028', "1e-7"):
+        line = episode("a", step(text, text, reward=1e-7), score=1e16, seconds=0.1)
+        written = line.to_json()
+        assert written.isascii()
+        assert "\x1b" not in written
+        assert "\n" not in written
+        assert parse_record(EpisodeLine, written) == line
+        assert json.loads(written) == line.model_dump(mode="json")
