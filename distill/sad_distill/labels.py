@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from sad_env.records import Span, SpanKind, Step, Trajectory
@@ -55,9 +58,24 @@ def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 def label_text(tokenizer: PreTrainedTokenizerBase, text: str, spans: Sequence[Span]) -> Labelled:
     """Encode a text whose spans are known, and label every token."""
-    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
-    labels, borders = label_offsets(encoded["offset_mapping"], spans)
-    return Labelled(tuple(encoded["input_ids"]), labels, borders)
+    encoded = _plain(tokenizer).encode(text, add_special_tokens=False)
+    labels, borders = label_offsets(encoded.offsets, spans)
+    return Labelled(tuple(encoded.ids), labels, borders)
+
+
+@functools.lru_cache(maxsize=8)
+def _plain(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
+    """The tokenizer without what it does after encoding.
+
+    That would add special tokens, which nobody asks for here, and may take blanks out of a token's offsets (RoBERTa,
+    LLaMA 3), after which the last character of a token can no longer be told.
+    """
+    plain: Tokenizer = copy.deepcopy(tokenizer.backend_tokenizer)
+    plain.post_processor = None
+    plain.encode_special_tokens = True
+    plain.no_truncation()
+    plain.no_padding()
+    return plain
 
 
 def label_observation(tokenizer: PreTrainedTokenizerBase, observation: str) -> Labelled:

@@ -28,6 +28,16 @@ def smollm2_folder() -> Path:
     return Path(places[0])
 
 
+def load_smollm2_tokenizer() -> PreTrainedTokenizerBase:
+    """Its tokenizer alone.
+
+    Raises:
+        ConfigError: the packages are not installed.
+    """
+    tokenizer: Any = AutoTokenizer.from_pretrained(str(smollm2_folder()), gguf_file=_FILE)
+    return cast(PreTrainedTokenizerBase, tokenizer)
+
+
 def load_smollm2() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model, dequantised to float32, and its tokenizer.
 
@@ -35,7 +45,7 @@ def load_smollm2() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     a fresh one. Its pad token is its end token: padding is never recognised by its id here, so nothing is lost.
     """
     folder = str(smollm2_folder())
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder, gguf_file=_FILE)
+    tokenizer = load_smollm2_tokenizer()
     quantised: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=_FILE, dtype=torch.float32)
     config = copy.deepcopy(quantised.config)
     for name in ("quantization_config", "_name_or_path"):
@@ -44,4 +54,4 @@ def load_smollm2() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         model = type(quantised)(config)
     model.load_state_dict(quantised.state_dict())
     model.tie_weights()
-    return cast(PreTrainedModel, model.eval()), cast(PreTrainedTokenizerBase, tokenizer)
+    return cast(PreTrainedModel, model.eval()), tokenizer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -70,26 +69,6 @@ def test_a_token_on_a_border_goes_to_the_span_of_its_last_character() -> None:
     spans = [Span(kind=SpanKind.REASON, start=0, end=4, body=0), Span(kind=SpanKind.ACT, start=4, end=8, body=4)]
     # 2-5 crosses; (4, 4) is a blank whose offsets were trimmed and stands for character 3.
     assert label_offsets([(0, 0), (0, 2), (2, 5), (4, 4), (5, 8)], spans) == ("NRARA", 1)
-
-
-def test_labels_partition_a_thousand_random_episodes(
-    toy_episodes: list[Trajectory], toy_tokenizer: PreTrainedTokenizerFast
-) -> None:
-    for seed in range(1000):
-        trajectory = random_trajectory(toy_episodes[seed % len(toy_episodes)], seed)
-        segments = label_trajectory(toy_tokenizer, trajectory)
-        rendering = render(trajectory)
-        assert toy_tokenizer.decode([i for one in segments for i in one.ids]) == rendering.text
-        assert sum(one.borders for one in segments) == 0
-        per_kind: Counter[str] = Counter()
-        for one in segments:
-            for label in "NRAO":
-                ids = [i for i, kind in zip(one.ids, one.labels, strict=True) if kind == label]
-                per_kind[label] += len(toy_tokenizer.decode(ids).encode()) if ids else 0
-        expected: Counter[str] = Counter()
-        for span in rendering.spans:
-            expected[span.kind.value] += len(rendering.text[span.start : span.end].encode())
-        assert per_kind == +expected | Counter(dict.fromkeys(per_kind, 0))
 
 
 def test_ids_that_were_sampled_keep_their_own_labels(
