@@ -217,8 +217,13 @@ class _World:
 
 def teacher_of(config: StudyConfig, world: str) -> Path:
     """Where the teacher of a world lies, or will lie."""
-    trained = "teacher-dagger" if config.in_world(world).dagger_steps else "teacher"
-    return Path(config.out) / world / ("teacher-given" if world in config.teachers else trained) / "student.pt"
+    dagger = bool(config.in_world(world).dagger_steps)
+    return teacher_file(Path(config.out), world, given=world in config.teachers, dagger=dagger)
+
+
+def teacher_file(out: Path, world: str, *, given: bool, dagger: bool) -> Path:
+    """The same, by how it comes about."""
+    return out / world / ("teacher-given" if given else "teacher-dagger" if dagger else "teacher") / "student.pt"
 
 
 def marker(out: Path, world: str, key: str) -> Path:

@@ -106,13 +106,18 @@ class WorldResults:
     done: int
 
     def runs(self, size: str, way: str) -> dict[int, Evaluation]:
-        """Evaluations of a size and way, by seed."""
+        """Evaluations of a size and way that are whole, by seed."""
         found = {}
         for seed in range(int(self.settings["seeds"])):
             evaluation = self.evaluations.get(run_name(size, way, seed))
-            if evaluation is not None:
+            if evaluation is not None and evaluation.complete:
                 found[seed] = evaluation
         return found
+
+    def run(self, size: str, way: str, seed: int) -> Evaluation | None:
+        """The evaluation of one student; a start that is shared is every seed's."""
+        shared = way == "start" and self.settings["shared_start"]
+        return self.runs(size, way).get(0 if shared else seed)
 
 
 def read_study(out: Path) -> list[WorldResults]:
@@ -126,13 +131,14 @@ def _read_world(folder: Path) -> WorldResults:
     evaluations, costs, done = {}, {}, 0
     for name, key in record["stages"]:
         path = marker(folder.parent, folder.name, key)
-        if not path.exists():
+        kind, _, run = name.partition(": ")[2].partition(" ")
+        evaluation = folder / "eval" / run
+        if not path.exists() or (kind == "evaluate" and not (evaluation / "results.json").exists()):
             continue
         done += 1
-        kind, _, run = name.partition(": ")[2].partition(" ")
         if kind == "evaluate":
-            evaluations[run] = read_evaluation(folder / "eval" / run, reference)
-        elif kind == "train" and (folder / run).is_dir():
+            evaluations[run] = read_evaluation(evaluation, reference)
+        elif kind == "train":
             costs[run] = _cost(folder / run, parse_json(path.read_bytes()))
     return WorldResults(folder.name, record["settings"], evaluations, costs, len(record["stages"]), done)
 

@@ -48,9 +48,15 @@ class Difference:
         return 2.8 * self.error
 
 
-def weights(tasks: int, resamples: int = RESAMPLES) -> Floats:
-    """How often each task is drawn in each resample, [resamples, tasks]."""
-    generator = np.random.default_rng(_SEED)
+def weights(tasks: int, name: str = "", resamples: int = RESAMPLES) -> Floats:
+    """How often each task is drawn in each resample, [resamples, tasks].
+
+    Args:
+        tasks: how many there are.
+        name: of the world; draws of two worlds are independent.
+        resamples: rows.
+    """
+    generator = np.random.default_rng([_SEED, *name.encode()])
     return generator.multinomial(tasks, np.full(tasks, 1 / tasks), size=resamples).astype(np.float64)
 
 
@@ -86,9 +92,7 @@ def interval(parts: Floats, wholes: Floats, *, share: bool = False) -> Interval:
     return Interval(value, float(low), float(high))
 
 
-def difference(
-    first: tuple[Floats, Floats], second: tuple[Floats, Floats], drawn: Floats | None = None
-) -> tuple[Difference, Floats]:
+def difference(first: tuple[Floats, Floats], second: tuple[Floats, Floats], drawn: Floats) -> tuple[Difference, Floats]:
     """A paired comparison: both sides of a resample hold the same tasks.
 
     Args:
@@ -99,10 +103,10 @@ def difference(
     Returns:
         The difference, and its resamples, which may be averaged with those of other worlds.
     """
-    drawn = weights(first[0].shape[1]) if drawn is None else drawn
     value, resampled = ratio(*first, drawn)
     other, other_resampled = ratio(*second, drawn)
-    return summary(value - other, resampled - other_resampled), resampled - other_resampled
+    change = resampled - other_resampled
+    return summary(value - other, change), change
 
 
 def summary(value: float, resampled: Floats) -> Difference:
