@@ -37,6 +37,8 @@ class PlayConfig:
     """Run folder or file whose episodes of the same tasks are shown beside, e.g. the teacher's."""
     only: Choice = "all"
     """Which episodes."""
+    episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Print or export only the first N of them; 0 takes all. On the full screen all are there to leaf through."""
     task: str = ""
     """The task to begin with (a run), or to play (--env)."""
     hide_reasoning: bool = False
@@ -72,10 +74,14 @@ def play(config: PlayConfig) -> int:
         raise ConfigError("give either a run to play back, e.g. `sad-play runs/NAME`, or a world: `sad-play --env toy`")
     if config.env:
         return _play_world(config)
+    if config.episodes < 0:
+        raise ConfigError(f"--episodes is 0 or more, not {config.episodes}")
     episodes = load(Path(config.run))
     chosen = [episode for episode in episodes if keeps(config.only, episode)]
     if config.task:
         chosen = [episode for episode in chosen if episode.task_id == config.task]
+    if config.episodes:
+        chosen = chosen[: config.episodes]
     if not chosen:
         which = f" of {config.task!r}" if config.task else ""
         raise ConfigError(f"{one_line(config.run)} has {len(episodes)} episodes, none{which} is {config.only}")
@@ -102,7 +108,8 @@ def load(path: Path) -> list[Trajectory]:
             return list(read_trajectories(path))
         except RecordError as error:
             raise DataError(str(error)) from None
-    return [line.trajectory for line in RunFolder.open(path).episodes()]
+    # Runs write episodes down as they end; playback shows them in the same order each time.
+    return [line.trajectory for line in sorted(RunFolder.open(path).episodes(), key=lambda line: line.id)]
 
 
 def _full_screen(episodes: list[Trajectory], config: PlayConfig) -> None:

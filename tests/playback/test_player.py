@@ -174,6 +174,20 @@ def test_the_command_prints_what_was_asked_for(run: RunFolder, capsys: pytest.Ca
     assert shown.count("✗") == sum(not line.trajectory.success for line in run.episodes())
 
 
+def test_the_command_prints_as_many_as_were_asked_for_and_always_the_same(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = []
+    for count in ("1", "3", "0"):
+        assert main([str(run.path), "--plain", "--episodes", count]) == 0
+        out = capsys.readouterr().out
+        shown.append([line.split()[1] for line in out.splitlines() if line.startswith(("✓", "✗"))])
+    assert [len(tasks) for tasks in shown[:2]] == [1, 3]
+    assert shown[2] == sorted(shown[2])
+    assert shown[2][:3] == shown[1]
+    assert main([str(run.path), "--episodes", "-1"]) == 2
+
+
 def test_the_command_writes_a_recording(run: RunFolder, tmp_path: Path) -> None:
     assert main([str(run.path), "--export", str(tmp_path / "run.cast")]) == 0
     assert json.loads((tmp_path / "run.cast").read_text().splitlines()[0])["version"] == 2
