@@ -2,8 +2,8 @@
 
 Each conversation has a row in a `SlotCache`, valid in its first len(ids) columns. A call compares what it is asked to
 continue with what each row holds, keeps the common prefix, and feeds the rest: many ids of some rows while any row is
-behind, then one id of every row at a time. The rows being decoded are kept at the front, where attention takes them as
-one block.
+behind, then one id of every row at a time, together with a guess at those that follow it. The rows being decoded are
+kept at the front, where attention takes them as one block.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from itertools import islice
+from typing import NamedTuple, cast
 
 import torch
 from transformers import PreTrainedModel
 
 from sad_agents.agent import Sampling
+from sad_agents.drafts import CONTEXT, Drafts
 from sad_agents.slot_cache import Feed, SlotCache
 
 _PREFILL_TOKENS = {"cpu": 1024}
@@ -24,6 +26,8 @@ _PREFILL_TOKENS_ELSEWHERE = 8192
 """Ids in one forward pass at most while rows are behind: a processor gains nothing from more."""
 _SHARED_PREFIX = 32
 """A common prefix at least this long is worth computing first and copying."""
+_DRAFT = 4
+"""Guessed ids that go along with a row's next one at most."""
 _COMPACT = 0.75
 """Rows at work are moved to the front once they are less than this share of what they span: moving is not free."""
 
@@ -70,15 +74,39 @@ class _Row:
 
 @dataclass(eq=False)
 class _Job:
-    """A request at work; `pending` are the ids that its row has yet to be fed, at least one."""
+    """A request at work.
+
+    Attributes:
+        request: what is continued.
+        row: its row.
+        pending: ids that the row has yet to be fed; none once the job has ended.
+        draw: gives one number for each sampled id.
+        recent: the last `CONTEXT` ids of all that was written.
+        numbers: drawn and not yet used.
+    """
 
     request: SampleRequest
     row: _Row
     pending: list[int]
     draw: random.Random
+    recent: tuple[int, ...]
+    numbers: list[float] = field(default_factory=list)
     sampled: list[int] = field(default_factory=list)
     generated: int = 0
     broken: bool = False
+
+    def next_numbers(self, count: int) -> list[float]:
+        self.numbers += [self.draw.random() for _ in range(count - len(self.numbers))]
+        return self.numbers[:count]
+
+
+class _Turn(NamedTuple):
+    """What a job is fed in a forward pass: certain ids and guessed ones; `wanted` logits are sampled from."""
+
+    job: _Job
+    ids: list[int]
+    draft: list[int]
+    wanted: int
 
 
 class CachedSampler:
@@ -109,12 +137,14 @@ class CachedSampler:
         self._rows: list[_Row] = []
         self._clock = 0
         self._cache = SlotCache(model)
+        self._drafts = Drafts()
         self._prefill_tokens = _PREFILL_TOKENS.get(model.device.type, _PREFILL_TOKENS_ELSEWHERE)
 
     def clear(self) -> None:
         """Forget all caches: due after the model's weights have changed."""
         self._rows = []
         self._cache.clear()
+        self._drafts.clear()
 
     def forget(self, key: Hashable) -> None:
         """The conversation is over. Its row serves as a source of prefixes until it is needed."""
@@ -156,7 +186,8 @@ class CachedSampler:
             # The last id is always fed, since its logits are wanted.
             del row.ids[common_prefix(row.ids, request.ids[:-1]) :]
             pending = list(request.ids[len(row.ids) :])
-            jobs.append(_Job(request, row, pending, random.Random(f"{sampling.seed}/{request.seed}")))
+            draw = random.Random(f"{sampling.seed}/{request.seed}")
+            jobs.append(_Job(request, row, pending, draw, tuple(request.ids[-CONTEXT:])))
         return jobs
 
     def _claim(self, request: SampleRequest) -> _Row:
@@ -198,7 +229,10 @@ class CachedSampler:
         leader, *others = behind
         ahead = max(common_prefix(leader.request.ids[:-1], job.request.ids[:-1]) for job in others)
         while (count := ahead - len(leader.row.ids)) >= _SHARED_PREFIX:
-            self._feed([leader], min(count, self._prefill_tokens))
+            ids = leader.pending[: min(count, self._prefill_tokens)]
+            self._cache.forward([Feed(leader.row.index, len(leader.row.ids), ids, wanted=0)])
+            leader.row.ids += ids
+            del leader.pending[: len(ids)]
         for job in others:
             self._borrow(job.row, job.request)
             job.pending = list(job.request.ids[len(job.row.ids) :])
@@ -210,29 +244,50 @@ class CachedSampler:
             behind = [job for job in working if len(job.pending) > 1]
             if not behind and len(working) < _COMPACT * (working[-1].row.index + 1):
                 self._bring_to_front(working)
-            fed, logits = self._feed(behind or working, self._prefill_tokens)
-            due = [index for index, job in enumerate(fed) if not job.pending]
-            chosen = choose(logits if len(due) == len(fed) else logits[due], sampling, [fed[i].draw for i in due])
-            for index, token in zip(due, chosen, strict=True):
-                if not self._ends(fed[index], token, sampling.max_tokens):
-                    fed[index].pending.append(token)
+            self._advance(behind or working, sampling)
             working = [job for job in working if job.pending]
 
-    def _feed(self, jobs: Sequence[_Job], room: int) -> tuple[list[_Job], torch.Tensor]:
-        """Feed pending ids in one forward pass, `room` at most; the jobs that had a share, and their last logits."""
-        fed, feeds = [], []
+    def _advance(self, jobs: Sequence[_Job], sampling: Sampling) -> None:
+        """Feed pending ids in one forward pass, and sample where all of them are fed."""
+        turns = self._turns(jobs, sampling.max_tokens)
+        logits = self._cache.forward(
+            [Feed(job.row.index, len(job.row.ids), [*ids, *draft], wanted) for job, ids, draft, wanted in turns]
+        )
+        numbers = [number for turn in turns for number in turn.job.next_numbers(turn.wanted)]
+        chosen = iter(choose(logits, sampling, numbers))
+        for job, ids, draft, wanted in turns:
+            job.row.ids += ids
+            del job.pending[: len(ids)]
+            if wanted:
+                self._take(job, list(islice(chosen, wanted)), draft, sampling.max_tokens)
+
+    def _turns(self, jobs: Sequence[_Job], max_tokens: int) -> list[_Turn]:
+        """What each of these jobs, or as many as go in one pass, is fed next."""
+        turns: list[_Turn] = []
+        room = self._prefill_tokens
         for job in jobs:
             ids = job.pending[:room]
-            fed.append(job)
-            feeds.append(Feed(job.row.index, len(job.row.ids), ids))
-            room -= len(ids)
-            if not room:
+            if not ids:
                 break
-        logits = self._cache.forward(feeds)
-        for job, feed in zip(fed, feeds, strict=True):
-            job.row.ids += feed.ids
-            del job.pending[: len(feed.ids)]
-        return fed, logits
+            room -= len(ids)
+            if len(ids) < len(job.pending):
+                turns.append(_Turn(job, ids, [], 0))
+            else:
+                draft = self._drafts.guess(job.recent, min(_DRAFT, max_tokens - job.generated - 1))
+                turns.append(_Turn(job, ids, draft, 1 + len(draft)))
+        return turns
+
+    def _take(self, job: _Job, chosen: list[int], draft: list[int], max_tokens: int) -> None:
+        """Take what was sampled after each fed id, up to the first id that had been guessed wrongly."""
+        for token, guessed in zip(chosen, [*draft, None], strict=True):
+            if self._ends(job, token, max_tokens):
+                return
+            self._drafts.learn(job.recent, token)
+            job.recent = (*job.recent[1:], token)
+            if token != guessed:
+                job.pending = [token]
+                return
+            job.row.ids.append(token)
 
     def _ends(self, job: _Job, token: int, max_tokens: int) -> bool:
         """Take a sampled id; True when it ends the job."""
@@ -240,21 +295,22 @@ class CachedSampler:
             job.broken = True
             return True
         job.generated += 1
+        del job.numbers[:1]
         if token in self._end_ids:
             return True
         job.sampled.append(token)
         return job.generated >= max_tokens or (token in self._stop_ids and self._stop(job.sampled))
 
 
-def choose(logits: torch.Tensor, sampling: Sampling, draws: Sequence[random.Random]) -> list[int]:
+def choose(logits: torch.Tensor, sampling: Sampling, numbers: Sequence[float]) -> list[int]:
     """One id a row of logits [batch, vocabulary]; -1 where they are no distribution.
 
-    Each row takes one number from its own generator, by inversion of the cumulative distribution.
+    Each row takes its own number from [0, 1), by inversion of the cumulative distribution.
     """
     highest, chosen = logits.max(-1)
     broken = ~highest.isfinite()  # a maximum over numbers with a NaN is NaN
     if sampling.temperature != 0:
-        numbers = torch.tensor([[draw.random()] for draw in draws], dtype=torch.float64, device=logits.device)
+        points = torch.tensor(numbers, dtype=torch.float64, device=logits.device)[:, None]
         probabilities = torch.softmax(logits.double().nan_to_num() / sampling.temperature, -1)
         order = None
         if sampling.top_p < 1:
@@ -262,7 +318,7 @@ def choose(logits: torch.Tensor, sampling: Sampling, draws: Sequence[random.Rand
             before = probabilities.cumsum(-1) - probabilities
             probabilities = probabilities * (before < sampling.top_p)
         cumulative = probabilities.cumsum(-1)
-        chosen = torch.searchsorted(cumulative, numbers * cumulative[:, -1:], right=True)
+        chosen = torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)
         chosen = chosen.clamp(max=logits.shape[-1] - 1)
         chosen = chosen[:, 0] if order is None else order.gather(-1, chosen)[:, 0]
     return cast("list[int]", torch.where(broken, -1, chosen).tolist())

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, cast
 
 import torch
@@ -25,6 +26,9 @@ _NAME = "sad_slots"
 _UNSERVED = ("softcap", "s_aux", "position_bias")
 """What some models ask of attention beyond queries, keys, values and a scale."""
 
+_RAGGED = 8
+"""Neighbours with at most so many new ids each share a block: padding these costs less than one more block."""
+
 
 @dataclass(frozen=True)
 class Feed:
@@ -34,25 +38,28 @@ class Feed:
         row: of the cache.
         start: valid columns of the row; the new ids' states are stored after them.
         ids: at least one.
+        wanted: after so many of the last ids logits are wanted.
     """
 
     row: int
     start: int
     ids: Sequence[int]
+    wanted: int = 1
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Neighbouring rows that get equally many new ids in a forward pass.
+    """Neighbouring rows, and a grid [rows, new] of their new ids.
 
     Attributes:
-        packed: where their ids stand in the packed sequence, row after row.
+        packed: where the ids of the grid stand in the packed sequence, row after row; a row with fewer new ids than
+            the grid holds repeats its last.
         rows: of the cache.
         width: columns that they look at.
         mask: [rows, 1, new, width], what each new id adds to its scores; None where all is seen.
     """
 
-    packed: slice
+    packed: slice | torch.Tensor
     rows: slice
     width: int
     mask: torch.Tensor | None
@@ -114,45 +121,55 @@ class SlotCache:
             yield from layer
 
     def forward(self, feeds: Sequence[Feed]) -> torch.Tensor:
-        """Feed new ids; neighbouring rows next to one another, with equally many ids each, cost least.
+        """Feed new ids; neighbouring rows next to one another, with few or equally many ids each, cost least.
 
         Returns:
-            Logits after the last id of each feed, [feeds, vocabulary].
+            Logits after the wanted ids, [wanted of all feeds, vocabulary].
         """
         device = self.model.device
         ids = [id_ for feed in feeds for id_ in feed.ids]
         columns = [column for feed in feeds for column in range(feed.start, feed.start + len(feed.ids))]
         rows = [feed.row for feed in feeds for _ in feed.ids]
+        ends = list(accumulate(len(feed.ids) for feed in feeds))
+        wanted = [index for feed, end in zip(feeds, ends, strict=True) for index in range(end - feed.wanted, end)]
         packed = torch.tensor([ids, columns, rows], device=device)
         self._places = packed[2], packed[1]
-        self._blocks = list(self._blocked(feeds, packed[1]))
-        last = torch.tensor([len(feed.ids) for feed in feeds], device=device).cumsum(0) - 1
+        self._blocks = [self._block(members, before, packed[1]) for members, before in _neighbours(feeds)]
+        keep = torch.tensor(wanted, dtype=torch.long, device=device)
         with _attention_through(self):
             out = cast(Any, self.model)(
-                input_ids=packed[:1],
-                position_ids=packed[1:2],
-                use_cache=False,
-                logits_to_keep=last,
+                input_ids=packed[:1], position_ids=packed[1:2], use_cache=False, logits_to_keep=keep
             )
         logits = cast(torch.Tensor, out.logits[0])
         # Some models of older releases give the logits of all ids whatever they are asked to keep.
-        return logits if len(logits) == len(feeds) else logits[last]
+        return logits if len(logits) == len(wanted) else logits[keep]
 
-    def _blocked(self, feeds: Sequence[Feed], columns: torch.Tensor) -> Iterator[_Block]:
-        first = packed = 0
-        for index, feed in enumerate(feeds):
-            new, following = len(feed.ids), feeds[index + 1 : index + 2]
-            if following and following[0].row == feed.row + 1 and len(following[0].ids) == new:
-                continue
-            members, first = feeds[first : index + 1], index + 1
-            place, packed = slice(packed, packed + len(members) * new), packed + len(members) * new
-            width = max(one.start for one in members) + new
-            mask = None
-            if new > 1 or any(one.start != feed.start for one in members):
-                hidden = torch.arange(width, device=columns.device) > columns[place, None]
-                mask = torch.zeros(hidden.shape, dtype=self.model.dtype, device=columns.device)
-                mask = mask.masked_fill_(hidden, -torch.inf).view(len(members), 1, new, width)
-            yield _Block(place, slice(members[0].row, feed.row + 1), width, mask)
+    def _block(self, members: Sequence[Feed], first: int, columns: torch.Tensor) -> _Block:
+        """The block of these neighbours, whose ids begin at `first` of the packed ones.
+
+        Args:
+            members: their feeds.
+            first: index of their first id.
+            columns: [packed], of all ids.
+        """
+        counts = [len(feed.ids) for feed in members]
+        new = max(counts)
+        packed: slice | torch.Tensor = slice(first, first + sum(counts))
+        if min(counts) < new:
+            begins = accumulate(counts, initial=first)
+            grid = [
+                begin + min(place, count - 1)
+                for begin, count in zip(begins, counts, strict=False)
+                for place in range(new)
+            ]
+            packed = torch.tensor(grid, device=columns.device)
+        width = max(feed.start + len(feed.ids) for feed in members)
+        mask = None
+        if new > 1 or any(feed.start + 1 < width for feed in members):
+            hidden = torch.arange(width, device=columns.device) > columns[packed, None]
+            mask = torch.zeros(hidden.shape, dtype=self.model.dtype, device=columns.device)
+            mask = mask.masked_fill_(hidden, -torch.inf).view(len(members), 1, new, width)
+        return _Block(packed, slice(members[0].row, members[-1].row + 1), width, mask)
 
     def attend(
         self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
@@ -181,6 +198,20 @@ class SlotCache:
             seen = block.rows, slice(None), slice(block.width)
             out[block.packed] = _attention(query[0, :, block.packed], keys[seen], values[seen], block.mask, scaling)
         return out[None]
+
+
+def _neighbours(feeds: Sequence[Feed]) -> Iterator[tuple[Sequence[Feed], int]]:
+    """Runs of feeds that make a block, each with the number of ids before it."""
+    first = before = 0
+    for index, feed in enumerate(feeds):
+        if index + 1 < len(feeds):
+            following = feeds[index + 1]
+            counts = len(feed.ids), len(following.ids)
+            if following.row == feed.row + 1 and (counts[0] == counts[1] or max(counts) <= _RAGGED):
+                continue
+        yield feeds[first : index + 1], before
+        before += sum(len(member.ids) for member in feeds[first : index + 1])
+        first = index + 1
 
 
 def _attention(

@@ -113,6 +113,24 @@ def test_draws_do_not_depend_on_the_batch() -> None:
     assert together != sampler(model).sample(requests, Sampling(temperature=1.0, top_p=0.9, max_tokens=12, seed=5))
 
 
+@pytest.mark.parametrize("temperature", [0.0, 0.3])
+def test_what_was_written_before_is_guessed_and_saves_passes_but_changes_nothing(temperature: float) -> None:
+    model = tiny_model("qwen2", VOCABULARY)
+    passes: list[int] = []
+    model.register_forward_hook(lambda module, args, kwargs, out: passes.append(1), with_kwargs=True)
+    cached, draw = CachedSampler(model, stop=stops, stop_ids=frozenset(), end_ids=frozenset()), random.Random(8)
+    sampling = Sampling(temperature=temperature, max_tokens=24)
+    histories = [some_ids(draw, draw.randrange(5, 40)) for _ in range(5)]
+    rounds = []
+    for generation in range(4):
+        requests = [SampleRequest((generation, n), ids, seed=str(n)) for n, ids in enumerate(histories)]
+        passes.clear()
+        rounds.append(([sample.ids for sample in cached.sample(requests, sampling)], len(passes)))
+    assert all(ids == rounds[0][0] for ids, _ in rounds)
+    assert all(len(ids) == 24 for ids in rounds[0][0])
+    assert rounds[-1][1] < 0.5 * rounds[0][1]
+
+
 def test_training_mode_is_left_as_it_was() -> None:
     model = tiny_model("gpt2", VOCABULARY)
     model.train()
@@ -124,11 +142,11 @@ def test_nan_logits_break_their_row_alone() -> None:
     logits = torch.zeros(3, 5)
     logits[:, 2] = 1
     logits[1, 0] = torch.nan
-    assert choose(logits, GREEDY, [random.Random(0)] * 3) == [2, -1, 2]
-    chosen = choose(logits, Sampling(temperature=1.0), [random.Random(0) for _ in range(3)])
+    assert choose(logits, GREEDY, [0.5] * 3) == [2, -1, 2]
+    chosen = choose(logits, Sampling(temperature=1.0), [0.5] * 3)
     assert chosen[1] == -1
     assert min(chosen[0], chosen[2]) >= 0
-    assert choose(torch.full((1, 3), -torch.inf), GREEDY, [random.Random(0)]) == [-1]
+    assert choose(torch.full((1, 3), -torch.inf), GREEDY, [0.5]) == [-1]
 
 
 def test_a_broken_model_ends_at_once() -> None:
@@ -142,7 +160,8 @@ def test_a_broken_model_ends_at_once() -> None:
 
 def test_frequencies_follow_the_distribution_and_the_nucleus() -> None:
     logits = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05])).repeat(8_000, 1)
-    draws = [random.Random(n) for n in range(8_000)]
+    draw = random.Random(0)
+    draws = [draw.random() for _ in range(8_000)]
     counts = torch.bincount(torch.tensor(choose(logits, Sampling(temperature=1.0), draws)), minlength=4) / 8_000
     assert torch.allclose(counts, torch.tensor([0.5, 0.3, 0.15, 0.05]), atol=0.025)
     nucleus = choose(logits, Sampling(temperature=1.0, top_p=0.7), draws)
