@@ -23,7 +23,7 @@ from sad_eval.cot_match import Reasoning
 from sad_eval.metrics import METRICS, WORDS
 from sad_eval.reference import references
 from sad_eval.run_folder import RunFolder
-from sad_eval.statistics import CONFIDENCE, Difference, Interval, Ratios, holm, mcnemar, paired_bootstrap, ranks
+from sad_eval.statistics import CONFIDENCE, Difference, Ratios, holm, mcnemar, paired_bootstrap, ranks
 from sad_eval.tally import Tally
 
 Pairing = tuple[str, int]
@@ -58,7 +58,7 @@ class RunColumn:
         success_rate: over the shared episodes.
         low: of its interval.
         high: of its interval.
-        rank: place by these intervals, e.g. "1-2".
+        rank: place by the pairs that are told apart, e.g. "1-2".
         tied: names of the runs that it cannot be told from.
     """
 
@@ -137,7 +137,9 @@ def compare(runs: Sequence[RunFolder], reference: str = "") -> Comparison:
         IncompleteError: a run without a scored episode.
     """
     if len(runs) < 2:
-        raise ConfigError("sad-eval compare needs two run folders or more")
+        raise ConfigError("a comparison needs two run folders or more")
+    if len({run.path.resolve() for run in runs}) < len(runs):
+        raise ConfigError("a run is named twice: it cannot be told from itself")
     manifests = [run.manifest for run in runs]
     for what in ("world", "data"):
         if len(values := {str(getattr(manifest, what)) for manifest in manifests}) > 1:
@@ -162,7 +164,7 @@ def compare(runs: Sequence[RunFolder], reference: str = "") -> Comparison:
         tasks=len({task for task, _ in shared}),
         runs=tuple(_run_columns(names, columns, shared, pairs)),
         pairs=tuple(pairs),
-        remarks=tuple(_remarks(runs, columns, shared, same=same, whole=whole)),
+        remarks=(*_remarks(runs, columns, shared, same=same, whole=whole), *_unmatched(names, columns, teacher)),
     )
 
 
@@ -246,7 +248,7 @@ def _run_columns(
     names: Sequence[str], columns: Sequence[_Column], shared: Sequence[Pairing], pairs: Sequence[Pair]
 ) -> list[RunColumn]:
     estimates = [column.tally.estimates([column.rows[pair] for pair in shared])["success_rate"] for column in columns]
-    places = ranks([Interval(estimate.low, estimate.high) for estimate in estimates])
+    places = ranks(len(names), [_better_first(names, pair) for pair in pairs if pair.separable])
     tied: dict[str, list[str]] = {name: [] for name in names}
     for pair in pairs:
         if not pair.separable:
@@ -258,19 +260,36 @@ def _run_columns(
     ]
 
 
+def _better_first(names: Sequence[str], pair: Pair) -> tuple[int, int]:
+    first, second = names.index(pair.first), names.index(pair.second)
+    return (second, first) if pair.differences["success_rate"].value > 0 else (first, second)
+
+
 def _remarks(
     runs: Sequence[RunFolder], columns: Sequence[_Column], shared: Sequence[Pairing], *, same: bool, whole: bool
 ) -> list[str]:
     remarks = []
+    complete = all(len(column.rows) == len(run.manifest.planned()) for run, column in zip(runs, columns, strict=True))
+    why = "A run is incomplete" if not complete else "The runs have different numbers of tries or different parts"
     if not same:
         remarks.append(f"The panels differ; only the {len(shared)} episodes that all runs have are compared.")
     elif not whole:
-        remarks.append(f"A run is incomplete; only the {len(shared)} episodes that all runs have are compared.")
+        remarks.append(f"{why}; only the {len(shared)} episodes that all runs have are compared.")
     if len({run.manifest.data_sha256 for run in runs}) > 1:
         remarks.append("The data of the runs have different checksums.")
     if len({run.manifest.limits.get("max_steps") for run in runs}) > 1:
         remarks.append("The runs have different step limits.")
     return remarks
+
+
+def _unmatched(
+    names: Sequence[str], columns: Sequence[_Column], teacher: Mapping[str, Sequence[Reasoning]]
+) -> list[str]:
+    """What a reader who asked for CoT match must know when there is none."""
+    without = [
+        name for name, column in zip(names, columns, strict=True) if teacher and not column.tally.applies("cot_match")
+    ]
+    return [f"The reference has no reasoning on the tasks of {', '.join(without)}: no CoT match."] if without else []
 
 
 # --- what is printed ----------------------------------------------------------------------------------------
@@ -352,6 +371,8 @@ def _table(*headings: str) -> Table:
 def run_compare(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval compare`."""
     settings = cli.parse(CompareSettings, arguments, prog="sad-eval compare")
+    if settings.flips < 0:
+        raise ConfigError(f"--flips is 0 or more, not {settings.flips}")
     comparison = compare([RunFolder.open(path) for path in settings.runs], settings.reference)
     if settings.json:
         print(json.dumps(_plain(comparison), indent=2, allow_nan=False))

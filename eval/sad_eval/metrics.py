@@ -48,7 +48,7 @@ def reasoning_counter(name: str) -> CountReasoning:
 
     Args:
         name: "words": words and signs of the spans' bodies; "sampled": sampled ids labelled as reasoning, the header
-            and the final newline included; or the path of a `tokenizer.json`, applied to the bodies.
+            and the final newline included (see `countable`); or the path of a `tokenizer.json`, applied to the bodies.
 
     Raises:
         DataError: the file cannot be read as a tokenizer.
@@ -59,6 +59,11 @@ def reasoning_counter(name: str) -> CountReasoning:
     return lambda step: sum(
         count(step.completion[span.body : span.end].strip()) for span in step.spans if span.kind is SpanKind.REASON
     )
+
+
+def countable(name: str, trajectory: Trajectory) -> bool:
+    """Whether a counter can count the reasoning of an episode: sampled ids have to be there."""
+    return name != SAMPLED or all(step.token_ids for step in trajectory.steps if step.completion)
 
 
 def _file_counter(path: Path) -> Callable[[str], int]:
@@ -77,14 +82,14 @@ class Subject:
 
     Attributes:
         trajectory: the episode.
-        reasoning: tokens in reasoning spans, a step.
+        reasoning: tokens in reasoning spans, a step; None where they cannot be counted.
         max_steps: the step limit of the run.
         references: what the reference runs thought on the same task.
         similarity: semantic match of two reasonings, None unless it was asked for.
     """
 
     trajectory: Trajectory
-    reasoning: tuple[int, ...]
+    reasoning: tuple[int, ...] | None
     max_steps: int
     references: Sequence[Reasoning] = ()
     similarity: Similarity | None = None
@@ -143,6 +148,14 @@ def _of_several(which: str, part: str) -> Callable[[Subject], Share | None]:
         return Share(found.words, against.words) if part == "length" else Share(getattr(against.match, part))
 
     return of
+
+
+def _reasoning_per_step(subject: Subject) -> Share | None:
+    return None if subject.reasoning is None else Share(sum(subject.reasoning), len(subject.reasoning))
+
+
+def _reasoning_per_episode(subject: Subject) -> Share | None:
+    return None if subject.reasoning is None else Share(sum(subject.reasoning))
 
 
 def _invalid(subject: Subject) -> Share | None:
@@ -218,12 +231,8 @@ METRICS: dict[str, Metric] = {
     ),
     "score": Metric("score", "the benchmark's own score", lambda s: Share(s.trajectory.score)),
     "progress": Metric("share", "sub-goals reached at best, where the world has them", _progress),
-    "reasoning_per_step": Metric(
-        "tokens", "tokens in reasoning spans, a step", lambda s: Share(sum(s.reasoning), len(s.reasoning))
-    ),
-    "reasoning_per_episode": Metric(
-        "tokens", "tokens in reasoning spans, an episode", lambda s: Share(sum(s.reasoning))
-    ),
+    "reasoning_per_step": Metric("tokens", "tokens in reasoning spans, a step", _reasoning_per_step),
+    "reasoning_per_episode": Metric("tokens", "tokens in reasoning spans, an episode", _reasoning_per_episode),
     **_cot_metrics(),
     "environment_steps": Metric("steps", "steps in the world", lambda s: Share(len(s.trajectory.steps))),
     "environment_steps_at_limit": Metric(

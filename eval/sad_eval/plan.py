@@ -249,15 +249,18 @@ def open_or_create(plan: Plan) -> RunFolder:
     """The plan's run folder: the one that is there, when it is the same run, or a new one.
 
     Raises:
-        ConfigError: another run lies there.
+        ConfigError: another run lies there, or the folder cannot be written.
     """
     folder = plan.folder
-    if (folder / MANIFEST).exists() and plan.settings.new:
-        folder.rename(_free_name(folder))
-    if not (folder / MANIFEST).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        to_toml(plan.settings, folder / SETTINGS)
-        return RunFolder.create(folder, plan.manifest)
+    try:
+        if (folder / MANIFEST).exists() and plan.settings.new:
+            folder.rename(_free_name(folder))
+        if not (folder / MANIFEST).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            to_toml(plan.settings, folder / SETTINGS)
+            return RunFolder.create(folder, plan.manifest)
+    except OSError as error:
+        raise ConfigError(f"cannot write the run {one_line(str(folder), 120)!r}: {error.strerror}") from None
     run = RunFolder.open(folder)
     _same_run(run, plan.manifest)
     return run

@@ -84,7 +84,8 @@ def play(config: PlayConfig) -> int:
         chosen = chosen[: config.episodes]
     if not chosen:
         which = f" of {config.task!r}" if config.task else ""
-        raise ConfigError(f"{one_line(config.run)} has {len(episodes)} episodes, none{which} is {config.only}")
+        kind = "" if config.only == "all" else f" that is {config.only}"
+        raise ConfigError(f"{one_line(config.run)} has {len(episodes)} episodes, none{which}{kind}")
     if config.export is not None:
         _export(chosen, config)
     elif config.plain or not sys.stdout.isatty():

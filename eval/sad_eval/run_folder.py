@@ -328,6 +328,9 @@ class RunFolder:
         Raises:
             DataError: there are none yet, or they cannot be read.
         """
+        if not (self.path / RESULTS).exists():
+            path = one_line(str(self.path))
+            raise DataError(f"{path!r} has no results yet: run the same command again, or `sad-eval rescore`")
         return self._read(RESULTS, Results)
 
     def write_results(self, results: Results) -> None:

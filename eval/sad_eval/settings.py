@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,9 @@ class EvalSettings:
             _at_least(name, getattr(self, name), 0)
         for name in ("repeats", "concurrency", "max_new_tokens", "votes", "context"):
             _at_least(name, getattr(self, name), 1)
-        if not self.step_seconds > 0:
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"--seed is 0 to 2^63 - 1, not {self.seed}")
+        if not 0 < self.step_seconds < math.inf:
             raise ConfigError(f"--step-seconds is above 0, not {self.step_seconds}")
         if not 0 <= self.temperature < 100 or not 0 < self.top_p <= 1:
             raise ConfigError("--temperature is 0 or more, --top-p above 0 and at most 1")
@@ -128,7 +131,7 @@ class EvalSettings:
 
 
 def _at_least(name: str, value: float, least: int) -> None:
-    if not value >= least:
+    if not (value >= least and math.isfinite(value)):
         raise ConfigError(f"--{name.replace('_', '-')} is {least} or more, not {value}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
@@ -26,10 +26,6 @@ class Interval(NamedTuple):
 
     low: float
     high: float
-
-    def overlaps(self, other: Interval) -> bool:
-        """True when the two have a point in common."""
-        return self.low <= other.high and other.low <= self.high
 
 
 def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval:
@@ -236,18 +232,15 @@ class Rank(NamedTuple):
         return str(self.best) if self.best == self.worst else f"{self.best}-{self.worst}"
 
 
-def ranks(intervals: Sequence[Interval]) -> list[Rank]:
-    """Places of entries by their intervals, highest first: an entry ranks below those that lie wholly above it.
+def ranks(count: int, above: Collection[tuple[int, int]]) -> list[Rank]:
+    """Places of `count` entries, from pairs of a better and a worse one; pairs that are not told apart tie.
 
-    >>> [str(rank) for rank in ranks([Interval(0.8, 0.9), Interval(0.5, 0.7), Interval(0.6, 0.75)])]
+    >>> [str(rank) for rank in ranks(3, {(0, 1), (0, 2)})]
     ['1', '2-3', '2-3']
     """
     return [
-        Rank(
-            1 + sum(other.low > mine.high for other in intervals),
-            len(intervals) - sum(other.high < mine.low for other in intervals),
-        )
-        for mine in intervals
+        Rank(1 + sum(worse == one for _, worse in above), count - sum(better == one for better, _ in above))
+        for one in range(count)
     ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from sad_env.records import Status
 from sad_eval.cot_match import Reasoning, Similarity
-from sad_eval.metrics import METRICS, SAMPLED, WORDS, CountReasoning, Subject, reasoning_counter, shares
+from sad_eval.metrics import METRICS, SAMPLED, WORDS, CountReasoning, Subject, countable, reasoning_counter, shares
 from sad_eval.run_folder import EpisodeKey, EpisodeLine, Estimate, Manifest, Results
 from sad_eval.statistics import Interval, Ratios, cluster_bootstrap, pass_hat_k, resolution, wilson
 
@@ -64,7 +64,7 @@ class Tally:
         count = self._count or (lambda step: 0)
         subject = Subject(
             trajectory,
-            tuple(count(step) for step in trajectory.steps),
+            tuple(count(step) for step in trajectory.steps) if countable(self.tokenizer, trajectory) else None,
             self.max_steps,
             self._references.get(trajectory.task_id, ()),
             self._similarity,

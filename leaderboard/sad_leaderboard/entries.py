@@ -106,6 +106,8 @@ def entry_folders(board: Path) -> list[Path]:
 
 
 def _check_folder(folder: Path) -> None:
+    if not folder.exists() and not folder.is_symlink():
+        raise EntryError(f"{one_line(str(folder), 120)}: no such entry")
     if folder.is_symlink() or not folder.is_dir():
         raise EntryError(f"{one_line(folder.name, 80)}: an entry is a folder, not a link or a file")
     found = {item.name: item for item in os.scandir(folder)}

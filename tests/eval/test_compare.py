@@ -76,10 +76,35 @@ def test_panels_that_overlap_are_compared_on_what_they_share(evaluate: Evaluate)
     assert comparison.remarks == ("The panels differ; only the 30 episodes that all runs have are compared.",)
 
 
+def test_ranks_say_what_the_paired_tests_say(evaluate: Evaluate) -> None:
+    """Four of four against none of four: the intervals lie apart, but four flips are too few for a paired test."""
+    runs = [play(evaluate, agent, agent, "--episodes", "4") for agent in ("expert", "null")]
+    comparison = compare(runs)
+    assert comparison.runs[0].low > comparison.runs[1].high
+    assert not comparison.pairs[0].separable
+    assert [(run.rank, run.tied) for run in comparison.runs] == [("1-2", ("null",)), ("1-2", ("expert",))]
+    many = [play(evaluate, agent, f"{agent} of 100") for agent in ("null", "expert")]
+    assert [run.rank for run in compare(many).runs] == ["2", "1"]
+
+
+def test_fewer_tries_are_not_called_incomplete_and_a_silent_reference_is_named(evaluate: Evaluate) -> None:
+    once, thrice = play(evaluate, "random", "once"), play(evaluate, "random", "thrice", "--repeats", "3")
+    remarks = compare([once, thrice], "once").remarks
+    assert any("different numbers of tries" in remark for remark in remarks)
+    assert any("no reasoning on the tasks of once, thrice: no CoT match" in remark for remark in remarks)
+    assert not any("incomplete" in remark for remark in remarks)
+    (once.path / "episodes.jsonl").write_bytes(
+        b"".join((once.path / "episodes.jsonl").read_bytes().splitlines(keepends=True)[:50])
+    )
+    assert any("A run is incomplete" in remark for remark in compare([once, thrice]).remarks)
+
+
 def test_what_cannot_be_compared_is_refused(evaluate: Evaluate) -> None:
     test, train = play(evaluate, "expert", "test"), play(evaluate, "expert", "train", "--panel", "train")
     with pytest.raises(ConfigError, match="two run folders or more"):
         compare([test])
+    with pytest.raises(ConfigError, match="named twice"):
+        compare([test, RunFolder.open("../" + Path.cwd().name + "/test")])
     with pytest.raises(ConfigError, match="no episode in common"):
         compare([test, train])
     empty = RunFolder.create("empty", test.manifest)

@@ -112,6 +112,12 @@ def test_sampled_ids_are_counted_by_their_labels() -> None:
     assert (auto.tokenizer, auto.estimates()["reasoning_per_step"].value) == ("sampled", 3.0)
 
 
+def test_sampled_ids_that_are_not_there_are_not_counted_as_none() -> None:
+    found = tally(*LINES, tokenizer="sampled").estimates()
+    assert "reasoning_per_step" not in found
+    assert "reasoning_per_episode" not in found
+
+
 def test_a_tokenizer_file_counts_bodies(tmp_path: object) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
 

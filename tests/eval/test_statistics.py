@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sad_eval.statistics import (
-    Interval,
     Ratios,
     cluster_bootstrap,
     holm,
@@ -167,7 +166,10 @@ def test_the_bootstrap_is_the_same_every_time_and_bounded_in_memory() -> None:
     assert once != cluster_bootstrap(parts, ones, range(5_000), resamples=450, seed=1)
 
 
-def test_ranks_tie_where_intervals_overlap() -> None:
-    entries = [Interval(0.0, 0.1), Interval(0.5, 0.6), Interval(0.55, 0.8), Interval(0.9, 1.0)]
-    assert [str(rank) for rank in ranks(entries)] == ["4", "2-3", "2-3", "1"]
-    assert not entries[0].overlaps(entries[1])
+def test_ranks_tie_where_no_pair_is_told_apart() -> None:
+    worst, middle, close, best = range(4)
+    above = {(best, middle), (best, close), (best, worst), (middle, worst), (close, worst)}
+    assert [str(rank) for rank in ranks(4, above)] == ["4", "2-3", "2-3", "1"]
+    # A tie need not be passed on: the middle ties with both ends, which are told apart.
+    assert [str(rank) for rank in ranks(3, {(0, 2)})] == ["1-2", "1-3", "2-3"]
+    assert [str(rank) for rank in ranks(2, set())] == ["1-2", "1-2"]

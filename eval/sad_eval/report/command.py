@@ -56,7 +56,7 @@ def report(arguments: Sequence[str] | None = None) -> int:
     if not config.runs:
         if config.schema is not None:
             return 0
-        raise ConfigError("sad-eval report needs a run folder, e.g. `sad-eval report runs/NAME --html report.html`")
+        raise ConfigError("a report needs a run folder, e.g. `sad-eval report runs/NAME --html report.html`")
     if config.episodes < 0:
         raise ConfigError(f"--episodes is 0 or more, not {config.episodes}")
     folders = [RunFolder.open(path) for path in config.runs]
