@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from itertools import accumulate
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -15,6 +16,9 @@ from sad_agents.windows import Windowing
 from sad_env.errors import ConfigError
 from sad_env.records import Status
 from sad_env.transcript import is_complete
+
+_REPLACEMENT = "\ufffd"
+"""What the bytes of a part of a character are decoded to."""
 
 
 class LocalModel:
@@ -45,6 +49,7 @@ class LocalModel:
         self.tokenizer = tokenizer
         self._start_ids = list(start_ids)
         self._encode = functools.lru_cache(maxsize=4096)(self._encode_uncached)
+        self._piece = functools.lru_cache(maxsize=None)(lambda id_: decode(tokenizer, [id_]))
         self.sampler = CachedSampler(
             model,
             stop=lambda ids: is_complete(self._decode(ids)),
@@ -85,12 +90,9 @@ class LocalModel:
         return self._context(request, forced), self._encode(continuation)
 
     def _completion(self, request: Request, forced: tuple[int, ...], sampled: list[int], generated: int) -> Completion:
-        text = request.forced
-        ids, ends = list(forced), [0] * len(forced)
-        for count in range(1, len(sampled) + 1):
-            ends.append(len(text) + len(self._decode(sampled[:count])))
-        text += self._decode(sampled)
-        ids += sampled
+        written = self._decode(sampled)
+        ends = [0] * len(forced) + [len(request.forced) + end for end in self._ends(sampled, written)]
+        text, ids = request.forced + written, [*forced, *sampled]
         if not text.endswith("\n"):
             # What follows is an observation, which begins a line. The model did not write this newline.
             newline = self._encode("\n")
@@ -98,6 +100,14 @@ class LocalModel:
             ids += newline
             ends += [0] * len(newline)
         return Completion(text, tuple(ids), tuple(ends), generated)
+
+    def _ends(self, ids: list[int], text: str) -> list[int]:
+        """Where the text of each id ends in the text of all."""
+        pieces = [self._piece(id_) for id_ in ids]
+        if "".join(pieces) == text and _REPLACEMENT not in text:
+            return list(accumulate(map(len, pieces)))
+        # Some characters take several ids, or ids are spelled differently at the beginning of a text.
+        return [len(self._decode(ids[:count])) for count in range(1, len(ids) + 1)]
 
     def _context(self, request: Request, forced: tuple[int, ...]) -> list[int]:
         assert self.windowing is not None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, cast
 
@@ -63,6 +63,15 @@ class _Block:
     rows: slice
     width: int
     mask: torch.Tensor | None
+    _repeated: dict[int, torch.Tensor] = field(default_factory=dict)
+
+    def mask_for(self, group: int) -> torch.Tensor | None:
+        """The mask where so many heads share keys, [rows, 1, group * new or 1, width]; made once for all layers."""
+        if self.mask is None or self.mask.shape[2] == 1:
+            return self.mask
+        if group not in self._repeated:
+            self._repeated[group] = self.mask.repeat(1, 1, group, 1)
+        return self._repeated[group]
 
 
 class SlotCache:
@@ -193,10 +202,12 @@ class SlotCache:
         rows, columns = self._places
         keys[rows, :, columns] = key[0].transpose(0, 1)
         values[rows, :, columns] = value[0].transpose(0, 1)
+        group = query.shape[1] // key.shape[1]
         out = query.new_empty(query.shape[2], query.shape[1], value.shape[3])
         for block in self._blocks:
             seen = block.rows, slice(None), slice(block.width)
-            out[block.packed] = _attention(query[0, :, block.packed], keys[seen], values[seen], block.mask, scaling)
+            mask = block.mask_for(group)
+            out[block.packed] = _attention(query[0, :, block.packed], keys[seen], values[seen], mask, scaling)
         return out[None]
 
 
@@ -225,7 +236,7 @@ def _attention(
         query: [heads, rows * new, d].
         keys: [rows, key-value heads, width, d].
         values: the same.
-        mask: [rows, 1, new, width].
+        mask: [rows, 1, heads that share keys * new, width], or broadcast to it.
         scaling: of the scores.
 
     Returns:
@@ -235,8 +246,6 @@ def _attention(
     heads, new, d = query.shape[0], query.shape[1] // count, query.shape[2]
     group = heads // shared
     folded = query.view(shared, group, count, new, d).permute(2, 0, 1, 3, 4).reshape(count, shared, group * new, d)
-    if mask is not None and new > 1:
-        mask = mask.repeat(1, 1, group, 1)
     out = scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scaling)
     return out.reshape(count, heads, new, -1).transpose(1, 2).reshape(count * new, heads, -1)
 

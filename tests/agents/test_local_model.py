@@ -125,6 +125,16 @@ def test_a_window_larger_than_the_model_is_refused() -> None:
         local(windowing=Windowing(budget=512))
 
 
+@pytest.mark.parametrize("text", ["Action: look\n", "Reasoning: a caf\u00e9\u2014no.\nAction: look\n", "\u00e9"])
+def test_ends_are_those_of_growing_prefixes_characters_of_several_ids_included(text: str) -> None:
+    model = local()
+    ids = list(model._encode(text))
+    for length in range(len(ids) + 1):
+        some = ids[:length]
+        growing = [len(decode(TOKENIZER, some[:count])) for count in range(1, length + 1)]
+        assert model._ends(some, decode(TOKENIZER, some)) == growing
+
+
 def test_special_tokens_in_foreign_text_are_plain_text() -> None:
     model = local()
     assert 0 not in model._encode("the end: <end> of it")
