@@ -108,10 +108,10 @@ def claims_text(worlds: Sequence[WorldResults]) -> str:
     measured = sum(verdict.p is not None for verdict in found)
     lines = [
         "## The paper's claims\n",
-        f"Each line is one of {measured} tests; p is corrected over them (Holm), and a claim held or did not where it"
-        f" is at most {LEVEL}. Differences are first minus second, with 95 % intervals, over all sizes and seeds: the"
-        " mean over the worlds, then each world. What the tasks separate is the difference that such a test would find four"
-        " times in five.",
+        f"Each line is one of {measured} tests. Its p is corrected over them (Holm); a claim held, or did not, where"
+        f" it is at most {LEVEL}. Differences are first minus second, with 95 % intervals, over all sizes and seeds:"
+        " the mean over the worlds, then each world. What the tasks separate is the difference that such a test would"
+        " find in four cases of five.",
     ]
     heading = ""
     for verdict in found:

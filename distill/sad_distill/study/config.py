@@ -37,6 +37,8 @@ class StudyConfig:
     """What the teachers begin from."""
     teachers: dict[str, str] = field(default_factory=dict)
     """WORLD FILE.pt: teachers that were trained beforehand; they are copied into the study."""
+    expert: str = "expert"
+    """The world's expert policy, where it has several."""
     expert_episodes: int = 4000
     """Expert episodes, for the SFT of teachers and students."""
     slips: float = 0.15
@@ -135,7 +137,16 @@ class StudyConfig:
 
 
 _OF_A_WORLD = frozenset(
-    {"teacher", "expert_episodes", "slips", "teacher_steps", "dagger_steps", "teacher_episodes", "start_steps"}
+    {
+        "teacher",
+        "expert",
+        "expert_episodes",
+        "slips",
+        "teacher_steps",
+        "dagger_steps",
+        "teacher_episodes",
+        "start_steps",
+    }
     | {"steps", "batch", "rollouts", "updates", "learning_rate", "observation_weight", "distill_rate", "budget"}
     | {"episodes", "max_steps", "data"}
 )

@@ -85,7 +85,7 @@ class _World:
 
     def stages(self) -> Iterator[Stage]:
         config = self.config
-        flags: dict[str, object] = {"agent": "expert", "episodes": config.expert_episodes, "slip": config.slips}
+        flags: dict[str, object] = {"agent": config.expert, "episodes": config.expert_episodes, "slip": config.slips}
         yield self._collect("collect expert", flags, self.expert, needs=[])
         if self.world not in config.teachers:
             yield from self._teacher()
@@ -98,7 +98,7 @@ class _World:
             needs=[self.teacher],
         )
         for name in REFERENCES:
-            yield self._evaluate(name, name, name)
+            yield self._evaluate(name, name, config.expert if name == "expert" else name)
         # One whole round of all ways after the other, so that a study that is stopped has whole rounds.
         for seed in range(config.seeds):
             for size in config.students:
@@ -110,7 +110,7 @@ class _World:
         flags: dict[str, object] = {"student": config.teacher, **self._sft(config.teacher_steps)}
         yield self._train("teacher", "teacher", sft, flags, needs=[self.expert])
         if config.dagger_steps:
-            flags = {"student": sft, "method": "sft", "mode": "dagger", "teacher": "expert", **self._acting()}
+            flags = {"student": sft, "method": "sft", "mode": "dagger", "teacher": config.expert, **self._acting()}
             ends = {"steps": config.dagger_steps, "learning-rate": config.distill_rate}
             yield self._train("teacher-dagger", "teacher-dagger", self.teacher, {**flags, **ends}, needs=[sft])
 

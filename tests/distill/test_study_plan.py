@@ -1,0 +1,119 @@
+"""The plan of a study: which commands, in which order, and what a change of settings makes anew."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sad_distill.study.arms import ARMS
+from sad_distill.study.config import StudyConfig
+from sad_distill.study.plan import Stage, keys, stages, teacher_of
+
+from sad_env import cli
+from sad_env.errors import ConfigError, UnknownNameError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SMALL = StudyConfig(out="study", worlds=("toy",), seeds=2)
+
+
+def named(plan: list[Stage]) -> dict[str, Stage]:
+    return {stage.name: stage for stage in plan}
+
+
+@pytest.mark.parametrize("name", ["nano", "smollm2", "study-toy"])
+def test_the_shipped_studies_have_a_plan_in_which_everything_is_made_before_it_is_needed(name: str) -> None:
+    plan = stages(cli.parse(StudyConfig, ["--config", str(CONFIGS / f"{name}.toml")], prog="sad-distill study"))
+    made: set[Path] = set()
+    for stage in plan:
+        assert made.issuperset(stage.needs), stage.name
+        assert stage.product not in made
+        made.add(stage.product)
+    assert len(named(plan)) == len(plan)
+
+
+def test_each_way_of_each_size_and_seed_is_trained_and_evaluated() -> None:
+    plan = named(stages(SMALL))
+    for way in (*SMALL.arms, "start"):
+        for size in SMALL.students:
+            for seed in range(2):
+                assert f"toy: train {size}-{way}-{seed}" in plan
+                assert f"toy: evaluate {size}-{way}-{seed}" in plan
+    assert {"toy: evaluate teacher", "toy: evaluate expert", "toy: evaluate random"} <= plan.keys()
+
+
+def test_ablations_run_on_their_sizes_only() -> None:
+    plan = named(stages(replace(SMALL, ablation_students=("nano-0.7m",))))
+    assert "toy: train nano-0.7m-sad-1-2-0" in plan
+    assert "toy: train nano-2m-sad-1-2-0" not in plan
+
+
+def test_a_shared_start_is_trained_once_and_begins_every_seed() -> None:
+    plan = named(stages(replace(SMALL, shared_start=True)))
+    assert sum("train nano-2m-start" in name for name in plan) == 1
+    for seed in range(2):
+        stage = plan[f"toy: train nano-2m-seqkd-{seed}"]
+        assert Path("study/toy/nano-2m-start-0/student.pt") in stage.needs
+        assert stage.command[stage.command.index("--seed") + 1] == str(seed)
+
+
+def test_a_given_teacher_is_not_trained() -> None:
+    config = replace(SMALL, teachers={"toy": "some.pt"})
+    plan = named(stages(config))
+    assert "toy: train teacher" not in plan
+    assert teacher_of(config, "toy") in plan["toy: evaluate teacher"].needs
+
+
+def test_settings_of_a_world_are_its_own() -> None:
+    config = replace(SMALL, worlds=("toy", "alfworld"), per_world={"toy": {"steps": 7, "max_steps": 5}})
+    plan = named(stages(config))
+    toy, other = (plan[f"{world}: train nano-2m-sad-online-0"].line for world in ("toy", "alfworld"))
+    assert "--steps 7 " in toy
+    assert "--horizon-start 5 " in toy
+    assert f"--steps {config.steps} " in other
+    assert "--horizon-start" not in other
+    assert "--max-steps 5 " in plan["toy: evaluate teacher"].line
+
+
+def test_a_changed_setting_changes_what_follows_from_it_and_nothing_else() -> None:
+    before, after = (keys(stages(config), {}) for config in (SMALL, replace(SMALL, steps=SMALL.steps + 1)))
+    changed = {name for name in before if before[name] != after[name]}
+    arms = {f"{size}-{arm}-{seed}" for size in SMALL.students for arm in ARMS for seed in range(2)}
+    assert changed == {name for name in before if name.rpartition(" ")[2] in arms}
+    more = keys(stages(replace(SMALL, arms=SMALL.arms[:3])), {})
+    assert all(before[name] == key for name, key in more.items())
+
+
+def test_another_given_teacher_makes_all_that_stands_on_it_anew() -> None:
+    config = replace(SMALL, teachers={"toy": "some.pt"})
+    plan = stages(config)
+    before, after = (keys(plan, {teacher_of(config, "toy"): content}) for content in ("one", "other"))
+    assert {name for name in before if before[name] == after[name]} == {"toy: collect expert"}
+
+
+def test_flags_of_a_plan_are_flags_that_the_commands_know() -> None:
+    from sad_agents.collect import CollectSettings
+    from sad_distill.config import TrainConfig
+
+    for stage in stages(replace(SMALL, max_steps=9)):
+        module, *words = shlex.split(stage.line)[2:]
+        if module == "sad_distill":
+            cli.parse(TrainConfig, words, prog="sad-distill").check()
+        elif module == "sad_agents":
+            cli.parse(CollectSettings, words, prog="sad-collect")
+
+
+def test_settings_that_contradict_one_another_are_refused() -> None:
+    for changes, reason in (
+        ({"seeds": 0}, "at least 1"),
+        ({"ablations": ("seqkd",)}, "name it once"),
+        ({"ablation_students": ("nano-8m",)}, "not among students"),
+        ({"per_world": {"toy": {"steps": "many"}}}, "is a int, not 'many'"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            stages(replace(SMALL, **changes))  # type: ignore[arg-type]
+    with pytest.raises(UnknownNameError, match="did you mean 'seqkd'"):
+        stages(replace(SMALL, arms=("seqk",)))
+    with pytest.raises(UnknownNameError, match=r"no setting in per_world\.toy 'seeds'"):
+        stages(replace(SMALL, per_world={"toy": {"seeds": 1}}))
