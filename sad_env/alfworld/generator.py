@@ -9,13 +9,21 @@ from functools import cache
 from itertools import accumulate
 
 from sad_env.alfworld.game import Game
-from sad_env.alfworld.households import UNSEEN_SCENES, Place, households, mangle
+from sad_env.alfworld.households import UNSEEN_SCENES, Place, composed_scene, floor_plan, households, mangle
 from sad_env.alfworld.planner import plan
 from sad_env.alfworld.problem import Fact, Goal, Problem
 from sad_env.errors import UnknownNameError
 
-SPLITS = {"train": 3553, "valid_seen": 140, "valid_unseen": 134}
-"""The splits of generated data and how many tasks each has when no number is asked for: as many as the official."""
+ROOMS_SPLIT = "train_rooms"
+SPLITS = {"train": 3553, "valid_seen": 140, "valid_unseen": 134, ROOMS_SPLIT: 8000}
+"""The splits of generated data and how many tasks each has when no number is asked for: as many as the official.
+
+`train_rooms` has no official counterpart: its scenes are put together from receptacles of the train scenes, so that a
+model cannot know its hundred rooms by heart and has to read what stands in the one that it is in.
+"""
+
+_COMPOSED = 1000
+"""Composed scenes of each room."""
 
 GENERATION = "g"
 """Stands in every generated task's name. Raised to the next letter by any change after which the same name would mean
@@ -71,7 +79,8 @@ def blueprints(split: str, count: int | None = None, seed: int = 0) -> Iterator[
     """The tasks of a generated split, in order.
 
     Args:
-        split: "train" and "valid_seen" play in the scenes of the official train split, "valid_unseen" in the others.
+        split: "train" and "valid_seen" play in the scenes of the official train split, "valid_unseen" in the others,
+            "train_rooms" in composed ones.
         count: how many; the official split's number when omitted. More tasks leave the first ones as they are.
         seed: another seed, other tasks.
 
@@ -84,7 +93,10 @@ def blueprints(split: str, count: int | None = None, seed: int = 0) -> Iterator[
         trial = f"trial_{GENERATION}{seed}_{split}_{number:05d}"
         draw = random.Random(f"blueprint {trial}")
         task_type, room = draw.choices(*_task_mix())[0]
-        scene = draw.choice(_scenes(task_type, room, split == "valid_unseen"))
+        if split == ROOMS_SPLIT:
+            scene = _composed_scene(draw, task_type, room)
+        else:
+            scene = draw.choice(_scenes(task_type, room, split == "valid_unseen"))
         wanted, place = draw.choice(_goals(task_type, scene))
         yield Blueprint(task_type, wanted, place, scene, trial)
 
@@ -102,10 +114,17 @@ def _scenes(task_type: str, room: str, unseen: bool) -> list[int]:
     return [plan.scene for plan in plans if plan.room == room and _goals(task_type, plan.scene)]
 
 
+def _composed_scene(draw: random.Random, task_type: str, room: str) -> int:
+    while True:
+        scene = composed_scene(room, draw.randrange(_COMPOSED))
+        if _goals(task_type, scene):
+            return scene
+
+
 @cache
 def _goals(task_type: str, scene: int) -> list[tuple[str, str]]:
     """Pairs of object and receptacle that the task may ask for in a scene."""
-    home, floor = households(), households().plans[scene]
+    home, floor = households(), floor_plan(scene)
     ability, station = _NEEDS.get(task_type, ("pickupable", ""))
     things = [kind for kind in floor.objects if _able(kind, ability) and _able(kind, "pickupable")]
     if task_type == "look_at_obj_in_light":
@@ -128,7 +147,7 @@ def _able(kind: str, ability: str) -> bool:
 @cache
 def _usual_places(scene: int, kind: str, avoid: tuple[str, ...]) -> tuple[list[Place], list[float]]:
     """Receptacles of a scene in which a type of object may lie at the start, with cumulative weights."""
-    home, floor = households(), households().plans[scene]
+    home, floor = households(), floor_plan(scene)
     usual = home.places[floor.room].get(f"{kind.lower()}type", {})
     places, weights = [], []
     for place in floor.places:
@@ -159,7 +178,7 @@ def generate(blueprint: Blueprint) -> Problem:
 
 
 def _facts(blueprint: Blueprint, draw: random.Random) -> set[Fact]:
-    home, floor = households(), households().plans[blueprint.scene]
+    home, floor = households(), floor_plan(blueprint.scene)
     facts: set[Fact] = {("atlocation", "agent1", mangle("loc|90|90|0|30"))}
     for place in floor.places:
         facts.add(("receptacletype", place.id, f"{place.kind.lower()}type"))
@@ -188,7 +207,7 @@ def _count(blueprint: Blueprint, kind: str, draw: random.Random) -> int:
 
 
 def _add_object(facts: set[Fact], blueprint: Blueprint, kind: str, draw: random.Random) -> None:
-    wanted, room = kind == blueprint.object, households().plans[blueprint.scene].room
+    wanted, room = kind == blueprint.object, floor_plan(blueprint.scene).room
     station = _NEEDS.get(blueprint.task_type, ("", ""))[1]
     places, weights = _usual_places(blueprint.scene, kind, (blueprint.place, station) if wanted else ())
     position = "|".join(f"{draw.uniform(-5, 5):+06.2f}" for _ in range(3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,6 +100,47 @@ def households() -> Households:
         tasks=tuple((task_type, room, count) for task_type, room, count in content["tasks"]),
         numbers=tuple(content["numbers"]),
     )
+
+
+def floor_plan(scene: int) -> FloorPlan:
+    """A scene's floor plan; numbers of five digits are scenes that no house has, made when they are asked for.
+
+    Raises:
+        KeyError: neither.
+    """
+    return households().plans.get(scene) or _composed(scene)
+
+
+def composed_scene(room: str, number: int) -> int:
+    """The number of a room's composed scene.
+
+    >>> composed_scene("bathroom", 17)
+    40017
+    """
+    hundred = next(hundred for hundred, name in ROOM_OF_HUNDRED.items() if name == room)
+    # Kitchens begin with 0 in ALFRED, which five digits cannot.
+    return (hundred or 1) * 10_000 + number
+
+
+@lru_cache(maxsize=4096)
+def _composed(scene: int) -> FloorPlan:
+    """Each type of receptacle as it stands in one of the train scenes of the room, drawn anew for each type."""
+    hundred = scene // 10_000
+    room = ROOM_OF_HUNDRED[0 if hundred == 1 else hundred]
+    donors = [plan for plan in households().plans.values() if plan.room == room and plan.scene not in UNSEEN_SCENES]
+    draw = random.Random(f"floor plan {scene}")
+    places: dict[str, Place] = {}
+    every = sorted({kind for plan in donors for kind in plan.kinds})
+    for kind in every:
+        # What two houses have at one spot would be seen and reached together, so the later one is left out.
+        taken = {place.location for place in places.values()}
+        for place in draw.choice(donors).places:
+            if place.kind == kind and place.location not in taken:
+                places.setdefault(place.id, place)
+    here = {place.kind for place in places.values()}
+    things = draw.choice(donors).objects
+    objects = tuple(kind for kind in things if kind not in every or kind in here)
+    return FloorPlan(scene, room, tuple(places.values()), objects)
 
 
 def _floor_plan(scene: int, plan: Mapping[str, Any]) -> FloorPlan:

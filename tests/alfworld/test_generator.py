@@ -40,10 +40,21 @@ def check(blueprint: Blueprint) -> Game:
 def test_every_game_is_solvable_and_no_two_are_alike_within_or_between_splits() -> None:
     seen = Counter(
         likeness(check(blueprint))
-        for split in ("train", "valid_seen", "valid_unseen")
+        for split in ("train", "valid_seen", "valid_unseen", "train_rooms")
         for blueprint in blueprints(split, 150)
     )
-    assert len(seen) == 450
+    assert len(seen) == 600
+
+
+def test_composed_rooms_are_new_rooms_of_known_furniture() -> None:
+    def rooms(split: str) -> set[object]:
+        return {tuple(Game(generate(one)).receptacle_names) for one in blueprints(split, 60)}
+
+    known, composed = rooms("train") | rooms("valid_seen"), rooms("train_rooms")
+    assert len(composed) > 50
+    assert len(composed - known) > 50
+    kinds = [{name.split()[0] for room in group for name in room} for group in (composed, known)]  # type: ignore[attr-defined]
+    assert kinds[0] <= kinds[1]
 
 
 @pytest.mark.slow
