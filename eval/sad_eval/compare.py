@@ -12,16 +12,14 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 
 from sad_env import cli
 from sad_env.errors import ConfigError, IncompleteError
-from sad_env.safe_text import console, one_line, safe_text
+from sad_env.safe_text import console, one_line
 from sad_eval.cot_match import Reasoning
 from sad_eval.metrics import METRICS, WORDS
 from sad_eval.reference import references
+from sad_eval.report.comparison import print_comparison
 from sad_eval.run_folder import RunFolder
 from sad_eval.statistics import CONFIDENCE, Difference, Ratios, holm, mcnemar, paired_bootstrap, ranks
 from sad_eval.tally import Tally
@@ -60,6 +58,7 @@ class RunColumn:
         high: of its interval.
         rank: place by the pairs that are told apart, e.g. "1-2".
         tied: names of the runs that it cannot be told from.
+        values: every metric over the shared episodes.
     """
 
     name: str
@@ -69,6 +68,7 @@ class RunColumn:
     high: float
     rank: str
     tied: tuple[str, ...]
+    values: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def _adjusted(pairs: list[Pair]) -> list[Pair]:
 def _run_columns(
     names: Sequence[str], columns: Sequence[_Column], shared: Sequence[Pairing], pairs: Sequence[Pair]
 ) -> list[RunColumn]:
-    estimates = [column.tally.estimates([column.rows[pair] for pair in shared])["success_rate"] for column in columns]
+    estimates = [column.tally.estimates([column.rows[pair] for pair in shared]) for column in columns]
     places = ranks(len(names), [_better_first(names, pair) for pair in pairs if pair.separable])
     tied: dict[str, list[str]] = {name: [] for name in names}
     for pair in pairs:
@@ -255,8 +255,15 @@ def _run_columns(
             tied[pair.first].append(pair.second)
             tied[pair.second].append(pair.first)
     return [
-        RunColumn(name, column.agent, estimate.value, estimate.low, estimate.high, str(place), tuple(tied[name]))
-        for name, column, estimate, place in zip(names, columns, estimates, places, strict=True)
+        RunColumn(
+            name,
+            column.agent,
+            *(found["success_rate"].value, found["success_rate"].low, found["success_rate"].high),
+            str(place),
+            tuple(tied[name]),
+            {metric: estimate.value for metric, estimate in found.items()},
+        )
+        for name, column, found, place in zip(names, columns, estimates, places, strict=True)
     ]
 
 
@@ -290,82 +297,6 @@ def _unmatched(
         name for name, column in zip(names, columns, strict=True) if teacher and not column.tally.applies("cot_match")
     ]
     return [f"The reference has no reasoning on the tasks of {', '.join(without)}: no CoT match."] if without else []
-
-
-# --- what is printed ----------------------------------------------------------------------------------------
-
-
-def print_comparison(comparison: Comparison, out: Console, *, flips: int) -> None:
-    """Print a comparison: the runs, then every pair of them."""
-    out.print(
-        safe_text(
-            f"{comparison.world} · {comparison.panel} · {comparison.episodes:,} paired episodes"
-            f" of {comparison.tasks:,} tasks",
-            "bold",
-        )
-    )
-    for remark in comparison.remarks:
-        out.print(safe_text(f"! {remark}", "yellow"))
-    table = _table("run", "success", "95 % interval", "rank", "tied with")
-    for run in comparison.runs:
-        table.add_row(
-            safe_text(one_line(run.name, 40)),
-            f"{run.success_rate:.1%}",
-            f"{run.low:.1%} – {run.high:.1%}",
-            run.rank,
-            safe_text(one_line(", ".join(run.tied) or "none", 60), "dim"),
-        )
-    out.print(Padding(table, (1, 0, 0, 0)))
-    for pair in comparison.pairs:
-        _print_pair(pair, out, flips)
-
-
-def verdict(pair: Pair) -> str:
-    """What a pair of runs shows, in one sentence."""
-    rate = pair.differences["success_rate"]
-    n = pair.both + pair.only_first + pair.only_second + pair.neither
-    if not pair.only_first and not pair.only_second:
-        return (
-            f"they solve the same {pair.both:,} of {n:,} tasks" if pair.both else f"neither solves any of {n:,} tasks"
-        )
-    if not pair.separable:
-        known = f"between {100 * rate.low:+.0f} and {100 * rate.high:+.0f} points"
-        return f"{n:,} pairs do not separate them: the difference lies {known}"
-    better = pair.second if rate.value > 0 else pair.first
-    return f"{one_line(better, 40)} succeeds more often, by {100 * abs(rate.value):.1f} points on these tasks"
-
-
-def _print_pair(pair: Pair, out: Console, flips: int) -> None:
-    out.print()
-    out.print(safe_text(f"{one_line(pair.first, 40)} → {one_line(pair.second, 40)}", "bold"))
-    counts = f"both {pair.both:,} · only first {pair.only_first:,} · only second {pair.only_second:,}"
-    test = "" if pair.p_adjusted is None else f" · McNemar p = {pair.p_adjusted:.3g}"
-    out.print(safe_text(f"{counts} · neither {pair.neither:,}{test}"))
-    out.print(safe_text(verdict(pair) + ".", "green" if pair.separable else "yellow"))
-    table = _table("metric", "difference", "95 % interval", "unit")
-    for name, difference in pair.differences.items():
-        if METRICS[name].further:
-            continue
-        scale, digits, unit = (100, 1, "points") if METRICS[name].unit == "share" else (1, 3, METRICS[name].unit)
-        value, low, high = (f"{scale * number:+.{digits}f}" for number in difference)
-        style = "" if difference.low <= 0 <= difference.high else "bold"
-        table.add_row(safe_text(name.replace("_", " "), style), value, f"{low} – {high}", unit)
-    out.print(Padding(table, (1, 0, 0, 0)))
-    for sign, who in (("+", pair.second), ("-", pair.first)):
-        tasks = pair.flips[sign]
-        if tasks and flips:
-            out.print(safe_text(f"only {one_line(who, 40)} solved:", "dim"))
-            for task in tasks[:flips]:
-                out.print(safe_text(f"  {sign} {one_line(task, 100)}"))
-            if len(tasks) > flips:
-                out.print(safe_text(f"  … and {len(tasks) - flips:,} more (--flips {len(tasks)})", "dim"))
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for index, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if index in (0, len(headings) - 1) else "right")
-    return table
 
 
 def run_compare(arguments: Sequence[str] | None = None) -> int:

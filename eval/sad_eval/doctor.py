@@ -8,6 +8,7 @@ import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -61,7 +62,7 @@ def run_doctor(arguments: Sequence[str] | None = None) -> int:
         out.print(safe_text(f"✓ {one_line(settings.checkpoint, 120)}: safe, whole, and loads", "green"))
         return 0
     bad = 0
-    for finding in (*_machine(), *_worlds(), *_extras(), *_plugins()):
+    for finding in (*_machine(), *_worlds(), *_students(), *_extras(), *_plugins()):
         mark, style = _STYLES[finding.level]
         bad += finding.level == "bad"
         advice = f" → {finding.advice}" if finding.advice else ""
@@ -96,6 +97,14 @@ def _worlds() -> Iterator[Finding]:
             if not pack_folder(spec.name, pack.name).is_dir():
                 where = f"{spec.name}: official pack {pack.name} is not in {data_root()}"
                 yield Finding("note", where, f"sad-data fetch {spec.name} --pack {pack.name}")
+
+
+def _students() -> Iterator[Finding]:
+    for spec in registry.known():
+        if spec.data and (resources.files("sad_agents") / catalogue.STUDENTS / f"{spec.name}.pt").is_file():
+            yield Finding("ok", f"{spec.name}: --agent nano is there")
+        elif spec.data:
+            yield Finding("note", f"{spec.name}: no student ships for --agent nano", "train one with `sad-distill`")
 
 
 def _extras() -> Iterator[Finding]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from sad_eval.command import main
-from sad_eval.compare import compare, verdict
+from sad_eval.compare import compare
+from sad_eval.report.comparison import verdict
 from sad_eval.run_folder import RunFolder
 from sad_eval.statistics import mcnemar
 
@@ -125,5 +126,9 @@ def test_the_command_prints_flips_and_json(evaluate: Evaluate, capsys: pytest.Ca
     assert "more (--flips " in out
     assert main(["compare", "expert", "chance", "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
-    assert value["pairs"][0]["differences"]["success_rate"]["value"] < 0
+    difference = value["pairs"][0]["differences"]["success_rate"]["value"]
+    assert difference < 0
+    first, second = (run["values"]["success_rate"] for run in value["runs"])
+    assert (first, second - first) == (1.0, pytest.approx(difference))
+    assert f"{100 * second:.1f}" in next(line for line in out.splitlines() if line.startswith("success rate, %"))
     assert Path("expert").is_dir()

@@ -1,0 +1,94 @@
+"""A comparison of runs as it is printed: the runs, and every pair of them with its metrics and flips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from sad_env.safe_text import one_line, safe_text
+from sad_eval.metrics import METRICS
+
+if TYPE_CHECKING:
+    from sad_eval.compare import Comparison, Pair
+
+
+def print_comparison(comparison: Comparison, out: Console, *, flips: int) -> None:
+    """Print a comparison: the runs, then every pair of them."""
+    out.print(
+        safe_text(
+            f"{comparison.world} · {comparison.panel} · {comparison.episodes:,} paired episodes"
+            f" of {comparison.tasks:,} tasks",
+            "bold",
+        )
+    )
+    for remark in comparison.remarks:
+        out.print(safe_text(f"! {remark}", "yellow"))
+    table = _table("run", "success", "95 % interval", "rank", "tied with", words_last=True)
+    for run in comparison.runs:
+        table.add_row(
+            safe_text(one_line(run.name, 40)),
+            f"{run.success_rate:.1%}",
+            f"{run.low:.1%} – {run.high:.1%}",
+            run.rank,
+            safe_text(one_line(", ".join(run.tied) or "none", 60), "dim"),
+        )
+    out.print(Padding(table, (1, 0, 0, 0)))
+    values = {run.name: run.values for run in comparison.runs}
+    for pair in comparison.pairs:
+        _print_pair(pair, values, out, flips)
+
+
+def verdict(pair: Pair) -> str:
+    """What a pair of runs shows, in one sentence."""
+    rate = pair.differences["success_rate"]
+    n = pair.both + pair.only_first + pair.only_second + pair.neither
+    if not pair.only_first and not pair.only_second:
+        return (
+            f"they solve the same {pair.both:,} of {n:,} tasks" if pair.both else f"neither solves any of {n:,} tasks"
+        )
+    if not pair.separable:
+        known = f"between {100 * rate.low:+.0f} and {100 * rate.high:+.0f} points"
+        return f"{n:,} pairs do not separate them: the difference lies {known}"
+    better = pair.second if rate.value > 0 else pair.first
+    return f"{one_line(better, 40)} succeeds more often, by {100 * abs(rate.value):.1f} points on these tasks"
+
+
+def _print_pair(pair: Pair, values: Mapping[str, Mapping[str, float]], out: Console, flips: int) -> None:
+    out.print()
+    out.print(safe_text(f"{one_line(pair.first, 40)} → {one_line(pair.second, 40)}", "bold"))
+    counts = f"both {pair.both:,} · only first {pair.only_first:,} · only second {pair.only_second:,}"
+    test = "" if pair.p_adjusted is None else f" · McNemar p = {pair.p_adjusted:.3g}"
+    out.print(safe_text(f"{counts} · neither {pair.neither:,}{test}"))
+    out.print(safe_text(verdict(pair) + ".", "green" if pair.separable else "yellow"))
+    table = _table("metric", "first", "second", "difference", "95 % interval", gap=2)
+    for name, difference in pair.differences.items():
+        if METRICS[name].further:
+            continue
+        share = METRICS[name].unit == "share"
+        scale, digits = (100, 1) if share else (1, 3 if abs(values[pair.first][name]) < 100 else 1)
+        ours, theirs = (f"{scale * values[run][name]:,.{digits}f}" for run in (pair.first, pair.second))
+        value, low, high = (f"{scale * number:+,.{digits}f}" for number in difference)
+        style = "" if difference.low <= 0 <= difference.high else "bold"
+        label = name.replace("_", " ") + (", %" if share else "")
+        table.add_row(safe_text(label, style), ours, theirs, value, f"{low} – {high}")
+    out.print(Padding(table, (1, 0, 0, 0)))
+    for sign, who in (("+", pair.second), ("-", pair.first)):
+        tasks = pair.flips[sign]
+        if tasks and flips:
+            out.print(safe_text(f"only {one_line(who, 40)} solved:", "dim"))
+            for task in tasks[:flips]:
+                out.print(safe_text(f"  {sign} {one_line(task, 100)}"), soft_wrap=True)
+            if len(tasks) > flips:
+                out.print(safe_text(f"  … and {len(tasks) - flips:,} more (--flips {len(tasks)})", "dim"))
+
+
+def _table(*headings: str, gap: int = 3, words_last: bool = False) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, gap, 0, 0))
+    left = {0, len(headings) - 1} if words_last else {0}
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if index in left else "right")
+    return table
