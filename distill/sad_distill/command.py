@@ -34,12 +34,14 @@ def _sft_teacher(arguments: Sequence[str]) -> int:
 def _run(config: TrainConfig) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from sad_distill.progress import progress
+    from sad_distill.ranks import launched
     from sad_distill.run import Run
     from sad_env.safe_text import console, safe_text
 
-    with progress(config.steps) as report:
-        path = Run(config, report).train()
-    console().print(safe_text(f"student: {path}\nplay it: sad-eval --agent {path} --env {config.world}"))
+    with launched(config.device) as ranks, progress(config.steps, shown=ranks.first) as report:
+        path = Run(config, report, ranks).train()
+    if ranks.first:
+        console().print(safe_text(f"student: {path}\nplay it: sad-eval --agent {path} --env {config.world}"))
     return 0
 
 

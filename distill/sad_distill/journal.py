@@ -21,13 +21,20 @@ class Journal:
     Args:
         folder: made when missing.
         config: the run's settings, a dataclass.
+        writes: False in all but the first of several processes, which only look.
+        tensorboard: metrics go there, too.
 
     Raises:
         ConfigError: the folder holds a run with other settings.
     """
 
-    def __init__(self, folder: Path, config: Any, *, tensorboard: bool = False) -> None:
+    def __init__(self, folder: Path, config: Any, *, writes: bool = True, tensorboard: bool = False) -> None:
         self.folder = folder
+        self._writes = writes
+        self._metrics: JsonLinesWriter | None = None
+        self._board: Any = None
+        if not writes:
+            return
         folder.mkdir(parents=True, exist_ok=True)
         settings = json.loads(json.dumps(dataclasses.asdict(config), default=str))
         path = folder / "config.json"
@@ -40,7 +47,6 @@ class Journal:
                         " choose another --out or the old setting"
                     )
         write_text(path, json.dumps(settings, indent=1))
-        self._metrics: JsonLinesWriter | None = None
         self._board = _board(folder) if tensorboard else None
 
     @property
@@ -55,6 +61,8 @@ class Journal:
 
     def begin(self, step: int) -> None:
         """Metrics from `step` on will be written (again): those of a life that was cut off are dropped."""
+        if not self._writes:
+            return
         if self.metrics.exists():
             kept = [line for _, line in read_lines(self.metrics) if parse_json(line)["step"] < step]
             write_bytes(self.metrics, b"".join(line + b"\n" for line in kept))
@@ -62,6 +70,8 @@ class Journal:
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """One line of metrics."""
+        if not self._writes:
+            return
         assert self._metrics is not None
         # JSON knows no NaN; a diverged number is left out and the line says so by its absence.
         finite = {key: value for key, value in metrics.items() if value == value and abs(value) != float("inf")}
@@ -77,14 +87,16 @@ class Journal:
         if self._board is not None:
             self._board.close()
 
-    def rollouts(self, iteration: int) -> Path:
+    def rollouts(self, iteration: int, rank: int = 0) -> Path:
         """Where the episodes of an online iteration lie until the state that they led to is on disk."""
-        return self.folder / "rollouts" / f"{iteration:06d}.jsonl"
+        return self.folder / "rollouts" / (f"{iteration:06d}.jsonl" if rank == 0 else f"{iteration:06d}.{rank}.jsonl")
 
     def forget_rollouts(self, before: int, keep: int = 2) -> None:
         """Delete rollouts that no resumption can need, but for the last few, which a reader may want to see."""
+        if not self._writes:
+            return
         for path in sorted((self.folder / "rollouts").glob("*.jsonl")):
-            if int(path.stem) < before - keep:
+            if int(path.name.partition(".")[0]) < before - keep:
                 path.unlink()
 
 

@@ -17,6 +17,7 @@ from sad_distill.heads import bare, check_head
 from sad_distill.objective import LearnedWeights, Reduction, Totals, combine, counts_of, sums_of, weights_of
 from sad_distill.optimiser import Optimisation
 from sad_distill.projection import Projection
+from sad_distill.ranks import ALONE, Ranks
 from sad_distill.scoring import Measure, Scores, score_positions
 from sad_distill.teachers.base import ScoringTeacher
 from sad_distill.windows import Row
@@ -108,6 +109,7 @@ class Learner:
         precision: "bf16" computes in bfloat16 and keeps float32 weights.
         extras: further terms of the loss.
         extra_modules: modules with parameters of such terms, by name.
+        ranks: processes that share the rows of an update.
 
     Raises:
         ConfigError: a divergence is asked for and there is no teacher.
@@ -125,6 +127,7 @@ class Learner:
         precision: Precision = "fp32",
         extras: Sequence[ExtraTerm] = (),
         extra_modules: dict[str, nn.Module] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         if objective.divergence and teacher is None:
             raise ConfigError("this objective compares with a teacher: give --teacher, or use method sft or seqkd")
@@ -136,6 +139,7 @@ class Learner:
         self.micro_batch = micro_batch
         self.precision = precision
         self.extras = tuple(extras)
+        self.ranks = ranks
         self.modules: dict[str, nn.Module] = {"student": student, **(extra_modules or {})}
         self._weights = weights_of(objective.reason, objective.act, objective.observation)
         self._learned = LearnedWeights(objective.reason, objective.act) if objective.learned else None
@@ -156,8 +160,8 @@ class Learner:
         return [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
 
     def collate(self, rows: Sequence[Row]) -> list[Batch]:
-        """Micro-batches of rows of like length."""
-        ordered = sorted(rows, key=lambda row: len(row.ids))
+        """Micro-batches of rows of like length: this process' share of them."""
+        ordered = self.ranks.share(sorted(rows, key=lambda row: len(row.ids)))
         parts = [ordered[start : start + self.micro_batch] for start in range(0, len(ordered), self.micro_batch)]
         return [
             collate(part, kinds=self.objective.kinds, supports=self.supports, length=self._width(part))
@@ -175,65 +179,74 @@ class Learner:
         """One step of the optimiser on a global batch.
 
         Args:
-            rows: the batch; gradients do not depend on how it falls into micro-batches.
+            rows: the batch, the same in each process; gradients do not depend on how it falls into micro-batches.
             step: number of the update, for the learning rate.
         """
         began = time.perf_counter()
         self.student.train()
         self.optimiser.zero_grad(set_to_none=True)
         batches = self.collate(rows)
-        reduction, outside = self.objective.reduction, self.objective.measure.outside
-        counts = torch.stack([counts_of(batch, reduction, outside) for batch in batches]).sum(0)
-        divisors = [max(1, sum(term.count(batch) for batch in batches)) for term in self.extras]
-        tally = Tally()
+        plan = self._plan(batches, len(rows))
+        tally = Tally(self.device)
         for batch in batches:
-            self._accumulate(batch.to(self.device), counts.to(self.device), divisors, tally)
-        if self._projection is not None:
-            tally.add("cosine", self._projection.combine())
+            self._accumulate(batch.to(self.device), plan, tally)
+        self.ranks.add_gradients(self.parameters)
+        cosine = {} if self._projection is None else {"cosine": self._projection.combine()}
         norm = self._step(step)
         return {
-            "loss": tally.value("loss"),
-            **tally.by_kind(),
-            **tally.optional("cosine", "extra"),
+            **tally.metrics(self.ranks, extra=bool(self.extras)),
+            **cosine,
             "gradient_norm": norm,
             "learning_rate": self.optimisation.rate(step),
-            "tokens": float(sum(len(batch.kind_N) for batch in batches)),
-            "score_seconds": tally.value("score_seconds"),
-            "update_seconds": time.perf_counter() - began - tally.value("score_seconds"),
+            "tokens": float(plan.tokens),
+            "score_seconds": tally.score_seconds,
+            "update_seconds": time.perf_counter() - began - tally.score_seconds,
         }
 
-    def _accumulate(self, batch: Batch, counts: Tensor, divisors: Sequence[int], tally: Tally) -> None:
+    def _plan(self, batches: Sequence[Batch], rows: int) -> Plan:
+        reduction, outside = self.objective.reduction, self.objective.measure.outside
+        numbers = torch.zeros(4 + len(self.extras), dtype=torch.float64)
+        for batch in batches:
+            numbers[:3] += counts_of(batch, reduction, outside)
+            numbers[3] += len(batch.kind_N)
+            for place, term in enumerate(self.extras, start=4):
+                numbers[place] += term.count(batch)
+        numbers = self.ranks.add(numbers)
+        divisors = [max(1.0, number) for number in numbers[4:].tolist()]
+        return Plan(numbers[:3].to(self.device), divisors, rows, int(numbers[3]))
+
+    def _accumulate(self, batch: Batch, plan: Plan, tally: Tally) -> None:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             began = time.perf_counter()
             target = None if self.teacher is None else self.teacher.score(batch)
-            tally.add("score_seconds", time.perf_counter() - began)
+            tally.score_seconds += time.perf_counter() - began
             states = batch.states(self.student)
             scores = score_positions(self.student, states, batch, target, self.objective.measure)
             values = self.objective.values(scores, batch)
             extra = [
                 term.weight * term.sum(self.student, batch, states, scores) / divisor
-                for term, divisor in zip(self.extras, divisors, strict=True)
+                for term, divisor in zip(self.extras, plan.divisors, strict=True)
             ]
         sums = sums_of(values, batch, self.objective.reduction, self.objective.measure.outside)
-        loss = self._loss(sums, counts)
+        loss = self._loss(sums, plan, len(batch.rows))
         if extra:
             addition = torch.stack([one.float() for one in extra]).sum()
-            tally.add("extra", addition.item())
+            tally.extra += addition.detach()
             loss = loss + addition
-        tally.add("loss", loss.item())
+        tally.loss += loss.detach()
         tally.add_scores(scores, batch)
         if self._projection is not None:
-            parts = self._weights[:2].to(sums) * sums[:2] / counts[:2].to(sums).clamp(min=1)
+            parts = self._weights[:2].to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
             self._projection.backward(parts[REASON], parts[ACT], loss - parts.sum())
         else:
             torch.autograd.backward(loss)
 
-    def _loss(self, sums: Tensor, counts: Tensor) -> Tensor:
+    def _loss(self, sums: Tensor, plan: Plan, rows: int) -> Tensor:
         if self._learned is None:
-            return combine(Totals(sums, counts), self._weights.to(sums.device))
-        terms = sums[:2] / counts[:2].to(sums).clamp(min=1)
-        rest = self._weights[OBS].to(sums) * sums[OBS] / counts[OBS].to(sums).clamp(min=1)
-        learned: Tensor = self._learned(terms)
+            return combine(Totals(sums, plan.counts), self._weights.to(sums.device))
+        terms = sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
+        rest = self._weights[OBS].to(sums) * sums[OBS] / plan.counts[OBS].to(sums).clamp(min=1)
+        learned: Tensor = self._learned(terms, rows / plan.rows)
         return learned + rest
 
     def _step(self, step: int) -> float:
@@ -252,38 +265,45 @@ class Learner:
         return model
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is known of an update before any model has run.
+
+    Attributes:
+        counts: what the sums of each kind are divided by, over all micro-batches and processes.
+        divisors: the same of each further term.
+        rows: of the whole batch.
+        tokens: predicted ones of the whole batch.
+    """
+
+    counts: Tensor
+    divisors: Sequence[float]
+    rows: int
+    tokens: int
+
+
 class Tally:
-    """Numbers of one update, added up over its micro-batches."""
+    """Numbers of one update, added up over its micro-batches; they stay on the device until the update is over."""
 
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._kinds: dict[str, Tensor] = {}
-
-    def add(self, name: str, value: float) -> None:
-        """Add to a number."""
-        self._sums[name] = self._sums.get(name, 0.0) + value
-
-    def value(self, name: str) -> float:
-        """A number, 0 when nothing was added."""
-        return self._sums.get(name, 0.0)
-
-    def optional(self, *names: str) -> Metrics:
-        """Those of the numbers to which something was added."""
-        return {name: self._sums[name] for name in names if name in self._sums}
+    def __init__(self, device: torch.device) -> None:
+        self.score_seconds = 0.0
+        self.loss = torch.zeros((), dtype=torch.float64, device=device)
+        self.extra = torch.zeros((), dtype=torch.float64, device=device)
+        self._kinds = torch.zeros(len(Scores._fields) + 1, 3, dtype=torch.float64, device=device)
 
     @torch.no_grad()
     def add_scores(self, scores: Scores, batch: Batch) -> None:
         """Add positions to the averages by kind."""
-        for name, values in (*scores._asdict().items(), ("count", torch.ones_like(scores.nll))):
-            sums = torch.zeros(3).to(values).index_add(0, batch.kind_N, values.detach()).double().cpu()
-            self._kinds[name] = self._kinds.get(name, 0) + sums
+        columns = torch.stack([*(values.double() for values in scores), torch.ones_like(scores.nll).double()])
+        self._kinds.index_add_(1, batch.kind_N, columns)
 
-    def by_kind(self) -> Metrics:
-        """Mean divergence, nll and agreement of reasoning and action positions, and of observations where scored."""
-        metrics: Metrics = {}
-        counts = self._kinds["count"]
+    def metrics(self, ranks: Ranks, *, extra: bool) -> Metrics:
+        """Loss, and means by kind of what was scored, over all processes; `extra` shows the further terms' part."""
+        whole = ranks.add(torch.cat([self.loss[None], self.extra[None], self._kinds.flatten()])).cpu()
+        metrics = {"loss": float(whole[0])}
+        *columns, counts = whole[2:].reshape(-1, 3).tolist()
         for kind, label in ((REASON, "reason"), (ACT, "act"), (OBS, "observation")):
             if counts[kind]:
-                for name in ("divergence", "nll", "agree"):
-                    metrics[f"{label}_{name}"] = float(self._kinds[name][kind] / counts[kind])
-        return metrics
+                for name, column in zip(Scores._fields, columns, strict=True):
+                    metrics[f"{label}_{name}"] = column[kind] / counts[kind]
+        return {**metrics, "extra": float(whole[1])} if extra else metrics

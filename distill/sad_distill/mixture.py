@@ -31,6 +31,7 @@ class MixtureModel(PreTrainedModel):  # type: ignore[no-untyped-call]
 
     base_model_prefix = "mixture"
     _supports_sdpa = True
+    _supports_attention_backend = True
 
     def __init__(self, student: Any, teacher: Any, share: float) -> None:
         config = copy.deepcopy(student.config)
@@ -63,9 +64,17 @@ class MixtureModel(PreTrainedModel):  # type: ignore[no-untyped-call]
 
     def forward(self, **inputs: Any) -> CausalLMOutputWithPast:
         """Log-probabilities of the mixture as logits."""
-        student, teacher = (part(**inputs).logits.float().log_softmax(-1) for part in self._parts)
+        student, teacher = (self._log_probs(part, inputs) for part in self._parts)
         mixed = torch.logaddexp(student + math.log1p(-self._share), teacher + math.log(self._share))
         return CausalLMOutputWithPast(logits=cast(Any, mixed))
+
+    def _log_probs(self, part: Any, inputs: dict[str, Any]) -> Tensor:
+        # A sampler chooses the attention of the model that it knows, which is this one.
+        before, part.config._attn_implementation = part.config._attn_implementation, self.config._attn_implementation
+        try:
+            return cast(Tensor, part(**inputs).logits.float().log_softmax(-1))
+        finally:
+            part.config._attn_implementation = before
 
     def train(self, mode: bool = True) -> MixtureModel:
         """Both halves."""

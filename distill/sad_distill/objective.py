@@ -97,9 +97,12 @@ class LearnedWeights(torch.nn.Module):
         super().__init__()
         self.log_variance = torch.nn.Parameter(-torch.tensor([reason, act]).clamp(min=1e-3).log())
 
-    def forward(self, terms: Tensor) -> Tensor:
-        """The combined loss of the two terms [2], each already divided by its count."""
-        return (torch.exp(-self.log_variance) * terms + self.log_variance).sum()
+    def forward(self, terms: Tensor, share: float = 1.0) -> Tensor:
+        """The combined loss of the two terms [2], each already divided by its count.
+
+        A part of a batch brings its part of the terms and states its share of the batch, which s is weighted by.
+        """
+        return (torch.exp(-self.log_variance) * terms + share * self.log_variance).sum()
 
 
 __all__ = ["ACT", "KINDS", "OBS", "REASON", "LearnedWeights", "Reduction", "Totals", "combine", "counts_of", "sums_of"]

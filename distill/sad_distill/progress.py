@@ -43,10 +43,10 @@ def summary(metrics: dict[str, float]) -> str:
 
 
 @contextlib.contextmanager
-def progress(steps: int) -> Iterator[Reporter]:
-    """A reporter that shows a run of this many updates on standard error."""
+def progress(steps: int, *, shown: bool = True) -> Iterator[Reporter]:
+    """A reporter that shows a run of this many updates on standard error; only the first of several processes does."""
     screen = console(stderr=True)
-    if not screen.is_terminal:
+    if not screen.is_terminal or not shown:
         yield _Lines()
         return
     columns = (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import json
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from sad_agents.local_model import LocalModel
 from sad_agents.policies import ExpertAgent
 from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent
+from sad_agents.rollouts import Job
 from sad_agents.world_pool import WorldRecipe
 
 from sad_distill.acting import GuidedAgent, Stage, play, without_loops
@@ -31,7 +34,7 @@ from sad_distill.assembly import (
     windowing_of,
 )
 from sad_distill.config import TrainConfig
-from sad_distill.curriculum import CurriculumOrder, EpochOrder, Order, complexities, horizon
+from sad_distill.curriculum import CurriculumOrder, Difficulty, EpochOrder, Order, complexities, horizon
 from sad_distill.difficulty import difficulties_of
 from sad_distill.extras import extras_of
 from sad_distill.heads import bare
@@ -40,6 +43,7 @@ from sad_distill.learner import ExtraTerm, Learner, Metrics
 from sad_distill.masks import remask
 from sad_distill.minillm import PolicyGradient
 from sad_distill.mixture import MixtureModel
+from sad_distill.ranks import ALONE, Ranks
 from sad_distill.relabel import expert_completions, relabelled_rows, teacher_completions
 from sad_distill.state import learner_tensors, load_learner, load_state, save_state
 from sad_distill.students import merged, parameter_count
@@ -67,11 +71,15 @@ class Run:
     Args:
         config: its settings.
         report: told of every update.
+        ranks: processes that train together; the first one writes and reports.
     """
 
-    def __init__(self, config: TrainConfig, report: Report = silent) -> None:
+    def __init__(self, config: TrainConfig, report: Report = silent, ranks: Ranks = ALONE) -> None:
         config.check()
+        if ranks.size > 1:
+            check_shared(config)
         self.config = config
+        self.ranks = ranks
         self.folder = Path(config.out)
         self.report = report
         self.episodes = [without_prompt(one) for path in config.episodes for one in read_trajectories(path)]
@@ -95,6 +103,7 @@ class Run:
             precision=config.precision,
             extras=extras,
             extra_modules=modules,
+            ranks=ranks,
         )
         self.done = 0
         self.iteration = 0
@@ -121,18 +130,23 @@ class Run:
             The path of `student.pt`.
         """
         torch.manual_seed(self.config.seed)
-        with exclusive(self.folder / ".lock", f"the run {self.folder}"):
-            self.journal = Journal(self.folder, self.config, tensorboard=self.config.tensorboard)
+        with contextlib.ExitStack() as held:
+            if self.ranks.first:
+                held.enter_context(exclusive(self.folder / ".lock", f"the run {self.folder}"))
+            self.journal = Journal(
+                self.folder, self.config, writes=self.ranks.first, tensorboard=self.config.tensorboard
+            )
+            held.callback(self.journal.close)
+            self.ranks.wait()
             self._resume()
             self.journal.begin(self.done)
-            try:
-                if self.config.mode == "offline":
-                    self._offline()
-                else:
-                    self._online()
-            finally:
-                self.journal.close()
-            return self.save()
+            if self.config.mode == "offline":
+                self._offline()
+            else:
+                self._online()
+            path = self.save() if self.ranks.first else self.folder / "student.pt"
+            self.ranks.wait()
+            return path
 
     def _resume(self) -> None:
         if self.journal.state.exists():
@@ -142,6 +156,8 @@ class Run:
             self.seconds = float(record["seconds"])
 
     def _save_state(self) -> None:
+        if not self.ranks.first:
+            return
         tensors = learner_tensors(self.learner.modules, self.learner.optimiser)
         record = {"step": self.done, "iteration": self.iteration, "seconds": self.seconds}
         save_state(self.journal.state, tensors, record)
@@ -155,7 +171,8 @@ class Run:
         metrics = {**metrics, **extra, "seconds": self.seconds}
         self.journal.write(self.done, metrics)
         self.done += 1
-        self.report(self.done, self.config.steps, metrics)
+        if self.ranks.first:
+            self.report(self.done, self.config.steps, metrics)
 
     def save(self) -> Path:
         """Write the student as it is."""
@@ -193,8 +210,9 @@ class Run:
             raise ConfigError(
                 "the curriculum's entropy needs a teacher that scores: give one or --curriculum-entropy 0"
             )
+        # From the first process: the order that all follow may not hang on one device's rounding.
         complexity = complexities(
-            difficulties_of(self.rows, teacher, self.learner.device),
+            shared_difficulties(difficulties_of(self.rows, teacher, self.learner.device), self.ranks),
             config.curriculum_reason,
             config.curriculum_act,
             config.curriculum_entropy,
@@ -224,7 +242,7 @@ class Run:
             acting = self._agent(agent.agent, self.done / config.steps)
             jobs = stage.jobs(iteration, config.rollouts, config.seed)
             jobs = jobs[: self._own_share(iteration, len(jobs))]
-            episodes = play(acting, stage, jobs, self.journal.rollouts(iteration), limit) if jobs else []
+            episodes = self._play(acting, stage, jobs, iteration, limit)
             metrics = rollout_metrics(episodes, time.perf_counter() - began)
             rows = self._online_rows([without_loops(one) for one in episodes if not one.status.owed])
             rows += self._recorded_rows(iteration, config.rollouts - len(jobs))
@@ -236,6 +254,16 @@ class Run:
             if self.iteration % config.save_every == 0 or self.done >= config.steps:
                 self._save_state()
                 self.journal.forget_rollouts(iteration)
+
+    def _play(self, acting: Agent, stage: Stage, jobs: Sequence[Job], iteration: int, limit: int) -> list[Trajectory]:
+        """Each process plays its share; then all have all episodes."""
+        mine = self.ranks.share(jobs)
+        path = self.journal.rollouts(iteration, self.ranks.rank)
+        played = play(acting, stage, mine, path, limit) if mine else []
+        if self.ranks.size == 1:
+            return played
+        lines = self.ranks.whole(self.ranks.gather([one.to_json() for one in played]))
+        return [Trajectory.from_json(line) for line in lines]
 
     def _sampled(self) -> Language:
         """What episodes are sampled from: the student, or for MiniLLM its mixture with the teacher."""
@@ -323,6 +351,30 @@ class Player:
     def refresh(self) -> None:
         """The weights have changed: nothing that was computed with the old ones is used again."""
         self._model.clear()
+
+
+def check_shared(config: TrainConfig) -> None:
+    """Refuse settings that several processes cannot share.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    for flag, used in (
+        ("--project", config.project),
+        ("--contrastive", config.contrastive > 0),
+        (
+            "--mode dagger with a teacher that writes",
+            config.mode == "dagger" and not config.teacher.startswith("expert"),
+        ),
+    ):
+        if used:
+            raise ConfigError(f"{flag} works within one process: launch a single one, or leave it out")
+
+
+def shared_difficulties(found: dict[str, Difficulty], ranks: Ranks) -> dict[str, Difficulty]:
+    """The first process' difficulties."""
+    lines = [json.dumps(astuple(one)) for one in found.values()]
+    return {task: Difficulty(*json.loads(line)) for task, line in zip(found, ranks.gather(lines)[0], strict=True)}
 
 
 def without_prompt(trajectory: Trajectory) -> Trajectory:

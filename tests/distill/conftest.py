@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
+from sad_agents.checkpoints import save_student
 from sad_distill.tokenizer import texts_of, train_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -92,3 +94,20 @@ def tiny_llama(toy_tokenizer: PreTrainedTokenizerFast) -> Callable[..., LlamaFor
         ).eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def files(
+    toy_episodes: list[Trajectory],
+    toy_tokenizer: PreTrainedTokenizerFast,
+    tiny_llama: Callable[..., LlamaForCausalLM],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A folder with expert episodes, a tiny teacher and a tiny student."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("distill")
+    (folder / "expert.jsonl").write_text("".join(one.to_json() + "\n" for one in toy_episodes))
+    window = {"acting": {"prompt": "", "window": {"budget": 200, "room": 40, "keep": 0.75}}}
+    save_student(folder / "teacher.pt", tiny_llama(24, seed=1), toy_tokenizer, window)
+    save_student(folder / "start.pt", tiny_llama(16, seed=2), toy_tokenizer, window)
+    return folder

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from sad_agents.catalogue import resolve
-from sad_agents.checkpoints import load_student, save_student
+from sad_agents.checkpoints import load_student
 from sad_agents.local_model import LocalModel
 from sad_agents.react import ReActAgent
 from sad_agents.rollouts import Job, Limits, rollout
@@ -37,23 +37,6 @@ from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.records import Trajectory
 
 Tiny = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def files(
-    toy_episodes: list[Trajectory],
-    toy_tokenizer: PreTrainedTokenizerFast,
-    tiny_llama: Tiny,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """A folder with expert episodes, a tiny teacher and a tiny student."""
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("distill")
-    (folder / "expert.jsonl").write_text("".join(one.to_json() + "\n" for one in toy_episodes))
-    window = {"acting": {"prompt": "", "window": {"budget": 200, "room": 40, "keep": 0.75}}}
-    save_student(folder / "teacher.pt", tiny_llama(24, seed=1), toy_tokenizer, window)
-    save_student(folder / "start.pt", tiny_llama(16, seed=2), toy_tokenizer, window)
-    return folder
 
 
 def settings(files: Path, out: Path, **changes: Any) -> TrainConfig:
