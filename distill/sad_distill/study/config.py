@@ -30,6 +30,8 @@ class StudyConfig:
     """Worlds, each with a teacher and students of its own."""
     data: str = "generated"
     """generated, official, or a folder in the official schema."""
+    split: str = "train"
+    """Split that experts, teachers and students play and learn from."""
     panels: dict[str, str] = field(default_factory=dict)
     """WORLD PANEL: panel to evaluate on; the world's own where none is named."""
 
@@ -148,6 +150,6 @@ _OF_A_WORLD = frozenset(
         "start_steps",
     }
     | {"steps", "batch", "rollouts", "updates", "learning_rate", "observation_weight", "distill_rate", "budget"}
-    | {"episodes", "max_steps", "data"}
+    | {"episodes", "max_steps", "data", "split"}
 )
 """Settings that a world may have of its own; a comparison over worlds needs the others to be equal."""

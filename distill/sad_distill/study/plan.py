@@ -169,6 +169,7 @@ class _World:
             **flags,
             "world": self.world,
             "data": config.data,
+            "split": config.split,
             "budget": config.budget,
             "precision": config.precision,
         }
@@ -203,6 +204,7 @@ class _World:
             **flags,
             "env": self.world,
             "data": config.data,
+            "split": config.split,
             "max-steps": config.max_steps,
             "out": out,
             "workers": 0,
