@@ -79,8 +79,9 @@ def read_toml(path: Path) -> dict[str, Any]:
 def run(prog: str, command: Callable[[], int | None]) -> int:
     """Run a command and return its exit code.
 
-    Our own errors become one safe line on standard error and their branch's code; Ctrl-C becomes 130; a closed pipe
-    ends quietly. Anything else is a fault of ours and shows its traceback.
+    Our own errors become one safe line on standard error and their branch's code, and so do files and folders that
+    the system refuses; Ctrl-C becomes 130; a closed pipe ends quietly. Anything else is a fault of ours and shows its
+    traceback.
     """
     try:
         return command() or 0
@@ -94,3 +95,9 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
         # Python flushes standard output at exit and would complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        path = one_line(str(error.filename), 200)
+        print(f"{prog}: the system refuses {path!r}: {error.strerror}", file=sys.stderr)
+        return ConfigError.exit_code
