@@ -291,6 +291,7 @@ def run_faithfulness(arguments: Sequence[str] | None = None) -> int:
     estimates = figures(found, outcomes)
     document: dict[str, Any] = {
         "agent": run.manifest.agent,
+        "model": model.name,
         "editor": editor.name,
         "unusable_edits": editor.unusable,
         "probes": len(found),
@@ -301,7 +302,7 @@ def run_faithfulness(arguments: Sequence[str] | None = None) -> int:
     if settings.json:
         print(json.dumps(document, indent=2, allow_nan=False))
     else:
-        _print(run, editor, estimates)
+        _print(run, model, editor, estimates)
     return 0
 
 
@@ -361,9 +362,11 @@ def _editor(word: str, run: RunFolder, settings: EvalSettings) -> Editor:
         raise ConfigError(f"--editor is rules or a model: {error}") from None
 
 
-def _print(run: RunFolder, editor: Editor, estimates: dict[str, Estimate]) -> None:
+def _print(run: RunFolder, model: Model, editor: Editor, estimates: dict[str, Estimate]) -> None:
     out = console()
-    out.print(safe_text(f"{one_line(run.manifest.agent, 40)} in {run.manifest.world}", "bold"))
+    out.print(safe_text(f"{one_line(model.name, 40)} in {run.manifest.world}", "bold"))
+    if model.name != run.manifest.agent:
+        out.print(safe_text(f"! the steps are those of {one_line(run.manifest.agent, 40)}", "yellow"))
     unusable = f", {editor.unusable:,} unusable" if editor.unusable else ""
     out.print(safe_text(f"edits by {one_line(editor.name, 40)}{unusable}", "dim"))
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))

@@ -19,7 +19,7 @@ from sad_env.safe_text import console, one_line, visible
 from sad_eval.playback.cast import cast_lines
 from sad_eval.playback.plain import print_episodes
 from sad_eval.playback.timeline import Choice, keeps
-from sad_eval.run_folder import RunFolder
+from sad_eval.run_folder import EPISODES, MANIFEST, RunFolder
 
 PROG = "sad-play"
 
@@ -104,6 +104,8 @@ def load(path: Path) -> list[Trajectory]:
     Raises:
         DataError: neither, or a line in it that is no episode.
     """
+    if path.name == EPISODES and (path.parent / MANIFEST).is_file():
+        path = path.parent  # the lines of a run hold more than trajectories
     if path.is_file():
         try:
             return list(read_trajectories(path))

@@ -26,7 +26,7 @@ def run_robustness(arguments: Sequence[str] | None = None) -> int:
     settings = cli.parse(EvalSettings, words, prog="sad-eval robustness")
     panels = panels_of(settings)
     if settings.perturb != PLAIN or len(panels) > 1:
-        raise ConfigError("sad-eval robustness chooses --perturb itself and takes one --panel")
+        raise ConfigError("this command chooses --perturb itself and takes one --panel")
     command = shlex.join(["sad-eval", "robustness", *words])
     done: list[tuple[str, Results]] = []
     folders: list[RunFolder] = []

@@ -10,11 +10,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from pydantic import ValidationError
 from sad_eval.run_folder import RunFolder
 
 from sad_env.errors import ConfigError, IncompleteError
 from sad_env.files import safe_name, sha256_file, sync_folder
 from sad_env.records import Record
+from sad_env.safe_text import one_line
 from sad_leaderboard.entries import EntryError, read_submission
 from sad_leaderboard.recompute import recompute
 from sad_leaderboard.schema import ENTRY, EPISODES, MANIFEST, RESULTS, Entry
@@ -79,9 +81,10 @@ def _write(folder: Path, run: RunFolder, said: dict[str, object]) -> None:
     files = {name: sha256_file(folder / name) for name in (MANIFEST, RESULTS, EPISODES)}
     try:
         entry = Entry.model_validate({**said, "files": files})
-    except ValueError as error:
-        first = str(error).splitlines()
-        raise ConfigError(f"the entry's description: {' '.join(first[1:3])}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"the entry's {where}: {one_line(first['msg'], 200)}") from None
     _json(folder / ENTRY, entry)
 
 

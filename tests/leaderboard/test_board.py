@@ -59,6 +59,27 @@ def test_equal_results_share_a_rank_and_the_next_counts_both(board: Board) -> No
     assert [row.rank for row in board.tables[0].rows] == [1, 1, 3, 4]
 
 
+def test_what_the_system_or_the_form_refuses_is_told_in_one_line(
+    runs: dict[str, RunFolder], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(runs["small"].path)
+    add = ["add", run, "--submitter", "me", "--root", str(tmp_path)]
+    for words, message in (
+        (["build", "--root", str(tmp_path), "--out", "/dev/null/board"], "the system refuses '/dev/null/board"),
+        (
+            ["add", run, "--title", "x", "--submitter", "me", "--root", "/dev/null/x"],
+            "the system refuses '/dev/null/x'",
+        ),
+        ([*add, "--title", ""], "the entry's title: "),
+        ([*add, "--title", "x", "--link", "javascript:alert(1)"], "the entry's link: "),
+    ):
+        assert main(words) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+        assert "input_value" not in error
+
+
 def test_ranks_are_ties_exactly_where_intervals_overlap() -> None:
     assert ranks([(0.5, 0.9), (0.4, 0.6), (0.1, 0.45), (0.0, 0.05)]) == [1, 1, 2, 4]
     assert ranks([(0.5, 0.5), (0.5, 0.5)]) == [1, 1]

@@ -188,6 +188,14 @@ def test_the_command_prints_as_many_as_were_asked_for_and_always_the_same(
     assert main([str(run.path), "--episodes", "-1"]) == 2
 
 
+def test_the_file_of_a_runs_episodes_is_the_run(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    for path in (run.path, run.path / "episodes.jsonl"):
+        assert main([str(path), "--episodes", "1"]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+
+
 def test_the_command_writes_a_recording(run: RunFolder, tmp_path: Path) -> None:
     assert main([str(run.path), "--export", str(tmp_path / "run.cast")]) == 0
     assert json.loads((tmp_path / "run.cast").read_text().splitlines()[0])["version"] == 2
@@ -198,6 +206,7 @@ def test_the_command_writes_a_recording(run: RunFolder, tmp_path: Path) -> None:
     [
         ([], 2, "give either a run to play back"),
         (["nowhere"], 5, "is no run folder"),
+        (["RUN", "--only", "failed", "--task", "test-9999"], 2, "none of 'test-9999' that is failed"),
         (["RUN", "--env", "toy"], 2, "give either a run to play back"),
         (["RUN", "--task", "test-9999"], 2, "none of 'test-9999'"),
         (["--env", "toyy"], 2, "did you mean 'toy'"),
