@@ -205,10 +205,15 @@ class Manifest(Record):
     def changes(self) -> list[str]:
         """What was not the same in all calls that played episodes, e.g. "numpy 2.1.0, 2.2.0"; versions and commit."""
         calls: tuple[Manifest | Resumption, ...] = (self, *self.resumptions)
-        names = sorted({name for call in calls for name in call.versions})
-        told = {name: [call.versions.get(name, "none") for call in calls] for name in names}
-        told["commit"] = [(call.commit[:10] or "none") + ("+" if call.dirty else "") for call in calls]
-        return [f"{name} {', '.join(dict.fromkeys(values))}" for name, values in told.items() if len(set(values)) > 1]
+        told: dict[str, list[str]] = {}
+        for call in calls:
+            commit = (call.commit[:10] or "none") + ("+" if call.dirty else "")
+            for name, value in {**call.versions, "commit": commit}.items():
+                told.setdefault(name, []).append(value)
+        for values in told.values():
+            if len(values) < len(calls):
+                values.append("none")
+        return [f"{name} {', '.join(dict.fromkeys(told[name]))}" for name in sorted(told) if len(set(told[name])) > 1]
 
     def planned(self) -> list[EpisodeKey]:
         """Keys of all episodes of this run (of this shard), in the order in which they are begun."""

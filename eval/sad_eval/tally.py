@@ -9,10 +9,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sad_env.records import Status
+from sad_env.safe_text import one_line
 from sad_eval.cot_match import Reasoning, Similarity
 from sad_eval.metrics import METRICS, SAMPLED, WORDS, CountReasoning, Subject, countable, reasoning_counter, shares
 from sad_eval.run_folder import EpisodeKey, EpisodeLine, Estimate, Manifest, Results
 from sad_eval.statistics import Interval, Ratios, cluster_bootstrap, pass_hat_k, resolution, wilson
+
+_CHANGES = 8
+"""Packages whose versions changed that a remark names; the manifest holds all."""
 
 
 class Tally:
@@ -187,7 +191,8 @@ class Tally:
     def _remarks(self, manifest: Manifest, reference: str) -> list[str]:
         remarks = [resolution(len({key.task_id for key in self.keys}))] if len(self) else []
         if changes := manifest.changes():
-            remarks.append(f"The episodes were played with different versions: {'; '.join(changes)}.")
+            listed = "; ".join(changes[:_CHANGES]) + ("; ..." if len(changes) > _CHANGES else "")
+            remarks.append(f"The episodes were played with different versions: {one_line(listed, 400)}.")
         success = np.frombuffer(self._parts["success_rate"]) if len(self) else np.zeros(0)
         retried = np.frombuffer(self.retried, dtype=np.int8).astype(bool) if len(self) else np.zeros(0, dtype=bool)
         if retried.any() and not retried.all():

@@ -12,6 +12,7 @@ import pytest
 from sad_eval import provenance
 from sad_eval.interrupts import Interrupts, TimeUp
 from sad_eval.run_folder import RunFolder
+from sad_eval.scoring import score
 
 HERE = Path(__file__).parent
 Evaluate = Callable[..., int]
@@ -103,6 +104,20 @@ def test_a_run_that_goes_on_under_other_versions_says_so(
     assert f"numpy {first.versions['numpy']}, 9.9" in remark
     assert f"commit {first.commit[:10] or 'none'}{'+' if first.dirty else ''}, ffffffffff+" in remark
     assert "python" not in remark
+
+
+def test_a_manifest_of_very_many_calls_and_packages_is_read_in_one_pass(evaluate: Evaluate) -> None:
+    """Names times calls would be 10^10 steps, and a remark of megabytes."""
+    assert evaluate(*TOY, "--episodes", "1") == 0
+    run = RunFolder.open("run")
+    once = run.manifest.resumption(scored=1)
+    hostile = {f"package{number}": "\x1b[2J" for number in range(100_000)}
+    grown = run.manifest.model_copy(update={"versions": hostile, "resumptions": (once,) * 100_000})
+    assert len(grown.changes()) == 100_000 + len(once.versions)
+    Path("run/manifest.json").write_text(grown.model_copy(update={"resumptions": (once,)}).model_dump_json())
+    (remark,) = (one for one in score(RunFolder.open("run")).remarks if "different versions" in one)
+    assert len(remark) < 500
+    assert "\x1b" not in remark
 
 
 def test_parts_that_were_played_by_different_versions_are_told_apart_after_the_merge(
