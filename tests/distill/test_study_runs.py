@@ -1,0 +1,167 @@
+"""Stages in forked processes: order, failures, interruptions, resumption; and the whole toy study."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sad_distill.study.report import write_report
+from sad_distill.study.results import read_study
+
+from sad_env.errors import DataError
+
+ROOT = Path(__file__).parents[2]
+
+WORK = """
+import sys, time
+from pathlib import Path
+product, seconds, *needs = sys.argv[1:]
+with open(product + ".starts", "a") as file:
+    file.write("x")
+if not all(Path(path).exists() for path in needs):
+    sys.exit("needed first: " + " ".join(needs))
+time.sleep(float(seconds))
+if product.endswith("broken"):
+    sys.exit("this one breaks")
+Path(product).write_text(str("torch" in sys.modules))
+"""
+"""A command that takes a while and leaves a product."""
+
+STUDY = """
+import sys
+from pathlib import Path
+from sad_distill.study.config import StudyConfig
+from sad_distill.study.plan import Stage, keys
+from sad_distill.study.runner import Runner
+from sad_env import cli
+
+out = Path(sys.argv[1])
+PLAN = {"broken": (0, []), "first": (0.3, []), "second": (0.3, ["first"]), "after": (0, ["broken"]), "slow": (%s, [])}
+plan = [
+    Stage("toy", f"toy: {name}", name, ("work", str(out / name), str(seconds), *(str(out / one) for one in needs)),
+          out / name, tuple(out / one for one in needs))
+    for name, (seconds, needs) in PLAN.items()
+]
+
+def main():
+    runner = Runner(plan, keys(plan, {}), StudyConfig(out=str(out)))
+    runner.run()
+    runner.complain()
+
+sys.exit(cli.run("study", main))
+"""
+
+
+def launch(folder: Path, slow: float = 0.0) -> subprocess.Popen[str]:
+    (folder / "work.py").write_text(WORK)
+    path = os.pathsep.join([str(folder), *(entry for entry in sys.path if entry)])
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", STUDY % slow, str(folder)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
+def wait_for(done: Callable[[], bool], seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def starts(folder: Path) -> dict[str, int]:
+    return {path.stem: len(path.read_text()) for path in folder.glob("*.starts")}
+
+
+def test_a_failed_stage_stops_what_needs_it_and_nothing_else(tmp_path: Path) -> None:
+    process = launch(tmp_path)
+    told = process.communicate()[1]
+    assert process.returncode == 3
+    assert "failed: toy: broken: this one breaks" in told
+    assert str(tmp_path / "toy/logs/broken.log") in told
+    assert "1 stages failed and 1 wait for them" in told
+    # A stage finds what the study has imported.
+    assert (tmp_path / "second").read_text() == "True"
+    assert starts(tmp_path) == {"broken": 1, "first": 1, "second": 1, "slow": 1}
+    launch(tmp_path).communicate()
+    assert starts(tmp_path) == {"broken": 2, "first": 1, "second": 1, "slow": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_stages_end_with_a_study_that_is_interrupted_or_killed(tmp_path: Path, number: signal.Signals) -> None:
+    process = launch(tmp_path, slow=60)
+    wait_for(lambda: "slow" in starts(tmp_path) and len(list(tmp_path.glob("toy/done/*.json"))) == 2)
+    began = time.monotonic()
+    process.send_signal(number)
+    told = process.communicate()[1]
+    assert process.returncode == (130 if number is signal.SIGINT else -signal.SIGKILL), told
+    wait_for(lambda: not alive(tmp_path))
+    assert time.monotonic() - began < 20
+    assert not (tmp_path / "slow").exists()
+    launch(tmp_path).communicate()
+    assert starts(tmp_path)["slow"] == 2
+    assert starts(tmp_path)["second"] == 1
+    assert (tmp_path / "slow").exists()
+
+
+def alive(folder: Path) -> bool:
+    """True while any process has the folder in its command line; forks keep their parent's."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if int(path.parent.name) != os.getpid() and str(folder).encode() in path.read_bytes():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+@pytest.mark.slow
+def test_the_toy_study_runs_to_its_end_and_its_report_is_whole(tmp_path: Path) -> None:
+    """Measured on a quiet core: about five minutes."""
+    out = tmp_path / "toy"
+    command = [sys.executable, "-m", "sad_distill", "study", str(ROOT / "configs/study-toy.toml"), "--out", str(out)]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stderr
+    (world,) = read_study(out)
+    assert world.done == world.planned
+    # The evaluation and the report read success, steps and reasoning alike, though neither sees the other.
+    for name, evaluation in world.evaluations.items():
+        metrics = json.loads((out / "toy/eval" / name / "results.json").read_text())["metrics"]
+        theirs = {
+            "success": "success_rate",
+            "steps": "environment_steps_at_limit",
+            "reasoning": "reasoning_per_step",
+            "cot_f1": "cot_f1",
+            "cot_recall": "cot_match",
+        }
+        for mine, name_there in theirs.items():
+            value = evaluation.value(mine)
+            assert (value is None) == (name_there not in metrics)
+            assert value is None or value == pytest.approx(metrics[name_there]["value"])
+    report = (out / "README.md").read_text()
+    assert "not measured" in report
+    assert re.search(r"SAD, offline, is ahead of SeqKD in success: \*\*(held|did not hold|cannot be told)", report)
+    assert "**Not finished.**" not in report
+    for link in re.findall(r"\]\(([^)]+)\)", report):
+        assert (out / link).stat().st_size > 0
+    (out / "findings.md").write_text("## Findings\n\nSeen by hand.\n")
+    write_report(out)
+    assert "Seen by hand." in (out / "README.md").read_text()
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0
+    assert "[0/" not in again.stderr
+
+
+def test_a_folder_without_a_study_has_no_report(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="run sad-distill study first"):
+        write_report(tmp_path)
