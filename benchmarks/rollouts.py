@@ -1,11 +1,13 @@
 """Two numbers about rollouts: tokens/s of the cached sampler against uncached `generate`, and the loop's own cost.
 
-    python benchmarks/rollouts.py [--env alfworld] [--episodes 16] [--student student.pt]
+    python benchmarks/rollouts.py [--env alfworld] [--student student.pt] [--live 64 16]
 
 Without a student, a small model is first taught the template on expert episodes, so that its actions mean something.
-First, the same model plays the same episodes greedily twice: through the batched sampler that keeps each episode's KV
-cache, and with `generate` on the whole prompt, one episode at a time, each step. Both must play the same actions. Then
-the toy world is played with scripted completions, against a bare loop over the world alone.
+First, the same model plays the same episodes greedily several times: through the batched sampler that keeps each
+episode's KV cache, with so many episodes live; and with `generate` on the whole prompt each step, one episode at a
+time, once with the cache that `generate` itself keeps within a call, and once without any. All must write the same
+completions, to the character. Then the toy world is played with scripted completions, against a bare loop over the
+world alone.
 """
 
 from __future__ import annotations
@@ -13,14 +15,14 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from sad_agents.agent import GREEDY, Agent, Sampling
 from sad_agents.checkpoints import load_student
-from sad_agents.local_model import LocalModel, decode, encode, end_ids
-from sad_agents.model import Completion, Piece, Request, ScriptedModel
+from sad_agents.local_model import LocalModel, decode, encode, end_ids, ids_with_newline
+from sad_agents.model import Completion, Model, Piece, Request, ScriptedModel
 from sad_agents.policies import ExpertAgent
 from sad_agents.prompts import Prompt, load_prompt
 from sad_agents.react import ReActAgent
@@ -39,8 +41,12 @@ class GenerateModel:
 
     name = "generate"
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, windowing: Windowing) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, windowing: Windowing, *, use_cache: bool
+    ) -> None:
         self.windowing = windowing
+        self._use_cache = use_cache
+        self._newlines = ids_with_newline(tokenizer)
         self._model: Any = model
         self._tokenizer = tokenizer
         self._end = sorted(end_ids(model, tokenizer))
@@ -67,10 +73,11 @@ class GenerateModel:
                 input_ids=torch.tensor([ids]),
                 attention_mask=torch.ones(1, len(ids), dtype=torch.long),
                 do_sample=False,
+                use_cache=self._use_cache,
                 max_new_tokens=sampling.max_tokens,
                 eos_token_id=self._end,
                 pad_token_id=self._end[0],
-                stopping_criteria=StoppingCriteriaList([_ActionLine(self._tokenizer, len(ids))]),
+                stopping_criteria=StoppingCriteriaList([_ActionLine(self._tokenizer, self._newlines, len(ids))]),
             )
         sampled = out[0, len(ids) :].tolist()
         generated = len(sampled)
@@ -83,12 +90,12 @@ class GenerateModel:
 
 
 class _ActionLine(StoppingCriteria):
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, start: int) -> None:
-        self._tokenizer, self._start = tokenizer, start
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, newlines: frozenset[int], start: int) -> None:
+        self._tokenizer, self._newlines, self._start = tokenizer, newlines, start
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        done = is_complete(decode(self._tokenizer, input_ids[0, self._start :].tolist()))
-        return torch.tensor([done])
+        ids = input_ids[0, self._start :].tolist()
+        return torch.tensor([ids[-1] in self._newlines and is_complete(decode(self._tokenizer, ids))])
 
 
 def taught(env: str, size: str, steps: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -132,40 +139,73 @@ def played(agent: Agent, env: str, episodes: int, live: int, max_steps: int) -> 
     return sorted(finished, key=lambda one: one.job.task_id), *seconds
 
 
+class Run(NamedTuple):
+    """One way of playing.
+
+    Attributes:
+        per_second: tokens, by the clock.
+        per_cpu_second: tokens, by this process's CPU time.
+        written: task -> completions.
+    """
+
+    per_second: float
+    per_cpu_second: float
+    written: dict[str, list[str]]
+
+
+def run(name: str, model: Model, prompt: Prompt, env: str, episodes: int, live: int, max_steps: int) -> Run:
+    agent = ReActAgent(model, prompt, sampling=GREEDY)
+    finished, seconds, cpu = played(agent, env, episodes, live, max_steps)
+    lengths = [step.generated_tokens for one in finished for step in one.trajectory.steps]
+    tokens, won = sum(lengths), sum(one.trajectory.success for one in finished)
+    print(
+        f"{name:>36}: {tokens:7,} tokens, {tokens / seconds:7,.0f} a second, {tokens / cpu:7,.0f} a CPU second"
+        f"   ({len(finished)} episodes of {env}, {won} won, {len(lengths)} steps of {tokens / len(lengths):.1f} tokens,"
+        f" {seconds:.1f} s)",
+        flush=True,
+    )
+    written = {one.job.task_id: [step.completion for step in one.trajectory.steps] for one in finished}
+    return Run(tokens / seconds, tokens / cpu, written)
+
+
 def compare(args: argparse.Namespace) -> None:
+    prompt, windowing = Prompt(""), Windowing(budget=args.context)  # as in the episodes that the model has seen
     if args.student:
-        model, tokenizer, _ = load_student(args.student)
+        model, tokenizer, record = load_student(args.student)
+        acting = record.get("acting", {})
+        prompt = Prompt(acting.get("prompt") or "")
+        windowing = Windowing(**acting["window"]) if acting.get("window") else windowing
     else:
         model, tokenizer = taught(args.env, args.model, args.train_steps)
-    print(f"model: {sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
-    windowing = Windowing(budget=args.context, room=96)
-    prompt = Prompt("")  # as in the episodes that the model has seen
-    makers: dict[str, Callable[[], Any]] = {
-        "cached, batched": lambda: LocalModel(model, tokenizer, windowing=windowing),
-        "generate, one by one": lambda: GenerateModel(model, tokenizer, windowing),
-    }
-    rates, written = {}, {}
+    print(f"model: {sum(p.numel() for p in model.parameters()):,} parameters; {windowing}; {args.env}", flush=True)
     # One by one, the rate does not depend on how many episodes are played.
-    for (name, make), episodes in zip(makers.items(), (args.episodes, args.slow_episodes), strict=True):
-        agent = ReActAgent(make(), prompt, sampling=GREEDY)
-        finished, seconds, cpu = played(agent, args.env, episodes, args.live, args.max_steps)
-        tokens = sum(step.generated_tokens for one in finished for step in one.trajectory.steps)
-        steps = sum(len(one.trajectory.steps) for one in finished)
-        rates[name] = tokens / seconds, tokens / cpu
-        written[name] = {one.job.task_id: [step.completion for step in one.trajectory.steps] for one in finished}
-        won = sum(one.trajectory.success for one in finished)
-        print(
-            f"{name:>22}: {tokens:7,} tokens, {tokens / seconds:8,.0f} a second, {tokens / cpu:8,.0f} a CPU second"
-            f"   ({len(finished)} episodes of {args.env}, {steps} steps, {won} won, {seconds:.1f} s)",
-            flush=True,
-        )
-    cached, plain = rates.values()
-    many, few = written.values()
-    same = all(many[task] == few[task] for task in few)
-    print(
-        f"ratio {cached[0] / plain[0]:.1f} by the clock, {cached[1] / plain[1]:.1f} by CPU time;"
-        f" {'the same' if same else 'DIFFERENT'} completions of {len(few)} episodes, to the character"
+    plain = run(
+        "generate, one by one",
+        GenerateModel(model, tokenizer, windowing, use_cache=True),
+        *(prompt, args.env, args.slow_episodes, 1, args.max_steps),
     )
+    runs = {
+        f"cached, {live} live": run(
+            f"cached, {live} live",
+            LocalModel(model, tokenizer, windowing=windowing),
+            *(prompt, args.env, args.episodes, live, args.max_steps),
+        )
+        for live in args.live
+    }
+    if args.uncached_episodes:
+        name = "generate, one by one, use_cache=False"
+        slowest = GenerateModel(model, tokenizer, windowing, use_cache=False)
+        runs[name] = run(name, slowest, prompt, args.env, args.uncached_episodes, 1, args.max_steps)
+    for name, one in runs.items():
+        shared = one.written.keys() & plain.written.keys()
+        same = all(one.written[task] == plain.written[task] for task in shared)
+        print(
+            f"{name} / generate, one by one: {one.per_second / plain.per_second:.1f} by the clock,"
+            f" {one.per_cpu_second / plain.per_cpu_second:.1f} by CPU time;"
+            f" {'the same' if same else 'DIFFERENT'} completions in {len(shared)} episodes, to the character"
+        )
+        if not same:
+            raise SystemExit(1)
 
 
 def loop_cost(episodes: int) -> None:
@@ -193,11 +233,12 @@ def loop_cost(episodes: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="toy")
-    parser.add_argument("--episodes", type=int, default=64)
+    parser.add_argument("--episodes", type=int, default=128)
     parser.add_argument("--slow-episodes", type=int, default=8, help="of these, how many are also played one by one")
-    parser.add_argument("--live", type=int, default=64)
+    parser.add_argument("--uncached-episodes", type=int, default=1, help="of these, how many without any cache")
+    parser.add_argument("--live", type=int, nargs="+", default=[64, 16])
     parser.add_argument("--max-steps", type=int, default=25)
-    parser.add_argument("--context", type=int, default=2048)
+    parser.add_argument("--context", type=int, default=512, help="window of a student that names none")
     parser.add_argument("--model", default="nano-2m", choices=sorted(SIZES))
     parser.add_argument("--student", default="")
     parser.add_argument("--train-steps", type=int, default=200)
