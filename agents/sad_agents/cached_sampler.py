@@ -26,8 +26,8 @@ _PREFILL_TOKENS_ELSEWHERE = 8192
 """Ids in one forward pass at most while rows are behind: a processor gains nothing from more."""
 _SHARED_PREFIX = 32
 """A common prefix at least this long is worth computing first and copying."""
-_DRAFT = 4
-"""Guessed ids that go along with a row's next one at most."""
+_DRAFT, _DRAFTS = 3, 64
+"""Guessed ids that go along with a row's next one at most, or with all rows together: few rows leave room for more."""
 _COMPACT = 0.75
 """Rows at work are moved to the front once they are less than this share of what they span: moving is not free."""
 
@@ -265,6 +265,7 @@ class CachedSampler:
         """What each of these jobs, or as many as go in one pass, is fed next."""
         turns: list[_Turn] = []
         room = self._prefill_tokens
+        longest = max(_DRAFT, _DRAFTS // len(jobs))
         for job in jobs:
             ids = job.pending[:room]
             if not ids:
@@ -273,7 +274,7 @@ class CachedSampler:
             if len(ids) < len(job.pending):
                 turns.append(_Turn(job, ids, [], 0))
             else:
-                draft = self._drafts.guess(job.recent, min(_DRAFT, max_tokens - job.generated - 1))
+                draft = self._drafts.guess(job.recent, min(longest, max_tokens - job.generated - 1))
                 turns.append(_Turn(job, ids, draft, 1 + len(draft)))
         return turns
 

@@ -138,6 +138,21 @@ def test_training_mode_is_left_as_it_was() -> None:
     assert model.training
 
 
+def test_a_model_in_half_precision_keeps_its_states_in_it() -> None:
+    model = tiny_model("qwen2", VOCABULARY).to(torch.bfloat16)
+    cached = CachedSampler(model, stop=stops, stop_ids=frozenset(), end_ids=frozenset())
+    draw = random.Random(9)
+    samples = cached.sample([SampleRequest(n, some_ids(draw, 5 + n)) for n in range(4)], Sampling(max_tokens=8))
+    assert [len(sample.ids) for sample in samples] == [8] * 4
+    assert {states.dtype for states in cached._cache._tensors()} == {torch.bfloat16}
+
+
+def test_heads_that_share_keys_are_stored_once() -> None:
+    cached = sampler(tiny_model("llama", VOCABULARY))
+    cached.sample([SampleRequest("a", [1, 2, 3])], Sampling(max_tokens=2))
+    assert {states.shape[1] for states in cached._cache._tensors()} == {2}  # of four heads
+
+
 def test_nan_logits_break_their_row_alone() -> None:
     logits = torch.zeros(3, 5)
     logits[:, 2] = 1
