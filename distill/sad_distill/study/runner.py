@@ -36,20 +36,24 @@ def run_study(config: StudyConfig) -> int:
     if config.dry_run:
         print(visible("\n".join(stage.line for stage in plan)))
         return 0
+    runner = None if config.report_only else _run(config, plan)
+    from sad_distill.study.report import write_report
+
+    print(visible(f"report: {write_report(Path(config.out))}"))
+    if runner is not None:
+        runner.complain()
+    return 0
+
+
+def _run(config: StudyConfig, plan: Sequence[Stage]) -> Runner:
     with contextlib.ExitStack() as locks:
         for world in config.worlds:
             folder = Path(config.out) / world
             locks.enter_context(exclusive(folder / ".lock", f"{world} of the study {config.out}"))
-        if not config.report_only:
-            runner = Runner(plan, keys(plan, take_teachers(config)), config)
-            _write_plan(config, runner)
-            runner.run()
-    from sad_distill.study.report import write_report
-
-    print(visible(f"report: {write_report(Path(config.out))}"))
-    if not config.report_only:
-        runner.complain()
-    return 0
+        runner = Runner(plan, keys(plan, take_teachers(config)), config)
+        _write_plan(config, runner)
+        runner.run()
+    return runner
 
 
 def take_teachers(config: StudyConfig) -> dict[Path, str]:
