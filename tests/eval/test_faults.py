@@ -160,8 +160,10 @@ def test_two_at_once_on_one_run(start: Start, tmp_path: Path) -> None:
     words = ("--episodes", "12", "--concurrency", "1", "--workers", "1", "--quiet", "--out", "run")
     first = start(*words, seconds=0.1)
     wait_for_episodes(tmp_path / "run" / "episodes.jsonl", 1)
+    first.send_signal(signal.SIGSTOP)  # so that it is still at work when the second comes, however slow that starts
     second = start(*words)
-    _, error = second.communicate(timeout=30)
+    _, error = second.communicate(timeout=60)
+    first.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert error == "sad-eval: another process is at work on the run 'run': wait for it or stop it\n"
     assert first.wait(timeout=60) == 0

@@ -31,20 +31,21 @@ def test_a_run_whose_time_is_up_owes_the_rest_and_goes_on_with_the_same_command(
     evaluate: Evaluate, slow_agent: None, figures_of: Figures, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert evaluate(*SLOW, "--out", "calm") == 0
-    codes, scored = [], [0]
+    codes, scored, seconds = [], [0], 0.5
     while not codes or codes[-1]:
-        codes.append(evaluate(*SLOW, "--out", "run", "--run-seconds", "0.5"))
+        codes.append(evaluate(*SLOW, "--out", "run", "--run-seconds", str(seconds)))
         error = capsys.readouterr().err
         results = RunFolder.open("run").results()
         scored.append(results.scored)
-        assert scored[-1] > scored[-2]
+        assert scored[-1] >= scored[-2]
         if codes[-1]:
-            assert "the run's 0.5 s are up" in error
+            assert f"the run's {seconds:g} s are up" in error
             assert f"{results.scored} done, {results.owed} owed; run the same command to go on" in error
             assert results.status == "incomplete"
+        seconds *= 1.5  # a busy machine may score nothing in little time
     assert codes[0] == 3
     assert figures_of(Path("run")) == figures_of(Path("calm"))
-    assert [one.scored for one in RunFolder.open("run").manifest.resumptions] == scored[1:-1]
+    assert [one.scored for one in RunFolder.open("run").manifest.resumptions] == [one for one in scored[1:-1] if one]
 
 
 def test_time_that_is_up_during_a_write_ends_the_run_after_it() -> None:
