@@ -71,7 +71,7 @@ def launch(folder: Path, slow: float = 0.0) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(done: Callable[[], bool], seconds: float = 120.0) -> None:
+def wait_for(done: Callable[[], bool], seconds: float = 600.0) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline
