@@ -22,7 +22,7 @@ from sad_distill.students import every_kth_layer, with_adapters
 from sad_distill.teachers.base import ScoringTeacher, WritingTeacher
 from sad_distill.teachers.local import LocalTeacher, check_same_tokens
 from sad_distill.tokenizer import texts_of, train_tokenizer
-from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.errors import ConfigError, InfrastructureError, UnknownNameError
 from sad_env.files import sha256_file
 from sad_env.records import Trajectory
 from sad_env.safe_text import one_line
@@ -137,6 +137,8 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
     """
     local = teacher.language if teacher else None
     spec = config.student
+    if spec.startswith("nano-") and spec not in SIZES:
+        raise UnknownNameError("student", spec, [*SIZES, "layers:N"])
     if spec in SIZES:
         tokenizer = local.tokenizer if local else _own_tokenizer(config, episodes)
         positions = max(config.budget, 1024)

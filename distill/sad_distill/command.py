@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from sad_distill import tools
 from sad_distill.config import SftTeacherConfig, TrainConfig
 from sad_env import cli
+from sad_env.errors import UnknownNameError
 
 PROG = "sad-distill"
 
@@ -16,8 +17,14 @@ PROG = "sad-distill"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     rest = list(sys.argv[1:] if arguments is None else arguments)
-    name = rest.pop(0) if rest and rest[0] in _COMMANDS else "train"
-    return cli.run(PROG, lambda: _COMMANDS[name](rest))
+    name = rest.pop(0) if rest and not rest[0].startswith("-") else "train"
+    return cli.run(PROG, lambda: _command(name)(rest))
+
+
+def _command(name: str) -> Callable[[Sequence[str]], int]:
+    if name not in _COMMANDS:
+        raise UnknownNameError("command", name, _COMMANDS)
+    return _COMMANDS[name]
 
 
 def _train(arguments: Sequence[str]) -> int:
@@ -39,6 +46,8 @@ def _run(config: TrainConfig) -> int:
     from sad_env.safe_text import console, safe_text
 
     with launched(config.device) as ranks, progress(config.steps, shown=ranks.first) as report:
+        if ranks.first and (caution := config.caution()):
+            print(f"{PROG}: {caution}", file=sys.stderr)
         path = Run(config, report, ranks).train()
     if ranks.first:
         console().print(safe_text(f"student: {path}\nplay it: sad-eval --agent {path} --env {config.world}"))

@@ -16,6 +16,9 @@ class TrainConfig:
     """Train a student: from recorded episodes, or in live worlds under a teacher's eyes.
 
     Example: sad-distill --method sft --mode offline --episodes expert.jsonl --student nano-2m --out runs/sft
+
+    Other commands: sad-distill sft-teacher, serve, inspect, study (each with --help). --config FILE.toml sets defaults.
+    Several GPUs: accelerate launch --multi_gpu -m sad_distill ... (or torchrun); --batch is that of all of them.
     """
 
     out: str
@@ -31,7 +34,8 @@ class TrainConfig:
     mode: Mode = "online"
     """offline; online: the student plays, the teacher scores; mixed; guided: the teacher takes some turns; dagger."""
     preset: str = ""
-    """Settings of an experiment of the paper, e.g. paper/table5/random-mask; explicit settings beat it."""
+    """Settings of an experiment of the paper, e.g. paper/table5/random-mask (any other word lists them all); explicit
+    settings beat it."""
 
     world: str = "alfworld"
     """World that the student plays."""
@@ -78,7 +82,7 @@ class TrainConfig:
     action_support: Literal["full", "static", "trie", "byte"] = "trie"
     """Token sets of actions: none, of the data, of the admissible actions, or those in every spelling."""
     outside: Literal["bucket", "ignore"] = "bucket"
-    """Mass outside a token set: one more outcome, or renormalised away (then act with constrained decoding)."""
+    """Mass outside a token set: one more outcome, or renormalised away (Eq. 8; the student may then leave the set)."""
     action_head: Literal["none", "atomic", "atomic_local", "pointer"] = "none"
     """A further loss on whole actions: divergence over the admissible ones, or a pointer head."""
     reduction: Literal["type_mean", "paper_sum", "token_mean", "span_mean"] = "type_mean"
@@ -153,12 +157,51 @@ class TrainConfig:
         """
         if self.steps < 1 or self.batch < 1 or self.micro_batch < 1 or self.rollouts < 1 or self.updates < 1:
             raise ConfigError("steps, batch, micro-batch, rollouts and updates are at least 1")
+        for name, low, high in _RANGES:
+            if not low <= getattr(self, name) <= high:
+                bound = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
+                raise ConfigError(f"--{name.replace('_', '-')} {getattr(self, name):g}: give a number {bound}")
+        if self.divergence not in ("forward", "reverse") and not 0 < self.beta < 1:
+            raise ConfigError(
+                f"--beta {self.beta:g}: {self.divergence} mixes with a weight between 0 and 1, both excluded"
+            )
         if self.method in ("sft", "seqkd", "word_kd") and self.mode not in ("offline", "dagger"):
             raise ConfigError(f"method {self.method} learns from recorded text: give --mode offline (or dagger)")
         if self.method == "minillm" and self.mode != "online":
             raise ConfigError("method minillm samples from the student: give --mode online")
         if self.mode in ("offline", "mixed") and not self.episodes:
             raise ConfigError(f"mode {self.mode} needs recorded episodes: give --episodes FILE.jsonl")
+
+    def caution(self) -> str:
+        """One line on what these settings do that their user may not want; empty when there is nothing to say."""
+        restricted = self.method == "sad" and self.action_support != "full"
+        if restricted and self.outside == "ignore":
+            return (
+                "--outside ignore gives no gradient to tokens outside the action support: an agent that decodes freely"
+                " may leave it; --outside bucket teaches it not to"
+            )
+        return ""
+
+
+_RANGES = (
+    ("learning_rate", 0.0, float("inf")),
+    ("warmup", 0.0, 1.0),
+    ("weight_decay", 0.0, float("inf")),
+    ("clip", 0.0, float("inf")),
+    ("temperature", 1e-3, float("inf")),
+    ("sampling_temperature", 0.0, float("inf")),
+    ("clamp", 0.0, float("inf")),
+    ("contrastive", 0.0, float("inf")),
+    ("online_share", 0.0, 1.0),
+    ("guidance", 0.0, 1.0),
+    ("horizon_every", 1, float("inf")),
+    ("adapters", 0, float("inf")),
+    ("top", 0, float("inf")),
+    ("tasks", 0, float("inf")),
+    ("workers", 0, float("inf")),
+    ("save_every", 1, float("inf")),
+)
+"""Settings that are numbers, and the least and the greatest value of each."""
 
 
 @dataclass(frozen=True)

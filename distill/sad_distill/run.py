@@ -48,9 +48,10 @@ from sad_distill.relabel import expert_completions, relabelled_rows, teacher_com
 from sad_distill.state import learner_tensors, load_learner, load_state, save_state
 from sad_distill.students import merged, parameter_count
 from sad_distill.support import ActionSupport
+from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.windows import Row, rows_from
 from sad_env import registry
-from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.errors import ConfigError, DataError, InfrastructureError
 from sad_env.files import exclusive
 from sad_env.records import Trajectory, read_trajectories
 
@@ -83,6 +84,9 @@ class Run:
         self.folder = Path(config.out)
         self.report = report
         self.episodes = [without_prompt(one) for path in config.episodes for one in read_trajectories(path)]
+        if config.episodes and not self.episodes:
+            raise DataError(f"no episode in {', '.join(config.episodes)}: collect some with sad-collect")
+        registry.world(config.world)  # an unknown name is told now
         self.teacher = load_teacher(config)
         self.student = build_student(config, self.teacher, self.episodes)
         self.windowing = windowing_of(config)
@@ -168,6 +172,8 @@ class Run:
         self.seconds += time.perf_counter() - began
         if self.supports.counts.positions:
             metrics["off_trie_rate"] = self.supports.counts.off_trie_rate
+        if self.teacher is not None and isinstance(self.teacher.scores, CachedTeacher):
+            metrics["cache_hits"] = self.teacher.scores.hit_rate
         metrics = {**metrics, **extra, "seconds": self.seconds}
         self.journal.write(self.done, metrics)
         self.done += 1

@@ -251,11 +251,51 @@ def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None
         ({"episodes": ()}, "give --episodes"),
         ({"method": "minillm", "mode": "offline"}, "--mode online"),
         ({"steps": 0}, "at least 1"),
+        ({"learning_rate": -1.0}, "--learning-rate -1: give a number at least 0"),
+        ({"warmup": 2.0}, "--warmup 2: give a number between 0 and 1"),
+        ({"temperature": 0.0}, "--temperature 0"),
+        ({"divergence": "js", "beta": 1.0}, "--beta 1: js mixes"),
     ):
         with pytest.raises(ConfigError, match=reason):
             settings(files, tmp_path, **changes).check()
     with pytest.raises(ConfigError, match="local teacher"):
         Run(settings(files, tmp_path, student="layers:1", teacher="expert"))
+
+
+def test_wrong_words_are_told_at_once(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    nothing = ["--method", "sft", "--mode", "offline", "--episodes"]
+    for arguments, code, reason in (
+        (["serv"], 2, "no command 'serv': did you mean 'serve'?"),
+        (["--out", "x", *nothing, str(tmp_path / "empty.jsonl")], 5, "no episode in"),
+        (["--out", "x", "--world", "tay", *nothing, str(files / "expert.jsonl")], 2, "did you mean 'toy'"),
+        (["--out", "x", "--student", "nano-9m", *nothing, str(files / "expert.jsonl")], 2, "did you mean 'nano-8m'"),
+    ):
+        assert main(arguments) == code
+        assert reason in capsys.readouterr().err
+    assert not Path("x").exists()
+
+
+def test_a_loss_that_leaves_the_outside_alone_is_pointed_out(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = settings(files, tmp_path)
+    assert config.caution() == replace(config, outside="ignore", method="token_flat").caution() == ""
+    assert replace(config, outside="ignore", action_support="full").caution() == ""
+    flags = "--mode offline --world toy --steps 1 --batch 2 --budget 200 --room 40 --outside ignore"
+    paths = {"student": files / "start.pt", "teacher": files / "teacher.pt", "episodes": files / "expert.jsonl"}
+    named = [part for name, path in {**paths, "out": tmp_path}.items() for part in (f"--{name}", str(path))]
+    assert main([*flags.split(), *named]) == 0
+    told = capsys.readouterr().err
+    assert told.count("no gradient to tokens outside the action support") == 1
+
+
+def test_the_share_of_cached_answers_is_shown(files: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"top": 8, "cache": str(tmp_path / "cache"), "steps": 2, "batch": 100, "micro_batch": 50}
+    Run(settings(files, tmp_path / "run", **changes)).train()
+    first, second = (line["cache_hits"] for line in metrics(tmp_path / "run"))
+    assert first < 0.5
+    assert first < second < 1
 
 
 def test_a_student_of_the_teachers_layers_starts_with_its_weights(files: Path, tmp_path: Path) -> None:
