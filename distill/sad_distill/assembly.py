@@ -212,4 +212,5 @@ def optimisation_of(config: TrainConfig) -> Optimisation:
         warmup=config.warmup,
         weight_decay=config.weight_decay,
         clip=config.clip,
+        optimiser=config.optimiser,
     )

@@ -60,6 +60,8 @@ class TrainConfig:
     """Of matrices."""
     clip: float = 1.0
     """Gradient norm at most; 0 is no limit."""
+    optimiser: Literal["adamw", "muon"] = "adamw"
+    """muon for models from nothing: they learn to copy from the context in fewer updates."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 computes in bfloat16 with float32 weights."""
     seed: int = 0
@@ -225,8 +227,10 @@ class SftTeacherConfig:
     """Rows of an update."""
     micro_batch: int = 8
     """Rows in the model at one time."""
-    learning_rate: float = 1e-3
-    """Peak; for a model that knows language already 2e-5."""
+    learning_rate: float = 3e-3
+    """Peak; for a model that knows language already 2e-5, with adamw."""
+    optimiser: Literal["adamw", "muon"] = "muon"
+    """muon suits a model from nothing, adamw one that knows language already."""
     budget: int = 512
     """Tokens that it sees at once."""
     room: int = 96
@@ -255,6 +259,7 @@ class SftTeacherConfig:
             batch=self.batch,
             micro_batch=self.micro_batch,
             learning_rate=self.learning_rate,
+            optimiser=self.optimiser,
             budget=self.budget,
             room=self.room,
             vocabulary=self.vocabulary,

@@ -145,7 +145,7 @@ class Learner:
         self._learned = LearnedWeights(objective.reason, objective.act) if objective.learned else None
         if self._learned is not None:
             self.modules["weights"] = self._learned.to(self.device)
-        self.optimiser = optimisation.adamw(self.modules.values())
+        self.optimiser = optimisation.make(self.modules.values())
         self._projection = Projection(self.parameters) if objective.project else None
         check_head(student)
 

@@ -1,13 +1,16 @@
-"""AdamW with a cosine schedule, and its state as plain tensors."""
+"""AdamW or Muon with a cosine schedule, and their state as plain tensors."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+OptimiserName = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Optimisation:
         floor: share of the peak at which the cosine ends.
         weight_decay: on matrices only, not on gains and biases.
         clip: gradient norm at most; 0 is no limit.
+        optimiser: "adamw", or "muon" for the matrices between embedding and head and AdamW for the rest.
     """
 
     steps: int
@@ -29,6 +33,7 @@ class Optimisation:
     floor: float = 0.0
     weight_decay: float = 0.01
     clip: float = 1.0
+    optimiser: OptimiserName = "adamw"
 
     def rate(self, step: int) -> float:
         """Learning rate of update `step`, counted from 0: a pure function, so that a resumed run needs no state."""
@@ -39,14 +44,85 @@ class Optimisation:
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return self.learning_rate * (self.floor + (1 - self.floor) * cosine)
 
-    def adamw(self, modules: Iterable[nn.Module]) -> torch.optim.AdamW:
+    def make(self, modules: Iterable[nn.Module]) -> torch.optim.Optimizer:
         """The optimiser of these modules' trainable parameters."""
+        modules = list(modules)
         parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+        matrices = _hidden_matrices(modules) if self.optimiser == "muon" else []
+        chosen = {id(p) for p in matrices}
+        rest = [p for p in parameters if id(p) not in chosen]
         groups = [
-            {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": self.weight_decay},
-            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+            {"params": [p for p in rest if p.dim() >= 2], "weight_decay": self.weight_decay},
+            {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW([group for group in groups if group["params"]], lr=self.learning_rate, fused=True)
+        adamw = torch.optim.AdamW([group for group in groups if group["params"]], lr=self.learning_rate, fused=True)
+        if not matrices:
+            return adamw
+        # Updates of the size of AdamW's, so that one learning rate serves both.
+        muon = torch.optim.Muon(
+            matrices, lr=self.learning_rate, weight_decay=self.weight_decay, adjust_lr_fn="match_rms_adamw"
+        )
+        return Together(adamw, muon)
+
+
+def _hidden_matrices(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
+    """Trainable matrices but for embeddings and heads, whose rows are tokens."""
+    found = []
+    for module in modules:
+        tables = {id(one.weight) for one in module.modules() if isinstance(one, nn.Embedding)}
+        for name, parameter in module.named_parameters():
+            table = id(parameter) in tables or name.endswith("lm_head.weight")
+            if parameter.requires_grad and parameter.dim() == 2 and not table:
+                found.append(parameter)
+    return found
+
+
+class Together(torch.optim.Optimizer):
+    """Optimisers of different parameters as one.
+
+    Args:
+        parts: at least one.
+    """
+
+    def __init__(self, *parts: torch.optim.Optimizer) -> None:
+        self.parts = parts
+        super().__init__([p for part in parts for group in part.param_groups for p in group["params"]], {})
+        self._share_groups()
+
+    def _share_groups(self) -> None:
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One step of each part."""
+        for part in self.parts:
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The parts' states, their parameters numbered through."""
+        state: dict[int, Any] = {}
+        offset = 0
+        for part in self.parts:
+            own = part.state_dict()["state"]
+            state |= {offset + index: values for index, values in own.items()}
+            offset += _count(part)
+        return {"state": state, "param_groups": []}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        offset = 0
+        for part in self.parts:
+            whole = part.state_dict()
+            numbers = range(offset, offset + _count(part))
+            whole["state"] = {
+                index - offset: values for index, values in state_dict["state"].items() if index in numbers
+            }
+            part.load_state_dict(whole)
+            offset = numbers.stop
+        self._share_groups()
+
+
+def _count(optimiser: torch.optim.Optimizer) -> int:
+    return sum(len(group["params"]) for group in optimiser.param_groups)
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
