@@ -9,7 +9,7 @@ import pytest
 import torch
 from sad_agents.agent import GREEDY, Sampling
 from sad_agents.cached_sampler import CachedSampler, SampleRequest, choose, common_prefix
-from transformers import MistralConfig, MistralForCausalLM, PreTrainedModel
+from transformers import BloomConfig, BloomForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel
 
 from sad_env.errors import ConfigError
 
@@ -198,6 +198,12 @@ def test_models_with_other_attention_are_refused() -> None:
     )
     with pytest.raises(ConfigError, match="sliding"):
         sampler(MistralForCausalLM(config))
+
+
+def test_models_that_keep_attention_to_themselves_are_refused() -> None:
+    config = BloomConfig(hidden_size=32, n_layer=2, n_head=2, vocab_size=VOCABULARY)
+    with pytest.raises(ConfigError, match="attention interface"):
+        sampler(BloomForCausalLM(config))
 
 
 def test_common_prefix_at_every_length() -> None:
