@@ -22,7 +22,7 @@ import torch
 from sad_agents.agent import GREEDY, Agent, Sampling
 from sad_agents.checkpoints import load_student
 from sad_agents.local_model import LocalModel, decode, encode, end_ids, ids_with_newline
-from sad_agents.model import Completion, Model, Piece, Request, ScriptedModel
+from sad_agents.model import Completion, Piece, Request, ScriptedModel
 from sad_agents.policies import ExpertAgent
 from sad_agents.prompts import Prompt, load_prompt
 from sad_agents.react import ReActAgent
@@ -129,43 +129,55 @@ def taught(env: str, size: str, steps: int) -> tuple[PreTrainedModel, PreTrained
     return model, tokenizer
 
 
-def played(agent: Agent, env: str, episodes: int, live: int, max_steps: int) -> tuple[list[Finished], float, float]:
-    spec = registry.world(env)
-    jobs = [Job(task) for task in registry.make(env, split=spec.panel).panel.task_ids[:episodes]]
+def played(
+    agent: Agent, env: str, tasks: Sequence[str], live: int, max_steps: int
+) -> tuple[list[Finished], float, float]:
+    recipe = WorldRecipe(env, {"split": registry.world(env).panel})
+    jobs = [Job(task) for task in tasks]
     began, cpu = time.perf_counter(), time.process_time()
-    recipe = WorldRecipe(env, {"split": spec.panel})
     finished = list(rollout(agent, jobs, recipe, live=live, limits=Limits(max_steps=max_steps, invalid_actions=999)))
     seconds = time.perf_counter() - began, time.process_time() - cpu
     return sorted(finished, key=lambda one: one.job.task_id), *seconds
 
 
 class Run(NamedTuple):
-    """One way of playing.
+    """One way of playing: tokens written, wall and CPU seconds, and the completions of each task."""
 
-    Attributes:
-        per_second: tokens, by the clock.
-        per_cpu_second: tokens, by this process's CPU time.
-        written: task -> completions.
-    """
-
-    per_second: float
-    per_cpu_second: float
+    tokens: int
+    seconds: float
+    cpu: float
     written: dict[str, list[str]]
 
 
-def run(name: str, model: Model, prompt: Prompt, env: str, episodes: int, live: int, max_steps: int) -> Run:
-    agent = ReActAgent(model, prompt, sampling=GREEDY)
-    finished, seconds, cpu = played(agent, env, episodes, live, max_steps)
+def run(name: str, agent: Agent, env: str, tasks: Sequence[str], live: int, max_steps: int) -> Run:
+    finished, seconds, cpu = played(agent, env, tasks, live, max_steps)
     lengths = [step.generated_tokens for one in finished for step in one.trajectory.steps]
     tokens, won = sum(lengths), sum(one.trajectory.success for one in finished)
     print(
         f"{name:>36}: {tokens:7,} tokens, {tokens / seconds:7,.0f} a second, {tokens / cpu:7,.0f} a CPU second"
-        f"   ({len(finished)} episodes of {env}, {won} won, {len(lengths)} steps of {tokens / len(lengths):.1f} tokens,"
+        f"   ({len(finished)} episodes, {won} won, {len(lengths)} steps of {tokens / len(lengths):.1f} tokens,"
         f" {seconds:.1f} s)",
         flush=True,
     )
     written = {one.job.task_id: [step.completion for step in one.trajectory.steps] for one in finished}
-    return Run(tokens / seconds, tokens / cpu, written)
+    return Run(tokens, seconds, cpu, written)
+
+
+def report(name: str, one: Run, plain: Sequence[Run]) -> None:
+    """Compare with the runs of `generate` around it, so that what else the machine does weighs on both."""
+    tokens = sum(run.tokens for run in plain)
+    by_clock = one.tokens / one.seconds / (tokens / sum(run.seconds for run in plain))
+    by_cpu = one.tokens / one.cpu / (tokens / sum(run.cpu for run in plain))
+    written = {task: completions for run in plain for task, completions in run.written.items()}
+    shared = one.written.keys() & written.keys()
+    same = all(one.written[task] == written[task] for task in shared)
+    print(
+        f"{name} / generate: {by_clock:.1f} by the clock, {by_cpu:.1f} by CPU time;"
+        f" {'the same' if same else 'DIFFERENT'} completions in {len(shared)} episodes, to the character",
+        flush=True,
+    )
+    if not same:
+        raise SystemExit(1)
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -178,34 +190,24 @@ def compare(args: argparse.Namespace) -> None:
     else:
         model, tokenizer = taught(args.env, args.model, args.train_steps)
     print(f"model: {sum(p.numel() for p in model.parameters()):,} parameters; {windowing}; {args.env}", flush=True)
+    tasks = registry.make(args.env, split=registry.world(args.env).panel).panel.task_ids[: args.episodes]
+
+    def one_by_one(name: str, chosen: Sequence[str], *, use_cache: bool) -> Run:
+        slow = GenerateModel(model, tokenizer, windowing, use_cache=use_cache)
+        return run(name, ReActAgent(slow, prompt, sampling=GREEDY), args.env, chosen, 1, args.max_steps)
+
     # One by one, the rate does not depend on how many episodes are played.
-    plain = run(
-        "generate, one by one",
-        GenerateModel(model, tokenizer, windowing, use_cache=True),
-        *(prompt, args.env, args.slow_episodes, 1, args.max_steps),
-    )
-    runs = {
-        f"cached, {live} live": run(
-            f"cached, {live} live",
-            LocalModel(model, tokenizer, windowing=windowing),
-            *(prompt, args.env, args.episodes, live, args.max_steps),
-        )
-        for live in args.live
-    }
+    parts = [tasks[start : args.slow_episodes : len(args.live) + 1] for start in range(len(args.live) + 1)]
+    plain = [one_by_one("generate, one by one", parts[0], use_cache=True)]
+    for live, part in zip(args.live, parts[1:], strict=True):
+        name = f"cached, {live} live"
+        agent = ReActAgent(LocalModel(model, tokenizer, windowing=windowing), prompt, sampling=GREEDY)
+        cached = run(name, agent, args.env, tasks, live, args.max_steps)
+        plain.append(one_by_one("generate, one by one", part, use_cache=True))
+        report(name, cached, plain[-2:])
     if args.uncached_episodes:
         name = "generate, one by one, use_cache=False"
-        slowest = GenerateModel(model, tokenizer, windowing, use_cache=False)
-        runs[name] = run(name, slowest, prompt, args.env, args.uncached_episodes, 1, args.max_steps)
-    for name, one in runs.items():
-        shared = one.written.keys() & plain.written.keys()
-        same = all(one.written[task] == plain.written[task] for task in shared)
-        print(
-            f"{name} / generate, one by one: {one.per_second / plain.per_second:.1f} by the clock,"
-            f" {one.per_cpu_second / plain.per_cpu_second:.1f} by CPU time;"
-            f" {'the same' if same else 'DIFFERENT'} completions in {len(shared)} episodes, to the character"
-        )
-        if not same:
-            raise SystemExit(1)
+        report(name, one_by_one(name, tasks[: args.uncached_episodes], use_cache=False), plain)
 
 
 def loop_cost(episodes: int) -> None:
@@ -234,7 +236,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="toy")
     parser.add_argument("--episodes", type=int, default=128)
-    parser.add_argument("--slow-episodes", type=int, default=8, help="of these, how many are also played one by one")
+    parser.add_argument("--slow-episodes", type=int, default=9, help="of these, how many are also played one by one")
     parser.add_argument("--uncached-episodes", type=int, default=1, help="of these, how many without any cache")
     parser.add_argument("--live", type=int, nargs="+", default=[64, 16])
     parser.add_argument("--max-steps", type=int, default=25)
