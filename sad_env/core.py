@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -175,6 +176,13 @@ class ThoughtAction(NamedTuple):
     action: str
 
 
+class _First(random.Random):
+    """Draws the first of everything."""
+
+    def random(self) -> float:
+        return 0.0
+
+
 class Expert(abc.ABC):
     """A policy of one world that sees only what an agent sees, and thinks aloud.
 
@@ -183,10 +191,20 @@ class Expert(abc.ABC):
 
     Args:
         seed: seeds the choice of words and of equally good actions.
+
+    Attributes:
+        plain: True in experts that have one wording for each situation. What is left to learn from them is what to
+            do, which very small models need: of many wordings they learn the wordings first.
     """
+
+    plain: ClassVar[bool] = False
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
+
+    def words(self, moment: str) -> random.Random:
+        """What chooses the wording at a moment; it chooses alike when it is asked again."""
+        return _First() if self.plain else random.Random(moment)
 
     @abc.abstractmethod
     def begin(self, observation: str, info: Mapping[str, Any]) -> None:

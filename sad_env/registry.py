@@ -161,7 +161,10 @@ for _spec in (
         max_steps=50,
         panel="valid_unseen",
         summary="household tasks in text (ALFWorld)",
-        experts={"expert": "sad_env.alfworld.expert:ALFWorldExpert"},
+        experts={
+            "expert": "sad_env.alfworld.expert:ALFWorldExpert",
+            "expert-plain": "sad_env.alfworld.expert:PlainALFWorldExpert",
+        },
         data="sad_env.alfworld.data:DATA",
     ),
     WorldSpec(
@@ -171,7 +174,10 @@ for _spec in (
         max_steps=15,
         panel="test",
         summary="buy what an instruction asks for (WebShop)",
-        experts={"expert": "sad_env.webshop.expert:WebShopExpert"},
+        experts={
+            "expert": "sad_env.webshop.expert:WebShopExpert",
+            "expert-plain": "sad_env.webshop.expert:PlainWebShopExpert",
+        },
         data="sad_env.webshop.data:DATA",
     ),
     WorldSpec(
@@ -183,6 +189,7 @@ for _spec in (
         summary="answer questions by reading an encyclopedia (HotPotQA as ReAct plays it)",
         experts={
             "expert": "sad_env.hotpotqa.expert:HotPotQAExpert",
+            "expert-plain": "sad_env.hotpotqa.expert:PlainHotPotQAExpert",
             "expert-gold-titles": "sad_env.hotpotqa.expert:GoldTitlesExpert",
         },
         data="sad_env.hotpotqa.data:DATA",

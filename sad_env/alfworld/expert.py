@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -47,7 +46,7 @@ class ALFWorldExpert(Expert):
         """What it would do now, and why; the same each time it is asked about the same moment."""
         intent = self._intend()
         memory = self._memory
-        draw = random.Random(f"{self.seed} {memory.sentence} {memory.receptacles} {memory.turns}")
+        draw = self.words(f"{self.seed} {memory.sentence} {memory.receptacles} {memory.turns}")
         return ThoughtAction(speak(intent.situation, intent.fields, memory, draw), intent.action)
 
     def _intend(self) -> Intent:
@@ -211,3 +210,9 @@ class ALFWorldExpert(Expert):
 
 def _number(name: str) -> int:
     return int(name.rpartition(" ")[2])
+
+
+class PlainALFWorldExpert(ALFWorldExpert):
+    """The same policy with one wording for each situation."""
+
+    plain = True

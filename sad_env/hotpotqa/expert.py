@@ -18,7 +18,7 @@ from sad_env.hotpotqa.generator.relations import ENTITIES, ENTITY, NAMESAKES, RE
 from sad_env.hotpotqa.gold import GoldTitlesExpert
 from sad_env.hotpotqa.memory import Memory, Notes, bracket
 
-__all__ = ["GoldTitlesExpert", "HotPotQAExpert"]
+__all__ = ["GoldTitlesExpert", "HotPotQAExpert", "PlainHotPotQAExpert"]
 
 QUESTION = "Question: "
 _TRIES = 2
@@ -98,7 +98,7 @@ class HotPotQAExpert(Expert):
     # --- walking ---
 
     def _say(self, kind: str, **values: str) -> str:
-        draw = random.Random(f"{self._draw_seed} {kind} {sorted(values.items())}")
+        draw = self.words(f"{self._draw_seed} {kind} {sorted(values.items())}")
         return thoughts.say(kind, draw, news=[link.told for link in self._news], **values)
 
     def _walks(self) -> list[_Walk]:
@@ -187,3 +187,9 @@ class HotPotQAExpert(Expert):
             return self._plan.paths[0].start.name
         links = [link for walk in walks for link in walk.links if link.relation.form in (ENTITY, ENTITIES)]
         return names_in(links[-1].value)[0] if links else self._plan.paths[0].start.name
+
+
+class PlainHotPotQAExpert(HotPotQAExpert):
+    """The same policy with one wording for each situation."""
+
+    plain = True

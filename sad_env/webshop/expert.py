@@ -167,7 +167,8 @@ class WebShopExpert(Expert):
     # --- what to do -------------------------------------------------------------------------------------------
 
     def _do(self, action: str, purpose: str, **words: str) -> ThoughtAction:
-        return ThoughtAction(say(purpose, f"{self.seed} {self._wish.text} {self._steps}", **words), action)
+        draw = self.words(f"{purpose} {self.seed} {self._wish.text} {self._steps}")
+        return ThoughtAction(say(purpose, draw, **words), action)
 
     def _queries(self) -> list[str]:
         wish = self._wish
@@ -304,3 +305,9 @@ def _contains(words: Sequence[str], part: Sequence[str]) -> bool:
     return bool(part) and any(
         list(words[start : start + len(part)]) == list(part) for start in range(len(words) - len(part) + 1)
     )
+
+
+class PlainWebShopExpert(WebShopExpert):
+    """The same policy with one wording for each situation."""
+
+    plain = True

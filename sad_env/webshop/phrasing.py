@@ -84,13 +84,13 @@ PHRASES: Mapping[str, Sequence[str]] = {
 }
 
 
-def say(purpose: str, seed: str, **words: str) -> str:
-    """A thought for `purpose`, chosen by `seed`, with `words` filled in.
+def say(purpose: str, draw: random.Random, **words: str) -> str:
+    """A thought for `purpose`, chosen by `draw`, with `words` filled in.
 
-    >>> say("next", "1") in PHRASES["next"]
+    >>> say("next", random.Random(1)) in PHRASES["next"]
     True
     """
-    phrase = random.Random(f"{purpose} {seed}").choice(PHRASES[purpose])
+    phrase = draw.choice(PHRASES[purpose])
     text = phrase.format(**words)
     return text[:1].upper() + text[1:]
 
