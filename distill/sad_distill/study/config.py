@@ -76,6 +76,8 @@ class StudyConfig:
     """Online: updates on an iteration's rows."""
     learning_rate: float = 1e-3
     """Of everything that begins from nothing."""
+    optimiser: str = "muon"
+    """Of the same: muon, or adamw where models know language already."""
     observation_weight: float = 1.0
     """Of predicting observations while a model begins from nothing: more text to learn from."""
     distill_rate: float = 3e-4
@@ -149,7 +151,17 @@ _OF_A_WORLD = frozenset(
         "teacher_episodes",
         "start_steps",
     }
-    | {"steps", "batch", "rollouts", "updates", "learning_rate", "observation_weight", "distill_rate", "budget"}
+    | {
+        "steps",
+        "batch",
+        "rollouts",
+        "updates",
+        "learning_rate",
+        "optimiser",
+        "observation_weight",
+        "distill_rate",
+        "budget",
+    }
     | {"episodes", "max_steps", "data", "split"}
 )
 """Settings that a world may have of its own; a comparison over worlds needs the others to be equal."""

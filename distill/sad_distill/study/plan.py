@@ -151,6 +151,7 @@ class _World:
             "batch": config.batch,
             "steps": steps,
             "learning-rate": config.learning_rate,
+            "optimiser": config.optimiser,
             "observation-weight": config.observation_weight,
         }
 
