@@ -28,6 +28,7 @@ from sad_distill.assembly import (
     Language,
     Teacher,
     build_student,
+    identity,
     load_teacher,
     objective_of,
     optimisation_of,
@@ -185,7 +186,7 @@ class Run:
         acting = {"prompt": "", "window": asdict(self.windowing)}
         record = {
             "acting": acting,
-            "settings": {key: str(value) for key, value in asdict(self.config).items() if key != "out"},
+            "settings": self._settings(),
             "teacher": self.teacher.name if self.teacher else "",
             "updates": self.done,
             "seconds": round(self.seconds, 1),
@@ -193,6 +194,17 @@ class Run:
             "versions": {name: version(name) for name in ("sad-env", "torch", "transformers")},
         }
         return save_student(self.folder / "student.pt", self._plain(), self.student.tokenizer, record)
+
+    def _settings(self) -> dict[str, str]:
+        """The settings as others may read them: files by name and hash, not by where they lay on this machine."""
+        named = {
+            "student": identity(self.config.student),
+            "teacher": identity(self.config.teacher),
+            "episodes": ", ".join(identity(path) for path in self.config.episodes),
+        }
+        hidden = {"out", "cache", "data"} if Path(self.config.data).exists() else {"out", "cache"}
+        shown = {key: str(value) for key, value in asdict(self.config).items() if key not in hidden}
+        return {**shown, **named}
 
     def _plain(self) -> Any:
         plain = bare(merged(self.student.model))

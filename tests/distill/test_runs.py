@@ -72,7 +72,10 @@ def test_each_method_trains_on_recorded_episodes(files: Path, tmp_path: Path, me
     teacher = "" if method in ("sft", "seqkd") else str(files / "teacher.pt")
     path = Run(settings(files, tmp_path, method=method, teacher=teacher, steps=2)).train()
     assert len(metrics(tmp_path)) == 2
-    assert load_student(path).record["updates"] == 2
+    record = load_student(path).record
+    assert record["updates"] == 2
+    assert record["settings"]["episodes"].startswith("expert-")
+    assert str(files) not in json.dumps(record)
 
 
 def test_a_student_stored_in_half_precision_is_the_same_student_rounded(files: Path, tmp_path: Path) -> None:
