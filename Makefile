@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test test-slow check bench format clean
+.PHONY: demo demo-distill test test-slow check bench format clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -20,6 +20,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m sad_eval --agent expert --env alfworld --episodes 20
+	$(BIN)/python -m sad_eval --agent nano --env hotpotqa --episodes 20
+
+# A teacher's student from nothing, in minutes: SFT on an expert, then Structured Agent Distillation, then a report.
+demo-distill: $(VENV)/.installed
+	$(BIN)/python -m sad_distill study configs/demo.toml
 
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -n 2
