@@ -183,7 +183,7 @@ def report(name: str, one: Run, plain: Sequence[Run]) -> None:
 def compare(args: argparse.Namespace) -> None:
     prompt, windowing = Prompt(""), Windowing(budget=args.context)  # as in the episodes that the model has seen
     if args.student:
-        model, tokenizer, record = load_student(args.student)
+        model, tokenizer, record = load_student(args.student, dtype=torch.float32)
         acting = record.get("acting", {})
         prompt = Prompt(acting.get("prompt") or "")
         windowing = Windowing(**acting["window"]) if acting.get("window") else windowing
