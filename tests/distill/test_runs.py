@@ -201,9 +201,18 @@ class CutOffError(Exception):
     pass
 
 
-@pytest.mark.parametrize("mode", ["offline", "online"])
-def test_a_run_that_was_cut_off_ends_as_if_undisturbed(files: Path, tmp_path: Path, mode: Any) -> None:
-    changes: dict[str, Any] = {"mode": mode, "steps": 6, "rollouts": 2, "updates": 2, "horizon_start": 3}
+@pytest.mark.parametrize(
+    ("mode", "optimiser"), [("offline", "adamw"), ("online", "adamw"), ("mixed", "adamw"), ("offline", "muon")]
+)
+def test_a_run_that_was_cut_off_ends_as_if_undisturbed(files: Path, tmp_path: Path, mode: Any, optimiser: Any) -> None:
+    changes: dict[str, Any] = {
+        "mode": mode,
+        "optimiser": optimiser,
+        "steps": 6,
+        "rollouts": 2,
+        "updates": 2,
+        "horizon_start": 3,
+    }
     Run(settings(files, tmp_path / "whole", **changes)).train()
     for cut in (3, 5):
 
