@@ -31,7 +31,7 @@ test: $(VENV)/.installed-dev
 
 # What the default run leaves out: slow tests and those in a headless browser (skipped where there is none).
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/pytest -q -n 2 -m "(slow or browser) and not gpu"
+	$(BIN)/pytest -q -n 2 --durations 15 -m "(slow or browser) and not gpu"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -16,7 +16,7 @@ from sad_agents.catalogue import AgentOptions, provenance, resolve
 from sad_agents.rollouts import Finished, Job, Limits, rollout
 from sad_agents.slips import SlippingAgent
 from sad_agents.world_pool import WorldRecipe
-from sad_env import cli, registry
+from sad_env import cli
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.files import atomic_write, exclusive
 from sad_env.panels import Panel
@@ -42,6 +42,8 @@ class CollectSettings:
     """generated, official, official:PACK, or a folder in the official schema."""
     split: str = "train"
     """Split of the world's tasks."""
+    options: tuple[str, ...] = ()
+    """Further keyword arguments of the world as NAME=VALUE, e.g. --options backend=textworld."""
     episodes: int = 0
     """How many; more than the split has tasks play them again with other draws. 0 plays each task once."""
     seed: int = 0
@@ -84,16 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def collect(settings: CollectSettings) -> int:
     """Collect what is not there yet; returns the exit code: 3 when episodes are still owed."""
     with exclusive(f"{settings.out}.lock", str(settings.out)):
-        options = {"data": settings.data, "split": settings.split}
-        world = registry.make(settings.env, **options)
-        jobs = _jobs(world.panel, settings)
-        world.close()
-        agent = _agent(settings, options)
-        _claim(settings, {**_kept_settings(settings), "panel_sha256": world.panel.sha256, **provenance(agent)})
+        recipe = WorldRecipe.of(settings.env, settings.data, settings.split, settings.options)
+        panel = recipe.panel()
+        jobs = _jobs(panel, settings)
+        agent = _agent(settings, recipe)
+        _claim(settings, {**_kept_settings(settings), "panel_sha256": panel.sha256, **provenance(agent)})
         done = _done(settings.out)
         owed = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in done]
         limits = Limits(max_steps=settings.max_steps or None)
-        recipe = WorldRecipe(settings.env, options)
         finished = rollout(agent, owed, recipe, live=settings.live, workers=settings.workers, limits=limits)
         return _write(settings, finished, done=len(jobs) - len(owed), total=len(jobs))
 
@@ -108,21 +108,22 @@ def _jobs(panel: Panel, settings: CollectSettings) -> list[Job]:
     return jobs + ([Job(task, settings.seed, whole) for task in panel.head(rest).task_ids] if rest else [])
 
 
-def _agent(settings: CollectSettings, world: dict[str, Any]) -> Agent:
+def _agent(settings: CollectSettings, recipe: WorldRecipe) -> Agent:
     options = AgentOptions(
         sampling=Sampling(settings.temperature, max_tokens=settings.max_tokens, seed=settings.seed),
         shots=None if settings.shots < 0 else settings.shots,
         first_thoughts=Path(settings.first_thoughts) if settings.first_thoughts else None,
         device=settings.device,
         concurrency=settings.concurrency,
-        world=world,
+        world=recipe.options,
     )
     agent = resolve(settings.agent, settings.env, options)
     return SlippingAgent(agent, settings.slip, settings.env) if settings.slip else agent
 
 
 def _kept_settings(settings: CollectSettings) -> dict[str, Any]:
-    return {key: value for key, value in asdict(settings).items() if key not in _FREE}
+    kept = {key: value for key, value in asdict(settings).items() if key not in _FREE}
+    return {**kept, "options": list(settings.options)}
 
 
 def _claim(settings: CollectSettings, content: dict[str, Any]) -> None:

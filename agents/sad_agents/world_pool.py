@@ -12,13 +12,14 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Protocol, cast
 
 from sad_agents.world_host import Answer, Command, WorldHost
 from sad_env import registry
 from sad_env.errors import ConfigError, DataError
+from sad_env.panels import Panel
 from sad_env.safe_text import one_line
 
 _RETRY_SECONDS = 0.01
@@ -36,6 +37,45 @@ class WorldRecipe:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, data: str, split: str, options: Sequence[str] = ()) -> WorldRecipe:
+        """A recipe from what a command was given.
+
+        Args:
+            name: the registered world.
+            data: generated, official, or a folder.
+            split: of its tasks.
+            options: further keyword arguments as NAME=VALUE; a value that is no JSON is text.
+
+        Raises:
+            ConfigError: an option that is not NAME=VALUE, or that names data or split.
+        """
+        found: dict[str, Any] = {"data": data, "split": split}
+        for option in options:
+            key, equals, value = option.partition("=")
+            if not equals or not key.isidentifier() or key in found:
+                raise ConfigError(f"--options takes NAME=VALUE of the world, not {one_line(option, 60)!r}")
+            try:
+                found[key] = json.loads(value)
+            except ValueError:
+                found[key] = value
+        return cls(name, found)
+
+    def panel(self, episodes: int = 0) -> Panel:
+        """The tasks of the world, or the first `episodes` of them.
+
+        Raises:
+            ConfigError: the world does not take these options, or has fewer tasks.
+            DataError: its data are missing or damaged.
+        """
+        try:
+            world = registry.make(self.name, **self.options)
+        except TypeError as error:
+            raise ConfigError(f"{self.name} cannot be made with these --options: {one_line(str(error), 160)}") from None
+        panel = world.panel
+        world.close()
+        return panel.head(episodes) if episodes else panel
 
 
 @dataclass(eq=False)

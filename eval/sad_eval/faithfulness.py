@@ -31,7 +31,6 @@ from sad_agents.action_scores import can_score, score_actions
 from sad_agents.agent import Sampling
 from sad_agents.model import Model, Piece, Request
 from sad_agents.react import ReActAgent
-from sad_agents.world_pool import WorldRecipe
 
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError, InfrastructureError, UnknownNameError
@@ -41,7 +40,7 @@ from sad_env.records import SpanKind, Step, Trajectory
 from sad_env.safe_text import console, one_line, safe_text
 from sad_env.transcript import HEADERS, observation_text, parse
 from sad_eval.editors import EDIT_TOKENS, Editor, ModelEditor, Place, RuleEditor
-from sad_eval.plan import make_agent, world_options
+from sad_eval.plan import make_agent, world_recipe
 from sad_eval.run_folder import Estimate, RunFolder
 from sad_eval.settings import EvalSettings
 from sad_eval.statistics import cluster_bootstrap
@@ -343,7 +342,7 @@ def _model_of(run: RunFolder, settings: EvalSettings) -> Model:
     Raises:
         ConfigError: they name another kind of agent.
     """
-    recipe = WorldRecipe(settings.env, world_options(settings, str(run.manifest.identity.get("world split", ""))))
+    recipe = world_recipe(settings, str(run.manifest.identity.get("world split", "")))
     made = make_agent(settings, recipe)
     if not isinstance(made, ReActAgent):
         raise ConfigError(f"{one_line(made.name, 60)!r} is no language model: its reasoning cannot be replaced")

@@ -84,8 +84,8 @@ def make_plan(settings: EvalSettings, panel_name: str, *, command: str, alone: b
     """
     if settings.semantic and not settings.reference:
         raise ConfigError("--semantic matches reasoning with a reference: name its run with --reference")
-    recipe = WorldRecipe(settings.env, world_options(settings, panel_name))
-    panel = task_panel(recipe, settings.episodes)
+    recipe = world_recipe(settings, panel_name)
+    panel = recipe.panel(settings.episodes)
     agent = make_agent(settings, recipe)
     limits = Limits(
         max_steps=settings.max_steps or registry.world(settings.env).max_steps,
@@ -97,38 +97,13 @@ def make_plan(settings: EvalSettings, panel_name: str, *, command: str, alone: b
     return Plan(settings, recipe, panel, agent, limits, _folder(settings, manifest, alone=alone), manifest)
 
 
-def world_options(settings: EvalSettings, panel_name: str) -> dict[str, Any]:
-    """Keyword arguments of the world.
+def world_recipe(settings: EvalSettings, panel_name: str) -> WorldRecipe:
+    """How to make the world that the settings name.
 
     Raises:
         ConfigError: an option that is not NAME=VALUE.
     """
-    options: dict[str, Any] = {"data": settings.data, "split": panel_name}
-    for option in settings.options:
-        name, equals, value = option.partition("=")
-        if not equals or not name.isidentifier() or name in options:
-            raise ConfigError(f"--options takes NAME=VALUE of the world, not {one_line(option, 60)!r}")
-        try:
-            options[name] = json.loads(value)
-        except ValueError:
-            options[name] = value
-    return options
-
-
-def task_panel(recipe: WorldRecipe, episodes: int) -> Panel:
-    """The tasks of a world, or `episodes` of them.
-
-    Raises:
-        ConfigError: the world does not take these options, or has fewer tasks.
-        DataError: its data are missing or damaged.
-    """
-    try:
-        world = registry.make(recipe.name, **recipe.options)
-    except TypeError as error:
-        raise ConfigError(f"{recipe.name} cannot be made with these --options: {one_line(str(error), 160)}") from None
-    panel = world.panel
-    world.close()
-    return panel.head(episodes) if episodes else panel
+    return WorldRecipe.of(settings.env, settings.data, panel_name, settings.options)
 
 
 def make_agent(settings: EvalSettings, recipe: WorldRecipe) -> Agent:

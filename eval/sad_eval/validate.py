@@ -15,7 +15,6 @@ from sad_env import cli, registry
 from sad_env.checks import check_world
 from sad_env.progress import shown
 from sad_env.safe_text import console, one_line, safe_text
-from sad_eval.plan import task_panel
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def run_validate(arguments: Sequence[str] | None = None) -> int:
     settings = cli.parse(ValidateSettings, arguments, prog="sad-eval validate")
     spec = registry.world(settings.env)
     recipe = WorldRecipe(spec.name, {"data": settings.data, "split": settings.panel or spec.panel})
-    panel = task_panel(recipe, settings.episodes)
+    panel = recipe.panel(settings.episodes)
     out = console()
     check_world(lambda: registry.make(spec.name, **recipe.options), tasks=min(3, len(panel.task_ids)))
     out.print(safe_text("✓ keeps the contract of a world", "green"))

@@ -66,6 +66,15 @@ def test_only_success_leaves_the_rest_out_and_does_not_play_it_again(tmp_path: P
     assert read(out) == won
 
 
+def test_options_of_the_world_are_part_of_what_a_file_holds(tmp_path: Path) -> None:
+    out = tmp_path / "questions.jsonl"
+    command = ["--env", "hotpotqa", "--agent", "expert-gold-titles", "--episodes", "3", "--out", str(out), "--quiet"]
+    assert main([*command, "--options", "reveal=true"]) == 0
+    assert [one.success for one in read(out)] == [True] * 3
+    assert main([*command, "--options", "reveal=true"]) == 0
+    assert main(command) == 2
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
@@ -73,6 +82,8 @@ def test_only_success_leaves_the_rest_out_and_does_not_play_it_again(tmp_path: P
         (("--agent", "student.pt"), 4, "no such file"),
         (("--data", "/nowhere"), 2, "generated data only"),
         (("--split", "tset"), 2, "did you mean 'test'"),
+        (("--options", "split=test"), 2, "takes NAME=VALUE"),
+        (("--options", "colour=red"), 2, "cannot be made with these --options"),
         (("--slip", "1.5"), 2, "lies in"),
         (("--episodes", "-1"), 2, "cannot be collected"),
         (("--agent", "scripted:/nowhere"), 2, "cannot read the script"),

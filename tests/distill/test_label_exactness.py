@@ -268,7 +268,8 @@ def check_by_prefixes(tokenizer: PreTrainedTokenizerBase, step: Step) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_sampled_labels_are_those_of_the_record_read_again(toy_episodes: list[Trajectory], name: str) -> None:
     tokenizer = {**SMALL, **LARGE}[name](list(texts_of(toy_episodes)))
-    episodes = own_episodes(tokenizer, toy_episodes, 60)
+    # A vocabulary of fifty thousand takes longer to be left alone: with 60 updates 8 of 144 completions were canonical.
+    episodes = own_episodes(tokenizer, toy_episodes, 60 if name in SMALL else 120)
     steps = [step for one in episodes for step in one.steps]
     found = [compare_with_reading(tokenizer, step) for step in steps]
     counts: dict[str, Any] = {how: found.count(how) for how in dict.fromkeys(found)}

@@ -146,6 +146,11 @@ def test_the_toy_study_runs_to_its_end_and_its_report_is_whole(tmp_path: Path) -
         }
         for mine, name_there in theirs.items():
             value = evaluation.value(mine)
+            if name == "teacher" and mine.startswith("cot"):
+                # The reference is the teacher's own reasoning; the evaluation that makes it has none to be held to.
+                assert value == 1
+                assert name_there not in metrics
+                continue
             assert (value is None) == (name_there not in metrics)
             assert value is None or value == pytest.approx(metrics[name_there]["value"])
     report = (out / "README.md").read_text()
