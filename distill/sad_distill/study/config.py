@@ -41,6 +41,8 @@ class StudyConfig:
     """WORLD FILE.pt: teachers that were trained beforehand; they are copied into the study."""
     expert: str = "expert"
     """The world's expert policy, where it has several."""
+    expert_option: str = ""
+    """NAME=VALUE of the world while the expert plays, where it must be told more than a student is: reveal=true."""
     expert_episodes: int = 4000
     """Expert episodes, for the SFT of teachers and students."""
     slips: float = 0.15
@@ -146,6 +148,7 @@ _OF_A_WORLD = frozenset(
     {
         "teacher",
         "expert",
+        "expert_option",
         "expert_episodes",
         "slips",
         "teacher_steps",

@@ -86,7 +86,7 @@ class _World:
     def stages(self) -> Iterator[Stage]:
         config = self.config
         flags: dict[str, object] = {"agent": config.expert, "episodes": config.expert_episodes, "slip": config.slips}
-        yield self._collect("collect expert", flags, self.expert, needs=[])
+        yield self._collect("collect expert", flags, self.expert, self._told("expert"), needs=[])
         if self.world not in config.teachers:
             yield from self._teacher()
         yield self._evaluate("teacher", "teacher", str(self.teacher), needs=[self.teacher])
@@ -194,8 +194,16 @@ class _World:
             flags["reference"] = self.reference
             needs = [*needs, self.reference / "results.json"]
         return self._stage(
-            f"evaluate {name}", f"evaluate {kind}", ["sad_eval", *_words(flags), "--quiet"], product, needs
+            f"evaluate {name}",
+            f"evaluate {kind}",
+            ["sad_eval", *_words(flags), "--quiet", *self._told(name)],
+            product,
+            needs,
         )
+
+    def _told(self, player: str) -> list[str]:
+        option = self.config.expert_option
+        return ["--options", option] if option and player == "expert" else []
 
     def _collect(
         self, name: str, flags: dict[str, object], out: Path, more: Sequence[str] = (), *, needs: Iterable[Path]
