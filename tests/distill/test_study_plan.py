@@ -43,13 +43,6 @@ def test_each_way_of_each_size_and_seed_is_trained_and_evaluated() -> None:
     assert {"toy: evaluate teacher", "toy: evaluate expert", "toy: evaluate random"} <= plan.keys()
 
 
-def test_online_ways_may_have_iterations_of_their_own() -> None:
-    plan = named(stages(replace(SMALL, steps=50, online_steps=7)))
-    for way, steps in {"sad-offline": "50", "sad-online": "7"}.items():
-        command = plan[f"toy: train nano-2m-{way}-0"].command
-        assert command[command.index("--steps") + 1] == steps
-
-
 def test_only_the_expert_is_told_more() -> None:
     plan = stages(replace(SMALL, expert_option="reveal=true"))
     told = {stage.name for stage in plan if stage.command[-2:] == ("--options", "reveal=true")}

@@ -69,9 +69,7 @@ class StudyConfig:
     start_steps: int = 300
     """Updates of the SFT on expert episodes that students start with."""
     steps: int = 100
-    """Updates of each way after it; of online ways, iterations."""
-    online_steps: int = 0
-    """Iterations of the online ways, where they are others: each costs as much as many updates. 0 takes steps."""
+    """Updates of each way after it."""
     batch: int = 16
     """Rows of an update (offline)."""
     rollouts: int = 16
@@ -158,7 +156,6 @@ _OF_A_WORLD = frozenset(
     }
     | {
         "steps",
-        "online_steps",
         "batch",
         "rollouts",
         "updates",

@@ -128,10 +128,10 @@ class _World:
             student = self.folder / run_name(size, arm, seed) / "student.pt"
             flags = {**shared, **ARMS[arm].flags, "student": start}
             if ARMS[arm].online:
-                flags |= {**self._acting(), "updates": config.updates, "steps": config.online_steps or config.steps}
+                flags |= {**self._acting(), "updates": config.updates}
             else:
-                flags |= {"episodes": self.episodes, "batch": config.batch, "steps": config.steps}
-            flags["learning-rate"] = config.distill_rate
+                flags |= {"episodes": self.episodes, "batch": config.batch}
+            flags |= {"steps": config.steps, "learning-rate": config.distill_rate}
             needs = [self.teacher, start] if ARMS[arm].online else [self.teacher, start, self.episodes]
             yield from self._student(size, arm, student, flags, needs)
 
