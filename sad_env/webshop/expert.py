@@ -205,7 +205,8 @@ class WebShopExpert(Expert):
                 return self._do(f"click[{best.shown.asin}]", "return", title=shorten(best.shown.title))
             return self._do("click[Back to Search]", "leave")
         if shown := self._most_appealing():
-            return self._do(f"click[{shown.asin}]", "open", title=shorten(shown.title), tag=shown.tag)
+            title = shorten(shown.title)
+            return self._do(f"click[{shown.asin}]", "open", asin=shown.asin, title=title, tag=shown.tag)
         if self._page.has_next and self._page.products and self._steps < 6:
             return self._do("click[Next >]", "next")
         return self._do("click[Back to Search]", "leave")

@@ -20,7 +20,7 @@ PHRASES: Mapping[str, Sequence[str]] = {
         "No luck yet with that query. Another wording might surface the right {kind}.",
     ),
     "open": (
-        "{title} looks close to what I want and its price of {tag} is within reach, so I open it.",
+        "{asin} looks close to what I want and its price of {tag} is within reach, so I open it.",
         "Among these, {title} fits best by its name. I want to see its options.",
         "{title} at {tag} seems promising. Let me look at it more closely.",
         "The entry {title} mentions what I need; I'll check the page.",

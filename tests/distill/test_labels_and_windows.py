@@ -47,14 +47,16 @@ def test_the_nano_tokenizer_loses_nothing(toy_tokenizer: PreTrainedTokenizerFast
     assert toy_tokenizer.decode(toy_tokenizer.encode(text, split_special_tokens=True)) == text
 
 
-def test_the_nano_tokenizer_splits_digits_and_survives_its_file(
+def test_the_nano_tokenizer_cuts_numbers_into_pairs_and_survives_its_file(
     toy_tokenizer: PreTrainedTokenizerFast, tmp_path: object
 ) -> None:
-    tokenizer = train_tokenizer(["go to cabinet 12\n"] * 9, 300)
+    tokenizer = train_tokenizer(["go to cabinet 12 in 1942\n"] * 9, 300)
     tokenizer.save_pretrained(str(tmp_path))
     again = PreTrainedTokenizerFast.from_pretrained(str(tmp_path))
-    assert [again.decode([i]) for i in again.encode(" cabinet 12\n")] == [" cabinet", " 1", "2", "\n"]
-    assert again.encode("go to cabinet 12\n") == tokenizer.encode("go to cabinet 12\n")
+    assert [again.decode([i]) for i in again.encode(" cabinet 12 in 1942\n")] == [
+        *(" cabinet", " 12", " in", " 19", "42", "\n")
+    ]
+    assert again.encode("go to cabinet 12 in 1942\n") == tokenizer.encode("go to cabinet 12 in 1942\n")
     with pytest.raises(ConfigError, match="at least 257"):
         train_tokenizer([""], 10)
 
