@@ -58,6 +58,9 @@ _MATTERS = _words(
 _THRICE = re.compile(r"(.)\1\1")
 """One letter three times in a row, which two syllables may make."""
 
+_OFFENSIVE = re.compile(r"cock|cunt|fagg|fuck|kunt|nigg|shit|slut|twat|wank|whor")
+"""What nobody wants to read in a name; syllables make it now and then."""
+
 
 def belongs(name: str, split: str) -> bool:
     """True when a coined name is of the split's share: no name is of two splits, whatever the seed.
@@ -155,7 +158,15 @@ class Namer:
     def _coin(self, endings: tuple[str, ...]) -> str:
         draw = self._draw
         while True:
-            root = draw.choice(_ONSETS) + draw.choice(_VOWELS) + draw.choice(_CODAS)
-            name = (root + draw.choice(endings)).capitalize()
-            if len(name) <= 10 and not _THRICE.search(name) and belongs(name, self._split):
-                return name
+            syllables = [draw.choice(_ONSETS), draw.choice(_VOWELS), draw.choice(_CODAS), draw.choice(endings)]
+            if self._fits(name := "".join(syllables)):
+                if not _OFFENSIVE.search(name):
+                    return name.capitalize()
+                # Another vowel instead of another draw: all names after it stay what they are.
+                others = ("".join([syllables[0], vowel, *syllables[2:]]) for vowel in _VOWELS)
+                if milder := next((one for one in others if self._fits(one) and not _OFFENSIVE.search(one)), None):
+                    return milder.capitalize()
+
+    def _fits(self, name: str) -> bool:
+        name = name.capitalize()
+        return len(name) <= 10 and not _THRICE.search(name) and belongs(name, self._split)
