@@ -154,7 +154,8 @@ def test_the_toy_study_runs_to_its_end_and_its_report_is_whole(tmp_path: Path) -
             assert (value is None) == (name_there not in metrics)
             assert value is None or value == pytest.approx(metrics[name_there]["value"])
     report = (out / "README.md").read_text()
-    assert "not measured" in report
+    assert "Not measured, since their ways were not run" in report
+    assert "success" in outcome.stdout
     assert re.search(r"SAD, offline, is ahead of SeqKD in success: \*\*(held|did not hold|cannot be told)", report)
     assert "**Not finished.**" not in report
     for link in re.findall(r"\]\(([^)]+)\)", report):

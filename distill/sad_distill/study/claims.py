@@ -106,19 +106,24 @@ def claims_text(worlds: Sequence[WorldResults]) -> str:
     """The section on claims."""
     found = verdicts(worlds)
     measured = sum(verdict.p is not None for verdict in found)
-    lines = [
-        "## The paper's claims\n",
-        f"Each line is one of {measured} tests. Its p is corrected over them (Holm); a claim held, or did not, where"
-        f" it is at most {LEVEL}. Differences are first minus second, with 95 % intervals, over all sizes and seeds:"
-        " the mean over the worlds, then each world. What the tasks separate is the difference that such a test would"
-        " find in four cases of five.",
-    ]
+    lines = ["## The paper's claims\n"]
+    if measured:
+        lines.append(
+            f"Each line is one of {measured} tests. Its p is corrected over them (Holm); a claim held, or did not,"
+            f" where it is at most {LEVEL}. Differences are first minus second, with 95 % intervals, over all sizes and"
+            " seeds: the mean over the worlds, then each world. What the tasks separate is the difference that such a"
+            " test would find in four cases of five."
+        )
     heading = ""
     for verdict in found:
+        if verdict.p is None:
+            continue
         if verdict.claim.heading != heading:
             heading = verdict.claim.heading
             lines.append(f"\n**{heading}.**\n")
         lines.append(verdict.line)
+    if measured < len(found):
+        lines.append(f"\nNot measured, since their ways were not run to the end: {len(found) - measured} claims.")
     return "\n".join(lines) + "\n"
 
 

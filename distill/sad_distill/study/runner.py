@@ -38,8 +38,13 @@ def run_study(config: StudyConfig) -> int:
         return 0
     runner = None if config.report_only else _run(config, plan)
     from sad_distill.study.report import write_report
+    from sad_distill.study.results import read_study
+    from sad_distill.study.tables import summary
 
-    print(visible(f"report: {write_report(Path(config.out))}"))
+    report = write_report(Path(config.out))
+    for world in read_study(Path(config.out)):
+        print(visible("\n".join(summary(world))))
+    print(visible(f"report: {report}"))
     if runner is not None:
         runner.complain()
     return 0

@@ -53,6 +53,23 @@ def main_table(world: WorldResults) -> str:
     return f"### {world.name}\n\n{text}\n"
 
 
+def summary(world: WorldResults) -> list[str]:
+    """Success of everybody, a line each, for the terminal.
+
+    Returns:
+        E.g. "toy: nano-0.7m, SAD, offline: success 90.0 [84.0, 95.0] %"; ways that have no evaluation are left out.
+    """
+    lines = []
+    for name in (*REFERENCES, "teacher"):
+        if name in world.evaluations:
+            lines.append((name, [world.evaluations[name]]))
+    for size in world.settings["students"]:
+        for way in ("start", *_arms(world, size)):
+            if runs := list(world.runs(size, way).values()):
+                lines.append((f"{size}, {title_of(way)}", runs))
+    return [f"{world.name}: {name}: success {cell(runs, 'success')} %" for name, runs in lines]
+
+
 def ablation_tables(worlds: Sequence[WorldResults]) -> str:
     """The paper's ablations, success by world, on the sizes that they were run on."""
     parts = []
