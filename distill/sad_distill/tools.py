@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sad_distill.files import write_text
+from sad_env.errors import DataError
 from sad_env.records import read_trajectories
 from sad_env.safe_text import console, one_line, safe_text
 
@@ -49,6 +50,8 @@ def inspect(config: InspectConfig) -> int:
         episodes = [[label_text(tokenizer, text, segment_log(text))]]
     else:
         recorded = list(itertools.islice(read_trajectories(config.episodes), config.limit))
+        if not recorded:
+            raise DataError(f"{one_line(str(config.episodes))} holds no episode: collect some with sad-collect")
         tokenizer = load_language(config.model).tokenizer if config.model else train_tokenizer(texts_of(recorded))
         episodes = [label_trajectory(tokenizer, one) for one in recorded]
     for segments in episodes[: config.show]:
@@ -105,8 +108,8 @@ def serve(config: ServeConfig) -> int:
     sampling = Sampling(temperature=config.temperature, max_tokens=96)
     try:
         server = TeacherServer(language, identity(config.model), (config.host, config.port), sampling)
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {one_line(config.host)}:{config.port}: {error.strerror}") from None
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"cannot listen on {one_line(config.host)}:{config.port}: {one_line(str(error))}") from None
     with server:
         print(f"teacher {server.teacher_name} at {server.url}", file=sys.stderr, flush=True)
         server.serve_forever()
