@@ -112,8 +112,10 @@ def _check_unparsed(where: str, step: Step) -> None:
 def _check_written(where: str, step: Step) -> None:
     """The action that was played is the one that stands in the completion."""
     bodies = [step.completion[span.body : span.end] for span in step.spans if span.kind is SpanKind.ACT]
-    wanted = " ".join(step.action.split())
-    if not any(wanted in " ".join(body.split()) for body in bodies):
+    played = " ".join(step.action.split())
+    # HotPotQA's agent plays "Search[x]" as "search[x]", as ReAct's own code does.
+    spellings = (played, played[:1].upper() + played[1:])
+    if not any(one in " ".join(body.split()) for body in bodies for one in spellings):
         raise MismatchError(f"{where}the action {one_line(step.action, 60)!r} is not what the completion says")
 
 
