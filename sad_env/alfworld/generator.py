@@ -19,16 +19,11 @@ SPLITS = {"train": 3553, "valid_seen": 140, "valid_unseen": 134, ROOMS_SPLIT: 80
 """The splits of generated data and how many tasks each has when no number is asked for: as many as the official.
 
 `train_rooms` has no official counterpart: its scenes are put together from receptacles of the train scenes, so that a
-model cannot know its hundred rooms by heart and has to read what stands in the one that it is in. More things of each
-type are in them than in official games.
+model cannot know its hundred rooms by heart and has to read what stands in the one that it is in.
 """
 
 _COMPOSED = 1000
 """Composed scenes of each room."""
-
-_CROWD = (4, 3, 2, 1)
-"""How often one, two, three or four things of a type are in a composed scene: where most things are number 1, a model
-says 1 without reading the number."""
 
 GENERATION = "g"
 """Stands in every generated task's name. Raised to the next letter by any change after which the same name would mean
@@ -205,8 +200,7 @@ def _count(blueprint: Blueprint, kind: str, draw: random.Random) -> int:
     if not _able(kind, "pickupable"):
         return 1
     if kind != blueprint.object:
-        usual = blueprint.scene in households().plans
-        return draw.choices((1, 2, 3, 4), (*households().numbers, 0) if usual else _CROWD)[0]
+        return draw.choices((1, 2, 3), households().numbers)[0]
     if blueprint.task_type == "pick_two_obj_and_place":
         return draw.choices((2, 3, 4), _TARGET_COUNTS[1:])[0]
     return draw.choices((1, 2, 3, 4), _TARGET_COUNTS)[0]

@@ -124,21 +124,17 @@ def composed_scene(room: str, number: int) -> int:
 
 @lru_cache(maxsize=4096)
 def _composed(scene: int) -> FloorPlan:
-    """Each type of receptacle as it stands in one of the train scenes of the room, drawn anew for each type.
-
-    One in three is left out: where a countertop is nearly always, a model goes to it without reading whether it is.
-    """
+    """Each type of receptacle as it stands in one of the train scenes of the room, drawn anew for each type."""
     room = {composed_scene(name, 0) // 10_000: name for name in ROOM_OF_HUNDRED.values()}[scene // 10_000]
     donors = [plan for plan in households().plans.values() if plan.room == room and plan.scene not in UNSEEN_SCENES]
     draw = random.Random(f"floor plan {scene}")
     places: dict[str, Place] = {}
     every = sorted({kind for plan in donors for kind in plan.kinds})
     for kind in every:
-        donor, left_out = draw.choice(donors), draw.random() < 1 / 3
         # What two houses have at one spot would be seen and reached together, so the later one is left out.
         taken = {place.location for place in places.values()}
-        for place in donor.places:
-            if place.kind == kind and place.location not in taken and not left_out:
+        for place in draw.choice(donors).places:
+            if place.kind == kind and place.location not in taken:
                 places.setdefault(place.id, place)
     here = {place.kind for place in places.values()}
     things = draw.choice(donors).objects
