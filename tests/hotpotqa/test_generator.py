@@ -192,8 +192,8 @@ def test_a_seed_makes_the_same_world_and_another_seed_another() -> None:
 @pytest.mark.parametrize(
     ("split", "digest"),
     [
-        ("train", "b72e2c7d78377855bfd115d3cf9ca95aa24ef9a1018902c352a4a3c58cf439b6"),
-        ("test", "9721e1262c3e9abc4ad99a13b097ff20cd395157532cd12238c9f6699dd63764"),
+        ("train", "4fb57d54c3a8b194aa42ba173f7e4230b33eb519b7071b2f23f7972da7f0e6cc"),
+        ("test", "a144ca3c41ca6e7bb86aaa2152d8ce66fc5de3907bfd3b9abbc325f864b437d9"),
     ],
 )
 def test_the_default_splits_are_the_ones_that_figures_were_measured_on(split: str, digest: str) -> None:

@@ -17,7 +17,7 @@ from sad_env.hotpotqa.questions import Question
 KINDS = ("bridge-2", "bridge-3", "comparison", "yes-no", "intersection")
 """Kinds of questions, as `info["task_type"]` names them."""
 
-GENERATION = "g1"
+GENERATION = "g2"
 """Stands in every question's id and is to change with what is generated: equal ids, and so equal panels, then mean
 equal questions."""
 
