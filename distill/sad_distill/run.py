@@ -304,11 +304,11 @@ class Run:
 
     def _stage(self) -> Stage:
         config = self.config
-        options = {"data": config.data, "split": config.split}
-        panel = registry.make(config.world, **options).panel
+        recipe = WorldRecipe.of(config.world, config.data, config.split)
+        panel = recipe.panel()
         if config.tasks:
             panel = panel.head(min(config.tasks, len(panel.task_ids)))
-        return Stage(WorldRecipe(config.world, options), panel.task_ids, config.rollouts, config.workers)
+        return Stage(recipe, panel.task_ids, config.rollouts, config.workers)
 
     def _own_share(self, iteration: int, count: int) -> int:
         if self.config.mode != "mixed":

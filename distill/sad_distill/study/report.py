@@ -21,6 +21,7 @@ from sad_distill.study.tables import ablation_tables, contests, cost_table, main
 from sad_env.errors import DataError
 from sad_env.files import sha256_file
 
+REPORT = "README.md"
 FINDINGS = "findings.md"
 """Written by hand; the report holds its text."""
 
@@ -38,8 +39,8 @@ the whole stage, loading included.
 """
 
 
-def write_report(out: Path) -> Path:
-    """Write `README.md`, the plots and the CSV files of a study; returns the path of the first.
+def write_report(out: Path) -> list[WorldResults]:
+    """Write `README.md`, the plots and the CSV files of a study; returns what they are about.
 
     Raises:
         DataError: no world of the study was begun.
@@ -65,11 +66,10 @@ def write_report(out: Path) -> Path:
         *(_setting(out, world) for world in worlds),
         _METHOD,
     ]
-    path = out / "README.md"
-    write_text(path, "\n".join(parts))
+    write_text(out / REPORT, "\n".join(parts))
     write_text(out / "results.csv", _results_csv(worlds))
     write_text(out / "tests.csv", _tests_csv(worlds))
-    return path
+    return worlds
 
 
 def _plots(out: Path, world: WorldResults) -> str:

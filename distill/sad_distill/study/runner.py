@@ -37,14 +37,12 @@ def run_study(config: StudyConfig) -> int:
         print(visible("\n".join(stage.line for stage in plan)))
         return 0
     runner = None if config.report_only else _run(config, plan)
-    from sad_distill.study.report import write_report
-    from sad_distill.study.results import read_study
+    from sad_distill.study.report import REPORT, write_report
     from sad_distill.study.tables import summary
 
-    report = write_report(Path(config.out))
-    for world in read_study(Path(config.out)):
+    for world in write_report(Path(config.out)):
         print(visible("\n".join(summary(world))))
-    print(visible(f"report: {report}"))
+    print(visible(f"report: {Path(config.out) / REPORT}"))
     if runner is not None:
         runner.complain()
     return 0
