@@ -163,7 +163,7 @@ for _spec in (
         summary="household tasks in text (ALFWorld)",
         experts={
             "expert": "sad_env.alfworld.expert:ALFWorldExpert",
-            "expert-plain": "sad_env.alfworld.expert:PlainALFWorldExpert",
+            "expert-plain": "sad_env.alfworld.plain:PlainALFWorldExpert",
         },
         data="sad_env.alfworld.data:DATA",
     ),
@@ -176,7 +176,7 @@ for _spec in (
         summary="buy what an instruction asks for (WebShop)",
         experts={
             "expert": "sad_env.webshop.expert:WebShopExpert",
-            "expert-plain": "sad_env.webshop.expert:PlainWebShopExpert",
+            "expert-plain": "sad_env.webshop.plain:PlainWebShopExpert",
         },
         data="sad_env.webshop.data:DATA",
     ),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sad_env.alfworld.habits import accepts, likelihood, room_of
+from sad_env.alfworld.habits import OPENING_KINDS, accepts, likelihood, room_of
 from sad_env.alfworld.memory import Memory, kind
 from sad_env.alfworld.phrases import Fields, speak
 from sad_env.core import Expert, ThoughtAction
@@ -17,8 +18,6 @@ _TREATMENTS = {
 }
 _LIKELY = 0.1
 """A type of receptacle that holds more than this share of the things of a type is a likely place for one."""
-
-_OPENING_KINDS = frozenset(("cabinet", "drawer", "fridge", "microwave", "safe"))
 
 
 class Intent(NamedTuple):
@@ -47,7 +46,10 @@ class ALFWorldExpert(Expert):
         intent = self._intend()
         memory = self._memory
         draw = self.words(f"{self.seed} {memory.sentence} {memory.receptacles} {memory.turns}")
-        return ThoughtAction(speak(intent.situation, intent.fields, memory, draw), intent.action)
+        return ThoughtAction(self._think(intent, draw), intent.action)
+
+    def _think(self, intent: Intent, draw: random.Random) -> str:
+        return speak(intent.situation, intent.fields, self._memory, draw)
 
     def _intend(self) -> Intent:
         memory = self._memory
@@ -98,18 +100,21 @@ class ALFWorldExpert(Expert):
         unseen = [place for place in memory.receptacles if place not in memory.contents]
         if not unseen:
             return self._search_again(wanted)
-        place = max(unseen, key=lambda one: (self._promise(one, wanted), -_number(one)))
+        place = self._most_promising(unseen, wanted)
         fields = Fields(place=place, wanted=wanted)
         if not memory.reachable(place):
             likely = likelihood(self._room, wanted, kind(place)) > _LIKELY
             return Intent("search go" if likely else "search on go", f"go to {place}", fields)
         return Intent("search examine", f"examine {place}", fields)
 
+    def _most_promising(self, unseen: list[str], wanted: str) -> str:
+        return max(unseen, key=lambda one: (self._promise(one, wanted), -number_of(one)))
+
     def _promise(self, place: str, wanted: str) -> float:
         """Chance of finding it there for each step that looking there takes."""
         memory = self._memory
         siblings = sum(kind(other) == kind(place) for other in memory.receptacles)
-        opening = place in memory.closed or kind(place) in _OPENING_KINDS
+        opening = place in memory.closed or kind(place) in OPENING_KINDS
         steps = (not memory.reachable(place)) + opening + 0.1
         return likelihood(self._room, wanted, kind(place)) / siblings / steps
 
@@ -160,8 +165,8 @@ class ALFWorldExpert(Expert):
         memory = self._memory
 
         def effort(place: str) -> tuple[bool, bool, int]:
-            shut = place in memory.closed or (place not in memory.contents and kind(place) in _OPENING_KINDS)
-            return (not memory.reachable(place), shut, _number(place))
+            shut = place in memory.closed or (place not in memory.contents and kind(place) in OPENING_KINDS)
+            return (not memory.reachable(place), shut, number_of(place))
 
         return min(places, key=effort) if places else None
 
@@ -208,11 +213,6 @@ class ALFWorldExpert(Expert):
         return None
 
 
-def _number(name: str) -> int:
+def number_of(name: str) -> int:
+    """The number in a name such as "drawer 12"."""
     return int(name.rpartition(" ")[2])
-
-
-class PlainALFWorldExpert(ALFWorldExpert):
-    """The same policy with one wording for each situation."""
-
-    plain = True

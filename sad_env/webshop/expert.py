@@ -306,9 +306,3 @@ def _contains(words: Sequence[str], part: Sequence[str]) -> bool:
     return bool(part) and any(
         list(words[start : start + len(part)]) == list(part) for start in range(len(words) - len(part) + 1)
     )
-
-
-class PlainWebShopExpert(WebShopExpert):
-    """The same policy with one wording for each situation."""
-
-    plain = True

@@ -94,10 +94,14 @@ class Shown:
     title: str
     tag: str
 
+    @property
+    def price(self) -> str:
+        """The lower price of the tag as it is written, "0" where it cannot be read."""
+        return next(iter(_TAG.findall(self.tag)), "0").rstrip(".")
+
     def cheapest(self) -> float:
-        """The lower price of the tag, 0 where it cannot be read."""
-        found = _TAG.findall(self.tag)
-        return float(found[0].rstrip(".")) if found else 0.0
+        """The same as a number."""
+        return float(self.price)
 
     def dearest(self) -> float:
         """The higher price of the tag, 0 where it cannot be read."""

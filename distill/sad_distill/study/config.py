@@ -84,6 +84,8 @@ class StudyConfig:
     """Of predicting observations while a model begins from nothing: more text to learn from."""
     distill_rate: float = 3e-4
     """Of the ways."""
+    distill_optimiser: str = "adamw"
+    """Of the ways: muon moves models from nothing further in few updates."""
     budget: int = 512
     """Tokens that the models see at once."""
     precision: str = "bf16"
@@ -163,6 +165,7 @@ _OF_A_WORLD = frozenset(
         "optimiser",
         "observation_weight",
         "distill_rate",
+        "distill_optimiser",
         "budget",
     }
     | {"episodes", "max_steps", "data", "split"}
