@@ -28,6 +28,7 @@ class WorldSpec:
         experts: name to "module:Class" of an `Expert`.
         summary: one line for listings.
         data: "module:NAME" of the world's `WorldData`, empty where there is none.
+        renaming: "module:function" that tells an episode under exchanged names, empty where there is none.
     """
 
     name: str
@@ -38,6 +39,7 @@ class WorldSpec:
     summary: str
     experts: dict[str, str] = field(default_factory=dict)
     data: str = ""
+    renaming: str = ""
 
 
 PLUGIN_GROUP = "sad_env.worlds"
@@ -166,6 +168,7 @@ for _spec in (
             "expert-plain": "sad_env.alfworld.plain:PlainALFWorldExpert",
         },
         data="sad_env.alfworld.data:DATA",
+        renaming="sad_env.alfworld.renaming:renamed",
     ),
     WorldSpec(
         name="webshop",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,12 +17,12 @@ from sad_agents.catalogue import AgentOptions, provenance, resolve
 from sad_agents.rollouts import Finished, Job, Limits, rollout
 from sad_agents.slips import SlippingAgent
 from sad_agents.world_pool import WorldRecipe
-from sad_env import cli
+from sad_env import cli, registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.files import atomic_write, exclusive
 from sad_env.panels import Panel
 from sad_env.progress import shown
-from sad_env.records import JsonLinesWriter, Status, parse_json, read_lines, read_trajectories
+from sad_env.records import JsonLinesWriter, Status, Trajectory, parse_json, read_lines, read_trajectories
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class CollectSettings:
     """Probability that a step plays a random or garbled action instead; such steps are no targets of training."""
     only_success: bool = False
     """Keep won episodes only."""
+    renamed: float = 0.0
+    """Share of the episodes told with the names of things exchanged (ALFWorld), so that models read, not recall."""
     workers: int = 1
     """Processes that hold the worlds; 0 plays in this process."""
     live: int = 32
@@ -90,12 +93,13 @@ def collect(settings: CollectSettings) -> int:
         panel = recipe.panel()
         jobs = _jobs(panel, settings)
         agent = _agent(settings, recipe)
+        rename = _renaming(settings)
         _claim(settings, {**_kept_settings(settings), "panel_sha256": panel.sha256, **provenance(agent)})
         done = _done(settings.out)
         owed = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in done]
         limits = Limits(max_steps=settings.max_steps or None)
         finished = rollout(agent, owed, recipe, live=settings.live, workers=settings.workers, limits=limits)
-        return _write(settings, finished, done=len(jobs) - len(owed), total=len(jobs))
+        return _write(settings, finished, rename, done=len(jobs) - len(owed), total=len(jobs))
 
 
 def _jobs(panel: Panel, settings: CollectSettings) -> list[Job]:
@@ -119,6 +123,21 @@ def _agent(settings: CollectSettings, recipe: WorldRecipe) -> Agent:
     )
     agent = resolve(settings.agent, settings.env, options)
     return SlippingAgent(agent, settings.slip, settings.env) if settings.slip else agent
+
+
+def _renaming(settings: CollectSettings) -> Callable[[Trajectory], Trajectory]:
+    """What is done to an episode before it is written down."""
+    entry = registry.world(settings.env).renaming
+    if settings.renamed and not entry:
+        raise ConfigError(f"--renamed {settings.renamed:g}: {settings.env} has no names to exchange")
+    if not 0 <= settings.renamed <= 1:
+        raise ConfigError(f"--renamed {settings.renamed:g}: give a share between 0 and 1")
+
+    def rename(episode: Trajectory) -> Trajectory:
+        draw = random.Random(f"renamed {episode.seed} {episode.repeat} {episode.task_id}")
+        return registry.load(entry)(episode, draw) if draw.random() < settings.renamed else episode
+
+    return rename
 
 
 def _kept_settings(settings: CollectSettings) -> dict[str, Any]:
@@ -160,7 +179,14 @@ def _left_out(out: Path) -> Path:
     return Path(f"{out}.left-out")
 
 
-def _write(settings: CollectSettings, finished: Iterator[Finished], *, done: int, total: int) -> int:
+def _write(
+    settings: CollectSettings,
+    finished: Iterator[Finished],
+    rename: Callable[[Trajectory], Trajectory],
+    *,
+    done: int,
+    total: int,
+) -> int:
     endings: Counter[Status] = Counter()
     kept, fault = 0, ""
     with (
@@ -177,7 +203,7 @@ def _write(settings: CollectSettings, finished: Iterator[Finished], *, done: int
                 if left_out is not None and not trajectory.success:
                     left_out.append(json.dumps([job.task_id, job.seed, job.repeat]))
                 else:
-                    out.append(trajectory.to_json())
+                    out.append(rename(trajectory).to_json())
                     kept += 1
                 report(f"{settings.env} episodes", done, total)
         except InfrastructureError as error:
