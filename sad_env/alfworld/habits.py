@@ -45,7 +45,7 @@ def search_order(room: str, thing: str) -> tuple[str, ...]:
     The order is one of rooms in general: neither what stands in this one nor how many there are of it change it.
 
     >>> search_order("bathroom", "toiletpaper")[:2]
-    ('toiletpaperhanger', 'toilet')
+    ('toilet', 'countertop')
     """
     plans = [plan for plan in households().plans.values() if plan.room == room]
     counts: dict[str, list[int]] = {}
