@@ -49,6 +49,15 @@ def test_only_the_expert_is_told_more() -> None:
     assert told == {"toy: collect expert", "toy: evaluate expert"}
 
 
+def test_only_the_experts_episodes_are_renamed_and_all_ways_move_alike() -> None:
+    plan = stages(replace(SMALL, renamed=0.5, distill_optimiser="muon", dagger_steps=3))
+    renamed = [stage for stage in plan if "--renamed" in stage.command]
+    assert [stage.name for stage in renamed] == ["toy: collect expert"]
+    moved = [stage for stage in plan if any(f"-{arm}-" in stage.name for arm in ARMS) and "train" in stage.name]
+    assert moved
+    assert all("--optimiser muon" in stage.line for stage in moved)
+
+
 def test_ablations_run_on_their_sizes_only() -> None:
     plan = named(stages(replace(SMALL, ablation_students=("nano-0.7m",))))
     assert "toy: train nano-0.7m-sad-1-2-0" in plan

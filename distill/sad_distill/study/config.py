@@ -47,6 +47,8 @@ class StudyConfig:
     """Expert episodes, for the SFT of teachers and students."""
     slips: float = 0.15
     """Share of the expert's steps that are disturbed, so that recoveries are seen."""
+    renamed: float = 0.0
+    """Share of the expert's episodes told under exchanged names, where the world can: `sad-collect --renamed`."""
     teacher_steps: int = 2000
     """Updates of a teacher's SFT."""
     dagger_steps: int = 200
@@ -151,6 +153,7 @@ _OF_A_WORLD = frozenset(
         "expert_option",
         "expert_episodes",
         "slips",
+        "renamed",
         "teacher_steps",
         "dagger_steps",
         "teacher_episodes",

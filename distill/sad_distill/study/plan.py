@@ -86,6 +86,8 @@ class _World:
     def stages(self) -> Iterator[Stage]:
         config = self.config
         flags: dict[str, object] = {"agent": config.expert, "episodes": config.expert_episodes, "slip": config.slips}
+        if config.renamed:
+            flags["renamed"] = config.renamed
         yield self._collect("collect expert", flags, self.expert, self._told("expert"), needs=[])
         if self.world not in config.teachers:
             yield from self._teacher()
