@@ -104,7 +104,7 @@ def _look_back(model: LlamaForCausalLM) -> None:
     Keys hold a bias in the fastest pairs of dimensions of the rotary embedding, and nothing else there; a query's bias
     is the same, turned by the angle of the distance: their product is largest at that distance.
     """
-    config, attention = model.config, model.model.layers[0].self_attn
+    attention = model.model.layers[0].self_attn
     size = attention.head_dim
     pairs = min(8, size // 4)
     angles = model.model.rotary_emb.inv_freq[:pairs]
@@ -114,7 +114,7 @@ def _look_back(model: LlamaForCausalLM) -> None:
                 layer.self_attn.k_proj.weight[half : half + pairs] = 0
             layer.self_attn.k_proj.bias[start : start + pairs] = _POSITION_KEY
     strength = _SHARPNESS * size**0.5 / _POSITION_KEY
-    for head in range(min(2, config.num_attention_heads)):
+    for head in range(2):
         start, distance = head * size, head + 1
         attention.q_proj.weight[start : start + size] *= 0.1
         attention.q_proj.bias[start : start + pairs] = strength * torch.cos(distance * angles)

@@ -257,9 +257,9 @@ def speak(situation: str, fields: Fields, memory: Memory, draw: random.Random) -
     slots = [*_status(situation, memory), *_SLOTS[situation]]
     words = {
         **fields._asdict(),
-        "a_wanted": _article(fields.wanted or memory.wanted),
+        "a_wanted": with_article(fields.wanted or memory.wanted),
         "wanted": fields.wanted or memory.wanted,
-        "a_target": _article(memory.wanted),
+        "a_target": with_article(memory.wanted),
         "place_kind": kind(fields.place),
         "task": memory.sentence,
         "here": memory.here or "this place",
@@ -311,5 +311,6 @@ def _join(clauses: Sequence[str], draw: random.Random) -> str:
     return text[0].upper() + text[1:]
 
 
-def _article(name: str) -> str:
+def with_article(name: str) -> str:
+    """A name with its indefinite article."""
     return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"

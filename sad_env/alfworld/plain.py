@@ -7,7 +7,7 @@ import random
 from sad_env.alfworld.expert import ALFWorldExpert, Intent, number_of
 from sad_env.alfworld.habits import search_order
 from sad_env.alfworld.memory import kind
-from sad_env.alfworld.phrases import speak
+from sad_env.alfworld.phrases import speak, with_article
 
 
 class PlainALFWorldExpert(ALFWorldExpert):
@@ -45,13 +45,14 @@ class PlainALFWorldExpert(ALFWorldExpert):
             case "search open":
                 thought = f"{fields.place.capitalize()} is closed. I open it."
             case "take":
-                thought = f"I look for {_a(fields.thing)}, it is here. I take it."
+                thought = f"I look for {with_article(fields.thing)}, it is here. I take it."
             case "fetch go":
-                thought = f"I look for {_a(fields.thing)}, seen at {fields.place}. I go there."
+                thought = f"I look for {with_article(fields.thing)}, seen at {fields.place}. I go there."
             case "light go":
-                thought = f"I hold {fields.thing}. I look for {_a(fields.lamp)}, seen at {fields.place}. I go there."
+                lamp = with_article(fields.lamp)
+                thought = f"I hold {fields.thing}. I look for {lamp}, seen at {fields.place}. I go there."
             case "light":
-                thought = f"I hold {fields.thing}. I look for {_a(fields.lamp)}, it is here. I use it."
+                thought = f"I hold {fields.thing}. I look for {with_article(fields.lamp)}, it is here. I use it."
             case situation:
                 return speak(situation, fields, memory, draw)
         if memory.stuck:
@@ -61,7 +62,7 @@ class PlainALFWorldExpert(ALFWorldExpert):
     def _seek(self, wanted: str) -> str:
         memory = self._memory
         holding = f"I hold {memory.held}. " if memory.held else ""
-        return f"{holding}I look for {_a(wanted)}{', not here' if memory.here else ''}. "
+        return f"{holding}I look for {with_article(wanted)}{', not here' if memory.here else ''}. "
 
     def _where(self, wanted: str, place: str) -> str:
         """How the next receptacle follows from the one that was walked to last."""
@@ -71,7 +72,7 @@ class PlainALFWorldExpert(ALFWorldExpert):
         if memory.here in listed:
             index = listed.index(memory.here)
             following = listed[index + 1] if index + 1 < len(listed) else ""
-            text = f"The list: {_a(memory.here)}, {_a(following) if following else 'the last'}"
+            text = f"The list: {with_article(memory.here)}, {with_article(following) if following else 'the last'}"
             if following == place and kind(place) == kind(memory.here):
                 return text
             text, first = f"{text}. ", order.index(kind(memory.here)) + 1
@@ -82,7 +83,3 @@ class PlainALFWorldExpert(ALFWorldExpert):
 
 def _verdict(type_: str, here: set[str]) -> str:
     return "seen" if type_ in here else "none"
-
-
-def _a(name: str) -> str:
-    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"

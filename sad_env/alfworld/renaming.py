@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 
 from sad_env.alfworld.households import households
+from sad_env.alfworld.phrases import with_article
 from sad_env.records import Span, Step, Trajectory
 
 _RECEPTACLES_TOO = 0.5
@@ -34,7 +35,7 @@ def renamed(episode: Trajectory, draw: random.Random) -> Trajectory:
         return _pattern().sub(lambda found: _like(found[0], names.get(found[0].lower(), found[0])), text)
 
     def thought(text: str) -> str:
-        return _ARTICLE.sub(lambda found: f"{found[1]}{_article(found[3])} {found[3]}", told(text))
+        return _ARTICLE.sub(lambda found: f"{found[1]}{with_article(found[3])}", told(text))
 
     steps = tuple(_step(step, told, thought) for step in episode.steps)
     return episode.model_copy(update={"observation": told(episode.observation), "steps": steps})
@@ -82,7 +83,3 @@ def _pattern() -> re.Pattern[str]:
 
 def _like(old: str, new: str) -> str:
     return new.capitalize() if old[:1].isupper() else new
-
-
-def _article(name: str) -> str:
-    return "an" if name[:1] in "aeiou" else "a"
