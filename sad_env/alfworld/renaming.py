@@ -13,7 +13,7 @@ from sad_env.records import Span, Step, Trajectory
 
 _RECEPTACLES_TOO = 0.5
 """How often receptacles exchange their names as well: with theirs, what is likely where is lost."""
-_ARTICLE = re.compile(r"\b(I look for |The list: |, )(an?) (\w+)")
+_ARTICLE = re.compile(r"\b(I look for )(an?) (\w+)")
 
 
 def renamed(episode: Trajectory, draw: random.Random) -> Trajectory:
