@@ -122,24 +122,65 @@ def test_in_alfworld_what_is_called_known_was_seen_there_last() -> None:
     assert known > 20
 
 
-def test_in_webshop_options_and_prices_are_judged_as_the_page_says() -> None:
-    none = over = within = 0
+def test_in_webshop_titles_are_read_and_prices_judged_as_the_page_says() -> None:
+    over = within = other = 0
     for step in steps("webshop", 40):
         page = step.seen[-1]
-        if "Page 1" in page:
-            limit = float(re.search(r"lower than ([\d.]+)", step.seen[0])[1])  # type: ignore[index]
-            for asin, price, verdict in re.findall(r"(B\w{9}): ([\d.]+) (within|over)", step.thought):
-                assert f"${price}" in page.partition(f"[{asin}]")[2].split("[B")[0]
-                assert (float(price) <= limit) == (verdict == "within")
-                over, within = over + (verdict == "over"), within + (verdict == "within")
-        elif "[Buy Now]" in page:
-            offered = set(re.findall(r"\[([^\[\]]+)\]", page.split("Price:")[0]))
-            for value, verdict in re.findall(r"(?:^|\. )([^:.]+): (\S[^.]*)", step.thought):
-                if verdict == "none":
-                    assert value not in offered
-                    none += 1
-                elif verdict not in ("chosen", "yes", "no"):
-                    assert verdict in offered
-    assert none > 5
+        if "Page 1" not in page:
+            continue
+        limit = float(re.search(r"lower than ([\d.]+)", step.seen[0])[1])  # type: ignore[index]
+        for asin, title, verdict in re.findall(r"(B\w{9}): (.*?), (other|[\d.]+ of [\d.]+ \w+)\.", step.thought):
+            shown = page.partition(f"[{asin}]")[2].partition("[B")[0]
+            assert title in shown
+            if verdict == "other":
+                other += 1
+                continue
+            price, told, judged = re.fullmatch(r"([\d.]+) of ([\d.]+) (\w+)", verdict).groups()  # type: ignore[union-attr]
+            assert f"${price}" in shown
+            assert float(told) == limit
+            assert (float(price) <= limit) == (judged == "within")
+            over, within = over + (judged == "over"), within + (judged == "within")
+        if step.thought.endswith("I open it."):
+            opened = re.fullmatch(r"click\[(B\w{9})\]", step.action)
+            assert opened is not None
+            assert re.findall(r"(B\w{9}): ", step.thought)[-1] == opened[1]
     assert over > 1
     assert within > 20
+    assert other > 5
+
+
+def test_in_webshop_options_are_read_up_to_the_one_that_is_asked_for() -> None:
+    there = missing = 0
+    for step in steps("webshop", 40):
+        page = step.seen[-1]
+        if "[Buy Now]" not in page:
+            continue
+        offered = " ".join(line.strip() for line in page.splitlines()[3:] if re.match(r"\S.* \[", line))
+        for value, read, verdict in re.findall(r"(?:^|\. )([^:.]+): (\w[^:.]* \[.*?) (yes|none)\.", step.thought):
+            assert offered.startswith(read)
+            assert read.endswith(f"[{value}]") == (verdict == "yes")
+            assert (f"[{value}]" in offered) == (verdict == "yes")
+            there, missing = there + (verdict == "yes"), missing + (verdict == "none")
+    assert there > 20
+    assert missing > 5
+
+
+def test_in_webshop_attributes_are_named_where_they_are_read() -> None:
+    found = lacking = 0
+    for step in steps("webshop", 40):
+        page = step.seen[-1]
+        if "[< Prev]" not in page:
+            continue
+        for words, phrase in re.findall(r"(?:^|, |\. )([^,.()]+) \(([^()]+)\)", step.thought):
+            assert words in page
+            assert phrase in step.seen[0]
+        told = dict(re.findall(r"(?<=\. )([^:.]+): (yes|no)\.", step.thought))
+        for phrase, verdict in told.items():
+            if f"({phrase})" in step.thought:
+                assert verdict == "yes"
+                found += 1
+            lacking += verdict == "no"
+        if "no" in told.values() and "I read on." in step.thought:
+            assert step.action in ("click[Features]", "click[Description]")
+    assert found > 20
+    assert lacking > 20
