@@ -105,13 +105,13 @@ class Sampling:
     Attributes:
         temperature: 0 is greedy decoding.
         top_p: nucleus.
-        max_tokens: tokens of one completion at most.
+        max_tokens: tokens of one completion at most; a student's window may leave room for fewer.
         seed: first part of every draw's seed; the episode's seed is the second.
     """
 
     temperature: float = 0.0
     top_p: float = 1.0
-    max_tokens: int = 96
+    max_tokens: int = 192
     seed: int = 0
     extra: Mapping[str, Any] = field(default_factory=dict)
 

@@ -63,7 +63,7 @@ class CollectSettings:
     """Steps of an episode; 0 takes the world's own limit."""
     temperature: float = 0.0
     """Of a model's sampling; 0 is greedy."""
-    max_tokens: int = 96
+    max_tokens: int = 192
     """Tokens of one completion at most."""
     shots: int = -1
     """Exemplars in a model's prompt; -1 takes 0 for students and 1 for others."""

@@ -43,7 +43,7 @@ class LocalModel:
     ) -> None:
         context = context_of(model)
         self.name = name
-        self.windowing = windowing or Windowing(budget=context, room=min(96, context // 2))
+        self.windowing = windowing or Windowing(budget=context, room=min(192, context // 2))
         if self.windowing.budget > context:
             raise ConfigError(f"a window of {self.windowing.budget} tokens; the model has {context} positions")
         self.tokenizer = tokenizer

@@ -70,7 +70,7 @@ class OpenAIModel:
         *,
         concurrency: int = 16,
         context: int = 4096,
-        room: int = 96,
+        room: int = 192,
         seconds: float = 120.0,
         attempts: int = 4,
         pause: float | None = None,

@@ -20,7 +20,7 @@ class Windowing:
     """
 
     budget: int = 512
-    room: int = 96
+    room: int = 192
     keep: float = 0.75
 
     def __post_init__(self) -> None:

@@ -62,8 +62,8 @@ class EvalSettings:
     """Sampling temperature; 0 is greedy."""
     top_p: float = 1.0
     """Nucleus of sampling."""
-    max_new_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = 96
-    """Tokens of one completion at most."""
+    max_new_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = 192
+    """Tokens of one completion at most; a student's window may leave room for fewer."""
     shots: Annotated[int, tyro.conf.arg(metavar="N")] = -1
     """Exemplars in the prompt; -1 takes 0 for students of ours and 1 for other models."""
     votes: Annotated[int, tyro.conf.arg(metavar="N")] = 1
