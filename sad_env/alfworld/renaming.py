@@ -1,4 +1,4 @@
-"""An episode told of a household whose things have exchanged their names: it can be read, but not recalled."""
+"""An episode told of a household whose things have other names and numbers: it can be read, but not recalled."""
 
 from __future__ import annotations
 
@@ -11,28 +11,39 @@ from sad_env.alfworld.households import households
 from sad_env.alfworld.phrases import with_article
 from sad_env.records import Span, Step, Trajectory
 
-_RECEPTACLES_TOO = 0.5
-"""How often receptacles exchange their names as well: with theirs, what is likely where is lost."""
+_NUMBERS = 30
+"""Numbers that things of one type get: more than there are in any room."""
 _ARTICLE = re.compile(r"\b(I look for )(an?) (\w+)")
 
 
 def renamed(episode: Trajectory, draw: random.Random) -> Trajectory:
-    """The same episode with the types of objects, and in half of them those of receptacles, permuted in all its texts.
+    """The same episode with the types of objects and of receptacles permuted in all its texts, and new numbers.
 
-    A model that plays in familiar rooms soon knows what stands where and says that instead of reading it; here it is
-    wrong. Ids of sampled tokens no longer fit the text and are dropped.
+    Rooms are alike and their lists are sorted, so a model that plays in them soon knows what stands where and what
+    comes next in a list, and says that instead of reading it; here it is wrong. Ids of sampled tokens no longer fit
+    the text and are dropped.
 
     Args:
         episode: a recorded episode of this world.
-        draw: chooses the permutations.
+        draw: chooses names and numbers.
     """
-    objects, receptacles = _names()
-    names = dict(zip(objects, draw.sample(objects, len(objects)), strict=True))
-    if draw.random() < _RECEPTACLES_TOO:
-        names |= zip(receptacles, draw.sample(receptacles, len(receptacles)), strict=True)
+    names: dict[str, str] = {}
+    for types in _names():
+        names |= zip(types, draw.sample(types, len(types)), strict=True)
+    numbers: dict[str, list[int]] = {}
+
+    def other(found: re.Match[str]) -> str:
+        type_, number = found["type"], found["number"]
+        new = _like(type_, names[type_.lower()])
+        if number is None:
+            return new
+        if type_.lower() not in numbers:
+            numbers[type_.lower()] = draw.sample(range(1, _NUMBERS + 1), _NUMBERS)
+        own = numbers[type_.lower()]
+        return f"{new} {own[int(number) - 1] if int(number) <= len(own) else number}"
 
     def told(text: str) -> str:
-        return _pattern().sub(lambda found: _like(found[0], names.get(found[0].lower(), found[0])), text)
+        return _pattern().sub(other, text)
 
     def thought(text: str) -> str:
         return _ARTICLE.sub(lambda found: f"{found[1]}{with_article(found[3])}", told(text))
@@ -78,7 +89,7 @@ def _names() -> tuple[list[str], list[str]]:
 @cache
 def _pattern() -> re.Pattern[str]:
     longest_first = sorted((name for names in _names() for name in names), key=len, reverse=True)
-    return re.compile(rf"\b(?:{'|'.join(longest_first)})\b", re.IGNORECASE)
+    return re.compile(rf"\b(?P<type>{'|'.join(longest_first)})\b(?: (?P<number>\d+))?", re.IGNORECASE)
 
 
 def _like(old: str, new: str) -> str:

@@ -30,15 +30,33 @@ def texts(episode: Trajectory) -> str:
     return re.sub(r"\ban?\b", "a", "\n".join(told).lower())
 
 
-def test_names_are_exchanged_one_for_one_and_nothing_else_changes(tmp_path: Path) -> None:
+def test_names_and_numbers_are_exchanged_one_for_one_and_nothing_else_changes(tmp_path: Path) -> None:
     for number, episode in enumerate(collected(tmp_path)):
         after = renamed(episode, random.Random(number))
-        pairs = set(zip(re.findall(r"\w+|\W+", texts(episode)), re.findall(r"\w+|\W+", texts(after)), strict=True))
+        units = r"[a-z]+ \d+|\w+|\W+"
+        pairs = set(zip(re.findall(units, texts(episode)), re.findall(units, texts(after)), strict=True))
         there, back = dict(pairs), {new: old for old, new in pairs}
         assert len(there) == len(back) == len(pairs)
         assert any(old != new for old, new in pairs)
-        words = ("reasoning", "action", "go", "to", "take", "from", "nothing", "closed", "heat", "clean", "cool", "1")
+        words = (
+            "reasoning",
+            "action",
+            "go",
+            "to",
+            "take",
+            "from",
+            "nothing",
+            "closed",
+            "heat",
+            "clean",
+            "cool",
+            "here",
+            "lamp",
+        )
         assert all(there[word] == word for word in words if word in there)
+        numbered = [(old, new) for old, new in pairs if re.fullmatch(r"[a-z]+ \d+", old)]
+        assert all(there[old.split()[0]] == new.split()[0] for old, new in numbered if old.split()[0] in there)
+        assert any(old.split()[1] != new.split()[1] for old, new in numbered)
         assert (after.task_id, after.status, len(after.steps)) == (episode.task_id, episode.status, len(episode.steps))
 
 
