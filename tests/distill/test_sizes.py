@@ -44,6 +44,17 @@ def test_the_last_head_of_the_second_layer_finds_what_followed_before(name, toke
     assert logs[:, period:].mean() > logs[:, : period - 1].mean() + 0.2
 
 
+@pytest.mark.parametrize("name", SIZES)
+def test_of_two_places_it_prefers_the_later(name, tokenizer):
+    period = 120
+    once = torch.randint(5, len(tokenizer), (4, period), generator=torch.Generator().manual_seed(2))
+    attention = attention_of(name, tokenizer, torch.cat([once, once, once], 1))[0][1][:, -1]
+    later, earlier = (
+        torch.diagonal(attention, offset=-(times * period - 1), dim1=1, dim2=2)[:, -period:].mean() for times in (1, 2)
+    )
+    assert later > 1.5 * earlier
+
+
 @pytest.mark.parametrize(("name", "millions"), [("nano-0.7m", 0.7), ("nano-2m", 2.0), ("nano-8m", 8.0)])
 def test_names_say_the_parameters_at_a_vocabulary_of_2048(name, millions):
     class Words:
