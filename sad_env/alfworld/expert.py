@@ -68,31 +68,21 @@ class ALFWorldExpert(Expert):
 
     def _fetch(self) -> Intent:
         memory = self._memory
-        known = self._seen_and_wanted()
-        if not known:
-            return self._search(memory.wanted)
-        thing, place = self._handiest(known)
-        fields = Fields(thing=thing, place=place)
-        return self._reach(place, "fetch", fields) or Intent("take", f"take {thing} from {place}", fields)
-
-    def _seen_and_wanted(self) -> list[tuple[str, str]]:
-        """Objects that the task still needs, each with where it was last seen."""
-        memory = self._memory
-        return [
+        known = [
             (thing, place)
             for place in memory.holders(memory.wanted)
             for thing in memory.contents[place]
             if kind(thing) == memory.wanted and not self._is_done(thing, place)
         ]
-
-    def _handiest(self, known: list[tuple[str, str]]) -> tuple[str, str]:
-        return min(known, key=lambda one: (self._effort(one), one))
-
-    def _effort(self, one: tuple[str, str]) -> tuple[bool, bool]:
-        """What is treated already comes first, then what is within reach."""
-        memory = self._memory
+        if not known:
+            return self._search(memory.wanted)
         verb = _TREATMENTS.get(memory.task_type, ("",))[0]
-        return memory.treated.get(one[0]) != (verb or None), not memory.reachable(one[1])
+        # What is treated already comes first, then what is within reach.
+        thing, place = min(
+            known, key=lambda one: (memory.treated.get(one[0]) != (verb or None), not memory.reachable(one[1]), one)
+        )
+        fields = Fields(thing=thing, place=place)
+        return self._reach(place, "fetch", fields) or Intent("take", f"take {thing} from {place}", fields)
 
     def _is_done(self, thing: str, place: str) -> bool:
         """The object lies where the task wants it, so it is not to be taken from there."""
@@ -182,7 +172,12 @@ class ALFWorldExpert(Expert):
 
     def _light(self, held: str) -> Intent:
         memory = self._memory
-        lamps = self._seen_lamps()
+        lamps = [
+            (lamp, place)
+            for place in memory.holders(memory.goal)
+            for lamp in memory.contents[place]
+            if kind(lamp) == memory.goal
+        ]
         if not lamps:
             return self._search(memory.goal)
         lamp, place = min(lamps, key=lambda one: (not memory.reachable(one[1]), one))
@@ -190,18 +185,6 @@ class ALFWorldExpert(Expert):
         if not memory.reachable(place):
             return Intent("light go", f"go to {place}", fields)
         return Intent("light", f"use {lamp}", fields)
-
-    def _seen_lamps(self) -> list[tuple[str, str]]:
-        """Lamps of the kind that the task asks for, each with where it was last seen."""
-        memory = self._memory
-        if memory.task_type != "look_at_obj_in_light":
-            return []
-        return [
-            (lamp, place)
-            for place in memory.holders(memory.goal)
-            for lamp in memory.contents[place]
-            if kind(lamp) == memory.goal
-        ]
 
     def _put_away(self, held: str) -> Intent:
         memory = self._memory

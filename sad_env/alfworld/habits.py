@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from statistics import fmean
@@ -38,21 +39,25 @@ def likelihood(room: str, thing: str, place: str) -> float:
 
 
 @cache
-def promise(room: str, thing: str, place: str) -> float:
-    """The chance of finding such a thing, in such a room, for each step that looking into one such receptacle takes.
+def search_order(room: str, thing: str) -> tuple[str, ...]:
+    """Types of receptacles that such a room can have, by the chance of finding the thing there for each step it takes.
 
-    It is that of rooms in general: neither what stands in this one nor how many there are of it change it.
+    The order is one of rooms in general: neither what stands in this one nor how many there are of it change it.
+
+    >>> search_order("bathroom", "toiletpaper")[:2]
+    ('toilet', 'countertop')
     """
-    steps = 2.1 if place in OPENING_KINDS else 1.1
-    return likelihood(room, thing, place) / _usual_number(room, place) / steps
-
-
-@cache
-def _usual_number(room: str, place: str) -> float:
-    """How many of a type of receptacle stand in rooms that have any."""
     plans = [plan for plan in households().plans.values() if plan.room == room]
-    numbers = [sum(one.kind.lower() == place for one in plan.places) for plan in plans]
-    return fmean([number for number in numbers if number] or [1])
+    counts: dict[str, list[int]] = {}
+    for plan in plans:
+        for type_, number in Counter(place.kind.lower() for place in plan.places).items():
+            counts.setdefault(type_, []).append(number)
+
+    def promise(type_: str) -> float:
+        steps = 2.1 if type_ in OPENING_KINDS else 1.1
+        return likelihood(room, thing, type_) / fmean(counts[type_]) / steps
+
+    return tuple(sorted(counts, key=lambda type_: (-promise(type_), type_)))
 
 
 @cache

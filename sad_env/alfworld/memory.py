@@ -58,7 +58,6 @@ class Memory:
         treated: what has been done to an object: clean, heat or cool.
         lit: lamps that are on.
         refused: (type of object, receptacle) that did not go together.
-        sight: receptacle whose contents the last observation told, and the words it did so with.
         stuck: the last action did nothing.
         turns: actions seen so far.
     """
@@ -75,7 +74,6 @@ class Memory:
         self.treated: dict[str, str] = {}
         self.lit: set[str] = set()
         self.refused: set[tuple[str, str]] = set()
-        self.sight: tuple[str, str] | None = None
         self.stuck = False
         self.turns = 0
         self.last = ""
@@ -95,7 +93,6 @@ class Memory:
         """Take note of an action, whoever chose it, and of its answer."""
         self.turns += 1
         self.last = action.strip()
-        self.sight = None
         self.stuck = observation == "Nothing happens."
         if self.stuck:
             self._learn_from_failure(self.last)
@@ -107,7 +104,6 @@ class Memory:
 
     def _note_sight(self, observation: str) -> None:
         if seen := _SEEN.search(observation):
-            self.sight = (seen[1], seen[2])
             self.contents[seen[1]] = _LISTED.findall(seen[2])
             self.closed.discard(seen[1])
         elif closed := _CLOSED.search(observation):

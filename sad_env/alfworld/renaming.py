@@ -13,7 +13,7 @@ from sad_env.records import Span, Step, Trajectory
 
 _NUMBERS = 30
 """Numbers that things of one type get: more than there are in any room."""
-_ARTICLE = re.compile(r"\b(I look for )(an?) (\w+)")
+_ARTICLE = re.compile(r"\b(I look for |The list: |, )(an?) (\w+)")
 
 
 def renamed(episode: Trajectory, draw: random.Random) -> Trajectory:

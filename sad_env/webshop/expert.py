@@ -81,7 +81,7 @@ class WebShopExpert(Expert):
         if before.kind == "item" and page.kind == "tab" and self._open in self._candidates:
             tab = next((tab for tab in _TABS if tab.lower() == argument.lower()), "")
             if tab:
-                self._candidates[self._open].read[tab] = " ".join(page.lines)
+                self._candidates[self._open].read[tab] = page.text
         self._look(page)
 
     def decide(self) -> ThoughtAction:
@@ -148,7 +148,7 @@ class WebShopExpert(Expert):
             score += 0.5 * len(wish.options)
         else:
             score += sum(answer is not None for _, _, answer in self._choices(candidate.options))
-        score += affordable(candidate.shown, wish.limit)
+        score += _affordable(candidate.shown, wish.limit)
         return min(1.0, score / asked) * (0.3 + 0.7 * common)
 
     def _best(self) -> _Candidate | None:
@@ -236,7 +236,7 @@ class WebShopExpert(Expert):
         lacking = [f"{name} {value}" for name, value, answer in choices if answer is None]
         missing = self._missing_attributes(candidate)
         settled = self._must_settle()
-        content = not lacking and not missing and affordable(candidate.shown, self._wish.limit) >= 0.5
+        content = not lacking and not missing and _affordable(candidate.shown, self._wish.limit) >= 0.5
         if settled and not content and candidate is not self._best():
             return self._do(
                 "click[< Prev]", "reject", missing=join((lacking + missing)[:2]) or "all that was asked for"
@@ -245,7 +245,7 @@ class WebShopExpert(Expert):
         if not settled and not content:
             if lacking:
                 return self._do("click[< Prev]", "reject", missing=join(lacking[:2]))
-            if affordable(candidate.shown, self._wish.limit) < 0.5:
+            if _affordable(candidate.shown, self._wish.limit) < 0.5:
                 return self._do("click[< Prev]", "reject", missing="a price within the limit")
             if missing and unread and (unread[0] == _TABS[0] or self._steps < _LATE):
                 return self._do(f"click[{unread[0]}]", "tab", missing=join(missing[:2]), tab=unread[0].lower())
@@ -275,7 +275,7 @@ def _brief(kind: str) -> str:
     return " ".join(kind.split()[:8])
 
 
-def affordable(shown: Shown, limit: float) -> float:
+def _affordable(shown: Shown, limit: float) -> float:
     """The share of the tag's price range that is within the limit: what is charged lies anywhere in it."""
     low, high = shown.cheapest(), shown.dearest()
     if low >= high:

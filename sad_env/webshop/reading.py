@@ -121,7 +121,7 @@ class Reading:
         title: of the product.
         tag: its price tag.
         options: option name to values of the product.
-        lines: of a tab.
+        text: of a tab.
     """
 
     kind: Literal["search", "results", "item", "tab", "other"]
@@ -131,7 +131,7 @@ class Reading:
     title: str = ""
     tag: str = ""
     options: dict[str, list[str]] = field(default_factory=dict)
-    lines: tuple[str, ...] = ()
+    text: str = ""
 
 
 def read_page(observation: str, info: Mapping[str, Any]) -> Reading:
@@ -153,7 +153,7 @@ def read_page(observation: str, info: Mapping[str, Any]) -> Reading:
     if "Buy Now" in tokens and "< Prev" in tokens:
         return _read_item(tokens, clickable, instruction)
     if "< Prev" in tokens:
-        return Reading("tab", instruction, lines=tuple(tokens[tokens.index("< Prev") + 1 :]))
+        return Reading("tab", instruction, text=" ".join(tokens[tokens.index("< Prev") + 1 :]))
     return Reading("other")
 
 

@@ -90,8 +90,6 @@ class StudyConfig:
     """Of the ways: muon moves models from nothing further in few updates."""
     budget: int = 512
     """Tokens that the models see at once."""
-    room: int = 0
-    """Tokens of one completion at most; 0 takes the trainer's own."""
     precision: str = "bf16"
     """fp32 or bf16."""
 
@@ -172,7 +170,6 @@ _OF_A_WORLD = frozenset(
         "distill_rate",
         "distill_optimiser",
         "budget",
-        "room",
     }
     | {"episodes", "max_steps", "data", "split"}
 )

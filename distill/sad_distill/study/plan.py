@@ -179,8 +179,6 @@ class _World:
             "budget": config.budget,
             "precision": config.precision,
         }
-        if config.room:
-            every["room"] = config.room
         return self._stage(f"train {name}", f"train {kind}", ["sad_distill", *_words(every)], product, needs)
 
     def _evaluate(self, name: str, kind: str, agent: str, *, needs: Sequence[Path] = ()) -> Stage:
