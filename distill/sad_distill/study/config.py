@@ -86,6 +86,10 @@ class StudyConfig:
     """Of predicting observations while a model begins from nothing: more text to learn from."""
     distill_rate: float = 3e-4
     """Of the ways."""
+    online_rate: float = 0.0
+    """Of the online ways; 0 takes distill_rate. A student that is moved far plays worse and learns from that."""
+    sampling_temperature: float = 1.0
+    """Of the student's episodes online."""
     distill_optimiser: str = "adamw"
     """Of the ways: muon moves models from nothing further in few updates."""
     budget: int = 512
@@ -168,6 +172,8 @@ _OF_A_WORLD = frozenset(
         "optimiser",
         "observation_weight",
         "distill_rate",
+        "online_rate",
+        "sampling_temperature",
         "distill_optimiser",
         "budget",
     }

@@ -113,7 +113,11 @@ class _World:
         yield self._train("teacher", "teacher", sft, flags, needs=[self.expert])
         if config.dagger_steps:
             flags = {"student": sft, "method": "sft", "mode": "dagger", "teacher": config.expert, **self._acting()}
-            ends = {"steps": config.dagger_steps, **self._moving()}
+            ends = {
+                "steps": config.dagger_steps,
+                "learning-rate": config.distill_rate,
+                "optimiser": config.distill_optimiser,
+            }
             yield self._train("teacher-dagger", "teacher-dagger", self.teacher, {**flags, **ends}, needs=[sft])
 
     def _students(self, size: str, seed: int) -> Iterator[Stage]:
@@ -131,9 +135,12 @@ class _World:
             flags = {**shared, **ARMS[arm].flags, "student": start}
             if ARMS[arm].online:
                 flags |= {**self._acting(), "updates": config.updates}
+                if config.sampling_temperature != 1.0:
+                    flags["sampling-temperature"] = config.sampling_temperature
             else:
                 flags |= {"episodes": self.episodes, "batch": config.batch}
-            flags |= {"steps": config.steps, **self._moving()}
+            rate = (config.online_rate if ARMS[arm].online else 0.0) or config.distill_rate
+            flags |= {"steps": config.steps, "learning-rate": rate, "optimiser": config.distill_optimiser}
             needs = [self.teacher, start] if ARMS[arm].online else [self.teacher, start, self.episodes]
             yield from self._student(size, arm, student, flags, needs)
 
@@ -156,9 +163,6 @@ class _World:
             "optimiser": config.optimiser,
             "observation-weight": config.observation_weight,
         }
-
-    def _moving(self) -> dict[str, object]:
-        return {"learning-rate": self.config.distill_rate, "optimiser": self.config.distill_optimiser}
 
     def _acting(self) -> dict[str, object]:
         config = self.config
