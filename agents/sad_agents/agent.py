@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from sad_agents.windows import COMPLETION_TOKENS
 from sad_env.records import Span, Status
 from sad_env.transcript import compose
 
@@ -111,7 +112,7 @@ class Sampling:
 
     temperature: float = 0.0
     top_p: float = 1.0
-    max_tokens: int = 192
+    max_tokens: int = COMPLETION_TOKENS
     seed: int = 0
     extra: Mapping[str, Any] = field(default_factory=dict)
 

@@ -16,6 +16,7 @@ from sad_agents.agent import Agent, Sampling
 from sad_agents.catalogue import AgentOptions, provenance, resolve
 from sad_agents.rollouts import Finished, Job, Limits, rollout
 from sad_agents.slips import SlippingAgent
+from sad_agents.windows import COMPLETION_TOKENS
 from sad_agents.world_pool import WorldRecipe
 from sad_env import cli, registry
 from sad_env.errors import ConfigError, InfrastructureError
@@ -54,7 +55,7 @@ class CollectSettings:
     only_success: bool = False
     """Keep won episodes only."""
     renamed: float = 0.0
-    """Share of the episodes told with the names of things exchanged (ALFWorld), so that models read, not recall."""
+    """Share of the episodes told with names and numbers of things exchanged (ALFWorld): to be read, not recalled."""
     workers: int = 1
     """Processes that hold the worlds; 0 plays in this process."""
     live: int = 32
@@ -63,7 +64,7 @@ class CollectSettings:
     """Steps of an episode; 0 takes the world's own limit."""
     temperature: float = 0.0
     """Of a model's sampling; 0 is greedy."""
-    max_tokens: int = 192
+    max_tokens: int = COMPLETION_TOKENS
     """Tokens of one completion at most."""
     shots: int = -1
     """Exemplars in a model's prompt; -1 takes 0 for students and 1 for others."""

@@ -12,7 +12,7 @@ from sad_agents.agent import Sampling
 from sad_agents.cached_sampler import CachedSampler, SampleRequest
 from sad_agents.model import Completion, Piece, Request
 from sad_agents.slot_cache import context_of
-from sad_agents.windows import Windowing
+from sad_agents.windows import COMPLETION_TOKENS, Windowing
 from sad_env.errors import ConfigError
 from sad_env.records import Status
 from sad_env.transcript import is_complete
@@ -43,7 +43,7 @@ class LocalModel:
     ) -> None:
         context = context_of(model)
         self.name = name
-        self.windowing = windowing or Windowing(budget=context, room=min(192, context // 2))
+        self.windowing = windowing or Windowing(budget=context, room=min(COMPLETION_TOKENS, context // 2))
         if self.windowing.budget > context:
             raise ConfigError(f"a window of {self.windowing.budget} tokens; the model has {context} positions")
         self.tokenizer = tokenizer

@@ -13,7 +13,7 @@ import requests
 
 from sad_agents.agent import Sampling
 from sad_agents.model import Completion, Piece, Request, cut
-from sad_agents.windows import Windowing
+from sad_agents.windows import COMPLETION_TOKENS, Windowing
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.records import Status
 from sad_env.safe_text import one_line
@@ -70,7 +70,7 @@ class OpenAIModel:
         *,
         concurrency: int = 16,
         context: int = 4096,
-        room: int = 192,
+        room: int = COMPLETION_TOKENS,
         seconds: float = 120.0,
         attempts: int = 4,
         pause: float | None = None,

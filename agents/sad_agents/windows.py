@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from sad_env.errors import ConfigError
 
+COMPLETION_TOKENS = 192
+"""Tokens of one completion where nothing else is said."""
+
 
 @dataclass(frozen=True)
 class Windowing:
@@ -20,7 +23,7 @@ class Windowing:
     """
 
     budget: int = 512
-    room: int = 192
+    room: int = COMPLETION_TOKENS
     keep: float = 0.75
 
     def __post_init__(self) -> None:

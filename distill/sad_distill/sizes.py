@@ -154,9 +154,8 @@ def _induce(model: LlamaForCausalLM) -> None:
             earlier = len(matched) // 2
             query[matched[:earlier]] = _MATCH * normalize(wrote[0][:earlier])
             key[matched[:earlier]] = _MATCH * normalize(wrote[1][:earlier])
-        for dimension in (recent, half + recent):
-            query[dimension] = 0
-            key[dimension] = 0
+        query[[recent, half + recent]] = 0
+        key[[recent, half + recent]] = 0
         attention.k_proj.bias[recent - size] = _POSITION_KEY
         attention.q_proj.bias[recent - size] = _RECENCY * size**0.5 / _POSITION_KEY
         value = attention.v_proj.weight[-size:]

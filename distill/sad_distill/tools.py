@@ -105,7 +105,7 @@ def serve(config: ServeConfig) -> int:
     language = load_language(config.model)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
     language.model.to(torch.device(device))  # type: ignore[arg-type]
-    sampling = Sampling(temperature=config.temperature, max_tokens=192)
+    sampling = Sampling(temperature=config.temperature)
     try:
         server = TeacherServer(language, identity(config.model), (config.host, config.port), sampling)
     except (OSError, OverflowError) as error:

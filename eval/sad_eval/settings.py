@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from sad_agents.windows import COMPLETION_TOKENS
 
 from sad_env.errors import ConfigError
 from sad_env.files import atomic_write
@@ -62,7 +63,7 @@ class EvalSettings:
     """Sampling temperature; 0 is greedy."""
     top_p: float = 1.0
     """Nucleus of sampling."""
-    max_new_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = 192
+    max_new_tokens: Annotated[int, tyro.conf.arg(metavar="N")] = COMPLETION_TOKENS
     """Tokens of one completion at most; a student's window may leave room for fewer."""
     shots: Annotated[int, tyro.conf.arg(metavar="N")] = -1
     """Exemplars in the prompt; -1 takes 0 for students of ours and 1 for other models."""

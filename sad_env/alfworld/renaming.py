@@ -30,17 +30,18 @@ def renamed(episode: Trajectory, draw: random.Random) -> Trajectory:
     names: dict[str, str] = {}
     for types in _names():
         names |= zip(types, draw.sample(types, len(types)), strict=True)
-    numbers: dict[str, list[int]] = {}
+    numbers: dict[str, dict[str, int]] = {}
 
     def other(found: re.Match[str]) -> str:
         type_, number = found["type"], found["number"]
         new = _like(type_, names[type_.lower()])
         if number is None:
             return new
-        if type_.lower() not in numbers:
-            numbers[type_.lower()] = draw.sample(range(1, _NUMBERS + 1), _NUMBERS)
-        own = numbers[type_.lower()]
-        return f"{new} {own[int(number) - 1] if int(number) <= len(own) else number}"
+        own = numbers.get(type_.lower())
+        if own is None:
+            drawn = draw.sample(range(1, _NUMBERS + 1), _NUMBERS)
+            own = numbers[type_.lower()] = {str(old): one for old, one in enumerate(drawn, 1)}
+        return f"{new} {own.get(number, number)}"
 
     def told(text: str) -> str:
         return _pattern().sub(other, text)

@@ -60,19 +60,13 @@ def test_only_the_experts_episodes_are_renamed_and_all_ways_move_alike() -> None
 
 def test_online_ways_may_have_a_rate_and_a_temperature_of_their_own() -> None:
     settings = replace(SMALL, distill_rate=2e-3, online_rate=3e-4, sampling_temperature=0.3)
-    lines = {stage.name: stage.line for stage in stages(settings)}
-    for arm, way in ARMS.items():
-        line = lines.get(f"toy: train nano-2m-{arm}-0")
-        if line is None:
-            continue
+    plan = named(stages(settings))
+    for arm in settings.arms:
+        way, line = ARMS[arm], plan[f"toy: train nano-2m-{arm}-0"].line
         assert ("--learning-rate 0.0003" in line) == way.online
         assert ("--sampling-temperature 0.3" in line) == way.online
-    assert (
-        "--learning-rate 0.002"
-        in {stage.name: stage.line for stage in stages(replace(settings, online_rate=0.0))}[
-            "toy: train nano-2m-sad-online-0"
-        ]
-    )
+    alike = named(stages(replace(settings, online_rate=0.0)))
+    assert "--learning-rate 0.002" in alike["toy: train nano-2m-sad-online-0"].line
 
 
 def test_ablations_run_on_their_sizes_only() -> None:

@@ -113,11 +113,7 @@ class _World:
         yield self._train("teacher", "teacher", sft, flags, needs=[self.expert])
         if config.dagger_steps:
             flags = {"student": sft, "method": "sft", "mode": "dagger", "teacher": config.expert, **self._acting()}
-            ends = {
-                "steps": config.dagger_steps,
-                "learning-rate": config.distill_rate,
-                "optimiser": config.distill_optimiser,
-            }
+            ends = {"steps": config.dagger_steps, **self._moving(config.distill_rate)}
             yield self._train("teacher-dagger", "teacher-dagger", self.teacher, {**flags, **ends}, needs=[sft])
 
     def _students(self, size: str, seed: int) -> Iterator[Stage]:
@@ -133,14 +129,15 @@ class _World:
         for arm in arms:
             student = self.folder / run_name(size, arm, seed) / "student.pt"
             flags = {**shared, **ARMS[arm].flags, "student": start}
+            rate = config.distill_rate
             if ARMS[arm].online:
+                rate = config.online_rate or rate
                 flags |= {**self._acting(), "updates": config.updates}
                 if config.sampling_temperature != 1.0:
                     flags["sampling-temperature"] = config.sampling_temperature
             else:
                 flags |= {"episodes": self.episodes, "batch": config.batch}
-            rate = (config.online_rate if ARMS[arm].online else 0.0) or config.distill_rate
-            flags |= {"steps": config.steps, "learning-rate": rate, "optimiser": config.distill_optimiser}
+            flags |= {"steps": config.steps, **self._moving(rate)}
             needs = [self.teacher, start] if ARMS[arm].online else [self.teacher, start, self.episodes]
             yield from self._student(size, arm, student, flags, needs)
 
@@ -163,6 +160,9 @@ class _World:
             "optimiser": config.optimiser,
             "observation-weight": config.observation_weight,
         }
+
+    def _moving(self, rate: float) -> dict[str, object]:
+        return {"learning-rate": rate, "optimiser": self.config.distill_optimiser}
 
     def _acting(self) -> dict[str, object]:
         config = self.config

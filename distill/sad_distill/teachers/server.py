@@ -24,7 +24,7 @@ MAX_BYTES = 256 * 2**20
 """A longer request is refused unread."""
 
 
-WRITING = Sampling(temperature=0.2, max_tokens=192)
+WRITING = Sampling(temperature=0.2)
 """How a served teacher writes (the paper's E.2)."""
 
 
