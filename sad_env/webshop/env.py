@@ -12,7 +12,7 @@ from sad_env.webshop.html import render_page
 from sad_env.webshop.oracle import plan
 from sad_env.webshop.react import ReactSession
 from sad_env.webshop.session import Result, Session, parse_action
-from sad_env.webshop.shops import make_panel, open_shop, task_number
+from sad_env.webshop.shops import SHOPS_SPLIT, make_panel, open_shop, task_number, training_panel, training_shop
 
 ObservationMode = Literal["text", "text_rich", "html", "url"]
 View = Literal["react", "original"]
@@ -43,7 +43,7 @@ class WebShopEnv(TextEnv):
         data: "generated" (made in memory in a second), "official", "official:PACK", or a folder: in the original
             schema, or a store built by ``sad-data build webshop``.
         split: "test", "eval" or "train", by product; "index-test", "index-eval" or "index-train" as in the original;
-            "all".
+            "all"; "train_shops" (generated only): tasks in many shops, none of them that of the other splits.
         view: "react" or "original".
         observation_mode: "text", "text_rich", "html" or "url"; anything but "text" needs the original view.
         goals: "synthetic" or "human".
@@ -80,7 +80,9 @@ class WebShopEnv(TextEnv):
         if view == "react" and (observation_mode != "text" or strict or num_prev_obs or num_prev_actions):
             raise ConfigError("observation_mode, strict and earlier observations belong to view='original'; name it")
         kind, self.shop = open_shop(data, goals=goals, seed=seed, show_attributes=show_attributes)
-        super().__init__(panel=make_panel(kind, self.shop, split), render_mode=render_mode)
+        panel = training_panel(kind, goals) if split == SHOPS_SPLIT else make_panel(kind, self.shop, split)
+        super().__init__(panel=panel, render_mode=render_mode)
+        self._seed, self._show_attributes = seed, show_attributes
         self.view, self.observation_mode, self.strict = view, observation_mode, strict
         self._history = _History(num_prev_obs, num_prev_actions)
         self._session: Session | ReactSession | None = None
@@ -92,6 +94,7 @@ class WebShopEnv(TextEnv):
 
     def _begin(self, task_id: str) -> Turn:
         number = task_number(task_id)
+        self.shop = training_shop(task_id, seed=self._seed, show_attributes=self._show_attributes) or self.shop
         goal, draw = self.shop.goals.goals[number], random.Random(task_id)
         product = self.shop.catalogue.get(goal.asin)
         self._task_type = product.category if product else ""

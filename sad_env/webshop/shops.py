@@ -58,6 +58,12 @@ INDEX_SPLITS = {"index-test": slice(500), "index-eval": slice(500, 1500), "index
 
 ALL = "all"
 
+SHOPS_SPLIT = "train_shops"
+"""Generated tasks in shops of their own: a model that learns in one shop soon knows its products by heart."""
+TRAINING_SHOPS = 50
+GOALS_OF_EACH = 200
+_SHOP = "shop"
+
 
 def open_shop(
     data: str, *, goals: GoalKind = "synthetic", seed: int = 233, show_attributes: bool = False
@@ -97,6 +103,39 @@ def _shop(folder: Path | None, goals: GoalKind, seed: int, show_attributes: bool
     return Shop(catalogue, made, show_attributes)
 
 
+def training_panel(kind: str, goals: GoalKind) -> Panel:
+    """The tasks of `SHOPS_SPLIT`.
+
+    Raises:
+        ConfigError: data or goals that are not made for any number of shops.
+    """
+    if kind != "generated" or goals != "synthetic":
+        raise ConfigError(f"{SHOPS_SPLIT} has generated data and synthetic goals, not {kind} and {goals}; try 'train'")
+    tasks = [f"{_SHOP}{number:02d}-{goal:06d}" for number in range(TRAINING_SHOPS) for goal in range(GOALS_OF_EACH)]
+    return Panel.of("webshop", kind, SHOPS_SPLIT, tasks, f"{GOALS_OF_EACH} goals in each of {TRAINING_SHOPS} shops")
+
+
+def training_shop(task: str, *, seed: int, show_attributes: bool) -> Shop | None:
+    """The shop that a task of `SHOPS_SPLIT` is set in; None for a task of another split.
+
+    Args:
+        task: its name.
+        seed: of the shop that the other splits play in, which none of these is.
+        show_attributes: item pages show the page "Attributes".
+    """
+    name = task.partition("-")[0]
+    if not name.startswith(_SHOP):
+        return None
+    return _training_shop(seed + 1 + int(name.removeprefix(_SHOP)), show_attributes)
+
+
+@functools.lru_cache(maxsize=TRAINING_SHOPS)
+def _training_shop(seed: int, show_attributes: bool) -> Shop:
+    # A shop takes 0.2 s to make and 5 MB to keep, and tasks in random order come back to all of them.
+    catalogue = generated_catalogue(seed)
+    return Shop(catalogue, make_goals(catalogue, "synthetic", seed), show_attributes)
+
+
 @functools.lru_cache(maxsize=4)
 def _catalogue(folder: Path | None, seed: int) -> Catalogue:
     if folder is None:
@@ -110,12 +149,13 @@ def task_id(number: int, goal: Goal) -> str:
 
 
 def task_number(task: str) -> int:
-    """The number of the goal behind a task's name.
+    """The number of the goal behind a task's name, within its shop.
 
-    >>> task_number("000012-B07XTK3P89")
-    12
+    >>> task_number("000012-B07XTK3P89"), task_number("shop07-000012")
+    (12, 12)
     """
-    return int(task.partition("-")[0])
+    first, _, second = task.partition("-")
+    return int(second if first.startswith(_SHOP) else first)
 
 
 def make_panel(kind: str, shop: Shop, split: str) -> Panel:
@@ -137,7 +177,7 @@ def make_panel(kind: str, shop: Shop, split: str) -> Panel:
     elif split == ALL:
         chosen = numbered
     else:
-        raise UnknownNameError("split of webshop", split, [*SPLITS, *INDEX_SPLITS, ALL])
+        raise UnknownNameError("split of webshop", split, [*SPLITS, *INDEX_SPLITS, ALL, SHOPS_SPLIT])
     if not chosen:
         raise ConfigError(f"split {split!r} of webshop has no goal in these {len(numbered)}; try 'all'")
     tasks = [task_id(number, goal) for number, goal in chosen]

@@ -10,7 +10,7 @@ from sad_env.checks import check_world
 from sad_env.errors import ConfigError, DataError, UnknownNameError
 from sad_env.webshop.env import WebShopEnv
 from sad_env.webshop.session import Session, Shop, parse_action
-from sad_env.webshop.shops import make_panel, task_number
+from sad_env.webshop.shops import SHOPS_SPLIT, make_panel, open_shop, task_number
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,29 @@ def test_no_product_is_in_two_splits_and_the_original_splits_share_most(official
     train = {task.partition("-")[2] for task in by_index["train"].task_ids}
     shared = sum(task.partition("-")[2] in train for task in by_index["test"].task_ids) / 500
     assert shared == pytest.approx(0.958, abs=0.01)
+
+
+def test_training_shops_share_no_product_with_one_another_or_with_the_shop_of_the_other_splits() -> None:
+    env = WebShopEnv(split=SHOPS_SPLIT)
+    assert len(env.panel.task_ids) == 10_000
+    catalogues = [open_shop("generated")[1].catalogue]
+    for shop in (0, 1, 49):
+        for goal in (0, 199):
+            env.reset(options={"task_id": f"shop{shop:02d}-{goal:06d}"})
+            plan = env.oracle()
+            assert plan is not None
+            for action in plan:
+                *_, info = env.step(action)
+            assert info["success"]
+        catalogues.append(env.shop.catalogue)
+    products = [catalogue.at(number).asin for catalogue in catalogues for number in range(len(catalogue))]
+    assert len(set(products)) == len(products) == 4_000
+
+
+def test_training_shops_are_generated_ones(official_folder: Path) -> None:
+    for options in ({"data": str(official_folder)}, {"goals": "human"}):
+        with pytest.raises(ConfigError, match=r"train_shops.*try 'train'"):
+            WebShopEnv(split=SHOPS_SPLIT, **options)  # type: ignore[arg-type]
 
 
 def test_a_panels_description_states_what_can_be_attained(official: Shop) -> None:

@@ -117,11 +117,12 @@ def _setting(out: Path, world: WorldResults) -> str:
         f"- Teacher: {_teacher(out, world)}.",
         f"- Students: {', '.join(settings['students'])}; {settings['seeds']} seeds; SFT start of"
         f" {settings['start_steps']} updates on expert episodes, {start}; then {settings['steps']} updates of each way,"
-        f" offline {settings['batch']} rows each, online {settings['rollouts']} episodes for every"
-        f" {settings['updates']} of them.",
+        f" offline {settings['batch']} rows each, online {settings['rollouts']} episodes, drawn at temperature"
+        f" {settings['sampling_temperature']:g}, for every {settings['updates']} of them.",
         f"- Evaluation: {tasks} tasks, {limit}; data: {settings['data']}.",
         f"- Window {settings['budget']} tokens, {settings['precision']}, learning rates {settings['learning_rate']:g}"
-        f" (SFT) and {settings['distill_rate']:g} (ways).",
+        f" (SFT), {settings['distill_rate']:g} (offline ways) and"
+        f" {settings['online_rate'] or settings['distill_rate']:g} (online ways).",
     ]
     return "\n".join(lines) + "\n"
 
