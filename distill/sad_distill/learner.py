@@ -252,8 +252,7 @@ class Learner:
     def _step(self, step: int) -> float:
         limit = self.optimisation.clip or float("inf")
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.optimisation.rate(step)
+        self.optimisation.set_rate(self.optimiser, step)
         if torch.isfinite(torch.tensor(norm)):
             self.optimiser.step()
         return norm

@@ -25,6 +25,7 @@ class Optimisation:
         weight_decay: on matrices only, not on gains and biases.
         clip: gradient norm at most; 0 is no limit.
         optimiser: "adamw", or "muon" for the matrices between embedding and head and AdamW for the rest.
+        embedding_rate: peak for embedding and head, whose rows are tokens; 0 takes `learning_rate`.
     """
 
     steps: int
@@ -34,46 +35,63 @@ class Optimisation:
     weight_decay: float = 0.01
     clip: float = 1.0
     optimiser: OptimiserName = "adamw"
+    embedding_rate: float = 0.0
 
     def rate(self, step: int) -> float:
         """Learning rate of update `step`, counted from 0: a pure function, so that a resumed run needs no state."""
+        return self.learning_rate * self._of_peak(step)
+
+    def _of_peak(self, step: int) -> float:
         rising = max(1, round(self.warmup * self.steps))
         if step < rising:
-            return self.learning_rate * (step + 1) / rising
+            return (step + 1) / rising
         progress = min(1.0, (step - rising) / max(1, self.steps - rising))
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
-        return self.learning_rate * (self.floor + (1 - self.floor) * cosine)
+        return self.floor + (1 - self.floor) * cosine
+
+    def set_rate(self, optimiser: torch.optim.Optimizer, step: int) -> None:
+        """Give each group of `make`'s optimiser its learning rate of update `step`."""
+        for group in optimiser.param_groups:
+            group["lr"] = group["peak"] * self._of_peak(step)
 
     def make(self, modules: Iterable[nn.Module]) -> torch.optim.Optimizer:
         """The optimiser of these modules' trainable parameters."""
         modules = list(modules)
         parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-        matrices = _hidden_matrices(modules) if self.optimiser == "muon" else []
-        chosen = {id(p) for p in matrices}
-        rest = [p for p in parameters if id(p) not in chosen]
+        tables = _tables(modules)
+        hidden = [p for p in parameters if p.dim() >= 2 and id(p) not in tables]
+        peak = self.learning_rate
         groups = [
-            {"params": [p for p in rest if p.dim() >= 2], "weight_decay": self.weight_decay},
-            {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0},
+            {"params": [p for p in parameters if id(p) in tables], "peak": self.embedding_rate or peak},
+            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0, "peak": peak},
         ]
-        adamw = torch.optim.AdamW([group for group in groups if group["params"]], lr=self.learning_rate, fused=True)
+        matrices = [p for p in hidden if p.dim() == 2] if self.optimiser == "muon" else []
+        chosen = {id(p) for p in matrices}
+        groups.append({"params": [p for p in hidden if id(p) not in chosen], "peak": peak})
+        adamw = torch.optim.AdamW(
+            [group for group in groups if group["params"]],
+            lr=peak,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
         if not matrices:
             return adamw
         # Updates of the size of AdamW's, so that one learning rate serves both.
         muon = torch.optim.Muon(
-            matrices, lr=self.learning_rate, weight_decay=self.weight_decay, adjust_lr_fn="match_rms_adamw"
+            [{"params": matrices, "peak": peak}],
+            lr=peak,
+            weight_decay=self.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
         )
         return Together(adamw, muon)
 
 
-def _hidden_matrices(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
-    """Trainable matrices but for embeddings and heads, whose rows are tokens."""
-    found = []
+def _tables(modules: Iterable[nn.Module]) -> set[int]:
+    """Identities of the parameters whose rows are tokens: embeddings and heads."""
+    found = set()
     for module in modules:
-        tables = {id(one.weight) for one in module.modules() if isinstance(one, nn.Embedding)}
-        for name, parameter in module.named_parameters():
-            table = id(parameter) in tables or name.endswith("lm_head.weight")
-            if parameter.requires_grad and parameter.dim() == 2 and not table:
-                found.append(parameter)
+        found |= {id(one.weight) for one in module.modules() if isinstance(one, nn.Embedding)}
+        found |= {id(p) for name, p in module.named_parameters() if name.endswith("lm_head.weight")}
     return found
 
 

@@ -115,6 +115,25 @@ def test_the_learning_rate_rises_and_falls_as_stated() -> None:
     assert plan.rate(100) == pytest.approx(0.0)
 
 
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_embeddings_have_a_rate_of_their_own(rows: list[Row], tiny_llama: Tiny, optimiser: str) -> None:
+    # The first step of AdamW moves every weight that has a gradient by the learning rate, whatever the gradient is.
+    model = tiny_llama().double()
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    plan = Optimisation(
+        steps=10, learning_rate=1e-3, warmup=0.2, weight_decay=0, embedding_rate=1e-2, optimiser=optimiser
+    )
+    Learner(model, Objective(likelihood=1, divergence=0), plan).update(rows, 0)
+    moved = {
+        name: float((parameter.detach() - before[name]).abs().max()) for name, parameter in model.named_parameters()
+    }
+    for name, most in moved.items():
+        if "embed" in name or "lm_head" in name:
+            assert most == pytest.approx(5e-3, rel=1e-3), name
+        elif optimiser == "adamw" or "norm" in name:
+            assert most == pytest.approx(5e-4, rel=1e-3), name
+
+
 def test_bf16_keeps_full_weights(rows: list[Row], tiny_llama: Tiny) -> None:
     learner = Learner(
         tiny_llama(), Objective(likelihood=1, divergence=0), Optimisation(steps=5, learning_rate=1e-2), precision="bf16"

@@ -80,6 +80,8 @@ class StudyConfig:
     """Online: updates on an iteration's rows."""
     learning_rate: float = 1e-3
     """Of everything that begins from nothing."""
+    embedding_rate: float = 0.0
+    """Of its embeddings; 0 takes learning_rate."""
     optimiser: str = "muon"
     """Of the same: muon, or adamw where models know language already."""
     observation_weight: float = 1.0
@@ -169,6 +171,7 @@ _OF_A_WORLD = frozenset(
         "rollouts",
         "updates",
         "learning_rate",
+        "embedding_rate",
         "optimiser",
         "observation_weight",
         "distill_rate",

@@ -150,7 +150,7 @@ class _World:
 
     def _sft(self, steps: int) -> dict[str, object]:
         config = self.config
-        return {
+        flags: dict[str, object] = {
             "method": "sft",
             "mode": "offline",
             "episodes": self.expert,
@@ -160,6 +160,7 @@ class _World:
             "optimiser": config.optimiser,
             "observation-weight": config.observation_weight,
         }
+        return flags | ({"embedding-rate": config.embedding_rate} if config.embedding_rate else {})
 
     def _moving(self, rate: float) -> dict[str, object]:
         return {"learning-rate": rate, "optimiser": self.config.distill_optimiser}
