@@ -213,5 +213,5 @@ def optimisation_of(config: TrainConfig) -> Optimisation:
         weight_decay=config.weight_decay,
         clip=config.clip,
         optimiser=config.optimiser,
-        embedding_rate=config.embedding_rate,
+        embedding_factor=config.embedding_factor,
     )

@@ -54,8 +54,8 @@ class TrainConfig:
     """Rows in the models at one time."""
     learning_rate: float = 2e-5
     """Peak; models from nothing want about 1e-3."""
-    embedding_rate: float = 0.0
-    """Peak for embeddings, ten times as high for models from nothing; 0 takes learning_rate."""
+    embedding_factor: float = 1.0
+    """Learning rate of embeddings, as a multiple; models from nothing want about 10, with a lower learning_rate."""
     warmup: float = 0.03
     """Share of the updates in which the rate rises."""
     weight_decay: float = 0.01
@@ -189,7 +189,7 @@ class TrainConfig:
 
 _RANGES = (
     ("learning_rate", 0.0, float("inf")),
-    ("embedding_rate", 0.0, float("inf")),
+    ("embedding_factor", 0.0, float("inf")),
     ("warmup", 0.0, 1.0),
     ("weight_decay", 0.0, float("inf")),
     ("clip", 0.0, float("inf")),
@@ -230,10 +230,10 @@ class SftTeacherConfig:
     """Rows of an update."""
     micro_batch: int = 8
     """Rows in the model at one time."""
-    learning_rate: float = 1.2e-3
+    learning_rate: float = 6e-4
     """Peak; for a model that knows language already 2e-5, with adamw."""
-    embedding_rate: float = 1.2e-2
-    """Peak for embeddings; for a model that knows language already 0, which takes learning_rate."""
+    embedding_factor: float = 10.0
+    """Learning rate of embeddings, as a multiple; 1 for a model that knows language already."""
     optimiser: Literal["adamw", "muon"] = "muon"
     """muon suits a model from nothing, adamw one that knows language already."""
     budget: int = 512
@@ -264,7 +264,7 @@ class SftTeacherConfig:
             batch=self.batch,
             micro_batch=self.micro_batch,
             learning_rate=self.learning_rate,
-            embedding_rate=self.embedding_rate,
+            embedding_factor=self.embedding_factor,
             optimiser=self.optimiser,
             budget=self.budget,
             room=self.room,

@@ -25,7 +25,7 @@ class Optimisation:
         weight_decay: on matrices only, not on gains and biases.
         clip: gradient norm at most; 0 is no limit.
         optimiser: "adamw", or "muon" for the matrices between embedding and head and AdamW for the rest.
-        embedding_rate: peak for embedding and head, whose rows are tokens; 0 takes `learning_rate`.
+        embedding_factor: of the rate, for embedding and head, whose rows are tokens.
     """
 
     steps: int
@@ -35,7 +35,7 @@ class Optimisation:
     weight_decay: float = 0.01
     clip: float = 1.0
     optimiser: OptimiserName = "adamw"
-    embedding_rate: float = 0.0
+    embedding_factor: float = 1.0
 
     def rate(self, step: int) -> float:
         """Learning rate of update `step`, counted from 0: a pure function, so that a resumed run needs no state."""
@@ -62,7 +62,7 @@ class Optimisation:
         hidden = [p for p in parameters if p.dim() >= 2 and id(p) not in tables]
         peak = self.learning_rate
         groups = [
-            {"params": [p for p in parameters if id(p) in tables], "peak": self.embedding_rate or peak},
+            {"params": [p for p in parameters if id(p) in tables], "peak": self.embedding_factor * peak},
             {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0, "peak": peak},
         ]
         matrices = [p for p in hidden if p.dim() == 2] if self.optimiser == "muon" else []

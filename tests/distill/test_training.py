@@ -121,7 +121,7 @@ def test_embeddings_have_a_rate_of_their_own(rows: list[Row], tiny_llama: Tiny, 
     model = tiny_llama().double()
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     plan = Optimisation(
-        steps=10, learning_rate=1e-3, warmup=0.2, weight_decay=0, embedding_rate=1e-2, optimiser=optimiser
+        steps=10, learning_rate=1e-3, warmup=0.2, weight_decay=0, embedding_factor=10, optimiser=optimiser
     )
     Learner(model, Objective(likelihood=1, divergence=0), plan).update(rows, 0)
     moved = {

@@ -80,12 +80,12 @@ class StudyConfig:
     """Online: updates on an iteration's rows."""
     learning_rate: float = 1e-3
     """Of everything that begins from nothing."""
-    embedding_rate: float = 0.0
-    """Of its embeddings; 0 takes learning_rate."""
     optimiser: str = "muon"
     """Of the same: muon, or adamw where models know language already."""
     observation_weight: float = 1.0
     """Of predicting observations while a model begins from nothing: more text to learn from."""
+    embedding_factor: float = 1.0
+    """Learning rate of embeddings in all training, as a multiple of the others'."""
     distill_rate: float = 3e-4
     """Of the ways."""
     online_rate: float = 0.0
@@ -171,7 +171,7 @@ _OF_A_WORLD = frozenset(
         "rollouts",
         "updates",
         "learning_rate",
-        "embedding_rate",
+        "embedding_factor",
         "optimiser",
         "observation_weight",
         "distill_rate",

@@ -113,7 +113,7 @@ class _World:
         yield self._train("teacher", "teacher", sft, flags, needs=[self.expert])
         if config.dagger_steps:
             flags = {"student": sft, "method": "sft", "mode": "dagger", "teacher": config.expert, **self._acting()}
-            ends = {"steps": config.dagger_steps, **self._moving(config.distill_rate)}
+            ends = {"steps": config.dagger_steps, **self._moving(config.distill_rate, config.distill_optimiser)}
             yield self._train("teacher-dagger", "teacher-dagger", self.teacher, {**flags, **ends}, needs=[sft])
 
     def _students(self, size: str, seed: int) -> Iterator[Stage]:
@@ -137,7 +137,7 @@ class _World:
                     flags["sampling-temperature"] = config.sampling_temperature
             else:
                 flags |= {"episodes": self.episodes, "batch": config.batch}
-            flags |= {"steps": config.steps, **self._moving(rate)}
+            flags |= {"steps": config.steps, **self._moving(rate, config.distill_optimiser)}
             needs = [self.teacher, start] if ARMS[arm].online else [self.teacher, start, self.episodes]
             yield from self._student(size, arm, student, flags, needs)
 
@@ -150,20 +150,20 @@ class _World:
 
     def _sft(self, steps: int) -> dict[str, object]:
         config = self.config
-        flags: dict[str, object] = {
+        return {
             "method": "sft",
             "mode": "offline",
             "episodes": self.expert,
             "batch": config.batch,
             "steps": steps,
-            "learning-rate": config.learning_rate,
-            "optimiser": config.optimiser,
+            **self._moving(config.learning_rate, config.optimiser),
             "observation-weight": config.observation_weight,
         }
-        return flags | ({"embedding-rate": config.embedding_rate} if config.embedding_rate else {})
 
-    def _moving(self, rate: float) -> dict[str, object]:
-        return {"learning-rate": rate, "optimiser": self.config.distill_optimiser}
+    def _moving(self, rate: float, optimiser: str) -> dict[str, object]:
+        factor = self.config.embedding_factor
+        flags: dict[str, object] = {"learning-rate": rate, "optimiser": optimiser}
+        return flags if factor == 1 else {**flags, "embedding-factor": factor}
 
     def _acting(self) -> dict[str, object]:
         config = self.config
