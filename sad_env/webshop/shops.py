@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sad_env.data import DataPack, RemoteFile, resolve
@@ -59,7 +61,9 @@ INDEX_SPLITS = {"index-test": slice(500), "index-eval": slice(500, 1500), "index
 ALL = "all"
 
 SHOPS_SPLIT = "train_shops"
-"""Generated tasks in shops of their own: a model that learns in one shop soon knows its products by heart."""
+"""Generated tasks in shops of their own: a model that learns in one shop soon knows its products by heart.
+
+They are those whose own product does not come first when it is searched for in the goal's own words."""
 TRAINING_SHOPS = 50
 GOALS_OF_EACH = 200
 _SHOP = "shop"
@@ -131,9 +135,17 @@ def training_shop(task: str, *, seed: int, show_attributes: bool) -> Shop | None
 
 @functools.lru_cache(maxsize=TRAINING_SHOPS)
 def _training_shop(seed: int, show_attributes: bool) -> Shop:
-    # A shop takes 0.2 s to make and 5 MB to keep, and tasks in random order come back to all of them.
+    # A shop takes 0.3 s to make and 5 MB to keep, and tasks in random order come back to all of them.
     catalogue = generated_catalogue(seed)
-    return Shop(catalogue, make_goals(catalogue, "synthetic", seed), show_attributes)
+    made = make_goals(catalogue, "synthetic", seed)
+    # Where the first product found is the right one there is nothing to judge, and that is every other goal.
+    hidden = (goal for goal in made.goals if not _comes_first(catalogue, goal))
+    return Shop(catalogue, replace(made, goals=tuple(itertools.islice(hidden, GOALS_OF_EACH))), show_attributes)
+
+
+def _comes_first(catalogue: Catalogue, goal: Goal) -> bool:
+    found = catalogue.ranked(" ".join((*goal.attributes, goal.query, *own_options(goal).values())))
+    return bool(found) and found[0].asin == goal.asin
 
 
 @functools.lru_cache(maxsize=4)
