@@ -58,15 +58,14 @@ def test_only_the_experts_episodes_are_renamed_and_all_ways_move_alike() -> None
     assert all("--optimiser muon" in stage.line for stage in moved)
 
 
-def test_online_ways_may_have_a_rate_and_a_temperature_of_their_own() -> None:
-    settings = replace(SMALL, distill_rate=2e-3, online_rate=3e-4, sampling_temperature=0.3)
+def test_a_temperature_is_of_online_ways_and_a_factor_for_embeddings_of_what_begins_from_nothing() -> None:
+    settings = replace(SMALL, embedding_factor=10.0, sampling_temperature=0.3)
     plan = named(stages(settings))
     for arm in settings.arms:
         way, line = ARMS[arm], plan[f"toy: train nano-2m-{arm}-0"].line
-        assert ("--learning-rate 0.0003" in line) == way.online
         assert ("--sampling-temperature 0.3" in line) == way.online
-    alike = named(stages(replace(settings, online_rate=0.0)))
-    assert "--learning-rate 0.002" in alike["toy: train nano-2m-sad-online-0"].line
+        assert "--embedding-factor" not in line
+    assert "--embedding-factor 10" in plan["toy: train nano-2m-start-0"].line
 
 
 def test_ablations_run_on_their_sizes_only() -> None:

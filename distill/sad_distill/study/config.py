@@ -85,11 +85,9 @@ class StudyConfig:
     observation_weight: float = 1.0
     """Of predicting observations while a model begins from nothing: more text to learn from."""
     embedding_factor: float = 1.0
-    """Learning rate of embeddings in all training, as a multiple of the others'."""
+    """Of the same: learning rate of embeddings, as a multiple of the others'."""
     distill_rate: float = 3e-4
     """Of the ways."""
-    online_rate: float = 0.0
-    """Of the online ways; 0 takes distill_rate. A student that is moved far plays worse and learns from that."""
     sampling_temperature: float = 1.0
     """Of the student's episodes online."""
     distill_optimiser: str = "adamw"
@@ -175,7 +173,6 @@ _OF_A_WORLD = frozenset(
         "optimiser",
         "observation_weight",
         "distill_rate",
-        "online_rate",
         "sampling_temperature",
         "distill_optimiser",
         "budget",

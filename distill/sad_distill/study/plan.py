@@ -113,7 +113,7 @@ class _World:
         yield self._train("teacher", "teacher", sft, flags, needs=[self.expert])
         if config.dagger_steps:
             flags = {"student": sft, "method": "sft", "mode": "dagger", "teacher": config.expert, **self._acting()}
-            ends = {"steps": config.dagger_steps, **self._moving(config.distill_rate, config.distill_optimiser)}
+            ends = {"steps": config.dagger_steps, **self._moving()}
             yield self._train("teacher-dagger", "teacher-dagger", self.teacher, {**flags, **ends}, needs=[sft])
 
     def _students(self, size: str, seed: int) -> Iterator[Stage]:
@@ -129,15 +129,13 @@ class _World:
         for arm in arms:
             student = self.folder / run_name(size, arm, seed) / "student.pt"
             flags = {**shared, **ARMS[arm].flags, "student": start}
-            rate = config.distill_rate
             if ARMS[arm].online:
-                rate = config.online_rate or rate
                 flags |= {**self._acting(), "updates": config.updates}
                 if config.sampling_temperature != 1.0:
                     flags["sampling-temperature"] = config.sampling_temperature
             else:
                 flags |= {"episodes": self.episodes, "batch": config.batch}
-            flags |= {"steps": config.steps, **self._moving(rate, config.distill_optimiser)}
+            flags |= {"steps": config.steps, **self._moving()}
             needs = [self.teacher, start] if ARMS[arm].online else [self.teacher, start, self.episodes]
             yield from self._student(size, arm, student, flags, needs)
 
@@ -156,14 +154,14 @@ class _World:
             "episodes": self.expert,
             "batch": config.batch,
             "steps": steps,
-            **self._moving(config.learning_rate, config.optimiser),
+            "learning-rate": config.learning_rate,
+            "embedding-factor": config.embedding_factor,
+            "optimiser": config.optimiser,
             "observation-weight": config.observation_weight,
         }
 
-    def _moving(self, rate: float, optimiser: str) -> dict[str, object]:
-        factor = self.config.embedding_factor
-        flags: dict[str, object] = {"learning-rate": rate, "optimiser": optimiser}
-        return flags if factor == 1 else {**flags, "embedding-factor": factor}
+    def _moving(self) -> dict[str, object]:
+        return {"learning-rate": self.config.distill_rate, "optimiser": self.config.distill_optimiser}
 
     def _acting(self) -> dict[str, object]:
         config = self.config

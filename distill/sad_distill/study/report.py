@@ -121,8 +121,7 @@ def _setting(out: Path, world: WorldResults) -> str:
         f" {settings['sampling_temperature']:g}, for every {settings['updates']} of them.",
         f"- Evaluation: {tasks} tasks, {limit}; data: {settings['data']}.",
         f"- Window {settings['budget']} tokens, {settings['precision']}, learning rates {settings['learning_rate']:g}"
-        f" (SFT), {settings['distill_rate']:g} (offline ways) and"
-        f" {settings['online_rate'] or settings['distill_rate']:g} (online ways).",
+        f" (SFT; of embeddings {settings['embedding_factor']:g} times that) and {settings['distill_rate']:g} (ways).",
     ]
     return "\n".join(lines) + "\n"
 
