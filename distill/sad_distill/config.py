@@ -232,7 +232,7 @@ class SftTeacherConfig:
     """Rows in the model at one time."""
     learning_rate: float = 6e-4
     """Peak; for a model that knows language already 2e-5, with adamw."""
-    embedding_factor: float = 10.0
+    embedding_factor: float = 8.0
     """Learning rate of embeddings, as a multiple; 1 for a model that knows language already."""
     optimiser: Literal["adamw", "muon"] = "muon"
     """muon suits a model from nothing, adamw one that knows language already."""
