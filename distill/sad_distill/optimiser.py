@@ -65,9 +65,8 @@ class Optimisation:
             {"params": [p for p in parameters if id(p) in tables], "peak": self.embedding_factor * peak},
             {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0, "peak": peak},
         ]
-        matrices = [p for p in hidden if p.dim() == 2] if self.optimiser == "muon" else []
-        chosen = {id(p) for p in matrices}
-        groups.append({"params": [p for p in hidden if id(p) not in chosen], "peak": peak})
+        matrices = [p for p in hidden if self.optimiser == "muon" and p.dim() == 2]
+        groups.append({"params": [p for p in hidden if self.optimiser != "muon" or p.dim() != 2], "peak": peak})
         adamw = torch.optim.AdamW(
             [group for group in groups if group["params"]],
             lr=peak,
