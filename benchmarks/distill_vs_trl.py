@@ -1,17 +1,21 @@
 """Updates of a distillation: ours against TRL's DistillationTrainer, same models, same rows, one thread.
 
     python benchmarks/distill_vs_trl.py --trl-python /path/to/venv-with-trl/bin/python
+    python benchmarks/distill_vs_trl.py --trl-python python --device cuda --steps 20
 
 Each side runs in a process of its own, in turns, so that neither sees the other's memory. Rows imitate agent episodes:
 a header, then steps of reasoning, action and observation; only the agent's tokens are supervised (TRL: `tool_mask`).
-Both compute the same forward KL in float32. Printed: supervised tokens per second of CPU time, peak memory of the whole
-process (imported libraries included, which with small models is most of it), what of that the updates add, the ratios.
+Both compute the same forward KL, on a processor in float32, on a GPU in bfloat16 (autocast). Printed: supervised tokens
+per second, peak memory, what of that the updates add, the ratios. On a processor seconds are of CPU time and memory is
+that of the whole process (imported libraries included, which with small models is most of it); on a GPU seconds are of
+the wall and memory is what torch has allocated there.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import subprocess
@@ -26,6 +30,8 @@ SIZES = {
     "smollm2-vocabulary": (49152, (256, 4), (384, 6)),
     "nano": (2048, (192, 4), (384, 4)),
 }
+ON_A_GPU = {"smollm2-shape": (49152, (576, 10), (576, 30))}
+"""One more there: a student with a third of the layers of a model shaped like SmolLM2-135M."""
 
 
 def make_rows(vocabulary: int, count: int, length: int, seed: int) -> list[dict[str, Any]]:
@@ -64,13 +70,41 @@ def make_model(vocabulary: int, shape: tuple[int, int], seed: int) -> Any:
     )
 
 
-def peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+class Meter:
+    """Time and memory of a device.
 
+    Args:
+        device: "cpu" or "cuda".
+    """
 
-def resident_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
+    def __init__(self, device: str) -> None:
+        self.cuda = device == "cuda"
+
+    def seconds(self) -> float:
+        """A reading of the clock."""
+        if not self.cuda:
+            return time.process_time()
+        import torch
+
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def peak_mib(self) -> float:
+        """Memory held at most so far."""
+        if self.cuda:
+            import torch
+
+            return torch.cuda.max_memory_allocated() / 2**20
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    def held_mib(self) -> float:
+        """Memory held now."""
+        if self.cuda:
+            import torch
+
+            return torch.cuda.memory_allocated() / 2**20
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 2**20
 
 
 def run_ours(work: dict[str, Any]) -> dict[str, float]:
@@ -79,22 +113,24 @@ def run_ours(work: dict[str, Any]) -> dict[str, float]:
     from sad_distill.teachers.local import LocalTeacher
     from sad_distill.windows import Row
 
-    vocabulary, student, teacher = SIZES[work["size"]]
+    vocabulary, student, teacher = (SIZES | ON_A_GPU)[work["size"]]
+    device, meter = work["device"], Meter(work["device"])
     learner = Learner(
-        make_model(vocabulary, student, 0),
+        make_model(vocabulary, student, 0).to(device),
         Objective(reduction="token_mean"),
         Optimisation(steps=work["steps"], learning_rate=1e-4, clip=1.0),
-        teacher=LocalTeacher(make_model(vocabulary, teacher, 1), "teacher"),
+        teacher=LocalTeacher(make_model(vocabulary, teacher, 1).to(device), "teacher"),
         micro_batch=work["batch"],
+        precision="bf16" if meter.cuda else "fp32",
     )
     rows = [Row(tuple(row["ids"]), row["labels"], ()) for row in work["rows"]]
-    loaded = resident_mib()
+    loaded = meter.held_mib()
     losses, began = [], 0.0
     for step in range(work["steps"]):
         if step == 1:
-            began = time.process_time()
+            began = meter.seconds()
         losses.append(learner.update(rows, step)["loss"])
-    return {"seconds": time.process_time() - began, "loss": losses[0], "peak": peak_mib(), "loaded": loaded}
+    return {"seconds": meter.seconds() - began, "loss": losses[0], "peak": meter.peak_mib(), "loaded": loaded}
 
 
 def run_trl(work: dict[str, Any]) -> dict[str, float]:
@@ -104,15 +140,19 @@ def run_trl(work: dict[str, Any]) -> dict[str, float]:
     from transformers import PreTrainedTokenizerFast
     from trl import DistillationConfig, DistillationTrainer
 
-    vocabulary, student, teacher = SIZES[work["size"]]
-    batch = trl_batch(work["rows"])
+    vocabulary, student, teacher = (SIZES | ON_A_GPU)[work["size"]]
+    device, meter = work["device"], Meter(work["device"])
+    batch = {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value
+        for name, value in trl_batch(work["rows"]).items()
+    }
     marks: list[float] = []
 
     class FixedRows(DistillationTrainer):  # type: ignore[misc]
         """Gives the rows instead of sampling them; everything after is TRL's."""
 
         def _prepare_inputs(self, generation_batch: Any) -> Any:
-            marks.append(time.process_time())
+            marks.append(meter.seconds())
             return batch
 
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"<e>": 0, "a": 1}, unk_token="a")))
@@ -126,8 +166,8 @@ def run_trl(work: dict[str, Any]) -> dict[str, float]:
             learning_rate=1e-4,
             max_grad_norm=1.0,
             beta=0.0,
-            use_cpu=True,
-            bf16=False,
+            use_cpu=not meter.cuda,
+            bf16=meter.cuda,
             fp16=False,
             gradient_checkpointing=False,
             report_to=[],
@@ -136,18 +176,18 @@ def run_trl(work: dict[str, Any]) -> dict[str, float]:
             disable_tqdm=True,
         )
         trainer = FixedRows(
-            model=make_model(vocabulary, student, 0),
-            teacher_model=make_model(vocabulary, teacher, 1),
+            model=make_model(vocabulary, student, 0).to(device),
+            teacher_model=make_model(vocabulary, teacher, 1).to(device),
             args=arguments,
             train_dataset=Dataset.from_dict({"prompt": ["a"] * work["batch"] * work["steps"]}),
             processing_class=tokenizer,
         )
-        loaded = resident_mib()
+        loaded = meter.held_mib()
         trainer.train()
-        seconds = time.process_time() - marks[1]
+        seconds = meter.seconds() - marks[1]
         first = next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
     assert torch.get_num_threads() == 1
-    return {"seconds": seconds, "loss": float(first), "peak": peak_mib(), "loaded": loaded}
+    return {"seconds": seconds, "loss": float(first), "peak": meter.peak_mib(), "loaded": loaded}
 
 
 def trl_batch(rows: list[dict[str, Any]]) -> Any:
@@ -175,7 +215,7 @@ def side(python: str, name: str, work: dict[str, Any]) -> dict[str, float]:
         json.dump(work, file)
         file.flush()
         command = [python, __file__, "--side", name, "--work", file.name]
-        environment = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PATH": "/usr/bin:/bin"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
         outcome = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if outcome.returncode:
         sys.exit(f"{name} failed:\n{outcome.stderr[-2000:]}")
@@ -183,11 +223,11 @@ def side(python: str, name: str, work: dict[str, Any]) -> dict[str, float]:
     return result
 
 
-def compare(size: str, python: str, batch: int, length: int, steps: int, rounds: int) -> None:
-    rows = make_rows(SIZES[size][0], batch, length, 0)
+def compare(size: str, python: str, batch: int, length: int, steps: int, rounds: int, device: str) -> None:
+    rows = make_rows((SIZES | ON_A_GPU)[size][0], batch, length, 0)
     tokens = sum(label in "RA" for row in rows for label in row["labels"]) * (steps - 1)
     positions = sum(len(row["labels"]) for row in rows)
-    work = {"size": size, "rows": rows, "batch": batch, "steps": steps}
+    work = {"size": size, "rows": rows, "batch": batch, "steps": steps, "device": device}
     best: dict[str, dict[str, float]] = {}
     for _ in range(rounds):
         for name, interpreter in (("ours", sys.executable), ("trl", python)):
@@ -196,18 +236,19 @@ def compare(size: str, python: str, batch: int, length: int, steps: int, rounds:
                 best[name] = found
     ours, theirs = best["ours"], best["trl"]
     share = tokens / (steps - 1) / positions
+    unit, whole = ("second", "on the GPU") if device == "cuda" else ("CPU second", "of the process")
     print(f"\n{size}: {batch} rows of {positions // batch} tokens, {100 * share:.0f} % supervised; best of {rounds}")
     for name, found in best.items():
         rate = tokens / found["seconds"]
         print(
-            f"  {name:5} {rate:8.0f} supervised tokens per CPU second   peak {found['peak']:6.0f} MiB"
+            f"  {name:5} {rate:8.0f} supervised tokens per {unit}   peak {found['peak']:6.0f} MiB"
             f" (before the first update: {found['loaded']:.0f})   first loss {found['loss']:.6f}"
         )
     above = {name: found["peak"] - found["loaded"] for name, found in best.items()}
     print(
         f"  speed ratio {theirs['seconds'] / ours['seconds']:.2f}"
-        f"   peak memory of the process {100 * ours['peak'] / theirs['peak']:.0f} %"
-        f"   of that, what the updates add to imported libraries and loaded models: {above['ours']:.0f} MiB against"
+        f"   peak memory {whole} {100 * ours['peak'] / theirs['peak']:.0f} %"
+        f"   of that, what the updates add to what was loaded before: {above['ours']:.0f} MiB against"
         f" {above['trl']:.0f} MiB, {100 * above['ours'] / above['trl']:.0f} %"
     )
 
@@ -219,6 +260,8 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=640)
     parser.add_argument("--steps", type=int, default=5, help="updates; the first is not timed")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--sizes", nargs="*", choices=[*SIZES, *ON_A_GPU])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--side", choices=["ours", "trl"], help=argparse.SUPPRESS)
     parser.add_argument("--work", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -232,8 +275,8 @@ def main() -> None:
     if not given.trl_python:
         print("distill_vs_trl: skipped, since --trl-python names no environment with trl in it")
         return
-    for size in SIZES:
-        compare(size, given.trl_python, given.batch, given.length, given.steps, given.rounds)
+    for size in given.sizes or (SIZES | ON_A_GPU if given.device == "cuda" else SIZES):
+        compare(size, given.trl_python, given.batch, given.length, given.steps, given.rounds, given.device)
 
 
 if __name__ == "__main__":

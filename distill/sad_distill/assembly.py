@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ from sad_env.errors import ConfigError, InfrastructureError, UnknownNameError
 from sad_env.files import sha256_file
 from sad_env.records import Trajectory
 from sad_env.safe_text import one_line
+
+_TOKENIZER_EPISODES = 2000
+"""Episodes that a tokenizer is trained on at most."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,9 @@ def _own_tokenizer(config: TrainConfig, episodes: Sequence[Trajectory]) -> PreTr
         raise ConfigError(
             f"{config.student} begins from nothing and needs text for its tokenizer: give --episodes or --teacher"
         )
-    return train_tokenizer(texts_of(episodes), config.vocabulary)
+    # A seeded part of many: more of them change hardly a token, and each takes its time.
+    part = random.Random(0).sample(list(episodes), min(len(episodes), _TOKENIZER_EPISODES))
+    return train_tokenizer(texts_of(part), config.vocabulary)
 
 
 def objective_of(config: TrainConfig) -> Objective:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sad_distill.heads import hidden_states
@@ -80,44 +82,51 @@ class Batch:
         return hidden_states(model, self.ids_BT, unseen[:, None], position_ids=self.position_BT)
 
 
-class _Entry(NamedTuple):
-    row: int
-    source: int
-    at: int
-    kind: int
-    span: int
-
-
 class _Collector:
-    """Gathers the predicted positions row by row."""
+    """Gathers the predicted positions row by row.
+
+    Args:
+        kinds: letters of the kinds that are predicted.
+    """
 
     def __init__(self, kinds: str) -> None:
-        self.kinds = kinds
-        self.entries: list[_Entry] = []
-        self.sets: list[list[int]] = []
-        self.span = -1
+        self._index = np.full(128, -1)
+        for kind in kinds:
+            self._index[ord(kind)] = KINDS.index(kind)
+        self._entries: list[NDArray[np.int64]] = []
+        self._sets: dict[int, list[int]] = {}
+        self._count = self._spans = 0
 
     def add(self, row: int, labels: str, first: int, before: int, offered: dict[int, list[int]]) -> None:
         """Labels of tokens that stand from position `first` on; `before` is the position that predicts the first."""
-        previous = ""
-        for offset, label in enumerate(labels):
-            if label != previous:
-                self.span, previous = self.span + 1, label
-            source = first + offset - 1 if offset else before
-            # Nothing stands before the first token of a row, so nothing predicts it.
-            if label in self.kinds and source >= 0:
-                self.entries.append(_Entry(row, source, first + offset, KINDS.index(label), self.span))
-                self.sets.append(offered.get(first + offset, []))
+        letters = np.frombuffer(labels.encode("ascii"), np.uint8)
+        opens = np.ones(len(letters), dtype=bool)
+        opens[1:] = letters[1:] != letters[:-1]
+        span = self._spans - 1 + opens.cumsum()
+        self._spans += int(opens.sum())
+        at = first + np.arange(len(letters))
+        source = at - 1
+        source[:1] = before
+        # Nothing stands before the first token of a row, so nothing predicts it.
+        predicted = (self._index[letters] >= 0) & (source >= 0)
+        place = self._count - 1 + predicted.cumsum()
+        for position, ids in offered.items():
+            if 0 <= position - first < len(letters) and predicted[position - first]:
+                self._sets[int(place[position - first])] = ids
+        columns = (np.full_like(at, row), source, at, self._index[letters], span)
+        self._entries.append(np.stack(columns)[:, predicted])
+        self._count += int(predicted.sum())
 
     def columns(self) -> tuple[Tensor, ...]:
-        return torch.tensor(self.entries, dtype=torch.long).reshape(-1, 5).unbind(1)
+        """Row, predicting position, position, kind and span of each entry."""
+        return torch.from_numpy(np.concatenate(self._entries, 1)).unbind(0)
 
     def support(self) -> Tensor:
-        widest = max((len(one) for one in self.sets), default=0) or 1
-        support = torch.full((len(self.sets), widest), -1, dtype=torch.long)
-        for index, one in enumerate(self.sets):
-            if one:
-                support[index, : len(one)] = torch.tensor(one)
+        """Token sets, [entries, widest], padded with -1."""
+        widest = max((len(ids) for ids in self._sets.values()), default=0) or 1
+        support = torch.full((self._count, widest), -1, dtype=torch.long)
+        for place, ids in self._sets.items():
+            support[place, : len(ids)] = torch.tensor(ids, dtype=torch.long)
         return support
 
 

@@ -51,7 +51,7 @@ class TrainConfig:
     batch: int = 16
     """Rows of an update (offline); online all rows of an iteration make its updates."""
     micro_batch: int = 8
-    """Rows in the models at one time."""
+    """Rows in the models at one time at most; a processor takes fewer where they are long."""
     learning_rate: float = 2e-5
     """Peak; models from nothing want about 1e-3."""
     embedding_factor: float = 1.0
@@ -229,7 +229,7 @@ class SftTeacherConfig:
     batch: int = 16
     """Rows of an update."""
     micro_batch: int = 8
-    """Rows in the model at one time."""
+    """Rows in the model at one time at most; a processor takes fewer where they are long."""
     learning_rate: float = 6e-4
     """Peak; for a model that knows language already 2e-5, with adamw."""
     embedding_factor: float = 8.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -26,6 +27,9 @@ from sad_env.errors import ConfigError
 Precision = Literal["fp32", "bf16"]
 
 Metrics = dict[str, float]
+
+_TOKENS = {"cpu": 1024}
+"""Of a micro-batch at most, where a device gains nothing from more and only has more to keep for the backward pass."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class Learner:
         optimisation: how.
         teacher: scores positions; None when the objective has no divergence.
         supports: token sets of action positions.
-        micro_batch: rows that pass through the models at one time.
+        micro_batch: rows that pass through the models at one time at most; a processor takes fewer where they are long.
         precision: "bf16" computes in bfloat16 and keeps float32 weights.
         extras: further terms of the loss.
         extra_modules: modules with parameters of such terms, by name.
@@ -162,11 +166,21 @@ class Learner:
     def collate(self, rows: Sequence[Row]) -> list[Batch]:
         """Micro-batches of rows of like length: this process' share of them."""
         ordered = self.ranks.share(sorted(rows, key=lambda row: len(row.ids)))
-        parts = [ordered[start : start + self.micro_batch] for start in range(0, len(ordered), self.micro_batch)]
         return [
             collate(part, kinds=self.objective.kinds, supports=self.supports, length=self._width(part))
-            for part in parts
+            for part in self._parts(ordered)
         ]
+
+    def _parts(self, ordered: Sequence[Row]) -> Iterator[list[Row]]:
+        limit = _TOKENS.get(self.device.type, math.inf)
+        part: list[Row] = []
+        for row in ordered:
+            if part and (len(part) == self.micro_batch or (len(part) + 1) * len(row.ids) > limit):
+                yield part
+                part = []
+            part.append(row)
+        if part:
+            yield part
 
     def _width(self, rows: Sequence[Row]) -> int:
         if self.precision == "fp32":

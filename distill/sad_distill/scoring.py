@@ -15,8 +15,13 @@ from sad_distill.divergence import Kind, Outside, divergence, partition
 from sad_distill.heads import head_logits, vocabulary_of
 from sad_distill.targets import Target
 
-RECOMPUTED = 2**23
+_RECOMPUTED = {"cpu": 2**23}
+_RECOMPUTED_ELSEWHERE = 2**27
 """From this many logits of a micro-batch on they are made again in the backward pass instead of being kept."""
+_CHUNK = {"cpu": 256}
+"""Positions whose logits a processor makes at one time: what its caches hold is met again there."""
+_LOGITS_ELSEWHERE = 2**25
+"""Logits that another device makes at one time: each question costs it more than its answer."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Measure:
         temperature: both distributions are softened by it, and the loss is multiplied by its square.
         outside: mass outside a token set.
         clamp: a position's divergence counts at most this much; 0 is no limit.
-        chunk: positions whose logits exist at one time.
+        chunk: positions whose logits exist at one time; 0 leaves it to the device.
     """
 
     kind: Kind = "forward"
@@ -37,7 +42,7 @@ class Measure:
     temperature: float = 1.0
     outside: Outside = "bucket"
     clamp: float = 0.0
-    chunk: int = 256
+    chunk: int = 0
 
 
 class Scores(NamedTuple):
@@ -70,14 +75,16 @@ def score_positions(
         Three tensors of N numbers in the order of the batch's positions.
     """
     targets = batch.target_N
-    chunks = list(_chunks(batch, measure.chunk))
+    device, vocabulary = hidden_BTD.device.type, vocabulary_of(model)
+    chunk = measure.chunk or _CHUNK.get(device) or max(1, _LOGITS_ELSEWHERE // vocabulary)
+    chunks = list(_chunks(batch, chunk))
     if not chunks:
         nothing = hidden_BTD[batch.row_N, batch.from_N].sum(-1).float()
         return Scores(nothing, nothing, nothing.detach())
     order = torch.cat([index for index, _ in chunks])
     # Gathered once for all chunks: each gathering writes [B, T, D] in the backward pass.
     hidden_ND = hidden_BTD[batch.row_N[order], batch.from_N[order]]
-    many = len(order) * vocabulary_of(model) >= RECOMPUTED
+    many = len(order) * vocabulary >= _RECOMPUTED.get(device, _RECOMPUTED_ELSEWHERE)
     parts: list[tuple[Tensor, ...]] = []
     sizes = [len(index) for index, _ in chunks]
     for (index, supported), states in zip(chunks, torch.split(hidden_ND, sizes), strict=True):
