@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sad_distill.attention import folded_where_faster
 from sad_env.errors import ConfigError
 
 
@@ -35,7 +37,8 @@ def hidden_states(model: nn.Module, ids_BT: Tensor, mask: Tensor | None = None, 
     """
     causal = bare(model)
     body = getattr(causal, causal.base_model_prefix)
-    output = body(input_ids=ids_BT, attention_mask=mask, use_cache=False, **options)
+    with folded_where_faster(causal, ids_BT) if mask is None else nullcontext():
+        output = body(input_ids=ids_BT, attention_mask=mask, use_cache=False, **options)
     states: Tensor = output.last_hidden_state
     return states
 
