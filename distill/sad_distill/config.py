@@ -123,6 +123,8 @@ class TrainConfig:
     """Online: episodes of an iteration."""
     updates: int = 1
     """Online: updates on an iteration's rows, each on its share of them."""
+    passes: int = 1
+    """Online: how often these updates go through all of an iteration's rows; MiniLLM's authors take 4."""
     workers: int = 0
     """Online: processes for the worlds."""
     sampling_temperature: float = 1.0
@@ -161,6 +163,10 @@ class TrainConfig:
         """
         if self.steps < 1 or self.batch < 1 or self.micro_batch < 1 or self.rollouts < 1 or self.updates < 1:
             raise ConfigError("steps, batch, micro-batch, rollouts and updates are at least 1")
+        if self.passes < 1 or self.updates % self.passes:
+            raise ConfigError(
+                f"--passes {self.passes} does not divide --updates {self.updates}: each pass takes as many updates"
+            )
         for name, low, high in _RANGES:
             if not low <= getattr(self, name) <= high:
                 bound = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"

@@ -18,7 +18,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper/table3/seqkd": {"method": "seqkd", "mode": "offline"},
     "paper/table3/word-kd": {"method": "word_kd", "mode": "offline"},
     "paper/table3/token-level": {"method": "token_flat", "mode": "online"},
-    "paper/table3/minillm": {"method": "minillm", "mode": "online", "learning_rate": 5e-6, "updates": 4},
+    "paper/table3/minillm": {"method": "minillm", "mode": "online", "learning_rate": 5e-6, "updates": 4, "passes": 4},
     # Table 5: what each part contributes.
     "paper/table5/full": _CURRICULUM,
     "paper/table5/no-reasoning": {**_CURRICULUM, "reason_weight": 0.0},

@@ -293,14 +293,14 @@ class Run:
         return Language(mixture, self.student.tokenizer)
 
     def _shares(self, rows: Sequence[Row], iteration: int) -> list[list[Row]]:
+        if self.policy is not None:
+            assert self.teacher is not None
+            assert self.teacher.scores is not None
+            self.policy.remember(self.student.model, self.teacher.scores, rows, self.learner.device)
         updates = min(self.config.updates, self.config.steps - self.done)
-        if self.policy is None:
-            return shares(rows, updates, iteration)
-        assert self.teacher is not None
-        assert self.teacher.scores is not None
-        self.policy.remember(self.student.model, self.teacher.scores, rows, self.learner.device)
-        # Each of its epochs sees all of an iteration's rows.
-        return [list(rows)] * updates
+        each = max(1, updates // self.config.passes)
+        passes = range(min(self.config.passes, updates))
+        return [share for number in passes for share in shares(rows, each, iteration, number)]
 
     def _stage(self) -> Stage:
         config = self.config
@@ -400,10 +400,10 @@ def without_prompt(trajectory: Trajectory) -> Trajectory:
     return trajectory.model_copy(update={"prompt": ""}) if trajectory.prompt else trajectory
 
 
-def shares(rows: Sequence[Row], count: int, seed: int) -> list[list[Row]]:
-    """The rows in `count` random shares of like size; fewer when there are fewer rows."""
+def shares(rows: Sequence[Row], count: int, seed: int, number: int = 0) -> list[list[Row]]:
+    """The rows in `count` random shares of like size, others in each pass; fewer when there are fewer rows."""
     order = list(rows)
-    random.Random(f"shares {seed}").shuffle(order)
+    random.Random(f"shares {seed}" + (f" {number}" if number else "")).shuffle(order)
     dealt = [order[index::count] for index in range(count)]
     return [share for share in dealt if share]
 

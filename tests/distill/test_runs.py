@@ -29,7 +29,7 @@ from sad_distill.command import main
 from sad_distill.config import TrainConfig
 from sad_distill.heads import head_logits
 from sad_distill.presets import PRESETS, apply_preset
-from sad_distill.run import Player, Run
+from sad_distill.run import Player, Run, shares
 from sad_distill.windows import rows_from
 from transformers import PreTrainedTokenizerFast
 
@@ -353,3 +353,16 @@ def test_an_episode_that_goes_round_in_circles_is_cut(toy_episodes: list[Traject
 def test_importing_the_package_loads_no_torch() -> None:
     code = "import sys, sad_distill, sad_distill.command; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_each_pass_deals_all_rows_anew() -> None:
+    rows: list[Any] = list(range(10))
+    passes = [shares(rows, 3, 7, number) for number in range(4)]
+    assert all(sorted(row for share in dealt for row in share) == rows for dealt in passes)
+    assert all(sorted(map(len, dealt)) == [3, 3, 4] for dealt in passes)
+    assert len({str(dealt) for dealt in passes}) == 4
+
+
+def test_passes_that_do_not_divide_the_updates_are_refused(files: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--passes 3 does not divide --updates 4"):
+        settings(files, tmp_path, mode="online", updates=4, passes=3).check()

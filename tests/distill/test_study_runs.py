@@ -96,6 +96,16 @@ def test_a_failed_stage_stops_what_needs_it_and_nothing_else(tmp_path: Path) -> 
     assert starts(tmp_path) == {"broken": 2, "first": 1, "second": 1, "slow": 1}
 
 
+def test_what_is_no_longer_needed_may_be_deleted(tmp_path: Path) -> None:
+    launch(tmp_path).communicate()
+    (tmp_path / "first").unlink()
+    launch(tmp_path).communicate()
+    assert starts(tmp_path)["first"] == 1
+    (tmp_path / "second").unlink()
+    launch(tmp_path).communicate()
+    assert starts(tmp_path) == {"broken": 3, "first": 2, "second": 2, "slow": 1}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_stages_end_with_a_study_that_is_interrupted_or_killed(tmp_path: Path, number: signal.Signals) -> None:

@@ -113,9 +113,22 @@ class Runner:
     def __init__(self, plan: Sequence[Stage], keys: Mapping[str, str], config: StudyConfig) -> None:
         self.plan, self.keys, self.config = plan, keys, config
         self.failed: list[Stage] = []
-        self._done = {stage.name for stage in plan if self._marker(stage).exists() and stage.product.exists()}
-        self._running: dict[str, tuple[Stage, Process]] = {}
         self._made_here = {stage.product for stage in plan}
+        self._inner = {path for stage in plan for path in stage.needs}
+        self._done = self._found()
+        self._running: dict[str, tuple[Stage, Process]] = {}
+
+    def _found(self) -> set[str]:
+        """Stages that were done before. What one made may be gone, where all that need it have been done, too."""
+        done: set[str] = set()
+        needed: set[Path] = set()
+        for stage in reversed(self.plan):
+            there = stage.product.exists() or (stage.product in self._inner and stage.product not in needed)
+            if self._marker(stage).exists() and there:
+                done.add(stage.name)
+            else:
+                needed |= set(stage.needs)
+        return done
 
     def run(self) -> None:
         """Run all stages that can be run; Ctrl-C stops those that are running."""
