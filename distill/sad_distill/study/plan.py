@@ -130,7 +130,7 @@ class _World:
             student = self.folder / run_name(size, arm, seed) / "student.pt"
             flags = {**shared, **ARMS[arm].flags, "student": start}
             if ARMS[arm].online:
-                flags |= {**self._acting(), "updates": config.updates}
+                flags |= {**self._acting(), "updates": config.updates * int(ARMS[arm].flags.get("passes", 1))}
                 if config.sampling_temperature != 1.0:
                     flags["sampling-temperature"] = config.sampling_temperature
             else:

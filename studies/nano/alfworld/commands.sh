@@ -29,7 +29,7 @@ python -m sad_distill --out studies/nano/alfworld/nano-2m-token-online-0 --teach
 # alfworld: evaluate nano-2m-token-online-0
 python -m sad_eval --agent studies/nano/alfworld/nano-2m-token-online-0/student.pt --env alfworld --data generated --episodes 100 --max-steps 20 --out studies/nano/alfworld/eval/nano-2m-token-online-0 --workers 0 --reference studies/nano/alfworld/eval/teacher --quiet
 # alfworld: train nano-2m-minillm-0
-python -m sad_distill --out studies/nano/alfworld/nano-2m-minillm-0 --teacher studies/nano/alfworld/teacher-given/student.pt --seed 0 --method minillm --mode online --student studies/nano/alfworld/nano-2m-start-0/student.pt --rollouts 28 --horizon-start 20 --horizon-every 1000000000 --updates 8 --sampling-temperature 0.3 --steps 128 --learning-rate 0.0003 --optimiser muon --world alfworld --data generated --split train_rooms --budget 512 --precision bf16
+python -m sad_distill --out studies/nano/alfworld/nano-2m-minillm-0 --teacher studies/nano/alfworld/teacher-given/student.pt --seed 0 --method minillm --mode online --passes 4 --student studies/nano/alfworld/nano-2m-start-0/student.pt --rollouts 28 --horizon-start 20 --horizon-every 1000000000 --updates 32 --sampling-temperature 0.3 --steps 128 --learning-rate 0.0003 --optimiser muon --world alfworld --data generated --split train_rooms --budget 512 --precision bf16
 # alfworld: evaluate nano-2m-minillm-0
 python -m sad_eval --agent studies/nano/alfworld/nano-2m-minillm-0/student.pt --env alfworld --data generated --episodes 100 --max-steps 20 --out studies/nano/alfworld/eval/nano-2m-minillm-0 --workers 0 --reference studies/nano/alfworld/eval/teacher --quiet
 # alfworld: train nano-2m-sad-offline-0
@@ -61,7 +61,7 @@ python -m sad_distill --out studies/nano/alfworld/nano-0.7m-token-online-0 --tea
 # alfworld: evaluate nano-0.7m-token-online-0
 python -m sad_eval --agent studies/nano/alfworld/nano-0.7m-token-online-0/student.pt --env alfworld --data generated --episodes 100 --max-steps 20 --out studies/nano/alfworld/eval/nano-0.7m-token-online-0 --workers 0 --reference studies/nano/alfworld/eval/teacher --quiet
 # alfworld: train nano-0.7m-minillm-0
-python -m sad_distill --out studies/nano/alfworld/nano-0.7m-minillm-0 --teacher studies/nano/alfworld/teacher-given/student.pt --seed 0 --method minillm --mode online --student studies/nano/alfworld/nano-0.7m-start-0/student.pt --rollouts 28 --horizon-start 20 --horizon-every 1000000000 --updates 8 --sampling-temperature 0.3 --steps 128 --learning-rate 0.0003 --optimiser muon --world alfworld --data generated --split train_rooms --budget 512 --precision bf16
+python -m sad_distill --out studies/nano/alfworld/nano-0.7m-minillm-0 --teacher studies/nano/alfworld/teacher-given/student.pt --seed 0 --method minillm --mode online --passes 4 --student studies/nano/alfworld/nano-0.7m-start-0/student.pt --rollouts 28 --horizon-start 20 --horizon-every 1000000000 --updates 32 --sampling-temperature 0.3 --steps 128 --learning-rate 0.0003 --optimiser muon --world alfworld --data generated --split train_rooms --budget 512 --precision bf16
 # alfworld: evaluate nano-0.7m-minillm-0
 python -m sad_eval --agent studies/nano/alfworld/nano-0.7m-minillm-0/student.pt --env alfworld --data generated --episodes 100 --max-steps 20 --out studies/nano/alfworld/eval/nano-0.7m-minillm-0 --workers 0 --reference studies/nano/alfworld/eval/teacher --quiet
 # alfworld: train nano-0.7m-sad-offline-0
@@ -113,7 +113,7 @@ python -m sad_distill --out studies/nano/alfworld/nano-2m-token-online-1 --teach
 # alfworld: evaluate nano-2m-token-online-1
 python -m sad_eval --agent studies/nano/alfworld/nano-2m-token-online-1/student.pt --env alfworld --data generated --episodes 100 --max-steps 20 --out studies/nano/alfworld/eval/nano-2m-token-online-1 --workers 0 --reference studies/nano/alfworld/eval/teacher --quiet
 # alfworld: train nano-2m-minillm-1
-python -m sad_distill --out studies/nano/alfworld/nano-2m-minillm-1 --teacher studies/nano/alfworld/teacher-given/student.pt --seed 1 --method minillm --mode online --student studies/nano/alfworld/nano-2m-start-0/student.pt --rollouts 28 --horizon-start 20 --horizon-every 1000000000 --updates 8 --sampling-temperature 0.3 --steps 128 --learning-rate 0.0003 --optimiser muon --world alfworld --data generated --split train_rooms --budget 512 --precision bf16
+python -m sad_distill --out studies/nano/alfworld/nano-2m-minillm-1 --teacher studies/nano/alfworld/teacher-given/student.pt --seed 1 --method minillm --mode online --passes 4 --student studies/nano/alfworld/nano-2m-start-0/student.pt --rollouts 28 --horizon-start 20 --horizon-every 1000000000 --updates 32 --sampling-temperature 0.3 --steps 128 --learning-rate 0.0003 --optimiser muon --world alfworld --data generated --split train_rooms --budget 512 --precision bf16
 # alfworld: evaluate nano-2m-minillm-1
 python -m sad_eval --agent studies/nano/alfworld/nano-2m-minillm-1/student.pt --env alfworld --data generated --episodes 100 --max-steps 20 --out studies/nano/alfworld/eval/nano-2m-minillm-1 --workers 0 --reference studies/nano/alfworld/eval/teacher --quiet
 # alfworld: train nano-2m-sad-offline-1
@@ -141,7 +141,7 @@ python -m sad_distill --out studies/nano/alfworld/nano-0.7m-token-online-1 --tea
 # alfworld: evaluate nano-0.7m-token-online-1
 python -m sad_eval --agent studies/nano/alfworld/nano-0.7m-token-online-1/student.pt --env alfworld --data generated --episodes 100 --max-steps 20 --out studies/nano/alfworld/eval/nano-0.7m-token-online-1 --workers 0 --reference studies/nano/alfworld/eval/teacher --quiet
 # alfworld: train nano-0.7m-minillm-1
-python -m sad_distill --out studies/nano/alfworld/nano-0.7m-minillm-1 --teacher studies/nano/alfworld/teacher-given/student.pt --seed 1 --method minillm --mode online --student studies/nano/alfworld/nano-0.7m-start-0/student.pt --rollouts 28 --horizon-start 20 --horizon-every 1000000000 --updates 8 --sampling-temperature 0.3 --steps 128 --learning-rate 0.0003 --optimiser muon --world alfworld --data generated --split train_rooms --budget 512 --precision bf16
+python -m sad_distill --out studies/nano/alfworld/nano-0.7m-minillm-1 --teacher studies/nano/alfworld/teacher-given/student.pt --seed 1 --method minillm --mode online --passes 4 --student studies/nano/alfworld/nano-0.7m-start-0/student.pt --rollouts 28 --horizon-start 20 --horizon-every 1000000000 --updates 32 --sampling-temperature 0.3 --steps 128 --learning-rate 0.0003 --optimiser muon --world alfworld --data generated --split train_rooms --budget 512 --precision bf16
 # alfworld: evaluate nano-0.7m-minillm-1
 python -m sad_eval --agent studies/nano/alfworld/nano-0.7m-minillm-1/student.pt --env alfworld --data generated --episodes 100 --max-steps 20 --out studies/nano/alfworld/eval/nano-0.7m-minillm-1 --workers 0 --reference studies/nano/alfworld/eval/teacher --quiet
 # alfworld: train nano-0.7m-sad-offline-1
@@ -193,7 +193,7 @@ python -m sad_distill --out studies/nano/alfworld/nano-2m-token-online-2 --teach
 # alfworld: evaluate nano-2m-token-online-2
 python -m sad_eval --agent studies/nano/alfworld/nano-2m-token-online-2/student.pt --env alfworld --data generated --episodes 100 --max-steps 20 --out studies/nano/alfworld/eval/nano-2m-token-online-2 --workers 0 --reference studies/nano/alfworld/eval/teacher --quiet
 # alfworld: train nano-2m-minillm-2
-python -m sad_distill --out studies/nano/alfworld/nano-2m-minillm-2 --teacher studies/nano/alfworld/teacher-given/student.pt --seed 2 --method minillm --mode online --student studies/nano/alfworld/nano-2m-start-0/student.pt --rollouts 28 --horizon-start 20 --horizon-every 1000000000 --updates 8 --sampling-temperature 0.3 --steps 128 --learning-rate 0.0003 --optimiser muon --world alfworld --data generated --split train_rooms --budget 512 --precision bf16
+python -m sad_distill --out studies/nano/alfworld/nano-2m-minillm-2 --teacher studies/nano/alfworld/teacher-given/student.pt --seed 2 --method minillm --mode online --passes 4 --student studies/nano/alfworld/nano-2m-start-0/student.pt --rollouts 28 --horizon-start 20 --horizon-every 1000000000 --updates 32 --sampling-temperature 0.3 --steps 128 --learning-rate 0.0003 --optimiser muon --world alfworld --data generated --split train_rooms --budget 512 --precision bf16
 # alfworld: evaluate nano-2m-minillm-2
 python -m sad_eval --agent studies/nano/alfworld/nano-2m-minillm-2/student.pt --env alfworld --data generated --episodes 100 --max-steps 20 --out studies/nano/alfworld/eval/nano-2m-minillm-2 --workers 0 --reference studies/nano/alfworld/eval/teacher --quiet
 # alfworld: train nano-2m-sad-offline-2
@@ -221,7 +221,7 @@ python -m sad_distill --out studies/nano/alfworld/nano-0.7m-token-online-2 --tea
 # alfworld: evaluate nano-0.7m-token-online-2
 python -m sad_eval --agent studies/nano/alfworld/nano-0.7m-token-online-2/student.pt --env alfworld --data generated --episodes 100 --max-steps 20 --out studies/nano/alfworld/eval/nano-0.7m-token-online-2 --workers 0 --reference studies/nano/alfworld/eval/teacher --quiet
 # alfworld: train nano-0.7m-minillm-2
-python -m sad_distill --out studies/nano/alfworld/nano-0.7m-minillm-2 --teacher studies/nano/alfworld/teacher-given/student.pt --seed 2 --method minillm --mode online --student studies/nano/alfworld/nano-0.7m-start-0/student.pt --rollouts 28 --horizon-start 20 --horizon-every 1000000000 --updates 8 --sampling-temperature 0.3 --steps 128 --learning-rate 0.0003 --optimiser muon --world alfworld --data generated --split train_rooms --budget 512 --precision bf16
+python -m sad_distill --out studies/nano/alfworld/nano-0.7m-minillm-2 --teacher studies/nano/alfworld/teacher-given/student.pt --seed 2 --method minillm --mode online --passes 4 --student studies/nano/alfworld/nano-0.7m-start-0/student.pt --rollouts 28 --horizon-start 20 --horizon-every 1000000000 --updates 32 --sampling-temperature 0.3 --steps 128 --learning-rate 0.0003 --optimiser muon --world alfworld --data generated --split train_rooms --budget 512 --precision bf16
 # alfworld: evaluate nano-0.7m-minillm-2
 python -m sad_eval --agent studies/nano/alfworld/nano-0.7m-minillm-2/student.pt --env alfworld --data generated --episodes 100 --max-steps 20 --out studies/nano/alfworld/eval/nano-0.7m-minillm-2 --workers 0 --reference studies/nano/alfworld/eval/teacher --quiet
 # alfworld: train nano-0.7m-sad-offline-2
