@@ -16,11 +16,11 @@ from sad_distill.heads import head_logits, vocabulary_of
 from sad_distill.targets import Target
 
 _RECOMPUTED = {"cpu": 2**23}
-_RECOMPUTED_ELSEWHERE = 2**27
+_RECOMPUTED_ELSEWHERE = 2**25
 """From this many logits of a micro-batch on they are made again in the backward pass instead of being kept."""
 _CHUNK = {"cpu": 256}
 """Positions whose logits a processor makes at one time: what its caches hold is met again there."""
-_LOGITS_ELSEWHERE = 2**25
+_LOGITS_ELSEWHERE = 2**24
 """Logits that another device makes at one time: each question costs it more than its answer."""
 
 
