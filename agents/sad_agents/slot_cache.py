@@ -23,7 +23,7 @@ from sad_env.errors import ConfigError
 
 _NAME = "sad_slots"
 """Our attention function among those of transformers."""
-_UNSERVED = ("softcap", "s_aux", "position_bias")
+UNSERVED = ("softcap", "s_aux", "position_bias")
 """What some models ask of attention beyond queries, keys, values and a scale."""
 
 _RAGGED = 8
@@ -260,7 +260,7 @@ def _slot_attention(
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention in the form that transformers calls."""
-    unserved = [name for name in _UNSERVED if kwargs.get(name) is not None]
+    unserved = [name for name in UNSERVED if kwargs.get(name) is not None]
     if unserved:
         raise ConfigError(f"{type(module).__name__} wants {', '.join(unserved)}: only plain full attention is served")
     return _serving.get().attend(cast(int, module.layer_idx), query, key, value, scaling), None

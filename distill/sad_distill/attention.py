@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from sad_agents.slot_cache import check_cacheable
+from sad_agents.slot_cache import UNSERVED, check_cacheable
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -33,7 +33,7 @@ def _folded_attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     **kwargs: Any,
-) -> tuple[Tensor, None]:
+) -> tuple[Tensor, Tensor | None]:
     """Causal attention in the form that transformers calls.
 
     Args:
@@ -47,16 +47,14 @@ def _folded_attention(
         kwargs: further demands of a model; where there are any that are not served here, torch's attention serves.
 
     Returns:
-        [B, T, heads, d].
+        [B, T, heads, d], and no weights.
     """
     rows, heads, length, d = query.shape
     shared = key.shape[1]
-    special = [name for name in ("softcap", "s_aux", "position_bias") if kwargs.get(name) is not None]
-    if attention_mask is not None or special or key.shape[2] != length:
-        out, _ = sdpa_attention_forward(
+    if attention_mask is not None or any(kwargs.get(name) is not None for name in UNSERVED):
+        return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
-        return out, None
     group = heads // shared
     hidden = torch.full((length, length), -torch.inf, dtype=query.dtype, device=query.device).triu_(1)
     scores = torch.baddbmm(
