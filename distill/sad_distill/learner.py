@@ -172,7 +172,8 @@ class Learner:
         ]
 
     def _parts(self, ordered: Sequence[Row]) -> Iterator[list[Row]]:
-        limit = _TOKENS.get(self.device.type, math.inf)
+        # A further term may compare the rows of a micro-batch with one another.
+        limit = math.inf if self.extras else _TOKENS.get(self.device.type, math.inf)
         part: list[Row] = []
         for row in ordered:
             if part and (len(part) == self.micro_batch or (len(part) + 1) * len(row.ids) > limit):

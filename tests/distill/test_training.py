@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from sad_agents.windows import Windowing
+from sad_distill.batch import Batch
 from sad_distill.curriculum import CurriculumOrder, Difficulty, EpochOrder, complexities, horizon
 from sad_distill.learner import Learner, Objective
 from sad_distill.optimiser import Optimisation
 from sad_distill.projection import Projection
+from sad_distill.scoring import Scores
 from sad_distill.state import learner_tensors, load_learner, load_state, save_state
 from sad_distill.support import ActionSupport
 from sad_distill.teachers.local import LocalTeacher, check_same_tokens
@@ -66,6 +68,27 @@ def test_micro_batches_do_not_change_an_update(
         results.append([p.detach().clone() for p in learner.parameters])
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+
+
+def test_a_processor_takes_few_long_rows_at_a_time_but_all_that_are_compared(rows: list[Row], tiny_llama: Tiny) -> None:
+    class Compared:
+        weight = 1.0
+
+        def count(self, batch: Batch) -> int:
+            return 1
+
+        def sum(self, student: torch.nn.Module, batch: Batch, states: torch.Tensor, scores: Scores) -> torch.Tensor:
+            return states.sum() * 0
+
+    long = [Row(row.ids * 3, row.labels * 3, ()) for row in rows[:8]]
+    for extras in ([], [Compared()]):
+        learner = Learner(
+            tiny_llama(), Objective(likelihood=1, divergence=0), Optimisation(steps=1), micro_batch=8, extras=extras
+        )
+        batches = learner.collate(long)
+        assert [row for batch in batches for row in batch.rows] == sorted(long, key=lambda row: len(row.ids))
+        sizes = [batch.ids_BT.shape for batch in batches]
+        assert all(rows * width <= 1024 or rows == 1 for rows, width in sizes) == (not extras)
 
 
 def test_a_resumed_run_equals_an_undisturbed_one_to_the_bit(rows: list[Row], tiny_llama: Tiny, tmp_path: Path) -> None:
