@@ -149,6 +149,8 @@ class Learner:
         self._learned = LearnedWeights(objective.reason, objective.act) if objective.learned else None
         if self._learned is not None:
             self.modules["weights"] = self._learned.to(self.device)
+        self.parameters = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
+        """All that is trained, in a fixed order."""
         self.optimiser = optimisation.make(self.modules.values())
         self._projection = Projection(self.parameters) if objective.project else None
         check_head(student)
@@ -157,11 +159,6 @@ class Learner:
     def device(self) -> torch.device:
         """Where the student is."""
         return next(self.student.parameters()).device
-
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        """All that is trained, in a fixed order."""
-        return [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
 
     def collate(self, rows: Sequence[Row]) -> list[Batch]:
         """Micro-batches of rows of like length: this process' share of them."""
@@ -198,7 +195,8 @@ class Learner:
             step: number of the update, for the learning rate.
         """
         began = time.perf_counter()
-        self.student.train()
+        if not self.student.training:
+            self.student.train()
         self.optimiser.zero_grad(set_to_none=True)
         batches = self.collate(rows)
         plan = self._plan(batches, len(rows))
@@ -268,7 +266,7 @@ class Learner:
         limit = self.optimisation.clip or float("inf")
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
         self.optimisation.set_rate(self.optimiser, step)
-        if torch.isfinite(torch.tensor(norm)):
+        if math.isfinite(norm):
             self.optimiser.step()
         return norm
 
