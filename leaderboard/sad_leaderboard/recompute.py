@@ -27,6 +27,9 @@ MOST_EPISODES = 1_000_000
 BOARD_METRICS = ("success_rate", "score", "environment_steps", "reasoning_per_step", "invalid_actions")
 """Metrics on the board: those that follow from the episodes alone. Whatever else results.json claims is not shown."""
 
+PRIVILEGED = ("oracle", "expert-gold-titles")
+"""Agents of ours that are told hidden state or gold answers. Of the others their submitters have to say it."""
+
 _OUR_COUNTERS = (WORDS, SAMPLED)
 
 
@@ -60,6 +63,8 @@ def recompute(submission: Submission) -> Recomputed:
     if findings:
         return Recomputed(None, findings)
     _check_plan(manifest, findings)
+    if manifest.agent in PRIVILEGED and submission.entry.track != "privileged":
+        findings.report(f"{manifest.agent} sees what agents do not: its track is privileged (add --track privileged)")
     # The board counts reasoning in words for all entries; what an entry claims is compared in its own unit, where
     # that is a counter that every installation has.
     tally = Tally(step_limit(manifest), tokenizer=WORDS)

@@ -1,23 +1,25 @@
 """The level "replayed": the recorded actions, played again in the world, must give what was recorded.
 
 All worlds are deterministic given task and seed, so one invented observation, one changed action or one borrowed
-verdict shows. What a replay cannot show is that the named agent chose the actions: that is the level "rerun".
+verdict shows; and what counts as reasoning and what as action is read off the completion again. What a replay cannot
+show is that the named agent wrote the completions: that is the level "rerun".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sad_eval.run_folder import EpisodeLine
 
 from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, SadEnvError
-from sad_env.records import SpanKind, Status, Step, Trajectory
+from sad_env.records import Span, SpanKind, Status, Step, Trajectory
 from sad_env.safe_text import one_line
+from sad_env.transcript import parse
 from sad_leaderboard.entries import Submission
 from sad_leaderboard.recompute import Findings, step_limit
-from sad_leaderboard.worlds import open_world, panel_fault
+from sad_leaderboard.worlds import open_world, panel_fault, spelling
 
 NOT_TAKEN = "No action was taken: "
 """How the rollout answers a completion that holds no action; the world is not asked."""
@@ -79,16 +81,18 @@ def replay_episode(world: TextEnv, line: EpisodeLine, max_steps: int) -> None:
     observation, info = world.reset(seed=line.key.seed, options={"task_id": line.key.task_id})
     _same("first observation", observation, recorded.observation)
     _same("task type", str(info.get("task_type", "")), recorded.task_type)
+    spelled = spelling(recorded.world)
     terminated = False
     for number, step in enumerate(recorded.steps, start=1):
         where = f"step {number}: "
         if terminated:
             raise MismatchError(f"{where}the episode was over before it")
         _check_listed(where, step, info)
+        _check_read(where, step)
         if not step.parsed:
             _check_unparsed(where, step)
             continue
-        _check_written(where, step)
+        _check_written(where, step, spelled)
         observation, reward, terminated, _, info = world.step(step.action)
         _same(f"{where}observation", observation, step.observation)
         _same(f"{where}reward", float(reward), step.reward)
@@ -109,14 +113,31 @@ def _check_unparsed(where: str, step: Step) -> None:
         )
 
 
-def _check_written(where: str, step: Step) -> None:
-    """The action that was played is the one that stands in the completion."""
-    bodies = [step.completion[span.body : span.end] for span in step.spans if span.kind is SpanKind.ACT]
-    played = " ".join(step.action.split())
-    # HotPotQA's agent plays "Search[x]" as "search[x]", as ReAct's own code does.
-    spellings = (played, played[:1].upper() + played[1:])
-    if not any(one in " ".join(body.split()) for body in bodies for one in spellings):
+def _check_read(where: str, step: Step) -> None:
+    """Spans and reasoning are those that the completion gives to whoever reads it."""
+    read = parse(step.completion)
+    # A slip is an action alone that belongs to nobody; with reasoning in it, the label would hide the reasoning.
+    slipped = () if read.reasoning else tuple(_nobodys(span) for span in read.spans)
+    if step.spans not in (read.spans, slipped):
+        raise MismatchError(f"{where}its spans are not where the completion's headers put them")
+    if _words(step.reasoning) != _words(read.reasoning):
+        raise MismatchError(f"{where}the reasoning {_short(step.reasoning)} is not what the completion says")
+
+
+def _nobodys(span: Span) -> Span:
+    return span.model_copy(update={"kind": SpanKind.NONE})
+
+
+def _check_written(where: str, step: Step, spelled: Callable[[str], str]) -> None:
+    """The action that was played is the one that stands in the completion, as it stands or as the world spells it."""
+    written = parse(step.completion).action
+    if _words(step.action) not in (_words(written), _words(spelled(written))):
         raise MismatchError(f"{where}the action {one_line(step.action, 60)!r} is not what the completion says")
+
+
+def _words(text: str) -> list[str]:
+    """Experts are recorded as they speak, their completions on one line: blanks do not count."""
+    return text.split()
 
 
 def _check_verdict(recorded: Trajectory, terminated: bool, info: Mapping[str, Any]) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from sad_eval.command import run_plan
 from sad_eval.plan import make_plan, open_or_create
-from sad_eval.run_folder import Manifest
+from sad_eval.run_folder import EpisodeLine, Manifest
 from sad_eval.settings import EvalSettings
 
 from sad_leaderboard.entries import EntryError, Submission
 from sad_leaderboard.recompute import Findings
-from sad_leaderboard.verify import Rerun
+from sad_leaderboard.verify import Rerun, fingerprint
 from sad_leaderboard.worlds import split_of
 
 _SAMPLING = ("temperature", "top_p", "max_new_tokens", "shots", "votes", "context")
@@ -43,8 +43,8 @@ def rerunner(agent: str, *, data: str = "", workers: int = 2) -> Rerun:
                 findings.report(f"{agent} is not the entry's checkpoint, whose sha256 begins {wanted[:12]}")
                 return findings
             run_plan(plan)
-            again = {line.id: line.chain for line in open_or_create(plan).episodes()}
-        differing = [line.id for line in submission.episodes() if again.get(line.id) != line.chain]
+            again = {line.id: _done_and_written(line) for line in open_or_create(plan).episodes()}
+        differing = [line.id for line in submission.episodes() if again.get(line.id) != _done_and_written(line)]
         if differing:
             first = differing[0]
             example = f"{first.task_id!r} repeat {first.repeat}"
@@ -52,6 +52,11 @@ def rerunner(agent: str, *, data: str = "", workers: int = 2) -> Rerun:
         return findings
 
     return rerun
+
+
+def _done_and_written(line: EpisodeLine) -> tuple[str, bytes]:
+    """The chain holds actions and observations; the reasoning stands in the completions alone."""
+    return line.chain, fingerprint(line)
 
 
 def rerun_settings(manifest: Manifest, agent: str, data: str, out: Path, workers: int) -> EvalSettings:

@@ -14,10 +14,11 @@ from sad_leaderboard.entries import entry_folders
 from sad_leaderboard.replay import MismatchError, replay_episode
 from sad_leaderboard.schema import Level
 from sad_leaderboard.verify import verify
+from sad_leaderboard.worlds import spelling
 
 from sad_env import registry
 from sad_env.core import TextEnv
-from sad_env.records import Status, Step, Trajectory
+from sad_env.records import SpanKind, Status, Step, Trajectory
 
 LIMIT = 20
 """Steps of an episode of the toy world."""
@@ -65,6 +66,25 @@ EPISODE_CHANGES: dict[str, Callable[[Trajectory], dict[str, Any]]] = {
 }
 
 
+def _relabelled(step: Step) -> dict[str, Any]:
+    return {"spans": tuple(span.model_copy(update={"kind": SpanKind.ACT}) for span in step.spans)}
+
+
+def _hidden(step: Step) -> dict[str, Any]:
+    """As a slip is labelled, which is never reasoned about."""
+    return {"spans": tuple(span.model_copy(update={"kind": SpanKind.NONE}) for span in step.spans)}
+
+
+REASONING_CHANGES: dict[str, Callable[[Step], dict[str, Any]]] = {
+    "reasoning labelled as action": _relabelled,
+    "reasoning labelled as nobody's": _hidden,
+    "a shorter reasoning beside the text": lambda step: {"reasoning": "ok"},
+    "a shorter span": lambda step: {
+        "spans": (step.spans[0].model_copy(update={"body": step.spans[0].end}), *step.spans[1:])
+    },
+}
+
+
 def _changed(line: EpisodeLine, change: dict[str, Any]) -> EpisodeLine:
     return line.model_copy(update={"trajectory": line.trajectory.model_copy(update=change)})
 
@@ -83,6 +103,30 @@ def test_no_change_of_a_step_goes_unseen(world: TextEnv, lines: list[EpisodeLine
     steps[number] = steps[number].model_copy(update=STEP_CHANGES[name](steps[number]))
     with pytest.raises(MismatchError, match=f"step {number + 1}: "):
         replay_episode(world, _changed(line, {"steps": tuple(steps)}), LIMIT)
+
+
+@pytest.mark.parametrize("name", REASONING_CHANGES)
+def test_no_change_of_what_counts_as_reasoning_goes_unseen(
+    world: TextEnv, toy_run: Callable[..., RunFolder], name: str
+) -> None:
+    line = next(toy_run("expert", episodes=1).episodes())
+    replay_episode(world, line, LIMIT)
+    first, *others = line.trajectory.steps
+    forged = first.model_copy(update=REASONING_CHANGES[name](first))
+    with pytest.raises(MismatchError, match=r"step 1: "):
+        replay_episode(world, _changed(line, {"steps": (forged, *others)}), LIMIT)
+
+
+def test_a_slip_replays(world: TextEnv, lines: list[EpisodeLine]) -> None:
+    line = lines[0]
+    steps = tuple(step.model_copy(update=_hidden(step)) for step in line.trajectory.steps)
+    replay_episode(world, _changed(line, {"steps": steps}), LIMIT)
+
+
+def test_an_action_may_be_spelled_as_its_world_spells_it() -> None:
+    spelled = spelling("hotpotqa")
+    assert (spelled("Search[Ed Wood]"), spelled("Answer[yes]")) == ("search[Ed Wood]", "finish[yes]")
+    assert spelling("toy")("Look") == "Look"
 
 
 @given(draw=st.data())

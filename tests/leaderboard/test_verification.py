@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 from sad_eval.run_folder import EpisodeLine, RunFolder
+from sad_eval.scoring import score
 from sad_leaderboard.add import add
+from sad_leaderboard.entries import EntryError
 from sad_leaderboard.rerun import rerunner
 from sad_leaderboard.schema import EPISODES, Level
 from sad_leaderboard.verify import Verification, duplicates, verify
 
 from sad_env.errors import ConfigError, IncompleteError
 from sad_env.records import observation_chain
+from sad_env.transcript import compose
 
 Document = dict[str, Any]
 
@@ -217,6 +220,31 @@ def test_the_same_agent_run_again_does_the_same(toy_run: Callable[..., RunFolder
     other = verify(folder, Level.RERUN, rerun=rerunner("random", workers=0))
     assert other.level is Level.REPLAYED
     assert "episodes differ" in other.findings[0]
+
+
+def test_reasoning_that_was_rewritten_is_caught_by_a_rerun(toy_run: Callable[..., RunFolder], tmp_path: Path) -> None:
+    run = toy_run()
+    lines = [json.loads(line) for line in (run.path / "episodes.jsonl").read_text().splitlines()]
+    for step in (step for line in lines for step in line["trajectory"]["steps"]):
+        text = compose("ok", step["action"])
+        spans = [span.model_dump(mode="json") for span in text.spans]
+        step.update(completion=text.text, spans=spans, reasoning="ok")
+    (run.path / "episodes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    run.write_results(score(run))
+    folder = add(run, tmp_path, "terse", title="Terse", submitter="tests", submitted="2026-01-01")
+    found = verify(folder, Level.RERUN, rerun=rerunner("expert", workers=0))
+    assert found.level is Level.REPLAYED
+    assert "12 of 12 episodes differ" in found.findings[0]
+
+
+def test_an_agent_that_is_told_the_answers_is_not_ranked_with_those_that_are_not(
+    toy_run: Callable[..., RunFolder], tmp_path: Path
+) -> None:
+    said = {"title": "Oracle", "submitter": "tests", "submitted": "2026-01-01"}
+    run = toy_run("oracle")
+    with pytest.raises(EntryError, match="--track privileged"):
+        add(run, tmp_path, "oracle", **said)
+    assert verify(add(run, tmp_path, "oracle", track="privileged", **said), Level.REPLAYED).findings == ()
 
 
 def test_a_part_of_a_run_is_refused(forge: Callable[..., Verification]) -> None:
