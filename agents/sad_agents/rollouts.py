@@ -12,7 +12,7 @@ from sad_agents.episodes import NO_LIMITS, Finished, Job, Limits, LiveEpisode, T
 from sad_agents.world_host import Answer, Command
 from sad_agents.world_pool import Event, LocalPool, Pool, ProcessPool, Seat, WorldRecipe, check
 from sad_env import registry
-from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.errors import CheckpointError, ConfigError, DataError, InfrastructureError, UnknownNameError
 from sad_env.records import Status
 from sad_env.safe_text import one_line
 
@@ -24,6 +24,8 @@ _FAILED_CALLS = 3
 """Calls of the agent in a row that reach no model before the rollout gives up."""
 _VERDICTS = frozenset({"success", "score"})
 """What of a world's info no agent sees."""
+_SETUP = (CheckpointError, ConfigError, DataError, UnknownNameError)
+"""What says that an agent was set up wrongly: no episode of it would say anything of the agent."""
 
 
 def rollout(
@@ -49,7 +51,10 @@ def rollout(
         limits: what ends an episode.
 
     Raises:
-        ConfigError: the world cannot be made with these options, or a task does not exist.
+        ConfigError: the world cannot be made with these options, a task does not exist, or the agent says that it does
+            not fit. As with the others, what had ended has been yielded before.
+        UnknownNameError: the agent asks for something that is not registered.
+        CheckpointError: the agent's checkpoint cannot be used.
         DataError: data are missing or corrupt.
         InfrastructureError: the agent's model did not answer several times in a row; what was live has been yielded
             as INFRA_ERROR before.
@@ -93,6 +98,13 @@ class _Rollout:
         self._act_seconds = 0.0
 
     def run(self) -> Iterator[Finished]:
+        try:
+            yield from self._play()
+        except _SETUP:
+            yield from self._drain()
+            raise
+
+    def _play(self) -> Iterator[Finished]:
         while True:
             self._fill()
             if not self._live:
@@ -194,6 +206,8 @@ class _Rollout:
         start = EpisodeStart(self._world, job.task_id, answer.observation, visible, episode_seed(job), job.seed)
         try:
             episode.prompt = self._agent.begin(episode.number, start)
+        except _SETUP:
+            raise
         except Exception as error:
             self._blame(episode, error)
             return
@@ -234,6 +248,8 @@ class _Rollout:
         except InfrastructureError as error:
             self._count_failure(one_line(str(error)))
             return [_stopped(Status.INFRA_ERROR, one_line(str(error)))] * len(episodes)
+        except _SETUP:
+            raise
         except Exception as error:
             if len(episodes) == 1:
                 return [_stopped(Status.AGENT_ERROR, _reason(error))]
@@ -271,6 +287,8 @@ class _Rollout:
     def _tell_agent(self, episode: LiveEpisode, decision: Decision, observation: str) -> bool:
         try:
             self._agent.observe(episode.number, decision, observation, _without_verdict(episode.info))
+        except _SETUP:
+            raise
         except Exception as error:
             self._blame(episode, error)
             return False

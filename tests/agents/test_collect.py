@@ -75,6 +75,16 @@ def test_options_of_the_world_are_part_of_what_a_file_holds(tmp_path: Path) -> N
     assert main(command) == 2
 
 
+def test_an_agent_that_does_not_fit_the_world_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "questions.jsonl"
+    command = ["--env", "hotpotqa", "--agent", "expert-gold-titles", "--episodes", "3", "--out", str(out), "--quiet"]
+    assert main(command) == 2
+    assert "make the world with reveal=True" in capsys.readouterr().err
+    assert read(out) == []
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [

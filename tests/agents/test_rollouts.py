@@ -16,7 +16,7 @@ from sad_agents.prompts import load_prompt
 from sad_agents.react import ReActAgent
 from sad_agents.rollouts import Finished, Job, Limits, WorldRecipe, rollout
 
-from sad_env.errors import ConfigError, DataError, InfrastructureError
+from sad_env.errors import CheckpointError, ConfigError, DataError, InfrastructureError
 from sad_env.records import Status, Trajectory
 from sad_env.toy import toy_panel
 
@@ -172,6 +172,42 @@ def test_an_agents_exception_is_its_episodes_alone() -> None:
     assert set(status.values()) == {Status.MAX_STEPS}
     (bad,) = [one.trajectory.error for one in finished if one.trajectory.error]
     assert bad == "ValueError: ␛[2J oops"
+
+
+class Misfit(NullAgent):
+    """Finds at one call that it was set up wrongly, once another episode has ended in the same round."""
+
+    def __init__(self, error: Exception, call: str) -> None:
+        self.error, self.call, self.bad = error, call, -1
+
+    def meet(self, call: str, episode: int) -> None:
+        if call == self.call and episode == self.bad:
+            raise self.error
+
+    def begin(self, episode: int, start: EpisodeStart) -> str:
+        if start.task_id == TASKS[2]:
+            self.bad = episode
+        self.meet("begin", episode)
+        return ""
+
+    def act(self, episodes: Sequence[int]) -> list[Decision]:
+        for episode in episodes:
+            self.meet("act", episode)
+        return super().act(episodes)
+
+    def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
+        self.meet("observe", episode)
+
+
+@pytest.mark.parametrize("call", ["begin", "act", "observe"])
+@pytest.mark.parametrize("kind", [ConfigError, DataError, CheckpointError])
+def test_a_wrong_set_up_is_no_fault_of_the_agent_and_takes_no_ended_episode_with_it(call: str, kind: type) -> None:
+    agent = Misfit(kind("take another world"), call)
+    finished: list[Finished] = []
+    with pytest.raises(kind, match="take another world"):
+        finished.extend(rollout(agent, [Job(task) for task in TASKS[:6]], TOY, live=2, limits=Limits(max_steps=1)))
+    assert {one.job.task_id for one in finished} == set(TASKS[:2])
+    assert {one.trajectory.status for one in finished} == {Status.MAX_STEPS}
 
 
 def test_a_model_that_stays_away_ends_the_rollout_with_everything_accounted_for() -> None:
