@@ -62,6 +62,25 @@ def test_tables_hold_a_line_a_run_with_intervals(report: Report) -> None:
         assert low in line
 
 
+def test_every_length_of_reasoning_names_its_unit(runs: list[RunFolder], report: Report) -> None:
+    expert = report.runs[0]
+    sampled = expert.results.model_copy(update={"tokenizer": "sampled"})
+    file = expert.results.model_copy(update={"tokenizer": "models/tokenizer.json"})
+    others = [expert.model_copy(update={"name": one.tokenizer, "results": one}) for one in (sampled, file)]
+    mixed = report.model_copy(update={"runs": (expert, *others)})
+    for table in (to_markdown(mixed), to_latex(mixed)):
+        assert table.count(" words ") == 1
+        assert table.count(" sampled tokens ") == 1
+        assert table.count("tokens of models/tokenizer.json ") == 1
+        assert "Lengths of reasoning in different units do not compare." in table
+    alone = to_markdown(report.model_copy(update={"runs": (expert,)}))
+    assert " words " in alone
+    assert "do not compare" not in alone
+    page = "".join(render_html(runs[:1]))
+    assert "<span>reasoning a step, words</span>" in page
+    assert "<small>words, bootstrap over tasks</small>" in page
+
+
 def test_latex_compiles_in_structure(report: Report) -> None:
     table = to_latex(report)
     columns = table.partition(r"\begin{tabular}{")[2].partition("}")[0]

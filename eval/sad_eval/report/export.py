@@ -6,8 +6,9 @@ import json
 
 from sad_eval.report.escape import Cell, markdown_cell
 from sad_eval.report.model import Report, RunReport
-from sad_eval.report.numbers import interval_text, value_text
+from sad_eval.report.numbers import interval_text, unit_text, value_text
 from sad_eval.report.tables import csv_table, latex_table, markdown_table
+from sad_eval.run_folder import Results
 
 EPISODE_COLUMNS = (
     "run",
@@ -46,6 +47,9 @@ TABLE_METRICS = (
 )
 """Metrics of the LaTeX and Markdown tables, where a run has them; the other forms hold all."""
 
+_COUNTED = "reasoning_per_step"
+"""The one whose unit is the run's choice (`--tokenizer`), so that every cell names it."""
+
 
 def to_json(report: Report) -> str:
     """The report as JSON of schema `sad_eval.report.model.json_schema`."""
@@ -83,15 +87,25 @@ def _metrics(report: Report) -> tuple[list[str], list[list[Cell]]]:
 
 
 def _row(run: RunReport, names: list[str]) -> list[Cell]:
-    cells: list[Cell] = [run.name, run.agent, f"{run.world} {run.panel} ({run.data})", run.results.scored]
-    for name in names:
-        estimate = run.results.metrics.get(name)
-        cells.append(f"{value_text(name, estimate)} [{interval_text(name, estimate)}]" if estimate else None)
-    return cells
+    results = run.results
+    cells: list[Cell] = [run.name, run.agent, f"{run.world} {run.panel} ({run.data})", results.scored]
+    return [*cells, *(_cell(name, results) for name in names)]
+
+
+def _cell(name: str, results: Results) -> Cell:
+    estimate = results.metrics.get(name)
+    if estimate is None:
+        return None
+    value = value_text(name, estimate)
+    if name == _COUNTED:
+        value = f"{value} {unit_text(name, results)}"
+    return f"{value} [{interval_text(name, estimate)}]"
 
 
 def _caption(report: Report) -> str:
     panels = dict.fromkeys(f"{run.world} {run.panel}, sha256 {run.panel_sha256[:12]}" for run in report.runs)
     owed = sum(run.results.owed for run in report.runs)
     incomplete = f" INCOMPLETE: {owed} episodes are owed." if owed else ""
-    return f"95 % intervals in brackets. Panels: {'; '.join(panels)}.{incomplete}"
+    units = {unit_text(_COUNTED, run.results) for run in report.runs if _COUNTED in run.results.metrics}
+    mixed = " Lengths of reasoning in different units do not compare." if len(units) > 1 else ""
+    return f"95 % intervals in brackets. Panels: {'; '.join(panels)}.{mixed}{incomplete}"

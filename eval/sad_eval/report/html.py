@@ -14,7 +14,7 @@ from sad_env.records import Status
 from sad_env.safe_text import one_line, visible
 from sad_eval.report import plots
 from sad_eval.report.model import Report, RunReport, build_report, shown_trajectories
-from sad_eval.report.numbers import interval_text, plain, value_text
+from sad_eval.report.numbers import interval_text, plain, unit_text, value_text
 from sad_eval.report.overlay import shown_steps
 from sad_eval.run_folder import RunFolder
 
@@ -22,7 +22,7 @@ HEADLINE = (
     ("success_rate", "success"),
     ("score", "score"),
     ("environment_steps", "steps an episode"),
-    ("reasoning_per_step", "reasoning tokens a step"),
+    ("reasoning_per_step", "reasoning a step"),
     ("cot_match", "CoT match"),
     ("invalid_actions", "invalid actions"),
 )
@@ -34,7 +34,13 @@ def environment(package: str = "sad_eval.report") -> Environment:
         loader=PackageLoader(package, "."), autoescape=True, undefined=StrictUndefined, auto_reload=False
     )
     result.globals.update(
-        shown=one_line, text=visible, figure=plain, steps=shown_steps, value=value_text, interval=interval_text
+        shown=one_line,
+        text=visible,
+        figure=plain,
+        steps=shown_steps,
+        value=value_text,
+        interval=interval_text,
+        unit=unit_text,
     )
     return result
 

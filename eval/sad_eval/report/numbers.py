@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sad_eval.run_folder import Estimate
+from sad_env.safe_text import one_line
+from sad_eval.metrics import SAMPLED, WORDS
+from sad_eval.run_folder import Estimate, Results
 
 
 def is_share(name: str, estimate: Estimate) -> bool:
@@ -31,3 +33,12 @@ def interval_text(name: str, estimate: Estimate) -> str:
     if is_share(name, estimate):
         return f"{100 * estimate.low:.1f} – {100 * estimate.high:.1f} %"
     return f"{plain(estimate.low)} – {plain(estimate.high)}"
+
+
+def unit_text(name: str, results: Results) -> str:
+    """The unit of a metric of a run; lengths of reasoning name what counted them: words and tokens do not compare."""
+    if not name.startswith("reasoning_per_"):
+        return results.metrics[name].unit
+    if results.tokenizer in ("", WORDS):
+        return results.tokenizer
+    return "sampled tokens" if results.tokenizer == SAMPLED else f"tokens of {one_line(results.tokenizer, 40)}"
