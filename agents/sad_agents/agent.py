@@ -75,7 +75,8 @@ class Agent(Protocol):
     The calls of one episode are `begin`, then `act` and `observe` in turn, then `end`; calls of several episodes
     interleave. `act` serves all given episodes in one call, so that a model runs one batch.
 
-    What any call raises ends the episode as AGENT_ERROR, and the others go on. `ConfigError`, `UnknownNameError`,
+    What `begin`, `act` or `observe` raises ends the episode as AGENT_ERROR, and the others go on; so does a prompt or
+    decision of another type, or one that breaks what `Decision` says. `ConfigError`, `UnknownNameError`,
     `CheckpointError` and `DataError` say that the agent was set up wrongly: they end the whole rollout.
     """
 

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from sad_agents.agent import Decision
 from sad_agents.world_host import Answer
 from sad_agents.world_pool import Seat
 from sad_env.records import Status, Step, Trajectory
+from sad_env.safe_text import one_line
 
 _KNOWN_FIGURES = frozenset({"score", "progress"})
 """Numbers of a world's info that have a field of their own in the records."""
@@ -109,20 +112,13 @@ class LiveEpisode:
         self.invalid_run = 0 if valid else self.invalid_run + 1
         self.steps.append(
             Step(
-                completion=decision.completion,
-                spans=decision.spans,
-                reasoning=decision.reasoning,
-                action=decision.action,
+                **_written(decision),
                 observation=observation,
                 reward=float(answer.reward) if answer else 0.0,
                 parsed=answer is not None,
                 valid=valid,
                 admissible=None if admissible is None else tuple(admissible),
                 progress=None if progress is None else float(progress),
-                token_ids=decision.token_ids,
-                token_labels=decision.token_labels,
-                generated_tokens=decision.generated_tokens,
-                agent_seconds=decision.seconds,
                 world_seconds=answer.seconds if answer else 0.0,
             )
         )
@@ -168,6 +164,35 @@ class LiveEpisode:
             seconds=time.monotonic() - self.began,
             extra={k: value for k, value in info.items() if type(value) is float and k not in _KNOWN_FIGURES},
         )
+
+
+def fault_of(decision: object) -> str:
+    """Why what an agent gave is no decision that can be recorded, in one line; empty when it is one."""
+    if not isinstance(decision, Decision):
+        return f"act gave a {type(decision).__name__} where a Decision is due"
+    if not isinstance(decision.stop, Status | None) or not isinstance(decision.error, str):
+        return "a decision's stop is a Status or None, its error a str"
+    try:
+        Step(**_written(decision), observation="")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "decision"
+        return one_line(f"no decision that can be recorded: {where}: {first['msg']}")
+    return ""
+
+
+def _written(decision: Decision) -> dict[str, Any]:
+    """The fields of a step that are the agent's."""
+    return {
+        "completion": decision.completion,
+        "spans": decision.spans,
+        "reasoning": decision.reasoning,
+        "action": decision.action,
+        "token_ids": decision.token_ids,
+        "token_labels": decision.token_labels,
+        "generated_tokens": decision.generated_tokens,
+        "agent_seconds": decision.seconds,
+    }
 
 
 def episode_seed(job: Job) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sad_agents.agent import Agent, Decision, EpisodeStart
-from sad_agents.episodes import NO_LIMITS, Finished, Job, Limits, LiveEpisode, Task, episode_seed
+from sad_agents.episodes import NO_LIMITS, Finished, Job, Limits, LiveEpisode, Task, episode_seed, fault_of
 from sad_agents.world_host import Answer, Command
 from sad_agents.world_pool import Event, LocalPool, Pool, ProcessPool, Seat, WorldRecipe, check
 from sad_env import registry
@@ -205,12 +205,15 @@ class _Rollout:
         visible = _without_verdict(answer.info)
         start = EpisodeStart(self._world, job.task_id, answer.observation, visible, episode_seed(job), job.seed)
         try:
-            episode.prompt = self._agent.begin(episode.number, start)
+            prompt = self._agent.begin(episode.number, start)
+            if not isinstance(prompt, str):
+                raise TypeError(f"begin gave a {type(prompt).__name__} where the prompt, a str, is due")
         except _SETUP:
             raise
         except Exception as error:
             self._blame(episode, error)
             return
+        episode.prompt = prompt
         episode.known_to_agent = True
         self._ready.append(episode)
 
@@ -244,7 +247,7 @@ class _Rollout:
 
     def _decide(self, episodes: list[LiveEpisode]) -> list[Decision]:
         try:
-            decisions = self._agent.act([episode.number for episode in episodes])
+            decisions = _checked(self._agent.act([episode.number for episode in episodes]), len(episodes))
         except InfrastructureError as error:
             self._count_failure(one_line(str(error)))
             return [_stopped(Status.INFRA_ERROR, one_line(str(error)))] * len(episodes)
@@ -255,9 +258,6 @@ class _Rollout:
                 return [_stopped(Status.AGENT_ERROR, _reason(error))]
             # One by one, so that one episode's fault is not the others'.
             return [decision for episode in episodes for decision in self._decide([episode])]
-        if len(decisions) != len(episodes):
-            reason = f"{len(decisions)} decisions for {len(episodes)} episodes"
-            return [_stopped(Status.AGENT_ERROR, reason)] * len(episodes)
         if any(decision.stop is not Status.INFRA_ERROR for decision in decisions):
             self._failed_calls = 0
         else:
@@ -332,6 +332,14 @@ class _Rollout:
 
 def _without_verdict(info: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in info.items() if key not in _VERDICTS}
+
+
+def _checked(given: object, count: int) -> list[Decision]:
+    """What `act` gave, with what is no decision replaced by its episode's end."""
+    if not isinstance(given, Sequence) or len(given) != count:
+        what = f"{len(given)} decisions" if isinstance(given, Sequence) else f"a {type(given).__name__}"
+        return [_stopped(Status.AGENT_ERROR, f"act gave {what} where a list of {count} is due")] * count
+    return [_stopped(Status.AGENT_ERROR, fault) if (fault := fault_of(one)) else one for one in given]
 
 
 def _stopped(status: Status, error: str) -> Decision:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,66 @@ def test_an_agents_exception_is_its_episodes_alone() -> None:
     assert set(status.values()) == {Status.MAX_STEPS}
     (bad,) = [one.trajectory.error for one in finished if one.trajectory.error]
     assert bad == "ValueError: ␛[2J oops"
+
+
+GOOD = Decision.of("", "look")
+
+
+class Sloppy(NullAgent):
+    """Gives for one task what is no decision, or no prompt."""
+
+    def __init__(self, task: str, gives: object, prompt: object = "") -> None:
+        self.task, self.gives, self.prompt, self.bad = task, gives, prompt, -1
+
+    def begin(self, episode: int, start: EpisodeStart) -> str:
+        if start.task_id != self.task:
+            return ""
+        self.bad = episode
+        return self.prompt  # type: ignore[return-value]
+
+    def act(self, episodes: Sequence[int]) -> list[Decision]:
+        return [self.gives if episode == self.bad else GOOD for episode in episodes]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("gives", "reason"),
+    [
+        (None, "act gave a NoneType where a Decision is due"),
+        ("Action: look", "act gave a str where a Decision is due"),
+        (replace(GOOD, spans=()), "spans end at 0, the text at 13"),
+        (replace(GOOD, spans=None), "spans: Input should be a valid tuple"),
+        (replace(GOOD, action=None), "action: Input should be a valid string"),
+        (replace(GOOD, token_ids=(1, 2), token_labels="A"), "2 token ids but 1 labels"),
+        (replace(GOOD, generated_tokens="many"), "generated_tokens: Input should be a valid integer"),
+        (replace(GOOD, seconds=float("nan")), "agent_seconds: Input should be a finite number"),
+        (replace(GOOD, stop="budget"), "stop is a Status or None"),
+        (replace(GOOD, stop=Status.BUDGET, error=None), "its error a str"),
+    ],
+)
+def test_what_is_no_decision_ends_its_own_episode(gives: object, reason: str) -> None:
+    jobs = [Job(task) for task in TASKS[:4]]
+    finished = list(rollout(Sloppy(TASKS[1], gives), jobs, TOY, limits=Limits(max_steps=2)))
+    ended = {one.job.task_id: one.trajectory for one in finished}
+    bad = ended.pop(TASKS[1])
+    assert bad.status is Status.AGENT_ERROR
+    assert reason in bad.error
+    assert {one.status for one in ended.values()} == {Status.MAX_STEPS}
+
+
+def test_what_is_no_prompt_ends_its_own_episode() -> None:
+    agent = Sloppy(TASKS[1], GOOD, prompt=None)
+    finished = list(rollout(agent, [Job(task) for task in TASKS[:4]], TOY, limits=Limits(max_steps=2)))
+    (bad,) = [one.trajectory for one in finished if one.trajectory.status is Status.AGENT_ERROR]
+    assert bad.task_id == TASKS[1]
+    assert "begin gave a NoneType where the prompt, a str, is due" in bad.error
+
+
+@pytest.mark.parametrize(("gives", "reason"), [(None, "a NoneType"), ([GOOD], "1 decisions")])
+def test_what_is_no_list_of_decisions_ends_all_that_were_asked(gives: object, reason: str) -> None:
+    agent = NullAgent()
+    agent.act = lambda episodes: gives  # type: ignore[assignment,method-assign,return-value]
+    finished = list(rollout(agent, [Job(task) for task in TASKS[:4]], TOY, live=4))
+    assert {one.trajectory.error for one in finished} == {f"act gave {reason} where a list of 4 is due"}
 
 
 class Misfit(NullAgent):
