@@ -18,7 +18,7 @@ from sad_agents.prompts import Prompt, load_prompt, read_prompt
 from sad_agents.react import ReActAgent
 from sad_agents.windows import Windowing
 from sad_env import registry
-from sad_env.errors import CheckpointError, ConfigError, InfrastructureError, UnknownNameError
+from sad_env.errors import CheckpointError, ConfigError, InfrastructureError, SadEnvError, UnknownNameError
 from sad_env.files import sha256_file
 from sad_env.records import read_trajectories
 from sad_env.safe_text import one_line
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "sad_env.agents"
 """Plug-ins: a name to a callable that takes the world's name and `AgentOptions` and returns an `Agent`."""
+
+_CALLS = ("begin", "act", "observe", "end")
+"""What an agent must answer to besides having a name."""
 
 STUDENTS = "students"
 """Folder of this package with the shipped students, WORLD.pt each."""
@@ -89,7 +92,7 @@ def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
         UnknownNameError: no such agent, with the closest name there is.
         CheckpointError: a checkpoint that cannot be used.
         InfrastructureError: a server or hub that does not answer.
-        ConfigError: options that do not fit.
+        ConfigError: options that do not fit, or code of somebody else's that cannot be imported or makes no agent.
     """
     kind, colon, rest = spec.partition(":")
     named = _named(world, options)
@@ -103,7 +106,7 @@ def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
         return _imported(spec, world, options)
     for plugin in _plugins():
         if plugin.name == spec:
-            return cast(Agent, plugin.load()(world, options))
+            return _foreign(spec, plugin.load, world, options)
     raise UnknownNameError("agent", one_line(spec, 80), known_agents(world))
 
 
@@ -120,7 +123,7 @@ def plugins() -> list[Plugin]:
         try:
             entry.load()
         except Exception as fault:
-            error = one_line(f"{type(fault).__name__}: {fault}")
+            error = _said(fault)
         found.append(Plugin(entry.name, entry.value, error))
     return found
 
@@ -152,14 +155,40 @@ def _named(world: str, options: AgentOptions) -> dict[str, Callable[[], Agent]]:
 
 def _imported(spec: str, world: str, options: AgentOptions) -> Agent:
     module, _, name = spec.partition(":")
+    return _foreign(spec, lambda: getattr(importlib.import_module(module), name), world, options)
+
+
+def _foreign(spec: str, load: Callable[[], Any], world: str, options: AgentOptions) -> Agent:
+    """An agent of somebody else's code. Whatever that code raises is told in one line, its traceback kept as cause."""
+    shown = one_line(spec, 80)
     try:
-        factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        factory = load()
+    except (ModuleNotFoundError, AttributeError, ValueError) as error:
         known = ", ".join([*known_agents(world), *(f"{prefix}:…" for prefix in _PREFIXES), "FILE.pt"])
         raise ConfigError(
-            f"no agent {one_line(spec, 80)!r}: {one_line(str(error), 120)}; known: {known}, package.module:Class"
-        ) from None
-    return cast(Agent, factory(world, options))
+            f"no agent {shown!r}: {one_line(str(error), 120)}; known: {known}, package.module:Class"
+        ) from error
+    except Exception as error:
+        raise ConfigError(f"the agent {shown!r} cannot be imported: {_said(error)}") from error
+    try:
+        agent = factory(world, options)
+    except SadEnvError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"the agent {shown!r} cannot be made: {_said(error)}; it is called with the world's name and AgentOptions"
+        ) from error
+    missing = [name for name in _CALLS if not callable(getattr(agent, name, None))]
+    if missing or not isinstance(getattr(agent, "name", None), str):
+        raise ConfigError(
+            f"the agent {shown!r} made a {type(agent).__name__} without {', '.join(missing or ['a name'])}: "
+            f"an Agent has a name (a str) and the calls {', '.join(_CALLS)}"
+        )
+    return cast(Agent, agent)
+
+
+def _said(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}", 160)
 
 
 # --- ReAct agents over models ---------------------------------------------------------------------------------

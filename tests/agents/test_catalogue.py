@@ -83,6 +83,58 @@ def test_a_class_by_its_path_and_an_entry_point(monkeypatch: pytest.MonkeyPatch)
     assert "Missing" in listed["broken"]
 
 
+def misfit(world: str, options: AgentOptions) -> Plugged:
+    raise InfrastructureError("my server sleeps")
+
+
+class Nameless:
+    """Has three of the four calls of an agent."""
+
+    begin = act = observe = print
+
+    def __init__(self, world: str, options: AgentOptions) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("code", "spec", "words"),
+    [
+        ("def", "own_agent:Mine", "'own_agent:Mine' cannot be imported: SyntaxError: "),
+        ("1 / 0", "own_agent:Mine", "cannot be imported: ZeroDivisionError: division by zero"),
+        ("", "own_agent:Mine", "no agent 'own_agent:Mine': module 'own_agent' has no attribute 'Mine'"),
+        (
+            "class Mine: pass",
+            "own_agent:Mine",
+            "cannot be made: TypeError: Mine() takes no arguments; it is called with",
+        ),
+        ("Mine = 3", "own_agent:Mine", "cannot be made: TypeError: 'int' object is not callable"),
+        ("def Mine(*_): raise KeyError('x')", "own_agent:Mine", "cannot be made: KeyError: 'x'"),
+        ("def Mine(*_): pass", "own_agent:Mine", "made a NoneType without begin, act, observe, end"),
+        ("", "json:dumps", "'json:dumps' cannot be made: TypeError"),
+        ("", "somebodys_agents:Nameless", "made a Nameless without end: an Agent has a name"),
+    ],
+)
+def test_own_agents_that_are_none_are_told_in_one_line(
+    code: str, spec: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "somebodys_agents", sys.modules[__name__])
+    (tmp_path / "own_agent.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_agent", raising=False)
+    with pytest.raises(ConfigError) as caught:
+        resolve(spec, "toy")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_own_agent_keeps_its_own_errors_of_ours_and_needs_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "somebodys_agents", sys.modules[__name__])
+    with pytest.raises(InfrastructureError, match="my server sleeps"):
+        resolve("somebodys_agents:misfit", "toy")
+    monkeypatch.setattr(Nameless, "end", print, raising=False)
+    with pytest.raises(ConfigError, match="made a Nameless without a name"):
+        resolve("somebodys_agents:Nameless", "toy")
+
+
 def test_scripts_are_read_and_played(tmp_path: Path) -> None:
     script = tmp_path / "script.jsonl"
     script.write_text('"Reasoning: one\\nAction: look"\n"Action: dance"\n')
