@@ -224,12 +224,13 @@ def open_or_create(plan: Plan) -> RunFolder:
     """The plan's run folder: the one that is there, when it is the same run, or a new one.
 
     Raises:
-        ConfigError: another run lies there, or the folder cannot be written.
+        ConfigError: another run lies there or is being played there, or the folder cannot be written.
     """
     folder = plan.folder
     try:
         if (folder / MANIFEST).exists() and plan.settings.new:
-            folder.rename(_free_name(folder))
+            with RunFolder(folder).lock():  # whoever is playing it would go on in the new folder
+                folder.rename(_free_name(folder))
         if not (folder / MANIFEST).exists():
             folder.mkdir(parents=True, exist_ok=True)
             to_toml(plan.settings, folder / SETTINGS)

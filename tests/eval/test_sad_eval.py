@@ -54,6 +54,18 @@ def test_another_setting_is_another_run_and_refused_in_the_same_folder(
     assert RunFolder.open("run").manifest.seed == 1
 
 
+def test_a_run_that_is_being_played_is_not_moved_aside(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert evaluate(*TOY, "--out", "run") == 0
+    with RunFolder("run").lock():
+        assert evaluate(*TOY, "--out", "run", "--seed", "1", "--new") == 2
+    assert capsys.readouterr().err == (
+        "sad-eval: another process is at work on the run 'run': wait for it or stop it\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 @pytest.mark.parametrize("perturb", ["none", "typos"])
 def test_another_script_under_the_same_name_is_another_run(
     evaluate: Evaluate, capsys: pytest.CaptureFixture[str], perturb: str

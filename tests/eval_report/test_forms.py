@@ -188,6 +188,29 @@ def test_an_incomplete_run_says_so_in_every_form_for_readers(
     assert "INCOMPLETE" in to_markdown(made)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"world": "alfworld"}, "says world 'alfworld', manifest and episodes say 'toy'"),
+        ({"agent": "oracle"}, "says agent 'oracle', manifest and episodes say 'expert'"),
+        ({"panel": "train"}, "says panel 'train', manifest and episodes say 'test-12'"),
+        ({"scored": 11}, "says scored '11', manifest and episodes say '12'"),
+        ({"counts": {"success": 11, "failure": 1}}, "says success '11', manifest and episodes say '12'"),
+    ],
+)
+def test_results_of_other_episodes_are_not_reported(
+    toy_run: MakeRun, change: dict[str, object], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = toy_run()
+    run.write_results(run.results().model_copy(update=change))
+    assert main(["report", str(run.path)]) == 5
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.endswith("`sad-eval rescore`\n")
+    assert main(["rescore", str(run.path)]) == 0
+    assert main(["report", str(run.path)]) == 0
+
+
 def test_rescore_gives_the_results_that_the_evaluation_gave(runs: list[RunFolder]) -> None:
     for run in runs:
         before = (run.path / "results.json").read_bytes()

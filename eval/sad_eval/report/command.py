@@ -17,7 +17,7 @@ from sad_env.safe_text import console, visible
 from sad_eval.finish import exit_code
 from sad_eval.report import export
 from sad_eval.report.html import render_html
-from sad_eval.report.model import build_report, json_schema
+from sad_eval.report.model import build_report, check_results, json_schema
 from sad_eval.report.terminal import print_report
 from sad_eval.run_folder import RunFolder
 from sad_eval.scoring import score
@@ -61,6 +61,8 @@ def report(arguments: Sequence[str] | None = None) -> int:
         raise ConfigError(f"--episodes is 0 or more, not {config.episodes}")
     folders = [RunFolder.open(path) for path in config.runs]
     made = build_report(folders)
+    for run in made.runs:
+        check_results(run)
     if config.html is not None:
         _write(config.html, render_html(folders, episodes=config.episodes))
     for path, form in (

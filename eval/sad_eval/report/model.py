@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Strict
 
+from sad_env.errors import DataError
 from sad_env.records import Many, Record, Status, Trajectory
+from sad_env.safe_text import one_line
 from sad_eval.run_folder import EpisodeLine, Manifest, Results, RunFolder
 
 
@@ -138,6 +140,28 @@ def report_run(run: RunFolder) -> RunReport:
         solved_within=solved_within(episodes),
         episodes=episodes,
     )
+
+
+def check_results(run: RunReport) -> None:
+    """See that the results are of this run and its episodes: results.json is a file that anything may have changed.
+
+    Raises:
+        DataError: they are not.
+    """
+    results = run.results
+    found: list[tuple[str, object, object]] = [
+        (name, getattr(results, name), getattr(run, name))
+        for name in ("world", "data", "panel", "panel_sha256", "agent")
+    ]
+    found.append(("scored", results.scored, len(run.episodes)))
+    endings = Counter(episode.status for episode in run.episodes)
+    found += [(one.value, results.counts.get(one.value, 0), endings[one]) for one in Status if not one.owed]
+    for name, told, fact in found:
+        if told != fact:
+            raise DataError(
+                f"{one_line(run.name, 80)!r}: results.json says {name} {one_line(str(told), 60)!r}, manifest and episodes say "
+                f"{one_line(str(fact), 60)!r}: compute it anew with `sad-eval rescore`"
+            )
 
 
 def parameters_of(manifest: Manifest) -> int | None:
