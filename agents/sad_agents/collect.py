@@ -77,6 +77,25 @@ class CollectSettings:
     quiet: bool = False
     """Show no progress."""
 
+    def __post_init__(self) -> None:
+        for name in ("episodes", "workers", "max_steps"):
+            _at_least(name, getattr(self, name), 0)
+        for name in ("live", "max_tokens", "concurrency"):
+            _at_least(name, getattr(self, name), 1)
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"--seed is 0 to 2^63 - 1, not {self.seed}")
+        if not 0 <= self.temperature < 100:
+            raise ConfigError(f"--temperature is 0 to 100, not {self.temperature}; 0 is greedy")
+        if not 0 <= self.slip < 1:
+            raise ConfigError(f"--slip is a probability in [0, 1), not {self.slip}")
+        if not 0 <= self.renamed <= 1:
+            raise ConfigError(f"--renamed is a share between 0 and 1, not {self.renamed}")
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"--{name.replace('_', '-')} is {least} or more, not {value}")
+
 
 _FREE = frozenset({"episodes", "workers", "live", "concurrency", "device", "quiet", "out"})
 """Settings that a later call may change: they decide how much is collected or how fast, but not what an episode is."""
@@ -104,8 +123,6 @@ def collect(settings: CollectSettings) -> int:
 
 
 def _jobs(panel: Panel, settings: CollectSettings) -> list[Job]:
-    if settings.episodes < 0:
-        raise ConfigError(f"{settings.episodes} episodes cannot be collected; 0 plays each task once")
     size = len(panel.task_ids)
     count = settings.episodes or size
     whole, rest = divmod(count, size)
@@ -131,8 +148,6 @@ def _renaming(settings: CollectSettings) -> Callable[[Trajectory], Trajectory]:
     entry = registry.world(settings.env).renaming
     if settings.renamed and not entry:
         raise ConfigError(f"--renamed {settings.renamed:g}: {settings.env} has no names to exchange")
-    if not 0 <= settings.renamed <= 1:
-        raise ConfigError(f"--renamed {settings.renamed:g}: give a share between 0 and 1")
 
     def rename(episode: Trajectory) -> Trajectory:
         draw = random.Random(f"renamed {episode.seed} {episode.repeat} {episode.task_id}")
