@@ -49,7 +49,8 @@ class AgentOptions:
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "float32", "bfloat16", "float16", or "auto": a checkpoint's own, for student.pt on a processor float32.
         concurrency: requests to a server at once.
-        context: tokens that a server's model can see, where the server does not say.
+        context: tokens that a model is shown at most, its completion included: a local one's where its record names
+            no window (its memory for an episode grows with them), a server's where the server does not say.
         window: False ends an episode that outgrows the model's window.
         world: keyword arguments of the world, for agents that make a copy of it.
     """

@@ -179,6 +179,15 @@ def test_completions_are_no_longer_than_the_students_window_keeps_free(tmp_path:
     assert max(step.generated_tokens for step in one.trajectory.steps) <= 30
 
 
+def test_context_bounds_a_local_model_whose_record_names_no_window(tmp_path: Path) -> None:
+    path = save_student(tmp_path / "s.pt", tiny_model("gpt2", len(TOKENIZER)), TOKENIZER, {})
+    for context, budget in ((100, 100), (4096, 256)):
+        agent = resolve(str(path), "toy", AgentOptions(context=context))
+        assert isinstance(agent, ReActAgent)
+        assert agent.model.windowing is not None
+        assert agent.model.windowing.budget == budget
+
+
 def test_missing_students_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such file or folder"):
         resolve(str(tmp_path / "no.pt"), "toy")
