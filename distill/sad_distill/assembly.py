@@ -133,6 +133,15 @@ def identity(spec: str) -> str:
     return f"{path.stem}-{sha256_file(path)[:12]}" if path.is_file() else spec
 
 
+def contents_of(config: TrainConfig, teacher: Teacher | None) -> dict[str, str]:
+    """What the settings' files and models hold, by setting: what the words that name them cannot say."""
+    return {
+        "student": identity(config.student),
+        "teacher": teacher.name if teacher else "",
+        "episodes": ", ".join(identity(path) for path in config.episodes),
+    }
+
+
 def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequence[Trajectory]) -> Language:
     """The student that the settings name, on its device, ready to be trained.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,23 @@ class Journal:
     Args:
         folder: made when missing.
         config: the run's settings, a dataclass.
+        contents: what the files and models that they name hold, by setting: a path stays when its file changes.
         writes: False in all but the first of several processes, which only look.
         tensorboard: metrics go there, too.
 
     Raises:
-        ConfigError: the folder holds a run with other settings.
+        ConfigError: the folder holds a run with other settings or contents.
     """
 
-    def __init__(self, folder: Path, config: Any, *, writes: bool = True, tensorboard: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Any,
+        contents: Mapping[str, str],
+        *,
+        writes: bool = True,
+        tensorboard: bool = False,
+    ) -> None:
         self.folder = folder
         self._writes = writes
         self._metrics: JsonLinesWriter | None = None
@@ -46,7 +56,14 @@ class Journal:
                         f"{folder} holds a run with {key} = {before.get(key)!r}, not {value!r}:"
                         " choose another --out or the old setting"
                     )
-        write_text(path, json.dumps(settings, indent=1))
+            # Runs of earlier releases did not write down contents.
+            for key, value in before.get("contents", {}).items():
+                if contents[key] != value:
+                    raise ConfigError(
+                        f"{folder} holds a run on other {key}: {value!r}, now {contents[key]!r} under the same name:"
+                        " choose another --out, or delete the folder to train anew"
+                    )
+        write_text(path, json.dumps({**settings, "contents": dict(contents)}, indent=1))
         self._board = _board(folder) if tensorboard else None
 
     @property

@@ -28,7 +28,7 @@ from sad_distill.assembly import (
     Language,
     Teacher,
     build_student,
-    identity,
+    contents_of,
     load_teacher,
     objective_of,
     optimisation_of,
@@ -90,6 +90,7 @@ class Run:
         registry.world(config.world)  # an unknown name is told now
         self.teacher = load_teacher(config)
         self.student = build_student(config, self.teacher, self.episodes)
+        self.contents = contents_of(config, self.teacher)
         self.windowing = windowing_of(config)
         self.rows = self._rows(self.episodes)
         self.supports = ActionSupport(self.student.tokenizer, self._support_mode(), self.rows)
@@ -139,7 +140,11 @@ class Run:
             if self.ranks.first:
                 held.enter_context(exclusive(self.folder / ".lock", f"the run {self.folder}"))
             self.journal = Journal(
-                self.folder, self.config, writes=self.ranks.first, tensorboard=self.config.tensorboard
+                self.folder,
+                self.config,
+                self.contents,
+                writes=self.ranks.first,
+                tensorboard=self.config.tensorboard,
             )
             held.callback(self.journal.close)
             self.ranks.wait()
@@ -197,14 +202,9 @@ class Run:
 
     def _settings(self) -> dict[str, str]:
         """The settings as others may read them: files by name and hash, not by where they lay on this machine."""
-        named = {
-            "student": identity(self.config.student),
-            "teacher": identity(self.config.teacher),
-            "episodes": ", ".join(identity(path) for path in self.config.episodes),
-        }
         hidden = {"out", "cache", "data"} if Path(self.config.data).exists() else {"out", "cache"}
         shown = {key: str(value) for key, value in asdict(self.config).items() if key not in hidden}
-        return {**shown, **named}
+        return {**shown, **self.contents}
 
     def _plain(self) -> Any:
         plain = bare(merged(self.student.model))

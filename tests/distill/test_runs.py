@@ -257,6 +257,31 @@ def test_a_changed_setting_refuses_to_resume(files: Path, tmp_path: Path) -> Non
         Run(settings(files, tmp_path, steps=1, seed=5)).train()
 
 
+@pytest.mark.parametrize("changed", ["episodes", "teacher", "student"])
+def test_a_file_that_changed_under_its_name_refuses_to_resume(files: Path, tmp_path: Path, changed: str) -> None:
+    """Such a run used to train nothing more, and to say in its record that it had learned from the new file."""
+    names = {"episodes": "expert.jsonl", "teacher": "teacher.pt", "student": "start.pt"}
+    for name in names.values():
+        (tmp_path / name).write_bytes((files / name).read_bytes())
+    config = settings(tmp_path, tmp_path / "run", steps=1)
+    Run(config).train()
+    Run(config).train()
+    if changed == "episodes":
+        lines = (tmp_path / "expert.jsonl").read_text().splitlines(keepends=True)
+        (tmp_path / "expert.jsonl").write_text("".join(lines[:9]))
+    else:
+        other = {"teacher": "start.pt", "student": "teacher.pt"}[changed]
+        (tmp_path / names[changed]).write_bytes((files / other).read_bytes())
+    with pytest.raises(ConfigError, match=rf"holds a run on other {changed}: '\w+-\w+', now .* another --out"):
+        Run(config).train()
+    # A folder of an earlier release has no contents to compare; it goes on as it did.
+    record = json.loads((tmp_path / "run/config.json").read_text())
+    del record["contents"]
+    (tmp_path / "run/config.json").write_text(json.dumps(record))
+    if changed != "student":
+        Run(config).train()
+
+
 def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None:
     for changes, reason in (
         ({"method": "sft", "mode": "online"}, "recorded text"),
