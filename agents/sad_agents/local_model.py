@@ -102,12 +102,14 @@ class LocalModel:
         return Completion(text, tuple(ids), tuple(ends), generated)
 
     def _ends(self, ids: list[int], text: str) -> list[int]:
-        """Where the text of each id ends in the text of all."""
+        """Where the text of each id ends in the text of all; an id of a part of a character ends where that does."""
         pieces = [self._piece(id_) for id_ in ids]
         if "".join(pieces) == text and _REPLACEMENT not in text:
             return list(accumulate(map(len, pieces)))
         # Some characters take several ids, or ids are spelled differently at the beginning of a text.
-        return [len(self._decode(ids[:count])) for count in range(1, len(ids) + 1)]
+        ends = [len(self._decode(ids[:count])) for count in range(1, len(ids) + 1)]
+        # The first bytes of a character may decode to several signs where all of them make one.
+        return list(accumulate(reversed(ends), min))[::-1]
 
     def _context(self, request: Request, forced: tuple[int, ...]) -> list[int]:
         assert self.windowing is not None

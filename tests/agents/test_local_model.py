@@ -9,16 +9,17 @@ from sad_agents.agent import GREEDY, Sampling
 from sad_agents.local_model import LocalModel, decode
 from sad_agents.model import Piece
 from sad_agents.prompts import Prompt, load_prompt
-from sad_agents.react import ReActAgent
+from sad_agents.react import ReActAgent, label
 from sad_agents.rollouts import Job, Limits, WorldRecipe, rollout
 from sad_agents.windows import Windowing
 
 from sad_env.errors import ConfigError
 from sad_env.records import Status
 from sad_env.toy import toy_panel
+from sad_env.transcript import segment
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny import tiny_model, tiny_tokenizer
+from tiny import byte_fallback_tokenizer, tiny_model, tiny_tokenizer
 
 TASKS = toy_panel("test").task_ids
 TOKENIZER = tiny_tokenizer()
@@ -126,13 +127,30 @@ def test_a_window_larger_than_the_model_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["Action: look\n", "Reasoning: a caf\u00e9\u2014no.\nAction: look\n", "\u00e9"])
-def test_ends_are_those_of_growing_prefixes_characters_of_several_ids_included(text: str) -> None:
+def test_ends_are_those_of_growing_prefixes_and_none_lies_behind_a_later_one(text: str) -> None:
     model = local()
     ids = list(model._encode(text))
     for length in range(len(ids) + 1):
         some = ids[:length]
         growing = [len(decode(TOKENIZER, some[:count])) for count in range(1, length + 1)]
-        assert model._ends(some, decode(TOKENIZER, some)) == growing
+        assert model._ends(some, decode(TOKENIZER, some)) == [min(growing[at:]) for at in range(length)]
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        # One id a letter, four bytes an emoji, one byte a newline.
+        ("Reasoning: ok \U0001f600\nAction: look\n", "R" * 19 + "A" * 13),
+        ("Reasoning: \U0001f600\U0001f600\nAction: \U0001f600\n", "R" * 20 + "A" * 13),
+        ("Action: \U0001f600\n", "A" * 13),
+    ],
+)
+def test_a_character_of_many_bytes_at_the_end_of_a_line_belongs_to_the_line(text: str, labels: str) -> None:
+    tokenizer = byte_fallback_tokenizer("Reasoning: Action: look")
+    model = LocalModel(tiny_model("llama", len(tokenizer)), tokenizer)
+    ids = list(model._encode(text))
+    assert decode(tokenizer, ids) == text
+    assert label(model._ends(ids, text), segment(text)) == labels
 
 
 def test_special_tokens_in_foreign_text_are_plain_text() -> None:

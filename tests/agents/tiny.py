@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
@@ -40,6 +40,21 @@ def tiny_tokenizer(size: int = 300) -> PreTrainedTokenizerFast:
         ["Reasoning: go to the attic\nAction: take lamp\nObservation: You see: ring.\n"] * 3, trainer
     )
     return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<end>", clean_up_tokenization_spaces=False)
+
+
+def byte_fallback_tokenizer(letters: str) -> PreTrainedTokenizerFast:
+    """One id a letter, as Llama-2 and Mistral spell what is in no vocabulary: all but `letters` as single bytes."""
+    pieces = [
+        "<end>",
+        "<unk>",
+        *(f"<0x{byte:02X}>" for byte in range(256)),
+        *sorted(set(letters.replace(" ", "\u2581"))),
+    ]
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    core = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>", byte_fallback=True))
+    core.normalizer = normalizers.Replace(" ", "\u2581")
+    core.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
+    return PreTrainedTokenizerFast(tokenizer_object=core, unk_token="<unk>", eos_token="<end>")
 
 
 def tiny_config(kind: str, vocabulary: int, positions: int = 256) -> PretrainedConfig:
