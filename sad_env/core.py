@@ -89,8 +89,16 @@ class TextEnv(gymnasium.Env[str, str], abc.ABC):
     def _act(self, action: str) -> Turn:
         """Take one action in the running episode. Never raises for anything an agent may write."""
 
+    def _draw_task(self) -> str:
+        """The task of a reset that names none: each is as likely, unless a world says otherwise."""
+        return self.panel.task_ids[int(self.np_random.integers(len(self.panel.task_ids)))]
+
     def oracle(self) -> list[str] | None:
-        """Actions that solve the running task from its beginning, from hidden state; None where none is known."""
+        """Actions that solve the last task that was begun, from its beginning, from hidden state.
+
+        Returns:
+            None where none is known, and before the first reset.
+        """
         return None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, Info]:
@@ -106,6 +114,8 @@ class TextEnv(gymnasium.Env[str, str], abc.ABC):
         Raises:
             UnknownNameError: a task id or an option that does not exist.
         """
+        # A task that cannot begin must not leave the episode before it running under its own name.
+        self._running, self._task_id = False, None
         super().reset(seed=seed)
         options = options or {}
         for name in options:
@@ -113,14 +123,14 @@ class TextEnv(gymnasium.Env[str, str], abc.ABC):
                 raise UnknownNameError("reset option", str(name), ["task_id"])
         task_id = options.get("task_id")
         if task_id is None:
-            task_id = self.panel.task_ids[int(self.np_random.integers(len(self.panel.task_ids)))]
-        elif task_id not in self._task_set:
+            task_id = self._draw_task()
+        elif not isinstance(task_id, str) or task_id not in self._task_set:
             raise ConfigError(
                 f"no task {str(task_id)[:120]!r} in {self.panel.world} {self.panel.name!r}"
                 f" ({len(self.panel.task_ids)} tasks, e.g. {self.panel.task_ids[0]!r})"
             )
-        self._task_id = task_id
         turn = self._begin(task_id)
+        self._task_id = task_id
         self._running = not turn.terminated
         return self._emit(turn)
 

@@ -12,7 +12,8 @@ from typing import Protocol
 import requests
 
 from sad_env.errors import ConfigError, DataError, InfrastructureError
-from sad_env.files import sha256_file, sync_folder
+from sad_env.files import atomic_write, exclusive, sha256_file, sync_folder
+from sad_env.safe_text import one_line
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and of how much (0 when unknown)."""
@@ -93,8 +94,12 @@ def existing_folder(given: str | os.PathLike[str], what: str) -> Path:
         DataError: it is not.
     """
     path = Path(given)
-    if not path.is_dir():
-        raise DataError(f"{what}: no folder {str(path)!r}; give an existing one, or see `sad-data list`")
+    try:
+        there = path.is_dir()
+    except (OSError, ValueError):  # too long for a path, or no path at all
+        there = False
+    if not there:
+        raise DataError(f"{what}: no folder {one_line(str(path), 120)!r}; give an existing one, or see `sad-data list`")
     return path
 
 
@@ -107,7 +112,7 @@ def fetch(
         file: what to fetch.
         folder: where to; made when missing.
         progress: told of every block.
-        attempts: tries per address on network faults and 429/5xx answers.
+        attempts: tries per address on network faults and on answers 408, 429 and 5xx.
         pause: seconds before the second try, doubled for each further one.
 
     Returns:
@@ -115,47 +120,83 @@ def fetch(
 
     Raises:
         DataError: the content has another checksum than it should.
-        InfrastructureError: no address answered.
+        InfrastructureError: no address answered with such a file.
+        ConfigError: another process is fetching it.
     """
     target, part = folder / file.name, folder / f"{file.name}.part"
     record = folder / f"{file.name}.sha256"
-    expected = file.sha256 or (record.read_text().strip() if record.exists() else "")
-    if target.exists() and expected and sha256_file(target) == expected:
-        return target
     folder.mkdir(parents=True, exist_ok=True)
-    faults: list[str] = []
-    for url in file.urls:
-        for attempt in range(attempts):
-            try:
-                _download(url, part, file, progress)
-            except (requests.RequestException, OSError) as error:
-                faults.append(f"{url}: {error}")
-                if attempt + 1 < attempts:
-                    time.sleep(pause * 2**attempt)
-                continue
-            found = sha256_file(part)
-            if expected and found != expected:
-                part.unlink()
-                raise DataError(f"{url}: sha256 {found[:12]}… where {expected[:12]}… is due; nothing was kept")
-            os.replace(part, target)
-            record.write_text(found + "\n")
-            sync_folder(folder)
+    with exclusive(folder / f".{file.name}.lock", str(target)):
+        expected = file.sha256 or (record.read_text().strip() if record.exists() else "")
+        if target.exists() and expected and sha256_file(target) == expected:
             return target
+        faults: list[str] = []
+        for url in file.urls:
+            for attempt in range(attempts):
+                try:
+                    _download(url, part, file, progress)
+                except (requests.RequestException, OSError) as error:
+                    faults.append(f"{url}: {error}")
+                    if not _passing(error):
+                        break
+                    if attempt + 1 < attempts:
+                        time.sleep(pause * 2**attempt)
+                    continue
+                found = sha256_file(part)
+                if expected and found != expected:
+                    part.unlink()
+                    raise DataError(f"{url}: sha256 {found[:12]}… where {expected[:12]}… is due; nothing was kept")
+                os.replace(part, target)
+                with atomic_write(record) as out:
+                    out.write(f"{found}\n")  # type: ignore[call-overload]
+                sync_folder(folder)
+                return target
     raise InfrastructureError(f"could not fetch {file.name}: {faults[-1] if faults else 'no address is known'}")
 
 
+class _NotTheFileError(OSError):
+    """An answer that cannot be the file, such as a page that says why there is none."""
+
+
+def _passing(error: Exception) -> bool:
+    """Whether the same request may go well a little later."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return error.response.status_code in (408, 429) or error.response.status_code >= 500
+    return not isinstance(error, _NotTheFileError)
+
+
+_BEGINNINGS = {".json": (b"[", b"{"), ".zip": (b"PK",)}
+"""What a file of these kinds begins with, blanks apart: all that is known of one without a published checksum."""
+
+
 def _download(url: str, part: Path, file: RemoteFile, progress: Progress) -> None:
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"User-Agent": USER_AGENT} | ({"Range": f"bytes={have}-"} if have else {})
+    # What is there may be of another version of the file. A checksum tells in the end; without one, the server does.
+    stamp = part.with_name(f"{part.name}.etag")
+    told = stamp.read_text() if stamp.exists() else ""
+    have = part.stat().st_size if part.exists() and (file.sha256 or told) else 0
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+    if have:
+        headers |= {"Range": f"bytes={have}-"} | ({"If-Range": told} if told else {})
     with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as answer:
-        if answer.status_code == 416:  # the part is already whole, or the file has changed: the checksum tells
+        if answer.status_code == 416 and file.sha256:  # the part is already whole, or another file: the checksum tells
             return
+        if answer.status_code == 416:
+            part.unlink()
+            raise requests.ConnectionError("what was there is no part of the file; it is fetched anew")
         answer.raise_for_status()
         if have and answer.status_code != 206:
             have = 0
+        if not have:
+            stamp.unlink(missing_ok=True)
+            if etag := answer.headers.get("ETag", "").removeprefix("W/"):
+                stamp.write_text(etag)
         total = have + int(answer.headers.get("Content-Length") or 0)
         with open(part, "ab" if have else "wb") as out:
             for block in answer.iter_content(1 << 18):
+                beginning = _BEGINNINGS.get(Path(file.name).suffix)
+                if not have and beginning and not block.lstrip().startswith(beginning):
+                    kind = answer.headers.get("Content-Type") or "something else"
+                    raise _NotTheFileError(f"the answer is no {file.name} but {one_line(kind, 60)}; try again later")
                 out.write(block)
                 have += len(block)
                 progress(file.name, have, total)
@@ -163,6 +204,7 @@ def _download(url: str, part: Path, file: RemoteFile, progress: Progress) -> Non
             os.fsync(out.fileno())
     if total and have < total:
         raise requests.ConnectionError(f"the answer ended after {have:,} of {total:,} bytes")
+    stamp.unlink(missing_ok=True)
 
 
 def resolve(world: str, data: str, packs: Sequence[DataPack]) -> tuple[str, Path | None]:

@@ -107,3 +107,17 @@ def exclusive(path: str | os.PathLike[str], what: str) -> Iterator[None]:
         except OSError:
             raise ConfigError(f"another process is at work on {what}: wait for it or stop it") from None
         yield
+
+
+def refuse_foreign(folder: Path, *ours: str) -> None:
+    """Make sure that a folder which a build would replace is empty or was built by us.
+
+    Args:
+        folder: it may be missing.
+        ours: names of files of which a folder of ours holds one at least.
+
+    Raises:
+        ConfigError: it holds other things.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not any((folder / name).exists() for name in ours):
+        raise ConfigError(f"{folder} holds other files, which a build would replace: name an empty or a new folder")

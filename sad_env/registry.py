@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -29,6 +30,7 @@ class WorldSpec:
         summary: one line for listings.
         data: "module:NAME" of the world's `WorldData`, empty where there is none.
         renaming: "module:function" that tells an episode under exchanged names, empty where there is none.
+        turns: option of the world that says how many turns an episode has, empty where there is none.
     """
 
     name: str
@@ -40,6 +42,16 @@ class WorldSpec:
     experts: dict[str, str] = field(default_factory=dict)
     data: str = ""
     renaming: str = ""
+    turns: str = ""
+
+    def limit(self, options: Mapping[str, Any]) -> int:
+        """The step limit of a world that is made with these options: one that plays longer must reach its end.
+
+        >>> world("hotpotqa").limit({}), world("hotpotqa").limit({"turns": 20})
+        (8, 21)
+        """
+        turns = options.get(self.turns, 0) if self.turns else 0
+        return max(self.max_steps, turns + 1) if isinstance(turns, int) else self.max_steps
 
 
 PLUGIN_GROUP = "sad_env.worlds"
@@ -69,12 +81,15 @@ def register(spec: WorldSpec) -> None:
     """Make a world known by its short name and to Gymnasium.
 
     Raises:
-        ConfigError: another world holds the name.
+        ConfigError: another world holds the name or the id.
     """
     if _worlds.get(spec.name, spec) != spec:
         raise ConfigError(f"the world {spec.name!r} is already registered as {_worlds[spec.name].entry}")
+    there = gymnasium.registry.get(spec.gym_id)
+    if there is not None and there.entry_point != spec.entry:
+        raise ConfigError(f"the id {spec.gym_id!r} is already registered as {there.entry_point}: choose another")
     _worlds[spec.name] = spec
-    if spec.gym_id not in gymnasium.registry:
+    if there is None:
         # A string entry point keeps the spec serialisable and lets spawned workers import it by themselves.
         gymnasium.register(id=spec.gym_id, entry_point=spec.entry, max_episode_steps=spec.max_steps)
 
@@ -132,14 +147,17 @@ def make_expert(name: str, expert: str = "expert", seed: int = 0) -> Expert:
 def make_vec(name: str, count: int, *, asynchronous: bool = False, **options: Any) -> VectorEnv[Any, Any, Any]:
     """`count` copies of a world as a Gymnasium vector environment, each with the world's step limit.
 
+    `max_episode_steps` among the options sets another limit, as in `gymnasium.make`.
+
     Observations are tuples of str. Episodes begin anew in the step that ends them (`final_obs`, `final_info`): in
     Gymnasium 1.4 the asynchronous vector environment throws away an action after a manual reset in the other mode.
     Shared memory is off, since it cannot carry text.
     """
     spec = world(name)
+    limited = {"max_episode_steps": spec.limit(options), **options}
 
     def one() -> gymnasium.Env[str, str]:
-        return gymnasium.make(spec.gym_id, **options)
+        return gymnasium.make(spec.gym_id, **limited)
 
     if asynchronous:
         return AsyncVectorEnv([one] * count, shared_memory=False, autoreset_mode=AutoresetMode.SAME_STEP)
@@ -196,6 +214,7 @@ for _spec in (
             "expert-gold-titles": "sad_env.hotpotqa.expert:GoldTitlesExpert",
         },
         data="sad_env.hotpotqa.data:DATA",
+        turns="turns",
     ),
 ):
     register(_spec)

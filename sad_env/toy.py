@@ -71,6 +71,8 @@ class ToyEnv(TextEnv):
 
     def oracle(self) -> list[str] | None:
         """Go there, take it."""
+        if self._task_id is None:
+            return None
         return [f"go to {self._places[self._wanted]}", f"take {self._wanted}"]
 
     def _here(self) -> list[str]:

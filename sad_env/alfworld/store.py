@@ -34,6 +34,14 @@ class GameStore(abc.ABC):
     def __init__(self) -> None:
         self.game = lru_cache(maxsize=_CACHED_GAMES)(self._compile)
 
+    def __getstate__(self) -> dict[str, object]:
+        # Games are read again where a copy is opened.
+        return {name: value for name, value in vars(self).items() if name != "game"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        GameStore.__init__(self)
+
     @abc.abstractmethod
     def problem(self, task_id: str) -> Problem:
         """The game's content.

@@ -86,6 +86,8 @@ class HotPotQAEnv(TextEnv):
 
     def oracle(self) -> list[str] | None:
         """Search the supporting articles, then answer."""
+        if self._task_id is None:
+            return None
         question = self._question
         return [*(f"search[{title}]" for title in question.titles), f"finish[{question.answer}]"]
 

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from sad_env.data import Progress, silent
 from sad_env.errors import DataError
+from sad_env.files import sha256_file
 from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.corpus import RANKED, closest, normalize_title, ranked_text, titles_only
 from sad_env.hotpotqa.pages import Page, Similar
@@ -182,8 +183,8 @@ def _document(article: Article) -> tuple[str, list[str]]:
 
 
 def fingerprint(files: list[Path]) -> str:
-    """Names and sizes of files as one hash."""
-    listing = "\n".join(f"{path.name} {path.stat().st_size}" for path in files)
+    """Names and contents of files as one hash."""
+    listing = "\n".join(f"{path.name} {sha256_file(path)}" for path in files)
     return hashlib.sha256(listing.encode()).hexdigest()
 
 

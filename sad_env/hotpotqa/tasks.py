@@ -103,7 +103,7 @@ def open_tasks(data: str, split: str | None) -> TaskSet:
         data: "generated", "official", a folder with files under their official names or in the form that
             `sad-data build` makes of them, or one such file.
         split: generated: train or test (the default). Folders: train, dev (the default), dev-fullwiki, test, or
-            react-500. A file has one split, named after it.
+            react-500. A file has one split: that of its name in a folder, or one named after it.
 
     Raises:
         DataError: the data is not there or not in this schema.
@@ -116,7 +116,8 @@ def open_tasks(data: str, split: str | None) -> TaskSet:
         return generate(split, *SIZES[split])
     path = Path(data)
     if path.is_file():
-        return _load("given", path.stem if split is None else split, {path.stem: path}, path.parent)
+        own = next((name for name, file in OFFICIAL_FILES.items() if file == path.name), path.stem)
+        return _load("given", split or own, {own: path}, path.parent)
     kind, folder = resolve(WORLD, data, PACKS)
     assert folder is not None
     built = {name: questions_file(folder, name) for name in OFFICIAL_FILES}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sad_env.data import Progress, silent
-from sad_env.files import atomic_write, exclusive, sync_folder
+from sad_env.files import atomic_write, exclusive, refuse_foreign, sync_folder
 from sad_env.search.analyzer import analyze
 from sad_env.search.index import FORMAT, RankedIndex
 from sad_env.search.runs import Array, Run, RunBuilder, Strings, merge
@@ -47,11 +47,12 @@ def build_index(
 
     Raises:
         DataError: two documents have one key.
-        ConfigError: another process is building the same folder.
+        ConfigError: another process is building the same folder, or it holds something else.
     """
     folder = Path(folder)
     if _fingerprint(folder / "index.json") == fingerprint:
         return RankedIndex.open(folder)
+    refuse_foreign(folder, "index.json")
     work = folder.with_name(folder.name + ".building")
     with exclusive(folder.with_name(folder.name + ".lock"), str(folder)):
         if _fingerprint(work / "source.json") != fingerprint:

@@ -53,6 +53,8 @@ class DocumentStore:
             self._open()
         try:
             return self._connection.execute(query, values).fetchall()
+        except UnicodeEncodeError:  # a name that an agent wrote; half a character stands in no document
+            return []
         except sqlite3.Error as error:
             raise DataError(f"{self.path}: the document store cannot be read ({error}); build it anew") from None
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import functools
+import itertools
 import random
 from typing import Any, Literal
 
@@ -18,6 +21,7 @@ ObservationMode = Literal["text", "text_rich", "html", "url"]
 View = Literal["react", "original"]
 MODES = ("text", "text_rich", "html", "url")
 VIEWS = ("react", "original")
+_BLANKED = str.maketrans("[]/?#", " " * 5)
 
 
 class WebShopEnv(TextEnv):
@@ -33,7 +37,10 @@ class WebShopEnv(TextEnv):
       what cannot be done. Its pages are short enough for small models.
     - ``view="original"`` is the original's text environment to the character: ten products a page, next pages, four
       observation modes. It also has its leniencies: a search works on any page, text after the closing bracket is
-      ignored, and an action that cannot be understood changes nothing and is not answered. `strict` ends that.
+      ignored, and an action that cannot be understood changes nothing and is not answered. `strict` ends that. A reset
+      that names no task draws it by the original's weights, so that a product of many combinations of options does not
+      come up more often (its shift of them by one goal is not kept). HTML is of our own design; its URLs and names of
+      elements are the original's.
 
     Info, beside what all worlds give: ``task_type`` (category of the product sought), ``available_actions``
     (``has_search_bar`` and ``clickables``, as in the original), and after the purchase ``reward_parts``.
@@ -112,8 +119,24 @@ class WebShopEnv(TextEnv):
         result = session.act(action)
         return self._turn(self._history.extend(action, self._observe()), result)
 
+    def _draw_task(self) -> str:
+        # Tasks of many shops are no draw of the original's.
+        if self.view == "react" or self.panel.name == SHOPS_SPLIT:
+            return super()._draw_task()
+        weights = self._cumulated_weights
+        return self.panel.task_ids[
+            bisect.bisect_right(weights, self.np_random.random() * weights[-1], hi=len(weights) - 1)
+        ]
+
+    @functools.cached_property
+    def _cumulated_weights(self) -> list[float]:
+        goals = self.shop.goals.goals
+        return list(itertools.accumulate(goals[task_number(task)].weight for task in self.panel.task_ids))
+
     def oracle(self) -> list[str] | None:
         """Actions that buy the goal's own product with its own options; None where that does not reach reward 1.0."""
+        if self._task_id is None:
+            return None
         return plan(self.shop, self.goal, react=self.view == "react")
 
     def _running_session(self) -> Session | ReactSession:
@@ -154,8 +177,8 @@ class WebShopEnv(TextEnv):
             info["reward_parts"] = dict(session.outcome.parts)
         admissible = [f"click[{name}]" for name in clickables if name != "search"]
         if session.page.has_search_bar:
-            # Brackets in an instruction would be read as those of the action.
-            admissible.append(f"search[{session.goal.text.translate({91: 32, 93: 32}).strip()}]")
+            # Brackets would be read as those of the action; the others broke the requests of ReAct's notebook.
+            admissible.append(f"search[{session.goal.text.translate(_BLANKED).strip()}]")
         return Turn(
             observation,
             reward=result.reward,

@@ -1,9 +1,13 @@
-"""The shop as ReAct's own loop showed it, on which most published numbers were taken.
+"""The shop as the environment of ReAct's notebook showed it, on which most published numbers were taken.
 
 It differs from the original's text environment: three products of a result are shown and there is no next page, the
 instruction stands on the first page only, names of buttons are case-sensitive, an option is answered with one line, an
-action that is not possible with "Invalid action!". Queries and options that broke its web requests still do: the
-answer is empty, and a purchase with such an option earns nothing.
+action that is not possible with "Invalid action!". So are its quirks kept: a click on nothing shows the first page and
+a product's tabs again; a product without options of its own takes those of the product that was open before it; queries
+and options that broke its web requests are answered with nothing, and a purchase with such an option earns nothing.
+
+The loop around that environment answered "OK." to all that began with "think", whatever the environment said, and took
+14 actions: reset was the first of its 15.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ SHOWN = 3
 
 INVALID = "Invalid action!"
 _TABS = (*pages.SUB_PAGES, pages.ATTRIBUTES)
+_NAMED = frozenset({pages.BUY, pages.BACK, pages.NEXT, pages.PREVIOUS, *_TABS})
+"""Buttons that the notebook knows by name: on a page without them they are invalid, while others are not looked at."""
 
 
 @dataclass
@@ -49,24 +55,29 @@ class ReactSession:
     def __post_init__(self) -> None:
         self._found: Sequence[Product] = ()
         self._product: Product | None = None
+        self._option_names: dict[str, str] = {}
+        """Name of the option that each value belongs to, of the last product that had any."""
         self._restart()
 
     def act(self, action: str) -> Result:
         """Take one action; `observation` is then what the loop showed."""
         if action.startswith("think["):
-            self.observation = self._render()
+            self._show_again()
         elif action.startswith("search[") and self.page.kind == "":
             self._search(action[7:-1])
         elif action.startswith("click[") and self._click(action[6:-1]):
             if self.page.kind == "done":
                 return Result(self.outcome.reward if self.outcome else 0.0, done=True, understood=True)
+        elif action.startswith("click[") and self.page.kind in ("", "item_sub_page") and action[6:-1] not in _NAMED:
+            self._show_again()
+            return Result(0.0, done=False, understood=False)
         else:
             self.observation = INVALID
             return Result(0.0, done=False, understood=False)
         return Result(0.0, done=False, understood=True)
 
     def possible(self) -> list[str]:
-        """What `click` accepts on this page, in the order of the page."""
+        """What can be clicked on this page, in the order of the page."""
         if self.page.kind in ("", "done"):
             return []
         names = [pages.BACK]
@@ -80,18 +91,21 @@ class ReactSession:
         return names
 
     def _show(self, page: Page, *, broken: bool = False) -> bool:
-        self.page = page
+        self.page, self._broken = page, broken
         self.observation = "" if broken else self._render()
         return True
 
+    def _show_again(self) -> None:
+        self._show(self.page, broken=self._broken or self._broken_options())
+
     def _restart(self) -> bool:
-        self._product, self.options = None, {}
+        self._product, self.options, self._option_names = None, {}, {}
         return self._show(pages.search_page(self.goal.text))
 
     def _search(self, query: str) -> None:
         keywords = _keywords(query)
         found = search(self.shop.catalogue, keywords, self.draw) if keywords else None
-        self._found = found or ()
+        self._found, self._option_names = found or (), {}
         self._results(broken=found is None)
 
     def _results(self, *, broken: bool = False) -> bool:
@@ -101,6 +115,9 @@ class ReactSession:
     def _item(self) -> bool:
         assert self._product is not None
         page = pages.item_page(self.goal.text, self._product, show_attributes=self.shop.show_attributes)
+        # A value under two option names belongs to the last, as in the notebook's table.
+        if names := {node.text: node.name for node in page.nodes if node.kind == "option"}:
+            self._option_names = names
         return self._show(page, broken=self._broken_options())
 
     def _broken_options(self) -> bool:
@@ -127,11 +144,9 @@ class ReactSession:
         return self._choose(name)
 
     def _choose(self, value: str) -> bool:
-        # A value under two option names belongs to the last, as in the original's table of buttons.
-        names = [node.name for node in self.page.nodes if node.kind == "option" and node.text == value]
-        if not names:
+        if value not in self._option_names:
             return False
-        self.options[names[-1]] = value
+        self.options[self._option_names[value]] = value
         self.observation = f"You have clicked {value}."
         return True
 

@@ -129,7 +129,6 @@ class Session:
         found = search(self.shop.catalogue, keywords, self.draw)
         if found is None:
             return False
-        self.asin, self.options = None, {}
         self.keywords, self.found = keywords, found
         self.show_results(1)
         return True
@@ -152,7 +151,7 @@ class Session:
             (pages.NEXT, "search_results"): lambda: self.show_results(self.page_number + 1),
             (pages.PREVIOUS, "search_results"): lambda: self.show_results(self.page_number - 1),
             (pages.PREVIOUS, "item_sub_page"): self.show_item,
-            (pages.PREVIOUS, "item_page"): self._back_to_results,
+            (pages.PREVIOUS, "item_page"): lambda: self.show_results(self.page_number),
         }
         if name == pages.BUY.lower():
             return Result(self.buy().reward, done=True, understood=True)
@@ -181,15 +180,12 @@ class Session:
         keywords = self.keywords or [""]
         if keywords[0] == "<r>" and number != self.page_number:
             self.found = search(self.shop.catalogue, keywords, self.draw) or ()
-        self.page_number = number
+        # Also where "< Prev" takes an item's page for one of results.
+        self.page_number, self.asin, self.options = number, None, {}
         self._show(
             pages.results_page(self.goal.text, self.found, number),
             *("search_results", self.name, "+".join(keywords), str(number)),
         )
-
-    def _back_to_results(self) -> None:
-        self.asin, self.options = None, {}
-        self.show_results(self.page_number)
 
     def _choose(self, name: str) -> None:
         node = self.clickables[name]

@@ -63,7 +63,10 @@ class Site:
             target: path of the request as it was sent, quoted.
             form: fields of a POST; a "search_query" at a session's first page searches.
         """
-        parts = [part for part in urlsplit(target).path.split("/") if part]
+        try:
+            parts = [part for part in urlsplit(target).path.split("/") if part]
+        except ValueError:
+            return Answer(HTTPStatus.NOT_FOUND, "no such page: not a path")
         if not parts:
             draw = random.Random(f"{self.seed} {next(self._visits)}")
             return Answer(HTTPStatus.SEE_OTHER, location=path("".join(draw.choices(_LETTERS, k=10))))
@@ -73,7 +76,7 @@ class Site:
             return Answer(HTTPStatus.SEE_OTHER, location=path("search_results", unquote(parts[0]), keywords, "1"))
         try:
             session = self._visit(parts)
-        except (ValueError, LookupError) as error:
+        except (ValueError, LookupError, RecursionError) as error:
             return Answer(HTTPStatus.NOT_FOUND, f"no such page: {type(error).__name__}")
         return Answer(HTTPStatus.OK, render_page(session, images=self.images))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from sad_env.data import Progress, silent
 from sad_env.errors import DataError
-from sad_env.files import atomic_write, exclusive, sha256_file
+from sad_env.files import atomic_write, exclusive, refuse_foreign, sha256_file
 from sad_env.search import DocumentStore, RankedIndex, build_index, build_store
 from sad_env.webshop.catalogue import RESULTS
 from sad_env.webshop.official import find_files, members, read_human, read_products
@@ -123,12 +123,13 @@ def build_catalogue(source: Path, target: Path, *, progress: Progress = silent) 
 
     Raises:
         DataError: the sources are missing or cannot be read.
-        ConfigError: another process is building the same store.
+        ConfigError: another process is building the same store, or the folder holds something else.
     """
     files = find_files(source)
     fingerprint = _fingerprint(files, progress)
     if is_store(target) and _about(target).get("fingerprint") == fingerprint:
         return StoredCatalogue(target)
+    refuse_foreign(target, _ABOUT, _PRODUCTS, f"{_PRODUCTS}.part")
     with exclusive(target.with_name(target.name + ".lock"), str(target)):
         target.mkdir(parents=True, exist_ok=True)
         (target / _ABOUT).unlink(missing_ok=True)

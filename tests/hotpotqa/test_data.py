@@ -161,8 +161,24 @@ def test_built_questions_are_the_questions_of_the_file(generated: Path, tmp_path
         assert plain.step(action)[1:4] == built.step(action)[1:4]
     HotPotQAEnv(data=tmp_path / "built").close()
     assert isinstance(built._tasks.pool.find(plain._tasks.articles[0].title), Page), "a closed copy closes no other"
-    # The pool is made anew only where its source is another.
+    # The pool is made anew only where its source is another, be it as long as before.
     assert DATA.build(generated, tmp_path / "built", progress=silent) == message
+    [articles] = generated.glob("articles_*.jsonl")
+    article = plain._tasks.articles[0]
+    changed = article.sentences[0].replace(" ", "_")
+    text = articles.read_text()
+    assert json.dumps(article.sentences[0]) in text
+    articles.write_text(text.replace(json.dumps(article.sentences[0]), json.dumps(changed)))
+    DATA.build(generated, tmp_path / "built", progress=silent)
+    page = StoredSource(tmp_path / "built" / "pool_test").find(article.title)
+    assert isinstance(page, Page)
+    assert changed in page.text
+
+
+def test_a_file_is_the_split_that_it_is_in_its_folder(generated: Path) -> None:
+    folder, file = HotPotQAEnv(data=generated), HotPotQAEnv(data=generated / "hotpot_test.json")
+    assert folder.panel == file.panel
+    assert folder._tasks.articles == file._tasks.articles
 
 
 def test_built_questions_without_articles_have_the_pool_of_their_paragraphs(

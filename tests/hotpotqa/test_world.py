@@ -33,6 +33,15 @@ def test_the_seventh_turn_without_answer_ends_the_episode_as_forced() -> None:
     assert info["success"] is False
 
 
+def test_more_turns_are_played_to_their_end_in_vector_environments() -> None:
+    env = sad_env.make_vec("hotpotqa", 1, turns=12)
+    env.reset(seed=0)
+    ends = [env.step(("think[hm]",))[2:4] for _ in range(12)]
+    assert [(bool(terminated[0]), bool(truncated[0])) for terminated, truncated in ends] == [(False, False)] * 11 + [
+        (True, False)
+    ]
+
+
 def test_an_answer_on_the_seventh_turn_counts_and_is_not_forced() -> None:
     env = HotPotQAEnv()
     env.reset(seed=0)

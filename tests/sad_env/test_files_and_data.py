@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from sad_env import cli
 from sad_env.data import DataPack, RemoteFile, fetch, resolve
 from sad_env.errors import ConfigError, DataError, InfrastructureError, UnknownNameError
-from sad_env.files import atomic_write, below, exclusive, safe_name
+from sad_env.files import atomic_write, below, exclusive, refuse_foreign, safe_name
 from sad_env.safe_text import console, one_line, safe_text, visible
+from sad_env.search import build_index
 
 CONTENT = bytes(range(256)) * 4096
 
@@ -40,6 +41,17 @@ class Server(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(CONTENT[: len(CONTENT) // 2])
                 return
             self.send_error(503)
+            return
+        if self.path == "/gone":
+            self.send_error(404)
+            return
+        if self.path == "/page":
+            body = b"<html>Quota exceeded</html>"
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
             return
         start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
         body = CONTENT[start:]
@@ -88,7 +100,7 @@ def test_a_busy_server_is_asked_again(server: http.server.ThreadingHTTPServer, t
 def test_wrong_content_is_refused_and_not_kept(server: http.server.ThreadingHTTPServer, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing was kept"):
         fetch(remote(server, "ok", "0" * 64), tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".x.bin.lock"]
 
 
 def test_a_file_without_published_checksum_is_pinned_at_first_sight(
@@ -97,6 +109,54 @@ def test_a_file_without_published_checksum_is_pinned_at_first_sight(
     path = fetch(remote(server, "ok", ""), tmp_path)
     path.write_bytes(b"changed")
     assert fetch(remote(server, "ok", ""), tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.zip"])
+def test_a_page_in_place_of_the_file_is_no_file(
+    name: str, server: http.server.ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    file = RemoteFile(name, (f"http://127.0.0.1:{server.server_port}/page",))
+    with pytest.raises(InfrastructureError, match=r"the answer is no x\.\w+ but text/html"):
+        fetch(file, tmp_path, pause=0)
+    assert len(server.seen) == 1  # type: ignore[attr-defined]
+    assert not (tmp_path / name).exists()
+
+
+def test_what_is_not_there_is_asked_for_once(server: http.server.ThreadingHTTPServer, tmp_path: Path) -> None:
+    with pytest.raises(InfrastructureError, match="404"):
+        fetch(remote(server, "gone"), tmp_path, pause=0)
+    assert len(server.seen) == 1  # type: ignore[attr-defined]
+
+
+def test_without_a_checksum_only_a_part_of_the_same_version_is_resumed(
+    server: http.server.ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    (tmp_path / "x.bin.part").write_bytes(b"another version")
+    assert fetch(remote(server, "ok", ""), tmp_path).read_bytes() == CONTENT
+    server.faults["/cut"] = 1  # type: ignore[attr-defined]
+    file = RemoteFile("y.bin", (f"http://127.0.0.1:{server.server_port}/cut",))
+    assert fetch(file, tmp_path, pause=0).read_bytes() == CONTENT
+    # The server gave no ETag, so it could not have said whether the part was of the same version.
+    assert server.seen == [("/ok", None), ("/cut", None), ("/cut", None)]  # type: ignore[attr-defined]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["x.bin", "x.bin.sha256", "y.bin", "y.bin.sha256"]
+
+
+def test_two_cannot_fetch_one_file(server: http.server.ThreadingHTTPServer, tmp_path: Path) -> None:
+    with exclusive(tmp_path / ".x.bin.lock", "it"), pytest.raises(ConfigError, match="another process"):
+        fetch(remote(server, "ok"), tmp_path)
+
+
+def test_only_an_empty_folder_or_our_own_is_built_over(tmp_path: Path) -> None:
+    refuse_foreign(tmp_path / "missing", "index.json")
+    refuse_foreign(tmp_path, "index.json")
+    (tmp_path / "precious.html").write_text("mine")
+    with pytest.raises(ConfigError, match="holds other files"):
+        refuse_foreign(tmp_path, "index.json")
+    with pytest.raises(ConfigError, match="holds other files"):
+        build_index(tmp_path, [("a", "b")], fingerprint="f")
+    assert (tmp_path / "precious.html").read_text() == "mine"
+    (tmp_path / "index.json").write_text("{}")
+    refuse_foreign(tmp_path, "index.json")
 
 
 def test_a_dead_address_says_so_in_one_line(tmp_path: Path) -> None:
@@ -117,8 +177,9 @@ def test_data_arguments_are_resolved_or_refused(tmp_path: Path, monkeypatch: pyt
         resolve("shop", "official", PACKS)
     with pytest.raises(ConfigError, match="known: small, full"):
         resolve("shop", "official:huge", PACKS)
-    with pytest.raises(DataError, match="no folder"):
-        resolve("shop", str(tmp_path / "nowhere"), PACKS)
+    for nowhere in (str(tmp_path / "nowhere"), "x" * 5000):
+        with pytest.raises(DataError, match="no folder"):
+            resolve("shop", nowhere, PACKS)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 import sad_env
 from sad_env.checks import ConformanceError, check_world
 from sad_env.core import Turn
-from sad_env.errors import ConfigError, ResetNeededError, UnknownNameError
+from sad_env.errors import ConfigError, DataError, ResetNeededError, UnknownNameError
 from sad_env.toy import ToyEnv
 
 WORLDS = [spec.name for spec in sad_env.known()]
@@ -95,6 +95,46 @@ def test_a_second_world_of_the_same_name_is_refused() -> None:
         sad_env.register(spec)
 
 
+def test_a_second_world_of_the_same_id_is_refused() -> None:
+    spec = sad_env.WorldSpec("other", "sad_env/Toy-v0", "x:Y", 1, "test", "")
+    with pytest.raises(ConfigError, match="id 'sad_env/Toy-v0' is already registered"):
+        sad_env.register(spec)
+    with pytest.raises(UnknownNameError):
+        sad_env.make("other")
+
+
+class FailingEnv(ToyEnv):
+    """Its second task cannot begin."""
+
+    def _begin(self, task_id: str) -> Turn:
+        if task_id == self.panel.task_ids[1]:
+            raise DataError("the task is damaged")
+        return super()._begin(task_id)
+
+
+def test_a_reset_that_fails_leaves_no_episode_running() -> None:
+    env = FailingEnv()
+    first, second, *_ = env.panel.task_ids
+    env.reset(options={"task_id": first})
+    for task in (second, "nowhere"):
+        with pytest.raises((DataError, ConfigError)):
+            env.reset(options={"task_id": task})
+        assert env.oracle() is None
+        with pytest.raises(ResetNeededError):
+            env.step("look")
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_before_the_first_reset_there_is_no_plan_and_a_copy_goes_its_own_way(name: str) -> None:
+    env = sad_env.make(name)
+    assert env.oracle() is None
+    env.reset(seed=0)
+    plan = env.oracle()
+    assert plan
+    copy = pickle.loads(pickle.dumps(env))
+    assert [copy.step(action) for action in plan] == [env.step(action) for action in plan]
+
+
 def test_a_step_needs_a_running_episode() -> None:
     env = sad_env.make("toy")
     with pytest.raises(ResetNeededError):
@@ -105,6 +145,8 @@ def test_reset_refuses_unknown_tasks_and_options() -> None:
     env = sad_env.make("toy")
     with pytest.raises(ConfigError, match="no task 'x'"):
         env.reset(options={"task_id": "x"})
+    with pytest.raises(ConfigError, match="no task"):
+        env.reset(options={"task_id": ["x"]})
     with pytest.raises(UnknownNameError, match="did you mean 'task_id'"):
         env.reset(options={"task": "x"})
 

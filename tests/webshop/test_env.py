@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ import pytest
 import sad_env
 from sad_env.checks import check_world
 from sad_env.errors import ConfigError, DataError, UnknownNameError
+from sad_env.webshop import pages
 from sad_env.webshop.env import WebShopEnv
+from sad_env.webshop.products import Product
+from sad_env.webshop.react import INVALID, ReactSession
 from sad_env.webshop.session import Session, Shop, parse_action
 from sad_env.webshop.shops import SHOPS_SPLIT, make_panel, open_shop, task_number
 
@@ -171,6 +175,79 @@ def test_a_value_under_two_option_names_belongs_to_the_last(official: Shop) -> N
     session.show_item()
     session.act("click[26 inch x 10 inch]")
     assert session.options == {both[-1]: "26 inch x 10 inch"}
+
+
+def test_reacts_environment_shows_a_page_again_where_a_click_names_nothing(generated: Shop) -> None:
+    goal = generated.goals.goals[0]
+    session = ReactSession(generated, goal)
+    first = session.observation
+    for action in ("click[foo]", "click[Search]"):
+        assert not session.act(action).understood
+        assert session.observation == first
+    assert not session.act("click[Buy Now]").understood
+    assert session.observation == INVALID
+    session.act(f"search[{goal.query}]")
+    session.act("click[foo]")
+    assert session.observation == INVALID
+    session.act(f"click[{session.possible()[1]}]")
+    session.act("click[Description]")
+    tab = session.observation
+    session.act("click[foo]")
+    assert session.observation == tab
+    session.act("click[Features]")
+    assert session.observation == INVALID
+
+
+def test_in_reacts_environment_a_product_without_options_takes_those_of_the_one_before(official: Shop) -> None:
+    def found(query: str) -> tuple[Product | None, Product | None]:
+        shown = official.catalogue.ranked(query)[: pages.PER_PAGE]
+        return next((one for one in shown if one.options), None), next((one for one in shown if not one.options), None)
+
+    goal = next(goal for goal in official.goals.goals if all(found(goal.query)))
+    with_options, without = found(goal.query)
+    assert with_options
+    assert without
+    value = next(value for values in with_options.options.values() for value in values)
+    session = ReactSession(official, goal)
+    for action in (f"search[{goal.query}]", f"click[{with_options.asin}]", "click[< Prev]", f"click[{without.asin}]"):
+        assert session.act(action).understood
+    assert f"click[{value}]" not in session.possible()
+    assert session.act(f"click[{value}]").understood
+    assert session.observation == f"You have clicked {value}."
+    # A new search forgets them.
+    for action in ("click[Back to Search]", f"search[{goal.query}]", f"click[{without.asin}]"):
+        session.act(action)
+    assert not session.act(f"click[{value}]").understood
+
+
+def test_results_of_the_original_view_forget_product_and_options(official: Shop) -> None:
+    # The query makes "< Prev" on an item's page pass for that of a results page.
+    goal = next(
+        goal
+        for goal in official.goals.goals
+        if any(one.options for one in official.catalogue.ranked(f"search_results {goal.query}")[:10])
+    )
+    session = Session(official, goal, "0")
+    session.act(f"search[search_results {goal.query}]")
+    product = next(one for one in session.found[:10] if one.options)
+    value = next(value for values in product.options.values() for value in values)
+    session.act(f"click[{product.asin}]")
+    session.act(f"click[{value}]")
+    assert value in session.options.values()
+    session.act("click[< Prev]")
+    assert (session.page.kind, session.asin, session.options) == ("search_results", None, {})
+
+
+def test_the_original_view_draws_goals_by_the_originals_weights(official_folder: Path) -> None:
+    env = WebShopEnv(data=str(official_folder), split="all", view="original")
+    goals = env.shop.goals.goals
+    total = sum(goal.weight for goal in goals)
+    asin, count = Counter(goal.asin for goal in goals).most_common(1)[0]
+    expected = sum(goal.weight for goal in goals if goal.asin == asin) / total
+    assert expected < 0.2 * count / len(goals)
+    env.reset(seed=0)
+    drawn = sum(task_id.endswith(asin) for task_id in (env._draw_task() for _ in range(4000))) / 4000
+    assert abs(drawn - expected) < 4 * (expected / 4000) ** 0.5
 
 
 def test_wrong_settings_are_refused_in_one_line(tmp_path: Path) -> None:

@@ -97,6 +97,12 @@ def test_names_of_elements_are_the_originals(generated: Shop) -> None:
     assert BeautifulSoup(item, "html.parser").select_one("button.purchase")
 
 
+def test_addresses_that_are_none_are_not_found(generated: Shop) -> None:
+    asin = generated.goals.goals[0].asin
+    for target in (f"/item_page/x/{asin}/k/1/{'[' * 30_000}", "http://[::1/x"):
+        assert Site(generated).answer(target).status is HTTPStatus.NOT_FOUND
+
+
 def test_sessions_have_goals_and_new_visitors_new_sessions(generated: Shop) -> None:
     site = Site(generated)
     one, other = site.answer("/").location, site.answer("/").location

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sad_env.errors import DataError
+from sad_env.errors import ConfigError, DataError
 from sad_env.webshop import store
 from sad_env.webshop.catalogue import search
-from sad_env.webshop.env import WebShopEnv
+from sad_env.webshop.env import View, WebShopEnv
 from sad_env.webshop.generator import write_files
 from sad_env.webshop.official import elements, load_catalogue, members
 from sad_env.webshop.store import StoredCatalogue, build_catalogue
@@ -44,6 +44,24 @@ def test_episodes_on_a_store_are_those_on_the_files(shop: tuple[Path, Path]) -> 
         assert memory.reset(options={"task_id": task}) == disk.reset(options={"task_id": task})
         for action in memory.oracle() or []:
             assert memory.step(action) == disk.step(action)
+
+
+@pytest.mark.parametrize("view", ["react", "original"])
+def test_half_a_character_finds_nothing_on_a_store_as_on_the_files(shop: tuple[Path, Path], view: View) -> None:
+    memory, disk = (WebShopEnv(data=str(folder), view=view) for folder in shop)
+    for action in ("search[['<q>','\ud800']]", "search[<c> \udcff]", "search[\ud800]", "click[\ud800]"):
+        memory.reset(seed=0)
+        disk.reset(seed=0)
+        assert memory.step(action) == disk.step(action)
+
+
+def test_a_store_is_built_in_no_folder_of_other_things(shop: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "precious.html").write_text("mine")
+    with pytest.raises(ConfigError, match="holds other files"):
+        build_catalogue(shop[0], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
+    assert (tmp_path / "index" / "precious.html").read_text() == "mine"
 
 
 def test_a_store_survives_a_fork(shop: tuple[Path, Path]) -> None:
