@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from sad_distill.config import TrainConfig
 from sad_distill.learner import Objective
+from sad_distill.minillm import single_step
 from sad_distill.optimiser import Optimisation
 from sad_distill.scoring import Measure
 from sad_distill.sizes import SIZES, from_scratch
@@ -207,8 +208,7 @@ def objective_of(config: TrainConfig) -> Objective:
     if config.method == "token_flat":
         return Objective(**shared, reduction="token_mean")
     if config.method == "minillm":
-        reverse = Measure(kind="reverse", temperature=config.temperature)
-        return Objective(measure=reverse, reduction="token_mean")
+        return single_step(config.sampling_temperature)
     return Objective(
         **shared,
         reason=config.reason_weight,

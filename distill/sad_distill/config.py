@@ -49,7 +49,8 @@ class TrainConfig:
     steps: int = 1000
     """Updates."""
     batch: int = 16
-    """Rows of an update (offline); online all rows of an iteration make its updates."""
+    """Rows of an update (offline); online all rows of an iteration make its updates, and with method minillm these many
+    of --episodes beside them."""
     micro_batch: int = 8
     """Rows in the models at one time at most; a processor takes fewer where they are long."""
     learning_rate: float = 2e-5
@@ -179,6 +180,11 @@ class TrainConfig:
             raise ConfigError(f"method {self.method} learns from recorded text: give --mode offline (or dagger)")
         if self.method == "minillm" and self.mode != "online":
             raise ConfigError("method minillm samples from the student: give --mode online")
+        if self.method == "minillm" and (not self.sampling_temperature or self.temperature != 1):
+            raise ConfigError(
+                "method minillm compares at the temperature that it samples at: give --sampling-temperature above 0,"
+                " and no --temperature"
+            )
         if self.mode in ("offline", "mixed") and not self.episodes:
             raise ConfigError(f"mode {self.mode} needs recorded episodes: give --episodes FILE.jsonl")
 

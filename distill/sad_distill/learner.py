@@ -58,6 +58,15 @@ class Objective:
     learned: bool = False
     project: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse weights that `weights_of` refuses."""
+        weights_of(self.reason, self.act, self.observation)
+
+    @property
+    def weights(self) -> Tensor:
+        """λ_r, λ_a and the weight of observations."""
+        return weights_of(self.reason, self.act, self.observation)
+
     @property
     def kinds(self) -> str:
         """Letters of the kinds whose positions are scored."""
@@ -113,6 +122,7 @@ class Learner:
         precision: "bf16" computes in bfloat16 and keeps float32 weights.
         extras: further terms of the loss.
         extra_modules: modules with parameters of such terms, by name.
+        recorded: what recorded rows beside an update's own are learned by.
         ranks: processes that share the rows of an update.
 
     Raises:
@@ -131,6 +141,7 @@ class Learner:
         precision: Precision = "fp32",
         extras: Sequence[ExtraTerm] = (),
         extra_modules: dict[str, nn.Module] | None = None,
+        recorded: Objective | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
         if objective.divergence and teacher is None:
@@ -143,9 +154,9 @@ class Learner:
         self.micro_batch = micro_batch
         self.precision = precision
         self.extras = tuple(extras)
+        self.recorded = recorded
         self.ranks = ranks
         self.modules: dict[str, nn.Module] = {"student": student, **(extra_modules or {})}
-        self._weights = weights_of(objective.reason, objective.act, objective.observation)
         self._learned = LearnedWeights(objective.reason, objective.act) if objective.learned else None
         if self._learned is not None:
             self.modules["weights"] = self._learned.to(self.device)
@@ -187,60 +198,74 @@ class Learner:
         width = max(len(row.ids) for row in rows)
         return min(-(-width // 32) * 32, max(width, context_of(self.causal)))
 
-    def update(self, rows: Sequence[Row], step: int) -> Metrics:
+    def update(self, rows: Sequence[Row], step: int, beside: Sequence[Row] = ()) -> Metrics:
         """One step of the optimiser on a global batch.
 
         Args:
             rows: the batch, the same in each process; gradients do not depend on how it falls into micro-batches.
             step: number of the update, for the learning rate.
+            beside: recorded rows that the objective `recorded` is for; its loss is added.
         """
         began = time.perf_counter()
         if not self.student.training:
             self.student.train()
         self.optimiser.zero_grad(set_to_none=True)
-        batches = self.collate(rows)
-        plan = self._plan(batches, len(rows))
-        tally = Tally(self.device)
-        for batch in batches:
-            self._accumulate(batch.to(self.device), plan, tally)
+        tally, tokens = self._learn(rows, self.objective, self.extras)
+        recorded = {}
+        if beside and self.recorded is not None:
+            other, more = self._learn(beside, self.recorded, ())
+            recorded = {"recorded_loss": other.metrics(self.ranks, extra=False)["loss"]}
+            tally.score_seconds += other.score_seconds
+            tokens += more
         self.ranks.add_gradients(self.parameters)
         cosine = {} if self._projection is None else {"cosine": self._projection.combine()}
         norm = self._step(step)
         return {
             **tally.metrics(self.ranks, extra=bool(self.extras)),
+            **recorded,
             **cosine,
             "gradient_norm": norm,
             "learning_rate": self.optimisation.rate(step),
-            "tokens": float(plan.tokens),
+            "tokens": float(tokens),
             "score_seconds": tally.score_seconds,
             "update_seconds": time.perf_counter() - began - tally.score_seconds,
         }
 
-    def _plan(self, batches: Sequence[Batch], rows: int) -> Plan:
-        reduction, outside = self.objective.reduction, self.objective.measure.outside
-        numbers = torch.zeros(4 + len(self.extras), dtype=torch.float64)
+    def _learn(self, rows: Sequence[Row], objective: Objective, extras: Sequence[ExtraTerm]) -> tuple[Tally, int]:
+        """Add the gradients of these rows; returns their numbers and how many tokens they predict."""
+        batches = self.collate(rows)
+        plan = self._plan(batches, len(rows), objective, extras)
+        tally = Tally(self.device)
+        for batch in batches:
+            self._accumulate(batch.to(self.device), plan, tally)
+        return tally, plan.tokens
+
+    def _plan(self, batches: Sequence[Batch], rows: int, objective: Objective, extras: Sequence[ExtraTerm]) -> Plan:
+        reduction, outside = objective.reduction, objective.measure.outside
+        numbers = torch.zeros(4 + len(extras), dtype=torch.float64)
         for batch in batches:
             numbers[:3] += counts_of(batch, reduction, outside)
             numbers[3] += len(batch.kind_N)
-            for place, term in enumerate(self.extras, start=4):
+            for place, term in enumerate(extras, start=4):
                 numbers[place] += term.count(batch)
         numbers = self.ranks.add(numbers)
         divisors = [max(1.0, number) for number in numbers[4:].tolist()]
-        return Plan(numbers[:3].to(self.device), divisors, rows, int(numbers[3]))
+        return Plan(objective, extras, numbers[:3].to(self.device), divisors, rows, int(numbers[3]))
 
     def _accumulate(self, batch: Batch, plan: Plan, tally: Tally) -> None:
+        objective = plan.objective
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             began = time.perf_counter()
             target = None if self.teacher is None else self.teacher.score(batch)
             tally.score_seconds += time.perf_counter() - began
             states = batch.states(self.student)
-            scores = score_positions(self.student, states, batch, target, self.objective.measure)
-            values = self.objective.values(scores, batch)
+            scores = score_positions(self.student, states, batch, target, objective.measure)
+            values = objective.values(scores, batch)
             extra = [
                 term.weight * term.sum(self.student, batch, states, scores) / divisor
-                for term, divisor in zip(self.extras, plan.divisors, strict=True)
+                for term, divisor in zip(plan.extras, plan.divisors, strict=True)
             ]
-        sums = sums_of(values, batch, self.objective.reduction, self.objective.measure.outside)
+        sums = sums_of(values, batch, objective.reduction, objective.measure.outside)
         loss = self._loss(sums, plan, len(batch.rows))
         if extra:
             addition = torch.stack([one.float() for one in extra]).sum()
@@ -249,16 +274,16 @@ class Learner:
         tally.loss += loss.detach()
         tally.add_scores(scores, batch)
         if self._projection is not None:
-            parts = self._weights[:2].to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
+            parts = objective.weights[:2].to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
             self._projection.backward(parts[REASON], parts[ACT], loss - parts.sum())
         else:
             torch.autograd.backward(loss)
 
     def _loss(self, sums: Tensor, plan: Plan, rows: int) -> Tensor:
         if self._learned is None:
-            return combine(Totals(sums, plan.counts), self._weights.to(sums.device))
+            return combine(Totals(sums, plan.counts), plan.objective.weights.to(sums.device))
         terms = sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
-        rest = self._weights[OBS].to(sums) * sums[OBS] / plan.counts[OBS].to(sums).clamp(min=1)
+        rest = plan.objective.weights[OBS].to(sums) * sums[OBS] / plan.counts[OBS].to(sums).clamp(min=1)
         learned: Tensor = self._learned(terms, rows / plan.rows)
         return learned + rest
 
@@ -282,12 +307,16 @@ class Plan:
     """What is known of an update before any model has run.
 
     Attributes:
+        objective: what its rows are learned by.
+        extras: further terms of the loss.
         counts: what the sums of each kind are divided by, over all micro-batches and processes.
         divisors: the same of each further term.
         rows: of the whole batch.
         tokens: predicted ones of the whole batch.
     """
 
+    objective: Objective
+    extras: Sequence[ExtraTerm]
     counts: Tensor
     divisors: Sequence[float]
     rows: int

@@ -1,8 +1,14 @@
-"""The MiniLLM baseline (Gu et al. 2024) as its authors' code does it: policy gradient on the reverse divergence.
+"""The MiniLLM baseline (Gu et al. 2024) after its authors' code: policy gradient on the reverse divergence.
 
-Its loss is the clipped policy gradient of `PolicyGradient` plus the exact single-step reverse KL, averaged over tokens,
-which `Objective(measure=reverse, reduction="token_mean")` gives, plus the likelihood of the teacher's recorded text.
-Settings of the authors' GPT-2 run: gamma 0.95, reward scaling 0.5, clip 0.2, mixing 0.2.
+The loss is the clipped policy gradient of `PolicyGradient`, plus the exact single-step reverse KL (`single_step`),
+plus, where episodes are given, half cross-entropy and half forward KL on as many recorded rows as `--batch` says
+(`RECORDED`). Each is a mean over its own tokens, and each has weight 1. Sampled text is compared at the temperature
+that it was sampled at, recorded text at 1. Settings of the authors' GPT-2 run: gamma 0.95, reward scaling 0.5,
+clip 0.2, mixing 0.2, kd_ratio 0.5, lm_coef 1 (microsoft/LMOps, minillm).
+
+What differs from that code: advantages are whitened over all tokens of an iteration (there over a padded minibatch);
+the teacher's part of the reward is taken at the sampling temperature as well (there at 1, the only one that they use);
+and learning rate, warm-up and optimiser are those of all our methods.
 """
 
 from __future__ import annotations
@@ -12,11 +18,27 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sad_distill.batch import OBS, Batch, collate
+from sad_distill.heads import head_logits
+from sad_distill.learner import Objective
 from sad_distill.scoring import Measure, Scores, score_positions
+from sad_distill.targets import Target
 from sad_distill.teachers.base import ScoringTeacher
 from sad_distill.windows import Row
+
+RECORDED = Objective(likelihood=0.5, divergence=0.5, reduction="token_mean")
+"""What recorded text beside the sampled one is learned by."""
+
+
+def single_step(temperature: float) -> Objective:
+    """The reverse KL at each sampled token, of both distributions at this temperature.
+
+    A `Measure` multiplies by the temperature's square, which the authors do not; the weight takes that back.
+    """
+    measure = Measure(kind="reverse", temperature=temperature)
+    return Objective(divergence=temperature**-2, measure=measure, reduction="token_mean")
 
 
 @dataclass(frozen=True)
@@ -54,10 +76,11 @@ class PolicyGradient:
 
     Args:
         gamma: discount.
-        scaling: the reward log p/q is multiplied by it.
+        scaling: the reward log p/q is divided by it.
         clip: the ratio stays within 1 ± clip.
         reward_clip: the scaled reward stays within ± this.
         mixing: share of the teacher in the distribution that was sampled from; 0 is the student alone.
+        temperature: what logits were divided by when it was sampled from; all probabilities here are at it.
     """
 
     weight = 1.0
@@ -70,9 +93,10 @@ class PolicyGradient:
         clip: float = 0.2,
         reward_clip: float = 100.0,
         mixing: float = 0.0,
+        temperature: float = 1.0,
     ) -> None:
         self.gamma, self.scaling, self.clip = gamma, scaling, clip
-        self.reward_clip, self.mixing = reward_clip, mixing
+        self.reward_clip, self.mixing, self.temperature = reward_clip, mixing, temperature
         self._experience: dict[int, Experience] = {}
 
     @torch.no_grad()
@@ -83,15 +107,15 @@ class PolicyGradient:
         log_q, log_p = [], []
         for start in range(0, len(rows), size):
             batch = collate(rows[start : start + size]).to(device)
-            scores = score_positions(student, batch.states(student), batch, None, Measure())
-            target = teacher.score(batch)
-            told = _told(target, batch)
+            states = batch.states(student)
+            own = self._log_q(student, states, batch, score_positions(student, states, batch, None, Measure()))
+            told = _told(teacher.score(batch), batch, self.temperature)
             for number in range(len(batch.rows)):
                 mine = batch.row_N == number
-                log_q.append(-scores.nll[mine].float().cpu())
+                log_q.append(own[mine].float().cpu())
                 log_p.append(told[mine].float().cpu())
         reaches = [
-            rewards_to_go(((p - q) * self.scaling).clamp(-self.reward_clip, self.reward_clip), self.gamma)
+            rewards_to_go(((p - q) / self.scaling).clamp(-self.reward_clip, self.reward_clip), self.gamma)
             for p, q in zip(log_p, log_q, strict=True)
         ]
         pool = torch.cat(reaches) if reaches else torch.zeros(1)
@@ -105,6 +129,19 @@ class PolicyGradient:
         mixed = (1 - self.mixing) * log_q.exp() + self.mixing * log_p.exp()
         return log_q.exp() / mixed.clamp(min=1e-20) if self.mixing else torch.ones_like(log_q)
 
+    def _log_q(self, student: nn.Module, states: Tensor, batch: Batch, scores: Scores) -> Tensor:
+        """The student's log-probability of the tokens that stand there."""
+        if self.temperature == 1:
+            return -scores.nll
+
+        def chosen(states_ND: Tensor, token_N: Tensor) -> Tensor:
+            log_q = (head_logits(student, states_ND) / self.temperature).log_softmax(-1)
+            return log_q.gather(1, token_N[:, None])[:, 0]
+
+        parts = zip(torch.split(states[batch.row_N, batch.from_N], 256), torch.split(batch.target_N, 256), strict=True)
+        # Made again in the backward pass: the logits of all positions never exist at one time.
+        return torch.cat([checkpoint(chosen, *part, use_reentrant=False) for part in parts])
+
     def count(self, batch: Batch) -> int:
         """Agent tokens."""
         return int(sum((batch.kind_N[batch.row_N == n] != OBS).sum() for n in self._known(batch)))
@@ -115,10 +152,11 @@ class PolicyGradient:
     def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
         """See `ExtraTerm`: the sum of max(-A w r, -A clip(w r))."""
         total = scores.nll.sum() * 0
+        log_q = self._log_q(student, states, batch, scores)
         for number in self._known(batch):
             known = self._experience[id(batch.rows[number])]
             mine = (batch.row_N == number) & (batch.kind_N != OBS)
-            total = total + clipped(-scores.nll[mine], known, self.clip)
+            total = total + clipped(log_q[mine], known, self.clip)
         return total
 
 
@@ -129,11 +167,11 @@ def clipped(log_q: Tensor, known: Experience, clip: float) -> Tensor:
     return torch.max(-advantage * ratio, -advantage * ratio.clamp(1 - clip, 1 + clip)).sum()
 
 
-def _told(target: object, batch: Batch) -> Tensor:
+def _told(target: Target, batch: Batch, temperature: float) -> Tensor:
     """The teacher's log-probability of the tokens that stand there; of the rest, where it did not tell them."""
     parts = []
     for index in torch.split(torch.arange(len(batch.kind_N), device=batch.ids_BT.device), 256):
-        outcomes = target.outcomes(index, None, 1.0, "bucket")  # type: ignore[attr-defined]
+        outcomes = target.outcomes(index, None, temperature, "bucket")
         token = batch.target_N[index]
         if outcomes.ids_NK is None:
             parts.append(outcomes.log_p.gather(1, token[:, None])[:, 0])

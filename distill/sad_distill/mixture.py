@@ -24,6 +24,8 @@ class MixtureModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         student: its weights are used as they are at each call.
         teacher: of the same vocabulary.
         share: of the teacher.
+        temperature: what will be sampled at. Both are mixed as they are at it: a sampler that divides these logits by
+            it samples the mixture of the two softened distributions, not a softened mixture.
 
     Raises:
         ConfigError: the two do not have the same vocabulary size.
@@ -33,7 +35,7 @@ class MixtureModel(PreTrainedModel):  # type: ignore[no-untyped-call]
     _supports_sdpa = True
     _supports_attention_backend = True
 
-    def __init__(self, student: Any, teacher: Any, share: float) -> None:
+    def __init__(self, student: Any, teacher: Any, share: float, temperature: float = 1.0) -> None:
         config = copy.deepcopy(student.config)
         depth = config.num_hidden_layers
         config.num_hidden_layers = depth + teacher.config.num_hidden_layers
@@ -44,7 +46,7 @@ class MixtureModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             raise ConfigError("a mixture needs two models of one vocabulary")
         # Kept out of the module tree: saving or moving the mixture must not touch them.
         self._parts = (student, _renumbered(teacher, depth))
-        self._share = share
+        self._share, self._temperature = share, temperature
         self.generation_config = student.generation_config
 
     @property
@@ -63,16 +65,16 @@ class MixtureModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         return self
 
     def forward(self, **inputs: Any) -> CausalLMOutputWithPast:
-        """Log-probabilities of the mixture as logits."""
+        """Log-probabilities of the mixture, times the temperature, as logits."""
         student, teacher = (self._log_probs(part, inputs) for part in self._parts)
         mixed = torch.logaddexp(student + math.log1p(-self._share), teacher + math.log(self._share))
-        return CausalLMOutputWithPast(logits=cast(Any, mixed))
+        return CausalLMOutputWithPast(logits=cast(Any, mixed * self._temperature))
 
     def _log_probs(self, part: Any, inputs: dict[str, Any]) -> Tensor:
         # A sampler chooses the attention of the model that it knows, which is this one.
         before, part.config._attn_implementation = part.config._attn_implementation, self.config._attn_implementation
         try:
-            return cast(Tensor, part(**inputs).logits.float().log_softmax(-1))
+            return cast(Tensor, (part(**inputs).logits.float() / self._temperature).log_softmax(-1))
         finally:
             part.config._attn_implementation = before
 

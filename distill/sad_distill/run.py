@@ -42,7 +42,7 @@ from sad_distill.heads import bare
 from sad_distill.journal import Journal
 from sad_distill.learner import ExtraTerm, Learner, Metrics
 from sad_distill.masks import remask
-from sad_distill.minillm import PolicyGradient
+from sad_distill.minillm import RECORDED, PolicyGradient
 from sad_distill.mixture import MixtureModel
 from sad_distill.ranks import ALONE, Ranks
 from sad_distill.relabel import expert_completions, relabelled_rows, teacher_completions
@@ -94,7 +94,10 @@ class Run:
         self.windowing = windowing_of(config)
         self.rows = self._rows(self.episodes)
         self.supports = ActionSupport(self.student.tokenizer, self._support_mode(), self.rows)
-        self.policy = PolicyGradient(mixing=MIXING) if config.method == "minillm" else None
+        self.policy, self.beside = None, None
+        if config.method == "minillm":
+            self.policy = PolicyGradient(mixing=MIXING, temperature=config.sampling_temperature)
+            self.beside = EpochOrder(len(self.rows), config.batch, config.seed) if self.rows else None
         extras = self._extras()
         modules: dict[str, torch.nn.Module] = {
             f"extra{n}": one for n, one in enumerate(extras) if isinstance(one, torch.nn.Module)
@@ -109,6 +112,7 @@ class Run:
             precision=config.precision,
             extras=extras,
             extra_modules=modules,
+            recorded=RECORDED if self.beside else None,
             ranks=ranks,
         )
         self.done = 0
@@ -174,7 +178,8 @@ class Run:
 
     def _update(self, rows: Sequence[Row], extra: Metrics) -> None:
         began = time.perf_counter()
-        metrics = self.learner.update(rows, self.done)
+        beside = [self.rows[index] for index in self.beside(self.done)] if self.beside else []
+        metrics = self.learner.update(rows, self.done, beside)
         self.seconds += time.perf_counter() - began
         if self.supports.counts.positions:
             metrics["off_trie_rate"] = self.supports.counts.off_trie_rate
@@ -289,7 +294,7 @@ class Run:
             return self.student
         if self.teacher is None or self.teacher.language is None:
             raise ConfigError("method minillm mixes a local teacher into its samples: give --teacher student.pt")
-        mixture = MixtureModel(bare(self.student.model), self.teacher.language.model, self.policy.mixing)
+        mixture = MixtureModel(bare(self.student.model), self.teacher.language.model, MIXING, self.policy.temperature)
         return Language(mixture, self.student.tokenizer)
 
     def _shares(self, rows: Sequence[Row], iteration: int) -> list[list[Row]]:

@@ -12,8 +12,10 @@ from sad_agents.agent import Sampling
 from sad_agents.local_model import LocalModel
 from sad_agents.model import Piece, Request
 from sad_distill.batch import collate
-from sad_distill.minillm import Experience, PolicyGradient, clipped, rewards_to_go
+from sad_distill.learner import Learner, Objective
+from sad_distill.minillm import RECORDED, Experience, PolicyGradient, clipped, rewards_to_go, single_step
 from sad_distill.mixture import MixtureModel
+from sad_distill.optimiser import Optimisation
 from sad_distill.scoring import Measure, score_positions
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.windows import Row
@@ -53,6 +55,66 @@ def test_advantages_are_white_and_fresh_rows_have_ratio_one(tiny_llama: Tiny) ->
     assert policy.sum(student, batch, torch.zeros(0), scores).item() == pytest.approx(
         -advantages.sum().item(), abs=1e-5
     )
+
+
+def test_probabilities_are_those_of_the_temperature_that_was_sampled_at(tiny_llama: Tiny) -> None:
+    """The importance weight is that of the sampler, and rewards are divided by the scaling, as the authors do."""
+    heat = 0.3
+    student, teacher = tiny_llama(16, seed=1).double(), tiny_llama(24, seed=2).double()
+    row = Row((1, 5, 6, 7, 8), "NRRAA", ())
+    ids, token = torch.tensor([row.ids]), torch.tensor(row.ids[1:])[:, None]
+    with torch.no_grad():
+        q, p = ((m(ids).logits[0, :-1] / heat).softmax(-1).gather(1, token)[:, 0].double() for m in (student, teacher))
+        mixture = MixtureModel(student, teacher, 0.2, heat)
+        sampled = (mixture(input_ids=ids, use_cache=False).logits[0, :-1] / heat).softmax(-1).gather(1, token)[:, 0]
+    policy = PolicyGradient(mixing=0.2, temperature=heat, reward_clip=3.0)
+    policy.remember(student, LocalTeacher(teacher, "t"), [row], torch.device("cpu"))
+    known = policy._experience[id(row)]
+    torch.testing.assert_close(known.log_q.double(), q.log(), rtol=0, atol=1e-4)
+    torch.testing.assert_close(known.importance.double(), q / sampled.double(), rtol=0, atol=1e-4)
+    reach = rewards_to_go(((p.log() - q.log()) / 0.5).clamp(-3, 3), 0.95)
+    white = (reach - reach.mean()) / reach.std(unbiased=False)
+    torch.testing.assert_close(known.advantage.double(), white, rtol=0, atol=1e-4)
+    batch = collate([row])
+    states = batch.states(student)
+    loss = policy.sum(student, batch, states, score_positions(student, states, batch, None, Measure()))
+    ratio = known.importance
+    expected = torch.max(-known.advantage * ratio, -known.advantage * ratio.clamp(0.8, 1.2)).sum()
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
+    loss.backward()
+    assert student.model.layers[0].mlp.up_proj.weight.grad.abs().sum() > 0
+
+
+def test_the_single_step_term_is_the_plain_reverse_divergence_at_a_temperature(tiny_llama: Tiny) -> None:
+    student, teacher = tiny_llama(16, seed=1).double(), tiny_llama(24, seed=2).double()
+    rows = [Row((1, 5, 6, 7, 8), "NRRAA", ()), Row((1, 9, 3, 4), "NRAA", ())]
+    learner = Learner(student, single_step(0.5), Optimisation(steps=1), teacher=LocalTeacher(teacher, "t"))
+    total = 0.0
+    for row in rows:
+        with torch.no_grad():
+            q, p = ((m(torch.tensor([row.ids])).logits[0, :-1] / 0.5).log_softmax(-1) for m in (student, teacher))
+        total += (q.exp() * (q - p)).sum().item()
+    assert learner.update(rows, 0)["loss"] == pytest.approx(total / 7, rel=1e-6)
+
+
+def test_recorded_rows_add_half_likelihood_and_half_divergence(tiny_llama: Tiny) -> None:
+    """Their mean is over their own tokens: what they bring does not hang on how much was sampled."""
+    rows = [Row((1, 5, 6, 7, 8), "NRRAA", ()), Row((1, 9, 3, 4), "NRAA", ())]
+    recorded = [Row((1, 2, 3), "NRA", ())]
+
+    def gradients(sampled: list[Row], beside: list[Row], objective: Objective) -> tuple[torch.Tensor, dict[str, float]]:
+        student, teacher = tiny_llama(16, seed=1).double(), tiny_llama(24, seed=2).double()
+        plan = Optimisation(steps=1, learning_rate=0.0, clip=0)
+        learner = Learner(student, objective, plan, teacher=LocalTeacher(teacher, "t"), recorded=RECORDED)
+        metrics = learner.update(sampled, 0, beside)
+        return torch.cat([p.grad.flatten() for p in learner.parameters if p.grad is not None]), metrics
+
+    both, metrics = gradients(rows, recorded, single_step(1.0))
+    alone, _ = gradients(rows, [], single_step(1.0))
+    word_kd, told = gradients(recorded, [], Objective(likelihood=0.5, divergence=0.5, reduction="token_mean"))
+    torch.testing.assert_close(both, alone + word_kd, rtol=0, atol=1e-10)
+    assert metrics["recorded_loss"] == pytest.approx(told["loss"])
+    assert metrics["tokens"] == 9
 
 
 def test_the_mixture_samples_with_both_caches_what_it_gives_without(

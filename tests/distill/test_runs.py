@@ -30,7 +30,7 @@ from sad_distill.config import TrainConfig
 from sad_distill.heads import head_logits
 from sad_distill.presets import PRESETS, apply_preset
 from sad_distill.run import Player, Run, shares
-from sad_distill.windows import rows_from
+from sad_distill.windows import Row, rows_from
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import ConfigError, UnknownNameError
@@ -138,7 +138,22 @@ def test_minillm_samples_from_the_mixture_and_learns(files: Path, tmp_path: Path
     Run(settings(files, tmp_path, method="minillm", mode="online", steps=3, updates=2, horizon_start=2)).train()
     lines = metrics(tmp_path)
     assert len(lines) == 3
-    assert all("extra" in line for line in lines)
+    assert all({"extra", "recorded_loss"} <= set(line) for line in lines)
+
+
+def test_minillm_learns_from_other_recorded_rows_at_each_update(files: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"method": "minillm", "mode": "online", "steps": 2, "batch": 3, "horizon_start": 2}
+    run = Run(settings(files, tmp_path / "with", **changes))
+    beside: list[list[Row]] = []
+    update = run.learner.update
+    run.learner.update = lambda rows, step, more: beside.append(more) or update(rows, step, more)  # type: ignore
+    run.train()
+    assert [len(rows) for rows in beside] == [3, 3]
+    assert beside[0] != beside[1]
+    Run(settings(files, tmp_path / "without", **changes, episodes=())).train()
+    assert all("recorded_loss" not in line for line in metrics(tmp_path / "without"))
+    with_text, without = weights(tmp_path / "with/student.pt"), weights(tmp_path / "without/student.pt")
+    assert not all(torch.equal(one, other) for one, other in zip(with_text, without, strict=True))
 
 
 def test_dagger_learns_what_the_expert_would_have_written(files: Path, tmp_path: Path) -> None:
@@ -202,12 +217,19 @@ class CutOffError(Exception):
 
 
 @pytest.mark.parametrize(
-    ("mode", "optimiser"), [("offline", "adamw"), ("online", "adamw"), ("mixed", "adamw"), ("offline", "muon")]
+    "chosen",
+    [
+        {"mode": "offline"},
+        {"mode": "online"},
+        {"mode": "mixed"},
+        {"mode": "offline", "optimiser": "muon"},
+        {"mode": "online", "method": "minillm", "sampling_temperature": 0.7},
+    ],
+    ids=str,
 )
-def test_a_run_that_was_cut_off_ends_as_if_undisturbed(files: Path, tmp_path: Path, mode: Any, optimiser: Any) -> None:
+def test_a_run_that_was_cut_off_ends_as_if_undisturbed(files: Path, tmp_path: Path, chosen: dict[str, Any]) -> None:
     changes: dict[str, Any] = {
-        "mode": mode,
-        "optimiser": optimiser,
+        **chosen,
         "steps": 6,
         "rollouts": 2,
         "updates": 2,
@@ -287,6 +309,8 @@ def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None
         ({"method": "sft", "mode": "online"}, "recorded text"),
         ({"episodes": ()}, "give --episodes"),
         ({"method": "minillm", "mode": "offline"}, "--mode online"),
+        ({"method": "minillm", "mode": "online", "sampling_temperature": 0.0}, "--sampling-temperature above 0"),
+        ({"method": "minillm", "mode": "online", "temperature": 2.0}, "no --temperature"),
         ({"steps": 0}, "at least 1"),
         ({"learning_rate": -1.0}, "--learning-rate -1: give a number at least 0"),
         ({"warmup": 2.0}, "--warmup 2: give a number between 0 and 1"),
