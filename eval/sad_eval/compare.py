@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
@@ -21,7 +21,18 @@ from sad_eval.metrics import METRICS, WORDS
 from sad_eval.reference import references
 from sad_eval.report.comparison import print_comparison
 from sad_eval.run_folder import RunFolder
-from sad_eval.statistics import CONFIDENCE, Difference, Ratios, holm, mcnemar, paired_bootstrap, ranks
+from sad_eval.statistics import (
+    CONFIDENCE,
+    Difference,
+    Interval,
+    Ratios,
+    alike,
+    holm,
+    mcnemar,
+    paired_bootstrap,
+    ranks,
+    sign_flips,
+)
 from sad_eval.tally import Tally
 
 Pairing = tuple[str, int]
@@ -82,9 +93,10 @@ class Pair:
         only_first: pairs that only the first solved.
         only_second: pairs that only the second solved.
         neither: pairs that neither solved.
-        p_value: of McNemar's exact test; None with repeats, whose episodes are not independent.
+        test: McNemar's, exact; with repeats, whose episodes are not independent, the exact permutation test over tasks.
+        p_value: of the test.
         p_adjusted: the same for all pairs of runs at once (Holm).
-        separable: whether the success rates differ: by the adjusted p-value, with repeats by the interval.
+        separable: whether the success rates differ, by the adjusted p-value.
         differences: second minus first for every metric that both have, with 95 % intervals over tasks.
         flips: "+" for what only the second solved, "-" for what only the first solved, and the tasks.
     """
@@ -95,8 +107,9 @@ class Pair:
     only_first: int
     only_second: int
     neither: int
-    p_value: float | None
-    p_adjusted: float | None
+    test: Literal["McNemar", "permutation"]
+    p_value: float
+    p_adjusted: float
     separable: bool
     differences: dict[str, Difference]
     flips: dict[str, list[str]]
@@ -208,9 +221,12 @@ def _pair(first: str, second: str, one: _Column, other: _Column, shared: Sequenc
     differences = dict(zip(names, found, strict=True))
     won, lost = (ratios.parts[:, 0] > 0 for ratios in (ours, theirs))  # success_rate stands first
     only_first, only_second = int((won & ~lost).sum()), int((~won & lost).sum())
-    repeated = len(set(tasks)) < len(tasks)
-    p_value = None if repeated else mcnemar(only_first, only_second)
+    number = len(set(tasks))
     rate = differences["success_rate"]
+    if Interval(rate.low, rate.high).has_no_width():
+        differences["success_rate"] = Difference(rate.value, *alike(rate.value, number, -1.0, 1.0))
+    repeated = number < len(tasks)
+    p_value = sign_flips(_gains(tasks, won, lost)) if repeated else mcnemar(only_first, only_second)
     return Pair(
         first=first,
         second=second,
@@ -218,12 +234,21 @@ def _pair(first: str, second: str, one: _Column, other: _Column, shared: Sequenc
         only_first=only_first,
         only_second=only_second,
         neither=int((~won & ~lost).sum()),
+        test="permutation" if repeated else "McNemar",
         p_value=p_value,
         p_adjusted=p_value,
-        separable=rate.low > 0 or rate.high < 0,
+        separable=p_value < 1 - CONFIDENCE,
         differences=differences,
         flips={"+": _listed(shared, ~won & lost), "-": _listed(shared, won & ~lost)},
     )
+
+
+def _gains(tasks: Sequence[str], won: np.ndarray, lost: np.ndarray) -> list[int]:
+    """For each task, how many tries more the second run solved."""
+    gains = dict.fromkeys(tasks, 0)
+    for task, ours, theirs in zip(tasks, won.tolist(), lost.tolist(), strict=True):
+        gains[task] += theirs - ours
+    return list(gains.values())
 
 
 def _listed(shared: Sequence[Pairing], chosen: np.ndarray) -> list[str]:
@@ -235,12 +260,10 @@ def _listed(shared: Sequence[Pairing], chosen: np.ndarray) -> list[str]:
 
 
 def _adjusted(pairs: list[Pair]) -> list[Pair]:
-    p_values = [pair.p_value for pair in pairs if pair.p_value is not None]
-    if len(p_values) < len(pairs):
-        return pairs
+    adjusted = holm([pair.p_value for pair in pairs])
     return [
         dataclasses.replace(pair, p_adjusted=p_value, separable=p_value < 1 - CONFIDENCE)
-        for pair, p_value in zip(pairs, holm(p_values), strict=True)
+        for pair, p_value in zip(pairs, adjusted, strict=True)
     ]
 
 

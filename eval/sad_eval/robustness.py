@@ -50,8 +50,11 @@ def _print(done: Sequence[tuple[str, Results]], folders: Sequence[RunFolder]) ->
     for (kind, _), folder in zip(done[1:], folders[1:], strict=True):
         pair = compare([folders[0], folder]).pairs[0]
         change = pair.differences["success_rate"]
-        test = "" if pair.p_value is None else f", McNemar p = {pair.p_value:.3g}"
         interval = f"[{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
         flips = f"{pair.only_first} lost, {pair.only_second} won"
-        out.print(safe_text(f"{kind:12} {100 * change.value:+.1f} points {interval}  {flips}{test}"))
+        out.print(
+            safe_text(
+                f"{kind:12} {100 * change.value:+.1f} points {interval}  {flips}, {pair.test} p = {pair.p_value:.3g}"
+            )
+        )
     out.print(safe_text(f"run folders in {folders[0].path.parent}", "dim"))

@@ -27,12 +27,16 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def has_no_width(self) -> bool:
+        """Whether the ends are one number, up to rounding."""
+        return math.isclose(self.low, self.high, rel_tol=0, abs_tol=1e-12)
 
-def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval:
+
+def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> Interval:
     """Wilson's score interval of a share of successes.
 
     Args:
-        successes: how many.
+        successes: how many; a fraction where several tries at a task make one trial.
         n: of how many.
         confidence: between 0 and 1.
 
@@ -73,6 +77,42 @@ def mcnemar(only_first: int, only_second: int) -> float:
     n = only_first + only_second
     tail = sum(math.comb(n, k) for k in range(min(only_first, only_second) + 1))
     return float(min(Fraction(1), Fraction(2 * tail, 2**n)))
+
+
+def sign_flips(differences: Sequence[int]) -> float:
+    """Two-sided exact p-value of the permutation test of paired differences: McNemar's, when all are 1, 0 or -1.
+
+    Args:
+        differences: one a task, second minus first, in whole units, e.g. tries that were won.
+
+    Returns:
+        The chance that the sum lies at least this far from 0 when each difference might as well have the other sign.
+
+    >>> sign_flips([1, 1, 1, 1, 1, 1]), sign_flips([3])
+    (0.03125, 1.0)
+    """
+    chances = np.ones(1)  # of every sum, from the lowest to the highest
+    for size in map(abs, differences):
+        wider = np.zeros(len(chances) + 2 * size)
+        wider[: len(chances)] += chances / 2
+        wider[2 * size :] += chances / 2
+        chances = wider
+    total = len(chances) // 2
+    as_far = np.abs(np.arange(-total, total + 1)) >= abs(sum(differences))
+    return min(1.0, float(chances[as_far].sum()))
+
+
+def alike(value: float, n: int, low: float, high: float, confidence: float = CONFIDENCE) -> Interval:
+    """Interval of a mean when all `n` draws gave `value`, so that resampling them sees no spread.
+
+    Draws that did not come up may still have a share: Clopper and Pearson's bound for none of `n`. At worst all of
+    them lie at `low`, or at `high`, the ends of what a draw can be.
+
+    >>> [round(end, 3) for end in alike(-1.0, 5, -1.0, 1.0)]
+    [-1.0, 0.044]
+    """
+    unseen = 1 - ((1 - confidence) / 2) ** (1 / n)
+    return Interval(value - unseen * (value - low), value + unseen * (high - value))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -138,14 +138,11 @@ class Tally:
         found = {}
         for k in range(1, fewest + 1) if fewest > 1 else ():
             column = np.array([[pass_hat_k(int(sum(one)), len(one), k)] for one in tries.values()])
-            interval = cluster_bootstrap(column, np.ones_like(column), list(tries))[0]
+            value = float(column.mean())
+            boot = cluster_bootstrap(column, np.ones_like(column), list(tries))[0]
+            interval, how = _over_tasks(value, boot, len(tries))
             found[f"pass_hat_{k}"] = Estimate(
-                value=float(column.mean()),
-                low=interval.low,
-                high=interval.high,
-                n=len(tries),
-                interval="bootstrap over tasks",
-                unit="share",
+                value=value, low=interval.low, high=interval.high, n=len(tries), interval=how, unit="share"
             )
         return found
 
@@ -220,9 +217,16 @@ def _estimate(name: str, parts: np.ndarray, wholes: np.ndarray, tasks: list[str]
     value, n = float(parts.sum() / wholes.sum()), int(used.sum())
     if metric.binary and distinct == n:
         interval, how = wilson(int(parts.sum()), n), "Wilson"
-    elif metric.binary and boot.low == boot.high and value in (0.0, 1.0):
-        # All tries alike: resampling sees no spread. The tasks still are only so many.
-        interval, how = wilson(round(value * distinct), distinct), "Wilson over tasks"
+    elif metric.binary:
+        interval, how = _over_tasks(value, boot, distinct)
     # The mean of draws may round past the value it surrounds.
     low, high = min(interval.low, value), max(interval.high, value)
     return Estimate(value=value, low=low, high=high, n=n, interval=how, unit=metric.unit)
+
+
+def _over_tasks(value: float, boot: Interval, tasks: int) -> tuple[Interval, str]:
+    """The interval of a share of successes, and how it was found."""
+    if not boot.has_no_width():
+        return boot, "bootstrap over tasks"
+    # All tasks alike: resampling sees no spread. The tasks still are only so many.
+    return wilson(min(1.0, value) * tasks, tasks), "Wilson over tasks"

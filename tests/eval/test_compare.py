@@ -54,12 +54,30 @@ def test_three_runs_are_tested_at_once_and_like_runs_are_tied(evaluate: Evaluate
     assert verdict(comparison.pairs[0]) == "they solve the same 100 of 100 tasks"
 
 
-def test_repeats_are_compared_over_tasks_without_a_p_value(evaluate: Evaluate) -> None:
-    runs = [play(evaluate, agent, agent, "--repeats", "2") for agent in ("expert", "random")]
-    (pair,) = compare(runs).pairs
-    assert pair.p_value is None
-    assert pair.separable
-    assert any(task.endswith("(try 2)") for task in pair.flips["-"])
+def test_repeats_are_tested_over_tasks(evaluate: Evaluate) -> None:
+    runs = [play(evaluate, agent, agent, "--repeats", "2") for agent in ("expert", "random", "null")]
+    first, _, _ = compare(runs).pairs
+    assert first.test == "permutation"
+    assert first.p_value < first.p_adjusted < 0.001
+    assert first.separable
+    assert any(task.endswith("(try 2)") for task in first.flips["-"])
+
+
+@pytest.mark.parametrize(("tasks", "tries", "p_value"), [(1, 3, 1.0), (5, 1, 0.0625), (5, 2, 0.0625), (6, 2, 0.03125)])
+def test_more_tries_are_no_more_tasks(evaluate: Evaluate, tasks: int, tries: int, p_value: float) -> None:
+    counts = ("--episodes", str(tasks), "--repeats", str(tries))
+    comparison = compare([play(evaluate, agent, agent, *counts) for agent in ("expert", "null")])
+    (pair,) = comparison.pairs
+    rate = pair.differences["success_rate"]
+    assert pair.p_value == pytest.approx(p_value)
+    assert pair.separable == (p_value < 0.05) == (rate.high < 0)
+    assert rate.low == rate.value == -1
+    if not pair.separable:
+        assert (
+            verdict(pair)
+            == f"{tasks * tries} pairs do not separate them: -100 points can be chance (p = {p_value:.2g})"
+        )
+        assert comparison.runs[0].tied == ("null",)
 
 
 def test_a_reference_brings_cot_match_into_the_comparison(evaluate: Evaluate) -> None:

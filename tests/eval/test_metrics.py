@@ -173,6 +173,28 @@ def test_intervals_hold_their_value_and_say_how_they_were_found() -> None:
         assert estimate.low <= estimate.value <= estimate.high
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "low", "high"),
+    [
+        ({"a": "SSSSSFFFFF"}, 0.0546, 0.9454),  # half of one task
+        (dict.fromkeys("abcde", "SS"), 0.5655, 1.0),
+        (dict.fromkeys("abc", "SFF"), 0.0615, 0.7923),
+    ],
+)
+def test_tasks_that_are_all_alike_still_have_an_interval(outcomes: dict[str, str], low: float, high: float) -> None:
+    ending = {"S": Status.SUCCESS, "F": Status.FAILURE}
+    lines = [
+        episode(task, status=ending[one], repeat=repeat)
+        for task, tries in outcomes.items()
+        for repeat, one in enumerate(tries)
+    ]
+    found = tally(*lines)
+    for estimate in (found.estimates()["success_rate"], found.pass_hat()["pass_hat_1"]):
+        assert estimate.interval == "Wilson over tasks"
+        assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=1e-4)
+    assert all(estimate.low < estimate.high for estimate in found.pass_hat().values())
+
+
 def test_a_metric_that_does_not_apply_is_absent_never_zero() -> None:
     found = shares(Subject(episode("a").trajectory, (), 10))
     for name in ("progress", "cot_match", "generated_tokens", "invalid_actions", "reasoning_per_step", "cot_semantic"):

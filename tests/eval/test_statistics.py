@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sad_eval.statistics import (
     Ratios,
+    alike,
     cluster_bootstrap,
     holm,
     mcnemar,
@@ -13,6 +14,7 @@ from sad_eval.statistics import (
     pass_hat_k,
     ranks,
     resolution,
+    sign_flips,
     wilson,
 )
 
@@ -45,6 +47,26 @@ def test_mcnemar_agrees_with_statsmodels_and_scipy() -> None:
         assert ours == pytest.approx(min(1.0, theirs), abs=1e-9)
         if first + second:
             assert ours == pytest.approx(stats.binomtest(first, first + second).pvalue, abs=1e-9)
+
+
+def test_sign_flips_agree_with_scipy_and_with_mcnemar() -> None:
+    stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
+    draw = np.random.default_rng(7)
+    for _ in range(50):
+        values = draw.integers(-3, 4, size=int(draw.integers(2, 10)))
+        theirs = stats.permutation_test((values,), np.sum, permutation_type="samples", n_resamples=np.inf).pvalue
+        assert sign_flips(values.tolist()) == pytest.approx(theirs, abs=1e-9)
+    for _ in range(TABLES):
+        first, second = (int(x) for x in draw.integers(0, 40, size=2))
+        assert sign_flips([-1] * first + [1] * second + [0] * 5) == pytest.approx(mcnemar(first, second), abs=1e-9)
+    assert sign_flips([]) == sign_flips([0]) == 1.0
+
+
+def test_draws_that_are_all_alike_exclude_0_when_the_sign_test_does() -> None:
+    for n in range(1, 40):
+        assert (alike(-1.0, n, -1.0, 1.0).high < 0) == (sign_flips([-1] * n) < 0.05)
+    low, high = alike(0.0, 100, -1.0, 1.0)
+    assert (low, high) == pytest.approx((-0.0362, 0.0362), abs=1e-4)
 
 
 @pytest.mark.slow  # for the import: multitest brings half of statsmodels along

@@ -51,8 +51,8 @@ def verdict(pair: Pair) -> str:
             f"they solve the same {pair.both:,} of {n:,} tasks" if pair.both else f"neither solves any of {n:,} tasks"
         )
     if not pair.separable:
-        known = f"between {100 * rate.low:+.0f} and {100 * rate.high:+.0f} points"
-        return f"{n:,} pairs do not separate them: the difference lies {known}"
+        seen = f"{100 * rate.value:+.0f} points"
+        return f"{n:,} pairs do not separate them: {seen} can be chance (p = {pair.p_adjusted:.2g})"
     better = pair.second if rate.value > 0 else pair.first
     return f"{one_line(better, 40)} succeeds more often, by {100 * abs(rate.value):.1f} points on these tasks"
 
@@ -61,8 +61,7 @@ def _print_pair(pair: Pair, values: Mapping[str, Mapping[str, float]], out: Cons
     out.print()
     out.print(safe_text(f"{one_line(pair.first, 40)} → {one_line(pair.second, 40)}", "bold"))
     counts = f"both {pair.both:,} · only first {pair.only_first:,} · only second {pair.only_second:,}"
-    test = "" if pair.p_adjusted is None else f" · McNemar p = {pair.p_adjusted:.3g}"
-    out.print(safe_text(f"{counts} · neither {pair.neither:,}{test}"))
+    out.print(safe_text(f"{counts} · neither {pair.neither:,} · {pair.test} p = {pair.p_adjusted:.3g}"))
     out.print(safe_text(verdict(pair) + ".", "green" if pair.separable else "yellow"))
     table = _table("metric", "first", "second", "difference", "95 % interval", gap=2)
     for name, difference in pair.differences.items():

@@ -159,8 +159,8 @@ def check_results(run: RunReport) -> None:
     for name, told, fact in found:
         if told != fact:
             raise DataError(
-                f"{one_line(run.name, 80)!r}: results.json says {name} {one_line(str(told), 60)!r}, manifest and episodes say "
-                f"{one_line(str(fact), 60)!r}: compute it anew with `sad-eval rescore`"
+                f"{one_line(run.name, 80)!r}: results.json says {name} {one_line(str(told), 60)!r}, "
+                f"manifest and episodes say {one_line(str(fact), 60)!r}: compute it anew with `sad-eval rescore`"
             )
 
 
