@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sad_distill.files import write_text
 from sad_distill.study.arms import ARMS
 from sad_distill.study.config import StudyConfig
-from sad_distill.study.plan import Stage, keys, stages, teacher_of
+from sad_distill.study.plan import Stage, keys, marker, stages, teacher_of
+from sad_distill.study.runner import begin
 
 from sad_env import cli
 from sad_env.errors import ConfigError, UnknownNameError
@@ -115,6 +118,49 @@ def test_another_given_teacher_makes_all_that_stands_on_it_anew() -> None:
     plan = stages(config)
     before, after = (keys(plan, {teacher_of(config, "toy"): content}) for content in ("one", "other"))
     assert {name for name in before if before[name] == after[name]} == {"toy: collect expert"}
+
+
+def act(config: StudyConfig) -> tuple[int, set[str]]:
+    """Begin a study, with all that it would run done at once.
+
+    Returns:
+        How many stages were done before, and names of those that found something in their place.
+    """
+    plan = stages(config)
+    runner = begin(config, plan)
+    before, resumed = len(runner._done), set()
+    for stage in plan:
+        if stage.name in runner._done:
+            continue
+        if stage.product.exists():
+            resumed.add(stage.name)
+        key = runner.keys[stage.name]
+        write_text(stage.product, key)
+        write_text(marker(Path(config.out), stage.world, key), json.dumps({"name": stage.name}))
+    assert all(stage.product.read_text() == runner.keys[stage.name] for stage in plan)
+    return before, resumed
+
+
+def test_what_was_made_under_another_setting_is_set_aside_and_never_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stage used to run again in its old folder, where a finished training had nothing more to do."""
+    one = replace(SMALL, out=str(tmp_path), seeds=1, students=("nano-0.7m",))
+    other, smaller = replace(one, expert_episodes=9), replace(one, arms=("seqkd",))
+    assert act(one) == (0, set())
+    (tmp_path / "toy/expert.jsonl.settings.json").touch()
+    assert act(one) == (len(stages(one)), set())
+    assert "earlier" not in capsys.readouterr().err
+    first = (tmp_path / "toy/nano-0.7m-seqkd-0/student.pt").read_text()
+    assert act(other) == (0, set())
+    assert "begin anew; what they had made lies in" in capsys.readouterr().err
+    aside = tmp_path / "toy/earlier/1"
+    assert (aside / "nano-0.7m-seqkd-0/student.pt").read_text() == first
+    assert {path.name for path in aside.glob("expert*")} == {"expert.jsonl", "expert.jsonl.settings.json"}
+    # A setting that comes back finds nothing of its own, and neither does a stage that was left out in between.
+    assert act(one) == (0, set())
+    assert act(smaller) == (len(stages(smaller)), set())
+    assert act(other) == (0, set())
 
 
 def test_flags_of_a_plan_are_flags_that_the_commands_know() -> None:

@@ -14,6 +14,7 @@ from statistics import fmean
 
 from sad_distill.files import write_bytes, write_text
 from sad_distill.study.config import StudyConfig
+from sad_distill.study.earlier import former_keys, set_aside
 from sad_distill.study.plan import Stage, keys, marker, stages, teacher_of
 from sad_distill.study.processes import Ended, Process, prepare, stop
 from sad_env.errors import ConfigError, DataError, IncompleteError
@@ -53,9 +54,18 @@ def _run(config: StudyConfig, plan: Sequence[Stage]) -> Runner:
         for world in config.worlds:
             folder = Path(config.out) / world
             locks.enter_context(exclusive(folder / ".lock", f"{world} of the study {config.out}"))
-        runner = Runner(plan, keys(plan, take_teachers(config)), config)
-        _write_plan(config, runner)
+        runner = begin(config, plan)
         runner.run()
+    return runner
+
+
+def begin(config: StudyConfig, plan: Sequence[Stage]) -> Runner:
+    """Make a study's folder ready for a plan: given teachers are there, and nothing of other settings is in its way."""
+    found = keys(plan, take_teachers(config))
+    for world in config.worlds:
+        set_aside(Path(config.out) / world, [stage for stage in plan if stage.world == world], found)
+    runner = Runner(plan, found, config)
+    _write_plan(config, runner)
     return runner
 
 
@@ -90,7 +100,9 @@ def _write_plan(config: StudyConfig, runner: Runner) -> None:
         # Where a teacher was taken from says nothing to anybody else; its copy and its sha256 do.
         settings["teachers"] = sorted(set(config.teachers) & {world})
         kept = {key: value for key, value in settings.items() if key not in _NOT_OF_A_WORLD}
-        record = {"settings": kept, "stages": [[stage.name, runner.keys[stage.name]] for stage in mine]}
+        planned = [[stage.name, runner.keys[stage.name]] for stage in mine]
+        former = {name: key for name, key in former_keys(out / world).items() if name not in runner.keys}
+        record = {"settings": kept, "stages": planned, "former": former}
         write_text(out / world / "study.json", json.dumps(record, indent=1) + "\n")
         lines = "".join(f"# {stage.name}\n{stage.line}\n" for stage in mine)
         write_text(out / world / "commands.sh", lines)
