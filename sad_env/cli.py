@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
+import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import tyro
+from pydantic import TypeAdapter, ValidationError
 
 from sad_env.errors import INTERRUPTED, ConfigError, SadEnvError, UnknownNameError
 from sad_env.records import RecordError
@@ -22,32 +25,45 @@ else:
 
 Config = TypeVar("Config")
 
+_EVERYWHERE = "--config FILE.toml takes settings from a file, which flags beat; --version prints the version."
+
 
 def parse(config: type[Config], arguments: Sequence[str] | None = None, *, prog: str) -> Config:
     """Flags to a frozen dataclass whose fields are the flags and whose field docstrings are their help.
 
-    ``--config FILE.toml`` sets defaults; a flag beats the file; an unknown key in the file is an error. A field
-    without default is required, on the command line or in the file.
+    ``--config FILE.toml`` sets defaults; a flag beats the file; an unknown key in the file, or a value of another kind
+    than the field's, is an error. A field without default is required, on the command line or in the file.
+    ``--version`` prints the package's version and ends the program.
     """
     rest = list(sys.argv[1:] if arguments is None else arguments)
+    if "--version" in rest:
+        print(f"{prog} {importlib.metadata.version('sad-env')}")
+        raise SystemExit(0)
     known = {field.name for field in dataclasses.fields(config)}  # type: ignore[arg-type]
     path, rest = _take_config(rest)
+    about = f"{inspect.cleandoc(config.__doc__ or '')}\n\n{_EVERYWHERE}"
     if path is None:
-        return tyro.cli(config, args=rest, prog=prog)
+        return tyro.cli(config, args=rest, prog=prog, description=about)
     values = read_toml(path)
     for key in values:
         if key.replace("-", "_") not in known:
             raise UnknownNameError(f"setting in {path}", key, known)
-    # TOML knows arrays only; the fields are tuples.
-    defaults = {
-        key.replace("-", "_"): tuple(value) if isinstance(value, list) else value for key, value in values.items()
-    }
+    kinds = get_type_hints(config, include_extras=True)
+    defaults = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        try:
+            # TOML knows arrays only; the fields are tuples.
+            defaults[name] = TypeAdapter(kinds[name]).validate_python(value)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise ConfigError(f"{path}: {key} = {one_line(repr(value), 80)} does not do: {reason}") from None
     missing = {
         field.name: tyro.MISSING
         for field in dataclasses.fields(config)  # type: ignore[arg-type]
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
-    return tyro.cli(config, args=rest, prog=prog, default=config(**{**missing, **defaults}))
+    return tyro.cli(config, args=rest, prog=prog, description=about, default=config(**{**missing, **defaults}))
 
 
 def _take_config(arguments: list[str]) -> tuple[Path | None, list[str]]:
@@ -99,5 +115,5 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
         if error.filename is None:
             raise
         path = one_line(str(error.filename), 200)
-        print(f"{prog}: the system refuses {path!r}: {error.strerror}", file=sys.stderr)
+        print(f"{prog}: cannot open {path!r}: {error.strerror}", file=sys.stderr)
         return ConfigError.exit_code

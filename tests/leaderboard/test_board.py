@@ -65,10 +65,10 @@ def test_what_the_system_or_the_form_refuses_is_told_in_one_line(
     run = str(runs["small"].path)
     add = ["add", run, "--submitter", "me", "--root", str(tmp_path)]
     for words, message in (
-        (["build", "--root", str(tmp_path), "--out", "/dev/null/board"], "the system refuses '/dev/null/board"),
+        (["build", "--root", str(tmp_path), "--out", "/dev/null/board"], "cannot open '/dev/null/board"),
         (
             ["add", run, "--title", "x", "--submitter", "me", "--root", "/dev/null/x"],
-            "the system refuses '/dev/null/x'",
+            "cannot open '/dev/null/x'",
         ),
         ([*add, "--title", ""], "the entry's title: "),
         ([*add, "--title", "x", "--link", "javascript:alert(1)"], "the entry's link: "),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import http.server
+import importlib.metadata
 import io
 import threading
 from collections.abc import Iterator
@@ -275,6 +276,21 @@ def test_flags_beat_the_file_and_the_file_beats_the_defaults(tmp_path: Path) -> 
     assert cli.parse(Settings, ["--config", str(path)], prog="x") == Settings("toy", 8)
     assert cli.parse(Settings, ["--config", str(path), "--batch-size", "2"], prog="x") == Settings("toy", 2)
     assert cli.parse(Settings, ["--env", "toy"], prog="x") == Settings("toy", 4)
+
+
+@pytest.mark.parametrize("line", ['batch_size = "many"', "batch_size = 2.5", "env = 5", "env = []"])
+def test_a_value_of_another_kind_in_the_file_is_an_error(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(f"{line}\n")
+    with pytest.raises(ConfigError, match=rf"x\.toml: {line.split()[0]} = .* does not do"):
+        cli.parse(Settings, ["--config", str(path)], prog="x")
+
+
+def test_every_command_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.parse(Settings, ["--version"], prog="x")
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"x {importlib.metadata.version('sad-env')}\n"
 
 
 def test_a_file_may_leave_a_required_setting_to_the_flags(tmp_path: Path) -> None:
