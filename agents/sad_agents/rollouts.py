@@ -67,7 +67,7 @@ def rollout(
         pool = ProcessPool(world, count, live, step_seconds=limits.step_seconds, reset_seconds=limits.reset_seconds)
     else:
         pool = LocalPool(world, live)
-    loop = _Rollout(agent, iter(jobs), world.name, pool, limits)
+    loop = _Rollout(agent, iter(jobs), world, pool, limits)
     try:
         yield from loop.run()
     finally:
@@ -78,13 +78,13 @@ def rollout(
 class _Rollout:
     """State of one rollout."""
 
-    def __init__(self, agent: Agent, jobs: Iterator[Job], world: str, pool: Pool, limits: Limits) -> None:
+    def __init__(self, agent: Agent, jobs: Iterator[Job], world: WorldRecipe, pool: Pool, limits: Limits) -> None:
         self._agent = agent
         self._jobs = jobs
-        self._world = world
+        self._world = world.name
         self._pool = pool
         self._limits = limits
-        self._max_steps = limits.max_steps or registry.world(world).max_steps
+        self._max_steps = limits.max_steps or registry.world(world.name).limit(world.options)
         self._again: deque[Task] = deque()
         """The world was not at fault, so any seat will do."""
         self._retries: deque[Task] = deque()

@@ -88,7 +88,7 @@ def make_plan(settings: EvalSettings, panel_name: str, *, command: str, alone: b
     panel = recipe.panel(settings.episodes)
     agent = make_agent(settings, recipe)
     limits = Limits(
-        max_steps=settings.max_steps or registry.world(settings.env).max_steps,
+        max_steps=settings.max_steps or registry.world(settings.env).limit(recipe.options),
         max_tokens=settings.max_tokens or None,
         seconds=settings.max_seconds or None,
         step_seconds=settings.step_seconds,

@@ -51,6 +51,13 @@ def test_every_job_ends_once(workers: int) -> None:
     assert all(not one.attempts for one in finished)
 
 
+def test_a_world_with_more_turns_is_played_to_its_own_end() -> None:
+    world = WorldRecipe("hotpotqa", {"turns": 12})
+    agent = ReActAgent(ScriptedModel(["Reasoning: Hm.\nAction: search[Nobody]\n"] * 20), load_prompt("hotpotqa"))
+    [finished] = rollout(agent, [Job(world.panel().task_ids[0])], world)
+    assert (len(finished.trajectory.steps), finished.trajectory.status) == (12, Status.FORCED_FINISH)
+
+
 def test_workers_and_batch_size_do_not_change_an_episode() -> None:
     jobs = [Job(task, seed=3) for task in TASKS[:12]]
     for agent in (ExpertAgent("toy"), RandomAgent("toy")):
