@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from sad_distill import tools
+from sad_distill import presets, tools
 from sad_distill.config import SftTeacherConfig, TrainConfig
 from sad_env import cli
 from sad_env.errors import UnknownNameError
@@ -28,9 +28,7 @@ def _command(name: str) -> Callable[[Sequence[str]], int]:
 
 
 def _train(arguments: Sequence[str]) -> int:
-    from sad_distill.presets import apply_preset
-
-    return _run(apply_preset(cli.parse(TrainConfig, arguments, prog=PROG)))
+    return _run(presets.parse(arguments, prog=PROG))
 
 
 def _sft_teacher(arguments: Sequence[str]) -> int:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import difflib
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, get_type_hints
 
 from sad_distill.config import TrainConfig
-from sad_env.errors import UnknownNameError
+from sad_env import cli
+from sad_env.errors import ConfigError
+from sad_env.safe_text import one_line
 
 _OFFLINE: dict[str, Any] = {"mode": "offline"}
 _CURRICULUM: dict[str, Any] = {"mode": "offline", "curriculum": "sample"}
@@ -49,16 +54,41 @@ PRESETS: dict[str, dict[str, Any]] = {
 """What each changes. The paper defines few of these exactly; each is our reading, and a name for it."""
 
 
-def apply_preset(config: TrainConfig) -> TrainConfig:
-    """The settings with their preset's where they still stand at their defaults.
+def preset(name: str) -> dict[str, Any]:
+    """What a preset sets.
 
     Raises:
-        UnknownNameError: no such preset.
+        ConfigError: no such preset; it names them all.
     """
-    if not config.preset:
-        return config
-    if config.preset not in PRESETS:
-        raise UnknownNameError("preset", config.preset, PRESETS)
-    defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
-    values = {name: value for name, value in PRESETS[config.preset].items() if getattr(config, name) == defaults[name]}
-    return dataclasses.replace(config, **values)
+    if name in PRESETS:
+        return PRESETS[name]
+    families: dict[str, list[str]] = defaultdict(list)
+    for known in PRESETS:
+        family, _, last = known.rpartition("/")
+        families[family].append(last)
+    # By family, since a message is cut at 500 characters.
+    listed = "; ".join(f"{family}/ {', '.join(names)}" for family, names in families.items())
+    close = difflib.get_close_matches(name, PRESETS, n=1)
+    hint = f" did you mean {close[0]!r}?" if close else ""
+    raise ConfigError(f"no preset {one_line(name, 60)!r}:{hint} known: {listed}")
+
+
+def parse(arguments: Sequence[str], *, prog: str) -> TrainConfig:
+    """The settings of these flags: a flag beats a configuration file, which beats the preset, which beats defaults.
+
+    Args:
+        arguments: of the command line.
+        prog: the command's name, for its help.
+
+    Raises:
+        ConfigError: no such preset.
+    """
+    given = cli.parse(TrainConfig, arguments, prog=prog)
+    if not given.preset:
+        return given
+    # Only the parser can tell a flag that repeats a default from one that was not given: it reads once more, with the
+    # preset's values as the defaults.
+    kinds = get_type_hints(TrainConfig)
+    fields = [(name, kinds[name], value) for name, value in preset(given.preset).items()]
+    defaults = dataclasses.make_dataclass("TrainConfig", fields, bases=(TrainConfig,), frozen=True)
+    return TrainConfig(**vars(cli.parse(defaults, arguments, prog=prog)))

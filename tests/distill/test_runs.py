@@ -22,18 +22,19 @@ from sad_agents.react import ReActAgent
 from sad_agents.rollouts import Job, Limits, rollout
 from sad_agents.windows import Windowing
 from sad_agents.world_pool import WorldRecipe
+from sad_distill import presets
 from sad_distill.acting import Stage, without_loops
 from sad_distill.assembly import load_language
 from sad_distill.batch import collate
 from sad_distill.command import main
 from sad_distill.config import TrainConfig
 from sad_distill.heads import head_logits
-from sad_distill.presets import PRESETS, apply_preset
+from sad_distill.presets import PRESETS
 from sad_distill.run import Player, Run, shares
 from sad_distill.windows import Row, rows_from
 from transformers import PreTrainedTokenizerFast
 
-from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.errors import ConfigError
 from sad_env.records import Trajectory
 
 Tiny = Callable[..., Any]
@@ -374,14 +375,35 @@ def test_a_student_of_the_teachers_layers_starts_with_its_weights(files: Path, t
 
 
 def test_presets_fill_what_was_not_said(files: Path, tmp_path: Path) -> None:
-    config = settings(files, tmp_path, preset="paper/table5/random-mask", curriculum="sort", steps=2)
-    assert apply_preset(config).masks == "random"
-    assert apply_preset(config).curriculum == "sort"
-    Run(apply_preset(config)).train()
-    for name in PRESETS:
-        apply_preset(replace(config, preset=name))
-    with pytest.raises(UnknownNameError, match="did you mean 'paper/table5/full'"):
-        apply_preset(replace(config, preset="paper/table5/ful"))
+    """A flag beats its preset also where it repeats a default; and a file beats it, and may name it."""
+
+    def parsed(*flags: str) -> TrainConfig:
+        return presets.parse(["--out", "x", *flags], prog="sad-distill")
+
+    named = parsed("--preset", "paper/table5/random-mask", "--curriculum", "sort")
+    assert (named.mode, named.masks, named.curriculum) == ("offline", "random", "sort")
+    assert type(named) is TrainConfig
+    assert parsed("--preset", "paper/table5/full", "--mode", "online").mode == "online"
+    assert parsed("--preset=paper/table3/minillm", "--learning-rate", "2e-5").learning_rate == 2e-5
+    assert parsed("--preset", "paper/table13/0-1", "--reason-weight", "1").reason_weight == 1
+    assert parsed("--preset", "paper/table14/learned").learned_weights
+    (tmp_path / "file.toml").write_text('preset = "paper/table5/full"\ncurriculum = "none"\nsteps = 7\n')
+    found = parsed("--config", str(tmp_path / "file.toml"))
+    assert (found.mode, found.curriculum, found.steps, found.curriculum_strength) == ("offline", "none", 7, 1)
+    for name, values in PRESETS.items():
+        given = parsed("--preset", name)
+        assert given == replace(TrainConfig("x"), preset=name, **values)
+        replace(given, teacher="t", episodes=("e",)).check()
+
+
+def test_an_unknown_preset_is_told_all_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in ("list", "paper/table5/ful"):
+        assert main(["--out", "x", "--preset", wrong]) == 2
+        told = capsys.readouterr().err
+        for name in PRESETS:
+            family, _, last = name.rpartition("/")
+            assert last in told.partition(f"{family}/ ")[2].partition(";")[0].strip().split(", ")
+    assert "did you mean 'paper/table5/full'?" in told
 
 
 def test_jobs_of_an_iteration_are_a_pure_function_and_cover_the_tasks() -> None:
