@@ -185,6 +185,11 @@ class TrainConfig:
                 "method minillm compares at the temperature that it samples at: give --sampling-temperature above 0,"
                 " and no --temperature"
             )
+        if self.curriculum != "none" and self.mode != "offline":
+            raise ConfigError(
+                f"--curriculum {self.curriculum} orders recorded episodes, which mode {self.mode} does not: give"
+                " --mode offline, or --horizon-start to let episodes grow"
+            )
         if self.mode in ("offline", "mixed") and not self.episodes:
             raise ConfigError(f"mode {self.mode} needs recorded episodes: give --episodes FILE.jsonl")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
@@ -74,8 +75,8 @@ def complexities(
     columns = [[getattr(one, name) for one in difficulties.values()] for name in ("reason", "act", "entropy")]
     scores = [_standardised(column) for column in columns]
     return {
-        task: alpha * scores[0][index] + beta * scores[1][index] + gamma * scores[2][index]
-        for index, task in enumerate(difficulties)
+        name: alpha * scores[0][index] + beta * scores[1][index] + gamma * scores[2][index]
+        for index, name in enumerate(difficulties)
     }
 
 
@@ -85,10 +86,10 @@ def _standardised(values: Sequence[float]) -> list[float]:
 
 
 class CurriculumOrder:
-    """Draws episodes by their complexity, then takes rows of them.
+    """Draws episodes by their complexity, then a row of each: an episode's length does not change its chance.
 
     Args:
-        rows: all rows; a row's `task` names its episode.
+        rows: all rows; a row's `episode` names its episode.
         complexity: C of each episode.
         pacing: "sample" or "sort".
         batch: rows of an update.
@@ -112,8 +113,12 @@ class CurriculumOrder:
     ) -> None:
         self.pacing, self.batch, self.steps, self.seed = pacing, batch, steps, seed
         self.strength, self.start = strength, start
-        self._indices = sorted(range(len(rows)), key=lambda index: (complexity[rows[index].task], index))
-        self._complexity = [complexity[rows[index].task] for index in self._indices]
+        indices: dict[str, list[int]] = defaultdict(list)
+        for index, row in enumerate(rows):
+            indices[row.episode].append(index)
+        names = sorted(indices, key=lambda name: (complexity[name], indices[name]))
+        self._episodes = [indices[name] for name in names]
+        self._complexity = [complexity[name] for name in names]
 
     def __call__(self, step: int) -> list[int]:
         """See `Order`."""
@@ -122,12 +127,14 @@ class CurriculumOrder:
             g = self.strength * max(0.0, 1 - step / max(1, self.steps - 1))
             easiest = self._complexity[0]
             weights = [math.exp(-g * (c - easiest)) for c in self._complexity]
-            return draw.choices(self._indices, weights, k=self.batch)
-        count = max(1, round(self.competence(step) * len(self._indices)))
-        return [self._indices[draw.randrange(count)] for _ in range(self.batch)]
+            drawn = draw.choices(self._episodes, weights, k=self.batch)
+        else:
+            count = max(1, round(self.competence(step) * len(self._episodes)))
+            drawn = draw.choices(self._episodes[:count], k=self.batch)
+        return [draw.choice(rows) for rows in drawn]
 
     def competence(self, step: int) -> float:
-        """Share of the rows in play (Platanios et al. 2019): sqrt(n (1 - c0^2) / N + c0^2), at most 1."""
+        """Share of the episodes in play (Platanios et al. 2019): sqrt(n (1 - c0^2) / N + c0^2), at most 1."""
         return min(1.0, math.sqrt(step * (1 - self.start**2) / max(1, self.steps) + self.start**2))
 
 

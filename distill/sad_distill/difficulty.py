@@ -18,7 +18,7 @@ from sad_distill.windows import Row
 def difficulties_of(
     rows: Sequence[Row], teacher: ScoringTeacher | None, device: torch.device, *, size: int = 8
 ) -> dict[str, Difficulty]:
-    """Difficulty of each episode of these rows, by the rows' `task`.
+    """Difficulty of each episode of these rows, by the rows' `episode`.
 
     Args:
         rows: all rows of the episodes.
@@ -30,7 +30,7 @@ def difficulties_of(
     lengths: dict[str, Counter[str]] = defaultdict(Counter)
     nats: dict[str, float] = defaultdict(float)
     for row in rows:
-        lengths[row.task].update(row.labels)
+        lengths[row.episode].update(row.labels)
     for start in range(0, len(rows) if teacher else 0, size):
         assert teacher is not None
         batch = collate(rows[start : start + size]).to(device)
@@ -38,8 +38,8 @@ def difficulties_of(
         for index in torch.split(torch.arange(len(batch.kind_N), device=device), 256):
             values = entropy(target.outcomes(index, None, 1.0, "bucket").log_p)
             for number, value in zip(batch.row_N[index].tolist(), values.tolist(), strict=True):
-                nats[batch.rows[number].task] += value
+                nats[batch.rows[number].episode] += value
     return {
-        task: Difficulty(float(counts["R"]), float(counts["A"]), nats[task] / max(1, counts["R"] + counts["A"]))
-        for task, counts in lengths.items()
+        name: Difficulty(float(counts["R"]), float(counts["A"]), nats[name] / max(1, counts["R"] + counts["A"]))
+        for name, counts in lengths.items()
     }

@@ -52,7 +52,8 @@ class Row:
         ids: task header, then the newest history that fits, then the steps that this row supervises.
         labels: one letter an id; what only serves as context here is N.
         units: the steps that this row supervises.
-        task: name of the episode, for the curriculum and for messages.
+        task: name of the task.
+        episode: name of the episode: a task may have been recorded several times.
         branches: continuations that are not part of the episode, such as what an expert would have written.
     """
 
@@ -60,6 +61,7 @@ class Row:
     labels: str
     units: tuple[Unit, ...]
     task: str = ""
+    episode: str = ""
     branches: tuple[Branch, ...] = ()
 
 
@@ -72,17 +74,20 @@ class Episode:
     observations: tuple[Labelled, ...]
     admissible: tuple[tuple[str, ...] | None, ...]
     task: str = ""
+    name: str = ""
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory) -> Episode:
         """Encode and label a recorded episode."""
         prompt, first, *rest = label_trajectory(tokenizer, trajectory)
+        task = f"{trajectory.world}/{trajectory.split}/{trajectory.task_id}"
         return cls(
             header=Labelled(prompt.ids + first.ids, prompt.labels + first.labels),
             completions=tuple(rest[0::2]),
             observations=tuple(rest[1::2]),
             admissible=tuple(step.admissible for step in trajectory.steps),
-            task=f"{trajectory.world}/{trajectory.split}/{trajectory.task_id}",
+            task=task,
+            name=f"{task} {trajectory.agent} {trajectory.seed} {trajectory.repeat}",
         )
 
 
@@ -133,7 +138,7 @@ def _row(episode: Episode, header: Labelled, first: int, steps: list[int]) -> Ro
             # An observation is supervised where the step that it leads to is.
             labels += observation.labels if step + 1 >= steps[0] else SpanKind.NONE.value * len(observation.ids)
             ids += observation.ids
-    return Row(tuple(ids), labels, tuple(units), episode.task)
+    return Row(tuple(ids), labels, tuple(units), episode.task, episode.name)
 
 
 def _pieces(episode: Episode, header: Labelled, first: int, step: int, windowing: Windowing) -> Iterator[Row]:
@@ -148,7 +153,7 @@ def _pieces(episode: Episode, header: Labelled, first: int, step: int, windowing
         labels = SpanKind.NONE.value * len(before) + completion.labels[start : start + windowing.room]
         # A piece is no whole action, so it offers no actions to compare with.
         unit = Unit(step, len(before), len(before) + len(piece), None)
-        yield Row((*before, *piece), labels, (unit,), episode.task)
+        yield Row((*before, *piece), labels, (unit,), episode.task, episode.name)
 
 
 def rows_from(

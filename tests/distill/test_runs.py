@@ -312,6 +312,8 @@ def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None
         ({"method": "minillm", "mode": "offline"}, "--mode online"),
         ({"method": "minillm", "mode": "online", "sampling_temperature": 0.0}, "--sampling-temperature above 0"),
         ({"method": "minillm", "mode": "online", "temperature": 2.0}, "no --temperature"),
+        ({"mode": "online", "curriculum": "sort"}, "--horizon-start to let episodes grow"),
+        ({"mode": "mixed", "curriculum": "sample"}, "mode mixed does not"),
         ({"steps": 0}, "at least 1"),
         ({"learning_rate": -1.0}, "--learning-rate -1: give a number at least 0"),
         ({"warmup": 2.0}, "--warmup 2: give a number between 0 and 1"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from sad_agents.windows import Windowing
 from sad_distill.batch import Batch
 from sad_distill.curriculum import CurriculumOrder, Difficulty, EpochOrder, complexities, horizon
+from sad_distill.difficulty import difficulties_of
 from sad_distill.learner import Learner, Objective
 from sad_distill.optimiser import Optimisation
 from sad_distill.projection import Projection
@@ -220,8 +222,8 @@ def test_complexity_is_the_weighted_sum_of_scores() -> None:
 
 
 def test_easy_episodes_come_first_and_all_come_in_the_end() -> None:
-    rows = [Row((1,), "R", (), task=f"t{number}") for number in range(100)]
-    complexity = {row.task: float(number) / 10 for number, row in enumerate(rows)}
+    rows = [Row((1,), "R", (), episode=f"t{number}") for number in range(100)]
+    complexity = {row.episode: float(number) / 10 for number, row in enumerate(rows)}
     for pacing in ("sample", "sort"):
         order = CurriculumOrder(rows, complexity, pacing, batch=64, steps=50, seed=1)
         early, late = order(0), order(49)
@@ -230,3 +232,26 @@ def test_easy_episodes_come_first_and_all_come_in_the_end() -> None:
         assert order(7) == order(7)
     assert [horizon(n, 2, 3, 5) for n in (0, 2, 3, 6, 9, 99)] == [2, 2, 3, 4, 5, 5]
     assert horizon(0, 0, 1, 50) == 50
+
+
+@pytest.mark.parametrize("pacing", ["sample", "sort"])
+def test_an_episode_of_many_rows_comes_as_often_as_one_of_a_single_row(pacing: Literal["sample", "sort"]) -> None:
+    rows = [Row((1,), "R", (), episode="short"), *(Row((1,), "R", (), episode="long") for _ in range(9))]
+    order = CurriculumOrder(rows, {"short": 0.0, "long": 0.0}, pacing, batch=2000, steps=2, seed=0)
+    drawn = order(2)
+    assert drawn.count(0) / 2000 == pytest.approx(0.5, abs=0.05)
+    assert set(drawn) == set(range(10))
+
+
+def test_a_task_that_was_recorded_often_is_as_hard_as_once(
+    play_toy: Callable[..., Trajectory], toy_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """Recordings of one task used to add up to one long episode, so that the easiest task was the hardest."""
+    one, other = play_toy("train-0000"), play_toy("train-0001")
+    again = [one.model_copy(update={"repeat": repeat}) for repeat in range(1, 4)]
+    names = [one.model_copy(update=update) for update in ({"seed": 1}, {"agent": "teacher"})]
+    rows = rows_from([one, *again, *names, other], toy_tokenizer, Windowing(120, 40))
+    found = difficulties_of(rows, None, torch.device("cpu"))
+    assert len(found) == 7
+    alone = difficulties_of(rows_from([one], toy_tokenizer, Windowing(120, 40)), None, torch.device("cpu"))
+    assert list(found.values())[:6] == [*alone.values()] * 6
