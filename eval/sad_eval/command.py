@@ -15,9 +15,10 @@ from sad_env import cli
 from sad_env.errors import INTERRUPTED, ConfigError, IncompleteError
 from sad_env.safe_text import console, one_line, safe_text, visible
 from sad_eval import progress
-from sad_eval.finish import exit_code, show, side_by_side
+from sad_eval.finish import exit_code, side_by_side, to_json
 from sad_eval.harness import Outcome, Play, evaluate
 from sad_eval.plan import Plan, make_plan, open_or_create, panels_of
+from sad_eval.report.terminal import print_report
 from sad_eval.run_folder import Results
 from sad_eval.scoring import tally_for
 from sad_eval.settings import EvalSettings
@@ -68,8 +69,11 @@ def _evaluate(words: Sequence[str]) -> int:
         done.append((name, outcome.results))
         if outcome.interrupted or outcome.failure:
             return stopped(outcome)
-        _finish(plan, outcome.results)
-    if len(done) > 1 and not settings.quiet and not settings.json:
+        if not settings.quiet and not settings.json:
+            _finish(plan, outcome.results)
+    if done and settings.json and not settings.quiet:
+        print(to_json([results for _, results in done]))
+    elif len(done) > 1 and not settings.quiet:
         side_by_side(done)
     return max((exit_code(results) for _, results in done), default=0)
 
@@ -80,8 +84,8 @@ def run_plan(plan: Plan) -> Outcome:
     Raises:
         SadEnvError: see `evaluate`.
     """
+    tally = tally_for(plan.manifest)  # a wrong reference or tokenizer is told before anything is written
     run = open_or_create(plan)
-    tally = tally_for(plan.manifest)
     shown = progress.chosen(quiet=plan.settings.quiet or plan.settings.actor == PERSON)
     return evaluate(
         run,
@@ -137,13 +141,8 @@ def describe(plan: Plan) -> str:
 
 
 def _finish(plan: Plan, results: Results) -> None:
-    settings = plan.settings
-    if settings.quiet:
-        return
-    show(results, as_json=settings.json)
-    if settings.json:
-        return
     out = console()
+    print_report(results, out)
     out.print(safe_text(f"run folder: {plan.folder}", "dim"), soft_wrap=True)
     if results.status != "complete":
         out.print(safe_text(f"{results.owed:,} episodes are owed: run the same command to go on", "bold yellow"))

@@ -13,7 +13,6 @@ from sad_env.errors import IncompleteError
 from sad_env.safe_text import console, one_line, safe_text
 from sad_eval.metrics import METRICS
 from sad_eval.report.numbers import interval_text, value_text
-from sad_eval.report.terminal import print_report
 from sad_eval.run_folder import Estimate, Results
 
 _COLUMNS_WITH_INTERVALS = 3
@@ -24,12 +23,10 @@ def exit_code(results: Results) -> int:
     return 0 if results.status == "complete" else IncompleteError.exit_code
 
 
-def show(results: Results, *, as_json: bool = False) -> None:
-    """Print one run's results: a report, or JSON."""
-    if as_json:
-        print(json.dumps(results.model_dump(mode="json"), indent=2, allow_nan=False))
-    else:
-        print_report(results, console())
+def to_json(runs: Sequence[Results]) -> str:
+    """The results of one run as JSON, those of several as a list."""
+    documents = [results.model_dump(mode="json") for results in runs]
+    return json.dumps(documents[0] if len(documents) == 1 else documents, indent=2, allow_nan=False)
 
 
 def side_by_side(columns: Sequence[tuple[str, Results]]) -> None:

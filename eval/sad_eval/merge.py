@@ -12,8 +12,9 @@ import tyro
 
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError, IncompleteError
-from sad_env.safe_text import one_line
-from sad_eval.finish import exit_code, show
+from sad_env.safe_text import console, one_line
+from sad_eval.finish import exit_code
+from sad_eval.report.terminal import print_report
 from sad_eval.run_folder import EPISODES, MANIFEST, OWED, EpisodeKey, Results, Resumption, RunFolder
 from sad_eval.scoring import score
 
@@ -108,5 +109,5 @@ def run_merge(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval merge`."""
     settings = cli.parse(MergeSettings, arguments, prog="sad-eval merge")
     results = merge(settings.run)
-    show(results)
+    print_report(results, console())
     return exit_code(results)

@@ -34,7 +34,7 @@ class PlayConfig:
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ""
     """A run folder, or a file of trajectories (JSON lines)."""
     reference: Path | None = None
-    """Run folder or file whose episodes of the same tasks are shown beside, e.g. the teacher's."""
+    """Run folder or file whose episodes of the same tasks are shown beside, e.g. the teacher's; in print, below."""
     only: Choice = "all"
     """Which episodes."""
     episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 0
@@ -86,15 +86,18 @@ def play(config: PlayConfig) -> int:
         which = f" of {config.task!r}" if config.task else ""
         kind = "" if config.only == "all" else f" that is {config.only}"
         raise ConfigError(f"{one_line(config.run)} has {len(episodes)} episodes, none{which}{kind}")
+    reference = {episode.task_id: episode for episode in load(config.reference)} if config.reference else {}
+    pairs = ((episode, reference.get(episode.task_id)) for episode in chosen)
+    printed = [one for pair in pairs for one in pair if one is not None]
     if config.export is not None:
-        _export(chosen, config)
+        _export(printed, config)
     elif config.plain or not sys.stdout.isatty():
-        print_episodes(chosen, console(), hide_reasoning=config.hide_reasoning)
+        print_episodes(printed, console(), hide_reasoning=config.hide_reasoning)
     elif importlib.util.find_spec("textual") is None:
-        print_episodes(chosen, console(), hide_reasoning=config.hide_reasoning)
+        print_episodes(printed, console(), hide_reasoning=config.hide_reasoning)
         print(f"{PROG}: for the full screen, install textual: pip install 'sad-env[play]'", file=sys.stderr)
     else:
-        _full_screen(episodes, config)
+        _full_screen(episodes, reference, config)
     return 0
 
 
@@ -115,10 +118,9 @@ def load(path: Path) -> list[Trajectory]:
     return [line.trajectory for line in sorted(RunFolder.open(path).episodes(), key=lambda line: line.id)]
 
 
-def _full_screen(episodes: list[Trajectory], config: PlayConfig) -> None:
+def _full_screen(episodes: list[Trajectory], reference: dict[str, Trajectory], config: PlayConfig) -> None:
     from sad_eval.playback.app import PlaybackApp
 
-    reference = {episode.task_id: episode for episode in load(config.reference)} if config.reference else None
     PlaybackApp(
         episodes,
         title=Path(config.run).resolve().name,

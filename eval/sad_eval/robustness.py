@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from sad_env import cli
 from sad_env.errors import ConfigError
-from sad_env.safe_text import console, safe_text
-from sad_eval.command import run_plan, stopped
+from sad_env.safe_text import console, safe_text, visible
+from sad_eval.command import describe, run_plan, stopped
 from sad_eval.compare import compare
-from sad_eval.finish import exit_code, side_by_side
+from sad_eval.finish import exit_code, side_by_side, to_json
 from sad_eval.perturbation import KINDS
 from sad_eval.plan import make_plan, panels_of
 from sad_eval.run_folder import Results, RunFolder
@@ -33,14 +33,19 @@ def run_robustness(arguments: Sequence[str] | None = None) -> int:
     for kind in (PLAIN, *KINDS):
         out = f"{settings.out}/{kind}" if settings.out else ""
         plan = make_plan(dataclasses.replace(settings, perturb=kind, out=out), panels[0], command=command)
+        if settings.dry_run:
+            print(visible(describe(plan)))
+            continue
         outcome = run_plan(plan)
         if outcome.interrupted or outcome.failure:
             return stopped(outcome)
         done.append(("plain" if kind == PLAIN else kind, outcome.results))
         folders.append(RunFolder.open(plan.folder))
-    if not settings.quiet:
+    if settings.json and done and not settings.quiet:
+        print(to_json([results for _, results in done]))
+    elif done and not settings.quiet:
         _print(done, folders)
-    return max(exit_code(results) for _, results in done)
+    return max((exit_code(results) for _, results in done), default=0)
 
 
 def _print(done: Sequence[tuple[str, Results]], folders: Sequence[RunFolder]) -> None:

@@ -28,6 +28,9 @@ class Tally:
             when the first episode that has a step was sampled by a model, else "words".
         references: reasoning of the reference runs by task.
         similarity: semantic match of two reasonings.
+
+    Raises:
+        DataError: the tokenizer file cannot be read.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class Tally:
     ) -> None:
         self.max_steps = max_steps
         self.tokenizer = "" if tokenizer == "auto" else tokenizer
-        self._count: CountReasoning | None = None
+        self._count: CountReasoning | None = reasoning_counter(self.tokenizer) if self.tokenizer else None
         self._references = references or {}
         self._similarity = similarity
         self.keys: list[EpisodeKey] = []
@@ -61,9 +64,8 @@ class Tally:
     def add(self, line: EpisodeLine) -> None:
         """Count a scored episode."""
         trajectory = line.trajectory
-        if self._count is None and (trajectory.steps or self.tokenizer):
-            if not self.tokenizer:
-                self.tokenizer = SAMPLED if trajectory.steps[0].token_ids else WORDS
+        if self._count is None and trajectory.steps:
+            self.tokenizer = SAMPLED if trajectory.steps[0].token_ids else WORDS
             self._count = reasoning_counter(self.tokenizer)
         count = self._count or (lambda step: 0)
         subject = Subject(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sad_eval.command import main
@@ -82,3 +84,15 @@ def test_the_suite_runs_every_kind_and_pairs_it_with_the_plain_run(
     # The toy expert takes the last word for what is wanted, so an instruction in front misleads it.
     assert RunFolder.open("suite/reorder").results().metrics["success_rate"].value == 0
     assert RunFolder.open("suite/distractor").results().metrics["success_rate"].value == 1
+
+
+def test_the_suite_can_be_tried_dry_and_told_as_json(
+    evaluate: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["robustness", "--env", "toy", "--agent", "expert", "--episodes", "3", "--workers", "0", "--out", "suite"]
+    assert main([*words, "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("nothing was written") == 1 + len(KINDS)
+    assert list(tmp_path.iterdir()) == []
+    assert main([*words, "--json"]) == 0
+    agents = [results["agent"] for results in json.loads(capsys.readouterr().out)]
+    assert agents == ["expert", *(f"expert+{kind}" for kind in KINDS)]

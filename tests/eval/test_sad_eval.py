@@ -191,6 +191,20 @@ def test_json_is_the_results_file(evaluate: Evaluate, capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out) == json.loads(Path("run/results.json").read_text())
 
 
+def test_json_of_several_panels_is_one_list(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TOY, "--out", "run", "--panel", "train,test", "--json"]) == 0
+    panels = [results["panel"] for results in json.loads(capsys.readouterr().out)]
+    assert panels == ["train-6", "test-6"]
+
+
+@pytest.mark.parametrize("flags", [("--tokenizer", "no.json"), ("--reference", "nowhere")])
+def test_what_cannot_be_counted_with_is_told_before_anything_is_played(
+    flags: tuple[str, str], evaluate: Evaluate, tmp_path: Path
+) -> None:
+    assert evaluate(*TOY, "--out", "run", *flags) == 5
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_report_fits_eighty_columns(
     evaluate: Evaluate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -188,6 +188,18 @@ def test_the_command_prints_as_many_as_were_asked_for_and_always_the_same(
     assert main([str(run.path), "--episodes", "-1"]) == 2
 
 
+def test_a_reference_is_printed_below_and_a_wrong_one_told(
+    run: RunFolder, expert: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(run.path), "--plain", "--episodes", "3", "--reference", str(expert.path)]) == 0
+    heads = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(("✓", "✗"))]
+    assert [words[4] for words in heads] == ["random", "expert"] * 3
+    tasks = [words[1] for words in heads]
+    assert tasks[0::2] == tasks[1::2]
+    assert main([str(run.path), "--plain", "--reference", "nowhere"]) == 5
+    assert "is no run folder" in capsys.readouterr().err
+
+
 def test_the_file_of_a_runs_episodes_is_the_run(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     shown = []
     for path in (run.path, run.path / "episodes.jsonl"):
