@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +15,7 @@ from sad_agents.windows import Windowing
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from sad_distill.config import TrainConfig
+from sad_distill.heads import vocabulary_of
 from sad_distill.learner import Objective
 from sad_distill.minillm import single_step
 from sad_distill.optimiser import Optimisation
@@ -51,6 +52,7 @@ class Teacher:
         writes: writes what it would have written.
         expert: name of the world's expert policy.
         language: a local model, which may also act.
+        fits: refuses a student, by its vocabulary and the rows of its head, whose ids mean something else.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Teacher:
     writes: WritingTeacher | None = None
     expert: str = ""
     language: Language | None = None
+    fits: Callable[[Mapping[str, int], int], None] | None = None
 
 
 def device_of(config: TrainConfig) -> torch.device:
@@ -108,16 +111,20 @@ def load_teacher(config: TrainConfig) -> Teacher | None:
         from sad_distill.teachers.remote import RemoteTeacher
 
         remote = RemoteTeacher(spec, top=config.top or 64)
-        return Teacher(remote.name, scores=_cached(remote, config), writes=remote)
+        return Teacher(remote.name, scores=_cached(remote, config), writes=remote, fits=remote.fits)
     if spec.startswith("openai:"):
         from sad_distill.teachers.openai import OpenAITeacher
 
         server = OpenAITeacher.of(spec, top=config.top or 20)
-        return Teacher(server.name, scores=_cached(server, config), writes=server)
+        return Teacher(server.name, scores=_cached(server, config), writes=server, fits=server.fits)
     language = load_language(spec)
     language.model.to(device_of(config))  # type: ignore[arg-type]
     local = LocalTeacher(language.model, identity(spec), config.top)
-    return Teacher(local.name, scores=_cached(local, config), language=language)
+
+    def fits(vocabulary: Mapping[str, int], rows: int) -> None:
+        check_same_tokens(language.tokenizer.get_vocab(), vocabulary)
+
+    return Teacher(local.name, scores=_cached(local, config), language=language, fits=fits)
 
 
 def _cached(teacher: ScoringTeacher, config: TrainConfig) -> ScoringTeacher:
@@ -147,7 +154,8 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
     """The student that the settings name, on its device, ready to be trained.
 
     Raises:
-        ConfigError: a student that needs a teacher or episodes which are not there.
+        ConfigError: a student that needs a teacher or episodes which are not there, or whose ids the teacher would
+            take for others.
     """
     local = teacher.language if teacher else None
     spec = config.student
@@ -165,8 +173,8 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
         language = Language(every_kth_layer(local.model, int(spec[7:])), local.tokenizer)
     else:
         language = load_language(spec)
-    if local is not None and teacher is not None and teacher.scores is not None:
-        check_same_tokens(local.tokenizer.get_vocab(), language.tokenizer.get_vocab())
+    if teacher is not None and teacher.fits is not None and compares_ids(config):
+        teacher.fits(language.tokenizer.get_vocab(), vocabulary_of(language.model))
     model: Any = language.model.to(device_of(config))  # type: ignore[arg-type]
     if config.recompute:
         # transformers renamed it in 5.x.
@@ -185,6 +193,17 @@ def _own_tokenizer(config: TrainConfig, episodes: Sequence[Trajectory]) -> PreTr
     # A seeded part of many: more of them change hardly a token, and each takes its time.
     part = random.Random(0).sample(list(episodes), min(len(episodes), _TOKENIZER_EPISODES))
     return train_tokenizer(texts_of(part), config.vocabulary)
+
+
+def compares_ids(config: TrainConfig) -> bool:
+    """True when a teacher is asked about the student's ids, which then must mean the same to both."""
+    return (
+        objective_of(config).divergence > 0
+        or config.alignment != "none"
+        or config.action_head != "none"
+        or config.contrastive > 0
+        or (config.curriculum != "none" and config.curriculum_entropy != 0)
+    )
 
 
 def objective_of(config: TrainConfig) -> Objective:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
+from sad_agents.checkpoints import save_student
 from sad_agents.windows import Windowing
 from sad_distill.assembly import Language
 from sad_distill.batch import Batch, collate
+from sad_distill.config import TrainConfig
 from sad_distill.learner import Learner, Objective
 from sad_distill.optimiser import Optimisation
 from sad_distill.relabel import expert_completions, relabelled_rows, teacher_completions
+from sad_distill.run import Run
 from sad_distill.support import ActionSupport
 from sad_distill.targets import SparseTarget
 from sad_distill.teachers.base import Prompt
@@ -27,6 +32,7 @@ from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_distill.teachers.scripted import ScriptedTeacher
 from sad_distill.teachers.server import TeacherServer
+from sad_distill.tokenizer import texts_of, train_tokenizer
 from sad_distill.windows import Row, rows_from
 from transformers import PreTrainedTokenizerFast
 
@@ -89,6 +95,64 @@ def test_our_server_refuses_nonsense_in_one_line(server: TeacherServer, batch: B
         RemoteTeacher(server.url, top=8).score(wrong)
 
 
+def distillation(files: Path, out: Path, teacher: str, **changes: Any) -> TrainConfig:
+    base = TrainConfig(
+        out=str(out),
+        student=str(files / "start.pt"),
+        teacher=teacher,
+        episodes=(str(files / "expert.jsonl"),),
+        world="toy",
+        steps=1,
+        batch=2,
+        budget=200,
+        room=40,
+        mode="offline",
+    )
+    return replace(base, **changes)
+
+
+def test_our_server_teaches_a_student_with_its_tokenizer_and_refuses_any_other(
+    server: TeacherServer, files: Path, tmp_path: Path, toy_episodes: list[Trajectory], tiny_llama: Tiny
+) -> None:
+    """Another tokenizer of the same size used to train in silence, on the scores of other tokens."""
+    Run(distillation(files, tmp_path / "same", server.url)).train()
+    other = train_tokenizer(texts_of(toy_episodes[::-3]), 400)
+    save_student(tmp_path / "other.pt", tiny_llama(seed=2), other, {})
+    for student in (str(tmp_path / "other.pt"), "nano-0.7m"):
+        with pytest.raises(ConfigError, match="another tokenizer than the student: give --student a model with"):
+            Run(distillation(files, tmp_path / "new", server.url, student=student, vocabulary=330))
+    # Text is the same in any tokenizer.
+    Run(distillation(files, tmp_path / "text", server.url, student=str(tmp_path / "other.pt"), method="seqkd"))
+    server.vocabulary += 1
+    with pytest.raises(ConfigError, match="tells of 371 ids and the student's head has 370"):
+        Run(distillation(files, tmp_path / "padded", server.url))
+
+
+@pytest.mark.parametrize("told", [b'{"status": "ok"}', b"<html>", b"[3]"])
+def test_another_server_is_not_taken_for_a_teacher(told: bytes) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(told)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with serving(Other) as url, pytest.raises(ConfigError, match="not as a teacher of this release"):
+        RemoteTeacher(url, patience=QUICK)
+
+
+@contextlib.contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), handler) as one:
+        thread = threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{one.server_address[1]}"
+        one.shutdown()
+        thread.join()
+
+
 class Unreliable(BaseHTTPRequestHandler):
     """Fails, stalls and lies before it answers as vLLM does."""
 
@@ -125,12 +189,8 @@ class Unreliable(BaseHTTPRequestHandler):
 @pytest.fixture
 def unreliable() -> Iterator[str]:
     Unreliable.calls = 0
-    with HTTPServer(("127.0.0.1", 0), Unreliable) as one:
-        thread = threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{one.server_address[1]}"
-        one.shutdown()
-        thread.join()
+    with serving(Unreliable) as url:
+        yield url
 
 
 def test_a_server_that_fails_stalls_and_lies_is_asked_again(unreliable: str, batch: Batch) -> None:
@@ -142,6 +202,15 @@ def test_a_server_that_fails_stalls_and_lies_is_asked_again(unreliable: str, bat
     told = target.log_p_NK.exp().sum(-1) + target.log_rest_N.exp()
     torch.testing.assert_close(told, torch.ones_like(told))
     assert teacher.generate([Prompt("x")]) == ["Reasoning: so.\nAction: look\n"]
+
+
+def test_ids_that_the_student_does_not_have_are_refused(unreliable: str, batch: Batch) -> None:
+    teacher = OpenAITeacher(unreliable, "m", top=2, patience=QUICK)
+    teacher.fits({}, 370)
+    teacher.score(batch)
+    teacher.fits({}, 299)
+    with pytest.raises(ConfigError, match=r"tells of token \d+ and the student's head has 299"):
+        teacher.score(batch)
 
 
 def test_a_server_that_stays_down_is_an_infrastructure_error(unreliable: str, batch: Batch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
@@ -53,7 +55,7 @@ def join(parts: list[SparseTarget]) -> SparseTarget:
     )
 
 
-def check_same_tokens(teacher_vocabulary: dict[str, int], student_vocabulary: dict[str, int]) -> None:
+def check_same_tokens(teacher_vocabulary: Mapping[str, int], student_vocabulary: Mapping[str, int]) -> None:
     """Token-level losses compare ids, so the ids must mean the same.
 
     Raises:
@@ -65,6 +67,6 @@ def check_same_tokens(teacher_vocabulary: dict[str, int], student_vocabulary: di
         }
         raise ConfigError(
             f"teacher ({len(teacher_vocabulary):,} tokens) and student ({len(student_vocabulary):,}) have different"
-            f" vocabularies, {len(differing):,} shared tokens under other ids: give both one tokenizer, distil from"
-            " text (method seqkd), or use an alignment"
+            f" vocabularies, {len(differing):,} shared tokens under other ids: give both one tokenizer, or distil from"
+            " text (method seqkd)"
         )

@@ -8,7 +8,7 @@ Scoring needs `prompt_logprobs` (vLLM): for each prompt token the K likeliest an
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
@@ -48,6 +48,7 @@ class OpenAITeacher:
         self._endpoint = (base if base.endswith("/v1") else f"{base}/v1") + "/completions"
         self._model, self._top, self._patience = model, top, patience
         self._temperature, self._max_tokens = temperature, max_tokens
+        self._rows = 0
         self.name = f"{model}@{base}"
         self._session = requests.Session()
         if key := os.environ.get("OPENAI_API_KEY"):
@@ -65,15 +66,33 @@ class OpenAITeacher:
             raise ConfigError(f"teacher {spec!r}: give openai:http://HOST:PORT#MODEL")
         return cls(url, model, top=top)
 
+    def fits(self, vocabulary: Mapping[str, int], rows: int) -> None:
+        """Remember the student, so that ids which it does not have are refused when they come.
+
+        Args:
+            vocabulary: of its tokenizer; such a server tells nothing of its own.
+            rows: of its head.
+        """
+        self._rows = rows
+
     def score(self, batch: Batch) -> Target:
         """See `ScoringTeacher`.
 
         Token sets that were asked for are answered as far as their tokens are among the K likeliest; the others of
         the set are part of the rest, a coarser distribution that is still exact.
+
+        Raises:
+            ConfigError: branches, or the answer names ids that the student does not have.
         """
         if batch.sees is not None:
             raise ConfigError("a server scores plain rows, not branches")
         tables = [self._prompt_table(batch, row) for row in range(len(batch.ids_BT))]
+        highest = max((token for table in tables for position in table for token in position), default=0)
+        if self._rows and highest >= self._rows:
+            raise ConfigError(
+                f"{self.name} tells of token {highest:,} and the student's head has {self._rows:,}: give --student a"
+                " model with the teacher's tokenizer"
+            )
         sets: list[list[int]] = []
         values: list[list[float]] = []
         for row, at, support in zip(batch.row_N.tolist(), batch.at_N.tolist(), batch.support_NK.tolist(), strict=True):

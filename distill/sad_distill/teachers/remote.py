@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import requests
 
@@ -10,8 +10,9 @@ from sad_distill.batch import Batch
 from sad_distill.targets import Target
 from sad_distill.teachers.base import Prompt
 from sad_distill.teachers.http import PATIENCE, Patience, ask
-from sad_distill.teachers.wire import answered, question
+from sad_distill.teachers.wire import answered, fingerprint, question
 from sad_env.errors import ConfigError
+from sad_env.records import RecordError, parse_json
 
 
 class RemoteTeacher:
@@ -24,6 +25,7 @@ class RemoteTeacher:
 
     Raises:
         InfrastructureError: nobody answers there.
+        ConfigError: somebody else does.
     """
 
     def __init__(self, url: str, *, top: int = 64, patience: Patience = PATIENCE) -> None:
@@ -32,9 +34,39 @@ class RemoteTeacher:
         self._patience = patience
         self._session = requests.Session()
         self._session.trust_env = False
-        about = ask(self._session, "GET", f"{self.url}/about", lambda response: response.json(), patience)
-        self.name = str(about["name"])
-        self.vocabulary = int(about["vocabulary"])
+        self.name, self.vocabulary, self._tokens = self._about()
+
+    def _about(self) -> tuple[str, int, str]:
+        answer = ask(self._session, "GET", f"{self.url}/about", lambda response: response.content, self._patience)
+        try:
+            about = parse_json(answer)
+            return str(about["name"]), int(about["vocabulary"]), str(about["tokens"])
+        except (RecordError, KeyError, TypeError, ValueError):
+            raise ConfigError(
+                f"{self.url} answers, but not as a teacher of this release: start one with sad-distill serve, or give"
+                " openai:URL#MODEL"
+            ) from None
+
+    def fits(self, vocabulary: Mapping[str, int], rows: int) -> None:
+        """Refuse a student whose ids this teacher would take for others.
+
+        Args:
+            vocabulary: of the student's tokenizer.
+            rows: of its head.
+
+        Raises:
+            ConfigError: its tokenizer is another, or its head knows fewer ids.
+        """
+        if fingerprint(vocabulary) != self._tokens:
+            raise ConfigError(
+                f"the teacher at {self.url} has another tokenizer than the student: give --student a model with the"
+                " teacher's tokenizer (nano-… trains its own), or distil from text (method seqkd)"
+            )
+        if self.vocabulary > rows:
+            raise ConfigError(
+                f"the teacher at {self.url} tells of {self.vocabulary:,} ids and the student's head has {rows:,}:"
+                " give --student a model with as many"
+            )
 
     def score(self, batch: Batch) -> Target:
         """See `ScoringTeacher`."""

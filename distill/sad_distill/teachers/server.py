@@ -15,7 +15,7 @@ from sad_agents.model import Piece, Request
 
 from sad_distill.assembly import Language
 from sad_distill.teachers.local import LocalTeacher
-from sad_distill.teachers.wire import answer, asked
+from sad_distill.teachers.wire import answer, asked, fingerprint
 from sad_env.errors import DataError, SadEnvError
 from sad_env.records import RecordError, parse_json
 from sad_env.safe_text import one_line
@@ -31,8 +31,8 @@ WRITING = Sampling(temperature=0.2)
 class TeacherServer(ThreadingHTTPServer):
     """Serves one model.
 
-    ``GET /about`` gives name and vocabulary; ``POST /score?top=K`` takes a question of `wire` and answers it;
-    ``POST /generate`` takes and gives JSON.
+    ``GET /about`` gives name, vocabulary (rows of the head) and tokens (the tokenizer's fingerprint, see `wire`);
+    ``POST /score?top=K`` takes a question of `wire` and answers it; ``POST /generate`` takes and gives JSON.
 
     Args:
         language: the model and its tokenizer.
@@ -56,6 +56,7 @@ class TeacherServer(ThreadingHTTPServer):
         self.sampling = sampling
         self.writer = LocalModel(language.model, language.tokenizer, name=name)
         self.vocabulary = LocalTeacher(language.model, name).vocabulary
+        self.tokens = fingerprint(language.tokenizer.get_vocab())
         # A model serves one request at a time; the others wait here instead of fighting for its memory.
         self.busy = threading.Lock()
 
@@ -92,7 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
         if urlsplit(self.path).path != "/about":
             self._refuse(404, "GET /about, POST /score?top=K, POST /generate")
             return
-        self._json({"name": self.server.teacher_name, "vocabulary": self.server.vocabulary})
+        server = self.server
+        self._json({"name": server.teacher_name, "vocabulary": server.vocabulary, "tokens": server.tokens})
 
     def do_POST(self) -> None:
         parts = urlsplit(self.path)

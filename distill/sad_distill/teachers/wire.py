@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import safetensors
@@ -17,6 +20,11 @@ _QUESTION = frozenset({"ids", "mask", "row", "source", "at", "support"})
 _ANSWER = frozenset({"ids", "log_p", "log_rest"})
 MAX_TOKENS = 2**22
 """A question with more tokens than this is refused before it reaches a model."""
+
+
+def fingerprint(vocabulary: Mapping[str, int]) -> str:
+    """sha256 of a tokenizer's tokens and their ids: two models can talk in ids only where it is the same."""
+    return hashlib.sha256(json.dumps(sorted(vocabulary.items())).encode()).hexdigest()
 
 
 def pack(tensors: dict[str, Tensor]) -> bytes:
