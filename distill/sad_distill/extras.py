@@ -57,9 +57,10 @@ def _width(model: nn.Module) -> int:
 
 
 class AlignmentTerm:
-    """The student's own text beside the teacher's recorded text on the same task; an `ExtraTerm`.
+    """A row's text beside the teacher's recorded text of the same steps on the same task; an `ExtraTerm`.
 
-    The teacher is asked for its distribution on its own text only.
+    The teacher is asked for its distribution on its own text only. A row of a recorded episode has that recording
+    beside it, any other row the first of its task.
 
     Args:
         teacher: scores its own rows.
@@ -71,39 +72,60 @@ class AlignmentTerm:
 
     def __init__(self, teacher: ScoringTeacher, rows: Sequence[Row], name: str) -> None:
         self._teacher, self._name = teacher, name
-        self._recorded: dict[str, list[Row]] = defaultdict(list)
+        self._recorded: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
         for row in rows:
-            self._recorded[row.task].append(row)
+            self._recorded[row.task][row.episode].append(row)
+
+    def _beside(self, row: Row) -> list[Row]:
+        """The teacher's rows that hold steps of this row."""
+        recordings = self._recorded.get(row.task)
+        if not recordings:
+            return []
+        recorded = recordings[row.episode] if row.episode in recordings else next(iter(recordings.values()))
+        # A piece of a long step has the same piece beside it, not all pieces of the step.
+        return [row] if row in recorded else [one for one in recorded if steps_of(one) & steps_of(row)]
 
     def count(self, batch: Batch) -> int:
-        """Rows whose task the teacher has recorded."""
-        return sum(row.task in self._recorded for row in batch.rows)
+        """Rows with steps that the teacher has recorded."""
+        return sum(bool(self._beside(row)) for row in batch.rows)
 
     def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
         """See `ExtraTerm`."""
         total = states.sum() * 0
         for number, row in enumerate(batch.rows):
-            if row.task not in self._recorded:
+            beside = self._beside(row)
+            if not beside:
                 continue
             mine = (batch.row_N == number) & (batch.kind_N != OBS)
             log_q = head_logits(student, states[number, batch.from_N[mine]]).log_softmax(-1)
-            told = collate(self._recorded[row.task]).to(states.device)
+            told = collate(beside).to(states.device)
             with torch.no_grad():
                 target = self._teacher.score(told)
                 outcomes = target.outcomes(torch.arange(len(told.kind_N), device=states.device), None, 1.0, "bucket")
             if outcomes.ids_NK is not None:
                 raise ConfigError("an alignment compares whole distributions: use a local teacher with --top 0")
-            theirs = tokens_of(told, outcomes.log_p.to(log_q), torch.ones_like(told.row_N, dtype=torch.bool))
+            shared = torch.tensor([step in steps_of(row) for step in step_numbers(told)], device=states.device)
+            theirs = tokens_of(told, outcomes.log_p[shared].to(log_q), shared)
             total = total + align(self._name, theirs, tokens_of(batch, log_q, mine)).loss
         return total
 
 
+def steps_of(row: Row) -> set[int]:
+    """The steps of its episode that a row supervises."""
+    return {unit.step for unit in row.units}
+
+
+def step_numbers(batch: Batch) -> list[int]:
+    """The step of its episode that each position of a batch belongs to."""
+    steps = []
+    for row, at in zip(batch.row_N.tolist(), batch.at_N.tolist(), strict=True):
+        steps.append(next((unit.step for unit in batch.rows[row].units if unit.start <= at < unit.end), 0))
+    return steps
+
+
 def tokens_of(batch: Batch, log_p: Tensor, chosen: Tensor) -> Tokens:
     """Some positions of a batch, and their log-probabilities, as `Tokens`."""
-    rows, places = batch.row_N[chosen].tolist(), batch.at_N[chosen].tolist()
-    steps = []
-    for row, at in zip(rows, places, strict=True):
-        steps.append(next((unit.step for unit in batch.rows[row].units if unit.start <= at < unit.end), 0))
+    steps = [step for step, wanted in zip(step_numbers(batch), chosen.tolist(), strict=True) if wanted]
     numbers = {span: index for index, span in enumerate(dict.fromkeys(batch.span_N[chosen].tolist()))}
     spans = tuple(numbers[span] for span in batch.span_N[chosen].tolist())
     kinds = "".join("RA"[kind] for kind in batch.kind_N[chosen].tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -25,10 +25,12 @@ from sad_distill.atomic import AtomicTerm, PointerTerm, action_scores, choices_o
 from sad_distill.batch import collate
 from sad_distill.contrastive import ContrastiveTerm, info_nce, preference
 from sad_distill.divergence import divergence, partition
+from sad_distill.extras import AlignmentTerm
 from sad_distill.heads import head_logits
 from sad_distill.labels import encode
 from sad_distill.learner import Learner, Objective
 from sad_distill.optimiser import Optimisation
+from sad_distill.scoring import Measure, score_positions
 from sad_distill.support import ActionSupport, ByteSpellings, Trie, action_start, spelled
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.windows import Row, rows_from
@@ -289,6 +291,50 @@ def test_every_alignment_is_least_for_equal_texts_and_has_a_gradient(name: str) 
     assert logits.grad.abs().sum() > 0
     with pytest.raises(ConfigError, match="known: min"):
         align("max", TEACHER, student)
+
+
+@pytest.mark.parametrize("room", [40, 12])
+@pytest.mark.parametrize("name", ["min", "spans", "ot", "soft_dtw"])
+def test_a_student_that_is_the_teacher_is_already_aligned_with_its_recordings(
+    play_toy: Callable[..., Trajectory],
+    toy_tokenizer: PreTrainedTokenizerFast,
+    tiny_llama: Tiny,
+    name: Literal["min", "spans", "ot", "soft_dtw"],
+    room: int,
+) -> None:
+    """Each window has the same steps of the same recording beside it, whatever else was recorded of the task."""
+    episodes = [play_toy("train-0003", seed, slips=0.5).model_copy(update={"seed": seed}) for seed in range(3)]
+    rows = rows_from(episodes, toy_tokenizer, Windowing(120, room))
+    assert len(rows) > 3
+    model = tiny_llama(24, seed=1)
+    term = AlignmentTerm(LocalTeacher(tiny_llama(24, seed=1), "t"), rows, name)
+    for row in rows:
+        batch = collate([row])
+        assert term.count(batch) == 1
+        states = batch.states(model)
+        loss = term.sum(model, batch, states, score_positions(model, states, batch, None, Measure()))
+        # Soft minima lie below the minimum, and a plan with entropy moves a little between like spans.
+        assert loss.item() < {"min": 1e-5, "spans": 1e-5, "ot": 0.05, "soft_dtw": 1e-5}[name]
+
+
+def test_other_text_is_compared_with_the_same_steps_and_left_out_where_there_are_none(
+    play_toy: Callable[..., Trajectory], toy_tokenizer: PreTrainedTokenizerFast, tiny_llama: Tiny
+) -> None:
+    recorded = max((play_toy("train-0003", seed, slips=0.5) for seed in range(9)), key=lambda one: len(one.steps))
+    begun = recorded.model_copy(update={"seed": 9, "steps": recorded.steps[:2]})
+    rows, first = (rows_from([one], toy_tokenizer, Windowing(1000, 40)) for one in (recorded, begun))
+    model = tiny_llama(24, seed=1)
+    teacher = LocalTeacher(tiny_llama(24, seed=1), "t")
+    for name in ("min", "spans"):
+        term = AlignmentTerm(teacher, rows, name)
+        batch = collate(first)
+        states = batch.states(model)
+        scores = score_positions(model, states, batch, None, Measure())
+        assert term.sum(model, batch, states, scores).item() < 1e-5
+    narrow = rows_from([recorded.model_copy(update={"seed": 9})], toy_tokenizer, Windowing(120, 40))
+    counts = [AlignmentTerm(teacher, first, "min").count(collate([row])) for row in narrow]
+    assert counts[0] == 1
+    assert counts[-1] == 0
 
 
 # --- contrast --------------------------------------------------------------------------------------------------------
