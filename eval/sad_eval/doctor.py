@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -58,8 +59,9 @@ def run_doctor(arguments: Sequence[str] | None = None) -> int:
     if settings.checkpoint:
         from sad_agents.checkpoints import load_student
 
-        load_student(Path(settings.checkpoint))
+        record = load_student(Path(settings.checkpoint)).record
         out.print(safe_text(f"✓ {one_line(settings.checkpoint, 120)}: safe, whole, and loads", "green"))
+        out.print(safe_text(f"its training record:\n{json.dumps(record, indent=1)}"), soft_wrap=True)
         return 0
     bad = 0
     for finding in (*_machine(), *_worlds(), *_students(), *_extras(), *_plugins()):

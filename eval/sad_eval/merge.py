@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +12,11 @@ import tyro
 
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError, IncompleteError
+from sad_env.files import atomic_write
 from sad_env.safe_text import console, one_line
 from sad_eval.finish import exit_code
 from sad_eval.report.terminal import print_report
-from sad_eval.run_folder import EPISODES, MANIFEST, OWED, EpisodeKey, Results, Resumption, RunFolder
+from sad_eval.run_folder import EPISODES, MANIFEST, OWED, EpisodeKey, Manifest, Results, Resumption, RunFolder
 from sad_eval.scoring import score
 
 _COMMAND = "sad-eval merge"
@@ -43,11 +44,13 @@ def part_name(shard: tuple[int, int]) -> str:
 
 
 def merge(folder: Path) -> Results:
-    """Join all parts below `folder` into one run in `folder`; a second time replaces the first.
+    """Join all parts below `folder` into one run in `folder`.
+
+    A second time takes the parts' episodes anew, and keeps those that were played in the joined run itself.
 
     Raises:
         DataError: there are no parts, or an episode stands in two of them.
-        ConfigError: parts of different runs, or a whole run already lies there.
+        ConfigError: parts of different runs, or another run already lies there or is being played there.
         IncompleteError: parts are missing.
     """
     parts = [RunFolder.open(path.parent) for path in sorted(folder.glob(f"part-*/{MANIFEST}"))]
@@ -58,12 +61,34 @@ def merge(folder: Path) -> Results:
         if part.manifest.identity_sha256 != first.identity_sha256:
             raise ConfigError(f"{part.path.name} and {parts[0].path.name} are parts of different runs")
     _all_there(folder, parts)
-    if (folder / MANIFEST).exists() and not RunFolder.open(folder).manifest.command.startswith(_COMMAND):
+    run = RunFolder(folder)
+    with run.lock():
+        command = f"{_COMMAND} {shlex.quote(str(folder))}"
+        calls = list(_calls(parts))
+        calls += [one for one in _joined_before(folder, first) if one not in calls]
+        whole = {"shard": (1, 1), "command": command, "resumptions": tuple(calls)}
+        RunFolder.create(folder, first.model_copy(update=whole))
+        _rewrite(folder / EPISODES, _episodes(run, parts))
+        _rewrite(folder / OWED, dict.fromkeys(one.to_json() for each in (*parts, run) for one in each.owed_attempts()))
+        results = score(run)
+        run.write_results(results)
+    return results
+
+
+def _joined_before(folder: Path, first: Manifest) -> tuple[Resumption, ...]:
+    """The later calls of the run that an earlier join has left, if one has.
+
+    Raises:
+        ConfigError: it is another run.
+    """
+    if not (folder / MANIFEST).exists():
+        return ()
+    manifest = RunFolder.open(folder).manifest
+    if not manifest.command.startswith(_COMMAND):
         raise ConfigError(f"a run that was not joined from parts lies in {one_line(str(folder))!r}: move it away")
-    command = f"{_COMMAND} {shlex.quote(str(folder))}"
-    whole = {"shard": (1, 1), "command": command, "resumptions": tuple(_calls(parts))}
-    run = RunFolder.create(folder, first.model_copy(update=whole))
-    return _join(run, parts)
+    if manifest.identity_sha256 != first.identity_sha256:
+        raise ConfigError(f"a run that was joined from other parts lies in {one_line(str(folder))!r}: move it away")
+    return manifest.resumptions
 
 
 def _calls(parts: Sequence[RunFolder]) -> Iterator[Resumption]:
@@ -85,24 +110,25 @@ def _all_there(folder: Path, parts: Sequence[RunFolder]) -> None:
         raise IncompleteError(f"parts {listed} of {count} are missing in {one_line(str(folder))!r}: run them first")
 
 
-def _join(run: RunFolder, parts: Sequence[RunFolder]) -> Results:
-    with run.lock():
-        for name in (EPISODES, OWED):
-            (run.path / name).unlink(missing_ok=True)
-        seen: set[EpisodeKey] = set()
-        episodes, owed = run.writers()
-        with episodes, owed:
-            for part in parts:
-                for line in part.episodes():
-                    if line.id in seen:
-                        raise DataError(f"{part.path}: the episode {line.id} stands in another part too")
-                    seen.add(line.id)
-                    episodes.append(line.to_json())
-                for line in part.owed_attempts():
-                    owed.append(line.to_json())
-        results = score(run)
-        run.write_results(results)
-    return results
+def _episodes(run: RunFolder, parts: Sequence[RunFolder]) -> Iterator[str]:
+    """The parts' episodes, and then those that only the joined run has."""
+    seen: set[EpisodeKey] = set()
+    for part in parts:
+        for line in part.episodes():
+            if line.id in seen:
+                raise DataError(f"{part.path}: the episode {line.id} stands in another part too")
+            seen.add(line.id)
+            yield line.to_json()
+    for line in run.episodes():
+        if line.id not in seen:
+            yield line.to_json()
+
+
+def _rewrite(path: Path, lines: Iterable[str]) -> None:
+    """In one step: what the file held may stand nowhere else."""
+    with atomic_write(path) as file:
+        for line in lines:
+            file.write(line + "\n")  # type: ignore[call-overload]
 
 
 def run_merge(arguments: Sequence[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -119,6 +120,29 @@ def test_parts_join_to_what_one_run_gives(
     assert evaluate("merge", "cut") == 0
     assert evaluate("merge", "whole") == 5
     assert sum(len(RunFolder.open(path).manifest.planned()) for path in Path("cut").glob("part-*")) == 200
+
+
+def test_merging_again_keeps_what_was_played_in_the_joined_run(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in ("1/2", "2/2"):
+        assert evaluate(*TOY, "--out", "run", "--shard", part) == 0
+    _, *kept = Path("run/part-0001-of-0002/episodes.jsonl").read_text().splitlines(keepends=True)
+    Path("run/part-0001-of-0002/episodes.jsonl").write_text("".join(kept))
+    assert evaluate("merge", "run") == 3
+    assert evaluate(*TOY, "--out", "run") == 0
+    manifest = RunFolder.open("run").manifest
+    assert evaluate("merge", "run") == 0
+    assert {line.id for line in RunFolder.open("run").episodes()} == set(manifest.planned())
+    assert RunFolder.open("run").manifest.resumptions == manifest.resumptions
+    with RunFolder("run").lock():
+        assert evaluate("merge", "run") == 2
+    for part in ("1/2", "2/2"):
+        assert evaluate(*TOY, "--out", "run", "--shard", part, "--seed", "1", "--new") == 0
+        shutil.rmtree(f"run/part-000{part[0]}-of-0002.old-1")
+    capsys.readouterr()
+    assert evaluate("merge", "run") == 2
+    assert "a run that was joined from other parts lies in 'run'" in capsys.readouterr().err
 
 
 def test_merging_does_not_overwrite_a_run_of_its_own(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
