@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -119,7 +120,7 @@ def load_teacher(config: TrainConfig) -> Teacher | None:
         return Teacher(server.name, scores=_cached(server, config), writes=server, fits=server.fits)
     language = load_language(spec)
     language.model.to(device_of(config))  # type: ignore[arg-type]
-    local = LocalTeacher(language.model, identity(spec), config.top)
+    local = LocalTeacher(language.model, identity(spec, language.model), config.top)
 
     def fits(vocabulary: Mapping[str, int], rows: int) -> None:
         check_same_tokens(language.tokenizer.get_vocab(), vocabulary)
@@ -135,16 +136,35 @@ def _cached(teacher: ScoringTeacher, config: TrainConfig) -> ScoringTeacher:
     return CachedTeacher(teacher, Path(config.cache))
 
 
-def identity(spec: str) -> str:
-    """A model's name for keys and records: a file's name and hash, or the word that names it."""
+_WEIGHTS = ("*.safetensors", "config.json", "tokenizer.json")
+"""The files of a model's folder that decide what it answers."""
+
+
+def identity(spec: str, model: PreTrainedModel | None = None) -> str:
+    """A model's name for keys and records.
+
+    Args:
+        spec: as the settings name it.
+        model: as it was loaded; one of a hub knows its revision.
+
+    Returns:
+        A file's or folder's name and hash, a hub id with its commit, or the word itself.
+    """
     path = Path(spec)
-    return f"{path.stem}-{sha256_file(path)[:12]}" if path.is_file() else spec
+    if path.is_file():
+        return f"{path.stem}-{sha256_file(path)[:12]}"
+    if path.is_dir():
+        files = sorted(file for pattern in _WEIGHTS for file in path.glob(pattern))
+        content = "".join(f"{file.name} {sha256_file(file)}\n" for file in files)
+        return f"{path.resolve().name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    commit = getattr(model.config, "_commit_hash", None) if model is not None else None
+    return f"{spec}@{commit[:12]}" if commit else spec
 
 
-def contents_of(config: TrainConfig, teacher: Teacher | None) -> dict[str, str]:
+def contents_of(config: TrainConfig, teacher: Teacher | None, student: Language) -> dict[str, str]:
     """What the settings' files and models hold, by setting: what the words that name them cannot say."""
     return {
-        "student": identity(config.student),
+        "student": identity(config.student, student.model),
         "teacher": teacher.name if teacher else "",
         "episodes": ", ".join(identity(path) for path in config.episodes),
     }

@@ -90,7 +90,7 @@ class Run:
         registry.world(config.world)  # an unknown name is told now
         self.teacher = load_teacher(config)
         self.student = build_student(config, self.teacher, self.episodes)
-        self.contents = contents_of(config, self.teacher)
+        self.contents = contents_of(config, self.teacher, self.student)
         self.windowing = windowing_of(config)
         self.rows = self._rows(self.episodes)
         self.supports = ActionSupport(self.student.tokenizer, self._support_mode(), self.rows)

@@ -107,7 +107,7 @@ def serve(config: ServeConfig) -> int:
     language.model.to(torch.device(device))  # type: ignore[arg-type]
     sampling = Sampling(temperature=config.temperature)
     try:
-        server = TeacherServer(language, identity(config.model), (config.host, config.port), sampling)
+        server = TeacherServer(language, identity(config.model, language.model), (config.host, config.port), sampling)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"cannot listen on {one_line(config.host)}:{config.port}: {one_line(str(error))}") from None
     with server:

@@ -15,7 +15,7 @@ import pytest
 import torch
 from sad_agents.checkpoints import save_student
 from sad_agents.windows import Windowing
-from sad_distill.assembly import Language
+from sad_distill.assembly import Language, identity
 from sad_distill.batch import Batch, collate
 from sad_distill.config import TrainConfig
 from sad_distill.learner import Learner, Objective
@@ -251,6 +251,38 @@ def test_training_on_cached_answers_is_training_on_the_live_teacher(
     other = CachedTeacher(LocalTeacher(tiny_llama(seed=1), "tiny-2", top=16), tmp_path)
     other.score(collate(rows))
     assert other.hits == 0
+
+
+def test_an_answer_is_kept_for_its_question_alone(batch: Batch, tiny_llama: Tiny, tmp_path: Path) -> None:
+    """Answers of --top 2 used to be served where 64 were asked, and those of float32 to a run in bfloat16."""
+    model = tiny_llama(seed=1)
+    for top in (2, 64):
+        live = LocalTeacher(model, "tiny", top)
+        cached = CachedTeacher(live, tmp_path)
+        for precision in ("fp32", "bf16", "fp32"):
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                here, kept = live.score(batch), cached.score(batch)
+            assert isinstance(here, SparseTarget)
+            assert isinstance(kept, SparseTarget)
+            assert torch.equal(here.log_rest_N.float(), kept.log_rest_N)
+        assert (cached.hits, cached.misses) == (len(batch.rows), 2 * len(batch.rows))
+
+
+def test_a_model_is_known_by_its_content_and_a_hub_id_by_its_commit(
+    tiny_llama: Tiny, toy_tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    """A folder was known by its path, so that one trained anew was answered for from the cache of the old one."""
+    folder, names = tmp_path / "model", []
+    for seed in (1, 2, 1):
+        save_student(folder, tiny_llama(seed=seed), toy_tokenizer, {})
+        (folder / "notes.txt").write_text(str(seed + len(names)))
+        names.append(identity(str(folder)))
+    assert names[0] == names[2] != names[1]
+    assert names[0].startswith("model-")
+    model = tiny_llama()
+    assert identity("somebody/model", model) == "somebody/model"
+    model.config._commit_hash = "0123456789abcdef"
+    assert identity("somebody/model", model) == "somebody/model@0123456789ab"
 
 
 def test_a_cache_refuses_whole_distributions(batch: Batch, tiny_llama: Tiny, tmp_path: Path) -> None:

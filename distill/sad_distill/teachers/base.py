@@ -19,6 +19,11 @@ class ScoringTeacher(Protocol):
 
     name: str
 
+    @property
+    def setting(self) -> str:
+        """What its answers hang on beside name and question: the other part of that key."""
+        ...
+
     def score(self, batch: Batch) -> Target:
         """Its distribution at each predicted position of the batch.
 

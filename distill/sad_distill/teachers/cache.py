@@ -27,7 +27,8 @@ class CachedTeacher:
 
     A file holds, for each predicted position of a row, K ids (int32), their log-probabilities and the log of the rest
     (float32): 516 bytes a token at K = 64 where a whole row of a 49,152-token vocabulary takes 196 kB. Its name is the
-    sha256 of the teacher's name, the template, the row's ids and the positions and token sets that were asked for.
+    sha256 of the teacher's name and setting, the template, the row's ids and the positions and token sets that were
+    asked for.
 
     Args:
         teacher: asked for what is not there yet. Its answers are sparse, see `LocalTeacher(top=...)`.
@@ -41,6 +42,11 @@ class CachedTeacher:
         self.hits = 0
         self.misses = 0
         folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def setting(self) -> str:
+        """See `ScoringTeacher`."""
+        return self.teacher.setting
 
     @property
     def hit_rate(self) -> float:
@@ -66,7 +72,8 @@ class CachedTeacher:
     def _path(self, batch: Batch, row: int, index: Tensor) -> Path:
         length = int(batch.mask_BT[row].sum())
         asked = torch.cat([batch.from_N[index, None], batch.at_N[index, None], batch.support_NK[index]], 1).tolist()
-        key = [self.name, TEMPLATE, batch.ids_BT[row, :length].tolist(), [[i for i in one if i >= 0] for one in asked]]
+        sets = [[i for i in one if i >= 0] for one in asked]
+        key = [self.name, self.setting, TEMPLATE, batch.ids_BT[row, :length].tolist(), sets]
         digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
         return self.folder / digest[:2] / f"{digest}.safetensors"
 

@@ -33,6 +33,13 @@ class LocalTeacher:
         """Rows of its head."""
         return vocabulary_of(self.model)
 
+    @property
+    def setting(self) -> str:
+        """See `ScoringTeacher`."""
+        device = next(self.model.parameters()).device.type
+        half = torch.is_autocast_enabled(device)
+        return f"top {self.top}" + (f", {torch.get_autocast_dtype(device)}" if half else "")
+
     @torch.no_grad()
     def score(self, batch: Batch) -> Target:
         """See `ScoringTeacher`."""

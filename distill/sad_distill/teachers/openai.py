@@ -66,6 +66,11 @@ class OpenAITeacher:
             raise ConfigError(f"teacher {spec!r}: give openai:http://HOST:PORT#MODEL")
         return cls(url, model, top=top)
 
+    @property
+    def setting(self) -> str:
+        """See `ScoringTeacher`."""
+        return f"top {self._top}"
+
     def fits(self, vocabulary: Mapping[str, int], rows: int) -> None:
         """Remember the student, so that ids which it does not have are refused when they come.
 

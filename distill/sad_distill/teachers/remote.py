@@ -47,6 +47,11 @@ class RemoteTeacher:
                 " openai:URL#MODEL"
             ) from None
 
+    @property
+    def setting(self) -> str:
+        """See `ScoringTeacher`."""
+        return f"top {self.top}"
+
     def fits(self, vocabulary: Mapping[str, int], rows: int) -> None:
         """Refuse a student whose ids this teacher would take for others.
 
