@@ -41,7 +41,7 @@ class DataSettings:
     out: str = ""
     """Folder that generated or built data goes to."""
     count: Annotated[int, tyro.conf.arg(metavar="N")] = 100
-    """How many tasks to generate."""
+    """How many tasks to generate; of webshop, products, each of which makes several."""
     split: str = "train"
     """Split to generate tasks of."""
     seed: int = 0
@@ -127,7 +127,7 @@ def _list() -> None:
             folder = pack_folder(world, pack.name)
             size = sum(file.size for file in pack.files) / 2**20
             here = "here" if folder.is_dir() else f"{size:.1f} MB to fetch" if size else "to fetch"
-            print(f"{world:10} {pack.name:14} {here:16} {pack.licence:14} {pack.summary}")
+            print(f"{world:10} {pack.name:14} {here:18} {pack.licence:40} {pack.summary}")
 
 
 if __name__ == "__main__":
