@@ -99,7 +99,7 @@ class TrainConfig:
     observation_weight: float = 0.0
     """Weight of predicting observations."""
     learned_weights: bool = False
-    """Learn λ_r and λ_a."""
+    """Learn λ_r and λ_a, from the given ones on, at a rate of their own; metrics show them."""
     project: bool = False
     """Project gradients of reasoning and action off one another where they conflict (PCGrad)."""
     masks: Literal["spans", "random", "none"] = "spans"

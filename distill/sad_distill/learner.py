@@ -162,7 +162,8 @@ class Learner:
             self.modules["weights"] = self._learned.to(self.device)
         self.parameters = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
         """All that is trained, in a fixed order."""
-        self.optimiser = optimisation.make(self.modules.values())
+        weighing = self._learned.parameters() if self._learned is not None else ()
+        self.optimiser = optimisation.make(self.modules.values(), weighing)
         self._projection = Projection(self.parameters) if objective.project else None
         check_head(student)
 
@@ -219,11 +220,13 @@ class Learner:
             tokens += more
         self.ranks.add_gradients(self.parameters)
         cosine = {} if self._projection is None else {"cosine": self._projection.combine()}
+        learned = {} if self._learned is None else self._learned.shown()
         norm = self._step(step)
         return {
             **tally.metrics(self.ranks, extra=bool(self.extras)),
             **recorded,
             **cosine,
+            **learned,
             "gradient_norm": norm,
             "learning_rate": self.optimisation.rate(step),
             "tokens": float(tokens),

@@ -97,6 +97,11 @@ class LearnedWeights(torch.nn.Module):
         super().__init__()
         self.log_variance = torch.nn.Parameter(-torch.tensor([reason, act]).clamp(min=1e-3).log())
 
+    def shown(self) -> dict[str, float]:
+        """λ_r and λ_a as they are."""
+        reason, act = torch.exp(-self.log_variance.detach()).tolist()
+        return {"reason_weight": reason, "act_weight": act}
+
     def forward(self, terms: Tensor, share: float = 1.0) -> Tensor:
         """The combined loss of the two terms [2], each already divided by its count.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -157,6 +158,23 @@ def test_embeddings_have_a_rate_of_their_own(rows: list[Row], tiny_llama: Tiny, 
             assert most == pytest.approx(5e-3, rel=1e-3), name
         elif optimiser == "adamw" or "norm" in name:
             assert most == pytest.approx(5e-4, rel=1e-3), name
+
+
+def test_learned_weights_move_at_a_rate_of_their_own_and_are_shown(rows: list[Row], tiny_llama: Tiny) -> None:
+    """At the rate of a student that knows language they stood still: 0.999 and 1.001 after 100 updates."""
+    learner = Learner(
+        tiny_llama(seed=1),
+        Objective(learned=True, act=2.0),
+        Optimisation(steps=100, learning_rate=2e-5),
+        teacher=LocalTeacher(tiny_llama(seed=2), "teacher"),
+    )
+    shown = [learner.update(rows[:2], step) for step in range(40)]
+    assert (shown[0]["reason_weight"], shown[0]["act_weight"]) == pytest.approx((1.0, 2.0))
+    for kind in ("reason", "act"):
+        # The best weight is one over the loss.
+        best = 1 / shown[-1][f"{kind}_divergence"]
+        began, ended = (abs(math.log(numbers[f"{kind}_weight"] / best)) for numbers in (shown[0], shown[-1]))
+        assert ended < began - 0.15
 
 
 def test_bf16_keeps_full_weights(rows: list[Row], tiny_llama: Tiny) -> None:
