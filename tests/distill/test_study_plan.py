@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +14,13 @@ from sad_distill.files import write_text
 from sad_distill.study.arms import ARMS
 from sad_distill.study.config import StudyConfig
 from sad_distill.study.plan import Stage, keys, marker, stages, teacher_of
+from sad_distill.study.processes import Ended
+from sad_distill.study.report import write_report
 from sad_distill.study.runner import begin
 
 from sad_env import cli
 from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.records import Trajectory
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SMALL = StudyConfig(out="study", worlds=("toy",), seeds=2)
@@ -161,6 +166,44 @@ def test_what_was_made_under_another_setting_is_set_aside_and_never_resumed(
     assert act(one) == (0, set())
     assert act(smaller) == (len(stages(smaller)), set())
     assert act(other) == (0, set())
+
+
+def finished(config: StudyConfig, episode: Trajectory) -> Path:
+    """A study in which every stage has ended well, though nothing was run; returns its world's folder."""
+    runner = begin(config, stages(config))
+    for stage in runner.plan:
+        text = {"results.json": json.dumps({"status": "complete", "tokenizer": "sampled"})}
+        write_text(stage.product, text.get(stage.product.name, "x"))
+        write_text(stage.product.parent / "manifest.json", json.dumps({"limits": {"max_steps": 12}}))
+        line = json.dumps({"trajectory": json.loads(episode.to_json())})
+        write_text(stage.product.parent / "episodes.jsonl", line + "\n")
+        if stage.product.name == "student.pt":
+            lines = [{"step": n, "tokens": 7.0, "rollout_seconds": 1.5, "rollout_tokens": 5.0} for n in range(2)]
+            write_text(stage.product.parent / "metrics.jsonl", "".join(json.dumps(one) + "\n" for one in lines))
+        runner._keep(stage, Ended(0, 3.0, 2.0))
+    return Path(config.out) / config.worlds[0]
+
+
+def test_a_student_that_was_evaluated_may_be_deleted_and_the_report_still_knows_its_cost(
+    tmp_path: Path, play_toy: Callable[..., Trajectory]
+) -> None:
+    config = replace(SMALL, out=str(tmp_path), seeds=1, students=("nano-0.7m",), arms=("seqkd",), ablations=())
+    world = finished(config, play_toy("train-0000"))
+    (world / "teacher-dagger/student.pt").unlink()  # the report would read it, and it is none
+    shutil.rmtree(world / "nano-0.7m-seqkd-0")
+    write_report(tmp_path)
+    assert ",2,2,14,5\n" in (tmp_path / "results.csv").read_text()
+    # Markers of earlier releases know the seconds alone: what was deleted has no cost any more, what is there has.
+    for path in world.glob("done/*.json"):
+        record = json.loads(path.read_text())
+        for name in ("updates", "tokens", "sampled"):
+            record.pop(name, None)
+        write_text(path, json.dumps(record))
+    write_report(tmp_path)
+    rows = {tuple(line.split(",")[1:4]): line for line in (tmp_path / "results.csv").read_text().splitlines()}
+    assert rows["nano-0.7m", "seqkd", "0"].endswith(",,,,")
+    assert rows["nano-0.7m", "start", "0"].endswith(",2,2,14,5")
+    assert "| nano-0.7m | SFT start | 2 | 2 | 14 | 5 |" in (tmp_path / "README.md").read_text()
 
 
 def test_flags_of_a_plan_are_flags_that_the_commands_know() -> None:

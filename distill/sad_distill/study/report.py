@@ -90,7 +90,7 @@ def _plots(out: Path, world: WorldResults) -> str:
 
 
 def _dots(world: WorldResults) -> list[tuple[Dot, dict[str, float]]]:
-    """Success of each way and size, with the mean processor seconds and tokens of its training."""
+    """Success of each way and size, with the mean processor seconds and tokens of its training; 0 is not known."""
     found = []
     for way in ("start", *world.settings["arms"]):
         for size in world.settings["students"]:
@@ -98,10 +98,11 @@ def _dots(world: WorldResults) -> list[tuple[Dot, dict[str, float]]]:
             success = pooled(list(runs.values()), "success")
             if success is None:
                 continue
-            costs = [world.costs[run_name(size, way, seed)] for seed in runs]
+            names = [run_name(size, way, seed) for seed in runs]
+            costs = [world.costs[name] for name in names if name in world.costs]
             dot = Dot(title_of(way), size, success.value, success.low, success.high)
-            means = {"seconds": fmean(one.cpu_seconds for one in costs), "tokens": fmean(one.tokens for one in costs)}
-            found.append((dot, means))
+            means = {"seconds": [one.cpu_seconds for one in costs], "tokens": [float(one.tokens) for one in costs]}
+            found.append((dot, {name: fmean(values) if values else 0.0 for name, values in means.items()}))
     return found
 
 
@@ -167,8 +168,8 @@ def _results_csv(worlds: Sequence[WorldResults]) -> str:
         for size in world.settings["students"]:
             for way in ("start", *ARMS):
                 for seed, one in world.runs(size, way).items():
-                    cost = world.costs[run_name(size, way, seed)]
-                    costs = [cost.cpu_seconds, cost.updates, cost.tokens, cost.sampled]
+                    cost = world.costs.get(run_name(size, way, seed))
+                    costs = [cost.cpu_seconds, cost.updates, cost.tokens, cost.sampled] if cost else [""] * 4
                     rows.append([world.name, size, way, seed, len(one.tasks), *map(one.value, METRICS), *costs])
     return _csv(header, rows)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sad_distill.study.costs import Cost, cost_of
 from sad_distill.study.plan import marker, run_name
 from sad_env.records import Trajectory, parse_json, read_lines
 
@@ -69,23 +70,6 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What a student's training took.
-
-    Attributes:
-        cpu_seconds: processor time of its stage, of several starts the last.
-        tokens: supervised tokens, over its updates.
-        sampled: tokens that it sampled itself.
-        updates: steps of the optimiser.
-    """
-
-    cpu_seconds: float
-    tokens: int
-    sampled: int
-    updates: int
-
-
-@dataclass(frozen=True)
 class WorldResults:
     """All that one world's part of a study holds.
 
@@ -93,7 +77,7 @@ class WorldResults:
         name: of the world.
         settings: what it was run with.
         evaluations: by name of run; those that are not there are missing.
-        costs: by name of run.
+        costs: by name of run; those that cannot be told are missing.
         planned: stages.
         done: of them, how many are done.
     """
@@ -128,7 +112,9 @@ def read_study(out: Path) -> list[WorldResults]:
 def _read_world(folder: Path) -> WorldResults:
     record = parse_json((folder / "study.json").read_bytes())
     reference = _reasoning(folder / "eval" / "teacher")
-    evaluations, costs, done = {}, {}, 0
+    evaluations: dict[str, Evaluation] = {}
+    costs: dict[str, Cost] = {}
+    done = 0
     for name, key in record["stages"]:
         path = marker(folder.parent, folder.name, key)
         kind, _, run = name.partition(": ")[2].partition(" ")
@@ -139,7 +125,9 @@ def _read_world(folder: Path) -> WorldResults:
         if kind == "evaluate":
             evaluations[run] = read_evaluation(evaluation, reference)
         elif kind == "train":
-            costs[run] = _cost(folder / run, parse_json(path.read_bytes()))
+            cost = cost_of(parse_json(path.read_bytes()), folder / run)
+            if cost is not None:
+                costs[run] = cost
     return WorldResults(folder.name, record["settings"], evaluations, costs, len(record["stages"]), done)
 
 
@@ -206,15 +194,3 @@ def match(student: Counter[str], teacher: Counter[str]) -> tuple[float, float]:
     common = sum((student & teacher).values())
     total = sum(student.values()) + sum(teacher.values())
     return common / sum(teacher.values()), 2 * common / total
-
-
-def _cost(run: Path, stage: dict[str, Any]) -> Cost:
-    lines = [parse_json(line) for _, line in read_lines(run / "metrics.jsonl")]
-    # Every update of an iteration repeats what its rollouts took.
-    sampled = {line["rollout_seconds"]: line["rollout_tokens"] for line in lines if "rollout_seconds" in line}
-    return Cost(
-        float(stage["cpu_seconds"]),
-        round(sum(line["tokens"] for line in lines)),
-        round(sum(sampled.values())),
-        len(lines),
-    )

@@ -14,6 +14,7 @@ from statistics import fmean
 
 from sad_distill.files import write_bytes, write_text
 from sad_distill.study.config import StudyConfig
+from sad_distill.study.costs import counted
 from sad_distill.study.earlier import former_keys, set_aside
 from sad_distill.study.plan import Stage, keys, marker, stages, teacher_of
 from sad_distill.study.processes import Ended, Process, prepare, stop
@@ -218,6 +219,8 @@ class Runner:
             "command": stage.line,
             "seconds": round(ended.seconds, 2),
             "cpu_seconds": round(ended.cpu_seconds, 2),
+            # The report needs them when the run folder has been deleted.
+            **counted(stage.product.parent),
         }
         write_text(self._marker(stage), json.dumps(record, indent=1) + "\n")
         self._done.add(stage.name)
