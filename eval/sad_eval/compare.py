@@ -35,6 +35,9 @@ from sad_eval.statistics import (
 )
 from sad_eval.tally import Tally
 
+_TOLD = frozenset({"world", "world split", "data", "data_sha256", "panel", "panel_sha256", "repeats", "max_steps"})
+"""Parts of a run's identity whose differences are refused, or told in a sentence of their own."""
+
 Pairing = tuple[str, int]
 """Task and repeat: what two runs must have in common to be compared episode by episode."""
 
@@ -309,7 +312,22 @@ def _remarks(
         remarks.append("The data of the runs have different checksums.")
     if len({run.manifest.limits.get("max_steps") for run in runs}) > 1:
         remarks.append("The runs have different step limits.")
+    if differing := _differing([run.manifest.identity for run in runs]):
+        remarks.append(f"The runs differ in more than the agent: {'; '.join(differing)}.")
     return remarks
+
+
+def _differing(identities: Sequence[Mapping[str, object]]) -> list[str]:
+    """What was not the same in all runs, e.g. "seed 0, 1"; of their agents only how they were sampled."""
+    names = sorted({name for identity in identities for name in identity if not name.startswith("agent")})
+    found = []
+    for name in names:
+        # Only of a world's options is it known what it means that one was not given.
+        known = name.startswith("world ") or all(name in identity for identity in identities)
+        values = dict.fromkeys(one_line(str(identity.get(name, "not given")), 40) for identity in identities)
+        if name not in _TOLD and known and len(values) > 1:
+            found.append(f"{one_line(name, 40)} {', '.join(values)}")
+    return found
 
 
 def _unmatched(

@@ -118,6 +118,24 @@ def test_fewer_tries_are_not_called_incomplete_and_a_silent_reference_is_named(e
     assert any("A run is incomplete" in remark for remark in compare([once, thrice]).remarks)
 
 
+def test_runs_that_differ_in_more_than_the_agent_are_remarked_on(evaluate: Evaluate) -> None:
+    few = ("--episodes", "3")
+    plain, agent = play(evaluate, "expert", "plain", *few), play(evaluate, "random", "agent", *few)
+    others = [
+        play(evaluate, "expert", "seed", *few, "--seed", "1"),
+        play(evaluate, "expert", "typos", *few, "--perturb", "typos", "--temperature", "0.5"),
+    ]
+    assert compare([plain, agent]).remarks == ()
+    assert compare([plain, *others]).remarks == (
+        "The runs differ in more than the agent: perturb none, typos; seed 0, 1; temperature 0.0, 0.5.",
+    )
+    identity = {**plain.manifest.identity, "world view": "rich"}
+    del identity["invalid_actions"]  # a run from before this was written down
+    other = RunFolder.create("other", plain.manifest.model_copy(update={"identity": identity}))
+    (other.path / "episodes.jsonl").write_bytes((plain.path / "episodes.jsonl").read_bytes())
+    assert compare([plain, other]).remarks == ("The runs differ in more than the agent: world view not given, rich.",)
+
+
 def test_what_cannot_be_compared_is_refused(evaluate: Evaluate) -> None:
     test, train = play(evaluate, "expert", "test"), play(evaluate, "expert", "train", "--panel", "train")
     with pytest.raises(ConfigError, match="two run folders or more"):
