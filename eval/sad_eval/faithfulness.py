@@ -41,7 +41,7 @@ from sad_env.safe_text import console, one_line, safe_text
 from sad_env.transcript import HEADERS, observation_text, parse
 from sad_eval.editors import EDIT_TOKENS, Editor, ModelEditor, Place, RuleEditor
 from sad_eval.plan import make_agent, world_recipe
-from sad_eval.run_folder import Estimate, RunFolder
+from sad_eval.run_folder import MANIFEST, Estimate, RunFolder
 from sad_eval.settings import EvalSettings
 from sad_eval.statistics import cluster_bootstrap
 
@@ -328,12 +328,20 @@ def _asked(model: Model, found: Sequence[Probe], max_tokens: int, *, quiet: bool
 
 
 def _settings_of(run: RunFolder, agent: str) -> EvalSettings:
-    """The settings of a run, with another word for its agent where one is given."""
+    """The settings of a run, with another word for its agent where one is given.
+
+    Raises:
+        DataError: this version has other settings.
+    """
     stored = dict(run.manifest.settings)
-    stored["options"] = tuple(stored.get("options", ()))
     if agent:
         stored.update(agent=agent, model="")
-    return EvalSettings(**{**stored, "perturb": "none"})
+    try:
+        stored["options"] = tuple(stored.get("options", ()))
+        return EvalSettings(**{**stored, "perturb": "none"})
+    except TypeError as error:
+        where = one_line(str(run.path / MANIFEST), 120)
+        raise DataError(f"{where}: not the settings of this version: {one_line(str(error), 120)}") from None
 
 
 def _model_of(run: RunFolder, settings: EvalSettings) -> Model:

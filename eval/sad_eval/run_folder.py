@@ -190,6 +190,13 @@ class Manifest(Record):
     platform: str = ""
     resumptions: Many[Resumption] = ()
 
+    @model_validator(mode="after")
+    def _is_a_part(self) -> Manifest:
+        part, parts = self.shard
+        if not 1 <= part <= parts:
+            raise ValueError(f"a shard is part i of n with i from 1 to n, not {part} of {parts}")
+        return self
+
     def resumption(self, scored: int) -> Resumption:
         """This manifest's making as a later call of a run that has `scored` episodes already."""
         return Resumption(

@@ -191,6 +191,18 @@ def test_the_command_refuses_agents_without_a_model(evaluate: Evaluate, capsys: 
     assert "'expert' is no language model" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("change", [{"no_such_flag": 1}, {"options": 5}, {"seed": "0"}])
+def test_settings_of_another_version_are_told_in_one_line(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str], change: dict[str, object]
+) -> None:
+    manifest = toy_run(evaluate).manifest
+    RunFolder.create("run", manifest.model_copy(update={"settings": {**manifest.settings, **change}}))
+    assert evaluate("faithfulness", "run") == 5
+    error = capsys.readouterr().err
+    assert "run/manifest.json: not the settings of this version: " in error
+    assert error.count("\n") == 1
+
+
 def test_the_command_probes_a_recorded_run(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
     Path("script.json").write_text(json.dumps("Reasoning: I go to the attic.\nAction: go to attic\n") + "\n")
     words = ("--env", "toy", "--agent", "scripted:script.json", "--episodes", "5", "--workers", "0", "--out", "run")

@@ -219,6 +219,42 @@ def test_rescore_gives_the_results_that_the_evaluation_gave(runs: list[RunFolder
         assert (run.path / "results.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("shard", [[1, 0], [0, 1], [3, 2]])
+@pytest.mark.parametrize("command", ["rescore", "compare", "report"])
+def test_a_part_that_there_is_not_is_told_in_one_line(
+    toy_run: MakeRun, shard: list[int], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = toy_run(episodes=2)
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    (run.path / "manifest.json").write_text(json.dumps({**manifest, "shard": shard}))
+    assert main([command, str(run.path)]) == 5
+    error = capsys.readouterr().err
+    assert f"not {shard[0]} of {shard[1]}" in error
+    assert error.count("\n") == 1
+
+
+def test_results_that_lack_a_metric_are_printed_without_it(
+    toy_run: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = toy_run(episodes=2)
+    results = run.results()
+    rate = results.metrics["success_rate"]
+    run.write_results(
+        results.model_copy(
+            update={
+                "metrics": {**results.metrics, "cot_match_sets": rate},
+                "by_task_type": {"hard": {}, "easy": {"success_rate": rate}},
+            }
+        )
+    )
+    assert main(["report", str(run.path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (sets,) = (line.split() for line in lines if line.startswith("sets (paper)"))
+    assert sets[-3:] == ["–"] * 3
+    assert not any(line.startswith("hard") for line in lines)
+    assert any(line.startswith("easy") and "–" in line for line in lines)
+
+
 def test_the_command_writes_all_forms(runs: list[RunFolder], tmp_path: Path) -> None:
     forms = ["html", "latex", "csv", "md", "json", "schema"]
     flags = [word for form in forms for word in (f"--{form}", str(tmp_path / f"report.{form}"))]

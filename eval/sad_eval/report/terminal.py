@@ -134,13 +134,20 @@ def _forms(results: Results) -> Table:
     table = _table("other forms", "recall, %", "precision, %", "F1, %", "length", gap=2)
     for name, label in FORMS.items():
         if name in results.metrics:
-            cells = [_share_cell(results.metrics[name + suffix]) for suffix in ("", "_precision", "_f1")]
-            length = results.metrics.get(f"{name}_length") or results.metrics["cot_length"]
-            table.add_row(label, *cells, value_text("cot_length", length))
+            cells = [_share_cell(results.metrics.get(name + suffix)) for suffix in ("", "_precision", "_f1")]
+            length = results.metrics.get(f"{name}_length") or results.metrics.get("cot_length")
+            table.add_row(label, *cells, _value("cot_length", length))
     return table
 
 
-def _share_cell(estimate: Estimate) -> Text:
+def _value(name: str, estimate: Estimate | None) -> str:
+    """Results are read from a file, which may lack any metric."""
+    return value_text(name, estimate) if estimate else "–"
+
+
+def _share_cell(estimate: Estimate | None) -> Text:
+    if estimate is None:
+        return Text("–")
     text = Text(f"{100 * estimate.value:.1f}")
     return text.append(f" {100 * estimate.low:.1f}–{100 * estimate.high:.1f}", "dim")
 
@@ -183,12 +190,14 @@ def _endings(results: Results) -> Table:
 def _task_types(results: Results) -> Table:
     table = _table("task type", "success", "95 % interval", "steps", "n")
     for kind, metrics in results.by_task_type.items():
-        rate, steps = metrics["success_rate"], metrics["environment_steps"]
+        rate = metrics.get("success_rate")
+        if rate is None:
+            continue
         table.add_row(
             safe_text(one_line(kind or "(none)", 40)),
             value_text("success_rate", rate),
             safe_text(interval_text("success_rate", rate), "dim"),
-            value_text("environment_steps", steps),
+            _value("environment_steps", metrics.get("environment_steps")),
             f"{rate.n:,}",
         )
     return table
