@@ -220,7 +220,9 @@ class Learner:
             tokens += more
         self.ranks.add_gradients(self.parameters)
         cosine = {} if self._projection is None else {"cosine": self._projection.combine()}
-        learned = {} if self._learned is None else self._learned.shown()
+        learned = {}
+        if self._learned is not None:
+            learned = dict(zip(("reason_weight", "act_weight"), self._learned.weights.tolist(), strict=True))
         norm = self._step(step)
         return {
             **tally.metrics(self.ranks, extra=bool(self.extras)),
@@ -277,7 +279,8 @@ class Learner:
         tally.loss += loss.detach()
         tally.add_scores(scores, batch)
         if self._projection is not None:
-            parts = objective.weights[:2].to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
+            weights = objective.weights[:2] if self._learned is None else self._learned.weights.detach()
+            parts = weights.to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
             self._projection.backward(parts[REASON], parts[ACT], loss - parts.sum())
         else:
             torch.autograd.backward(loss)

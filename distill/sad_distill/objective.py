@@ -97,17 +97,17 @@ class LearnedWeights(torch.nn.Module):
         super().__init__()
         self.log_variance = torch.nn.Parameter(-torch.tensor([reason, act]).clamp(min=1e-3).log())
 
-    def shown(self) -> dict[str, float]:
+    @property
+    def weights(self) -> Tensor:
         """λ_r and λ_a as they are."""
-        reason, act = torch.exp(-self.log_variance.detach()).tolist()
-        return {"reason_weight": reason, "act_weight": act}
+        return torch.exp(-self.log_variance)
 
     def forward(self, terms: Tensor, share: float = 1.0) -> Tensor:
         """The combined loss of the two terms [2], each already divided by its count.
 
         A part of a batch brings its part of the terms and states its share of the batch, which s is weighted by.
         """
-        return (torch.exp(-self.log_variance) * terms + share * self.log_variance).sum()
+        return (self.weights * terms + share * self.log_variance).sum()
 
 
 __all__ = ["ACT", "KINDS", "OBS", "REASON", "LearnedWeights", "Reduction", "Totals", "combine", "counts_of", "sums_of"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -175,6 +177,23 @@ def test_learned_weights_move_at_a_rate_of_their_own_and_are_shown(rows: list[Ro
         best = 1 / shown[-1][f"{kind}_divergence"]
         began, ended = (abs(math.log(numbers[f"{kind}_weight"] / best)) for numbers in (shown[0], shown[-1]))
         assert ended < began - 0.15
+
+
+def test_projection_projects_gradients_with_the_weights_that_were_learned(rows: list[Row], tiny_llama: Tiny) -> None:
+    text = Objective(likelihood=1.0, divergence=0.0)
+    # Gradients conflict once both kinds are half learned.
+    taught = Learner(tiny_llama(seed=4), text, Optimisation(steps=30, learning_rate=1e-2))
+    for step in range(27):
+        taught.update(rows[:4], step)
+    found = []
+    for objective in (replace(text, learned=True, project=True), replace(text, reason=20.0, project=True)):
+        student = copy.deepcopy(taught.student).double()
+        learner = Learner(student, objective, Optimisation(steps=1, learning_rate=0.0, clip=0))
+        if objective.learned:
+            learner.modules["weights"].load_state_dict({"log_variance": torch.tensor([-math.log(20.0), 0.0])})
+        assert learner.update(rows[:4], 0)["cosine"] < -0.1
+        found.append(torch.cat([p.grad.flatten() for p in student.parameters() if p.grad is not None]))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
 
 
 def test_bf16_keeps_full_weights(rows: list[Row], tiny_llama: Tiny) -> None:
