@@ -105,7 +105,7 @@ class TrainConfig:
     masks: Literal["spans", "random", "none"] = "spans"
     """none: all agent tokens are of one kind; random: kinds are dealt at random (ablations)."""
     contrastive: float = 0.0
-    """Weight of the contrastive term between student and teacher trajectories (InfoNCE)."""
+    """Weight of the contrastive term between student and teacher trajectories (InfoNCE), within a --micro-batch."""
     alignment: Literal["none", "min", "soft_dtw", "ot", "spans"] = "none"
     """For teachers whose text differs from the student's: alignment of the two texts' tokens (offline)."""
 
@@ -189,6 +189,10 @@ class TrainConfig:
             raise ConfigError(
                 f"--curriculum {self.curriculum} orders recorded episodes, which mode {self.mode} does not: give"
                 " --mode offline, or --horizon-start to let episodes grow"
+            )
+        if self.contrastive and min(self.micro_batch, self.batch) < 2:
+            raise ConfigError(
+                "--contrastive compares the rows of a micro-batch: give --micro-batch and --batch of 2 or more"
             )
         if self.mode in ("offline", "mixed") and not self.episodes:
             raise ConfigError(f"mode {self.mode} needs recorded episodes: give --episodes FILE.jsonl")

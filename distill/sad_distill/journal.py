@@ -46,12 +46,14 @@ class Journal:
         if not writes:
             return
         folder.mkdir(parents=True, exist_ok=True)
+        # The contrastive term compares the rows of a micro-batch with one another.
+        free = _FREE - {"micro_batch"} if getattr(config, "contrastive", 0) else _FREE
         settings = json.loads(json.dumps(dataclasses.asdict(config), default=str))
         path = folder / "config.json"
         if path.exists():
             before = parse_json(path.read_bytes())
             for key, value in settings.items():
-                if key not in _FREE and before.get(key) != value:
+                if key not in free and before.get(key) != value:
                     raise ConfigError(
                         f"{folder} holds a run with {key} = {before.get(key)!r}, not {value!r}:"
                         " choose another --out or the old setting"

@@ -24,7 +24,7 @@ from sad_agents.windows import Windowing
 from sad_agents.world_pool import WorldRecipe
 from sad_distill import presets
 from sad_distill.acting import Stage, without_loops
-from sad_distill.assembly import load_language
+from sad_distill.assembly import load_language, load_teacher
 from sad_distill.batch import collate
 from sad_distill.command import main
 from sad_distill.config import TrainConfig
@@ -117,6 +117,7 @@ def test_each_live_mode_plays_scores_and_learns(files: Path, tmp_path: Path, mod
         {"action_support": "static", "outside": "ignore"},
         {"divergence": "js", "masks": "none"},
         {"adapters": 4},
+        {"adapters": 4, "optimiser": "muon"},
         {"recompute": True, "precision": "bf16"},
     ],
     ids=str,
@@ -305,6 +306,17 @@ def test_a_file_that_changed_under_its_name_refuses_to_resume(files: Path, tmp_p
         Run(config).train()
 
 
+def test_another_micro_batch_is_another_run_only_where_its_rows_are_compared(files: Path, tmp_path: Path) -> None:
+    for name, changes in (("plain", {}), ("contrast", {"contrastive": 0.3})):
+        Run(settings(files, tmp_path / name, steps=1, **changes)).train()
+        again = Run(settings(files, tmp_path / name, steps=1, micro_batch=2, **changes))
+        if changes:
+            with pytest.raises(ConfigError, match="micro_batch = 4, not 2"):
+                again.train()
+        else:
+            again.train()
+
+
 def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None:
     for changes, reason in (
         ({"method": "sft", "mode": "online"}, "recorded text"),
@@ -314,6 +326,7 @@ def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None
         ({"method": "minillm", "mode": "online", "temperature": 2.0}, "no --temperature"),
         ({"mode": "online", "curriculum": "sort"}, "--horizon-start to let episodes grow"),
         ({"mode": "mixed", "curriculum": "sample"}, "mode mixed does not"),
+        ({"contrastive": 0.3, "micro_batch": 1}, "--micro-batch and --batch of 2 or more"),
         ({"steps": 0}, "at least 1"),
         ({"learning_rate": -1.0}, "--learning-rate -1: give a number at least 0"),
         ({"warmup": 2.0}, "--warmup 2: give a number between 0 and 1"),
@@ -322,8 +335,30 @@ def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None
     ):
         with pytest.raises(ConfigError, match=reason):
             settings(files, tmp_path, **changes).check()
-    with pytest.raises(ConfigError, match="local teacher"):
-        Run(settings(files, tmp_path, student="layers:1", teacher="expert"))
+    for changes, reason in (
+        ({"student": "layers:1", "teacher": "expert"}, "local teacher"),
+        ({"student": "layers:²"}, "give a number of layers"),
+        ({"device": "gpu"}, "--device 'gpu': give cpu, cuda or auto"),
+        ({"device": "cuda:99"}, "--device cuda:99: no such GPU here"),
+        ({"budget": 1400}, "--budget 1400: student .* has 1024 positions: give --budget 1024 or less"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            Run(settings(files, tmp_path, **changes))
+
+
+def test_a_teacher_whose_path_begins_like_an_expert_is_a_file(files: Path, tmp_path: Path) -> None:
+    path = Path("expert-run/student.pt")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        with pytest.raises(CheckpointError, match="no such file"):
+            load_teacher(settings(files, tmp_path, teacher=str(path)))
+        path.parent.mkdir()
+        path.write_bytes((files / "teacher.pt").read_bytes())
+        teacher = load_teacher(settings(files, tmp_path, teacher=str(path)))
+        assert teacher is not None
+        assert teacher.language is not None
+    with pytest.raises(UnknownNameError, match="no expert of toy 'expertt': did you mean 'expert'"):
+        load_teacher(settings(files, tmp_path, teacher="expertt"))
 
 
 def test_wrong_words_are_told_at_once(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -336,6 +371,7 @@ def test_wrong_words_are_told_at_once(files: Path, tmp_path: Path, capsys: pytes
         (["--out", "x", "--student", "nano-9m", *nothing, str(files / "expert.jsonl")], 2, "did you mean 'nano-8m'"),
         (["inspect", "--episodes", str(tmp_path / "empty.jsonl")], 5, "holds no episode"),
         (["serve", "--model", str(files / "teacher.pt"), "--port", "99999"], 2, "cannot listen on 127.0.0.1:99999"),
+        (["serve", "--model", str(files / "teacher.pt"), "--device", "gpu"], 2, "--device 'gpu': give cpu, cuda"),
     ):
         assert main(arguments) == code
         assert reason in capsys.readouterr().err
