@@ -81,14 +81,10 @@ class Optimisation:
         ]
         matrices = [p for p in hidden if self.optimiser == "muon" and p.dim() == 2]
         groups.append({"params": [p for p in hidden if self.optimiser != "muon" or p.dim() != 2], "peak": peak})
-        adamw = torch.optim.AdamW(
-            [group for group in groups if group["params"]],
-            lr=peak,
-            weight_decay=self.weight_decay,
-            fused=True,
-        )
+        rest = [group for group in groups if group["params"]]
+        adamw = [torch.optim.AdamW(rest, lr=peak, weight_decay=self.weight_decay, fused=True)] if rest else []
         if not matrices:
-            return adamw
+            return adamw[0]
         # Updates of the size of AdamW's, so that one learning rate serves both.
         muon = torch.optim.Muon(
             [{"params": matrices, "peak": peak}],
@@ -96,7 +92,8 @@ class Optimisation:
             weight_decay=self.weight_decay,
             adjust_lr_fn="match_rms_adamw",
         )
-        return Together(adamw, muon)
+        # Adapters are matrices, all of them.
+        return Together(*adamw, muon)
 
 
 def _tables(modules: Iterable[nn.Module]) -> set[int]:
