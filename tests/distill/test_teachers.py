@@ -172,8 +172,8 @@ class Unreliable(BaseHTTPRequestHandler):
             self.send_response(int(kind))
             self.end_headers()
             return
-        ids = body["prompt"]
-        told: list[dict[str, Any] | None] = [None]
+        ids = [] if kind == "mute" else body["prompt"]
+        told: list[dict[str, Any] | None] = [] if kind == "mute" else [None]
         for token in ids[1:] if isinstance(ids, list) else []:
             told.append({str(token): {"logprob": -0.5}, str((token + 1) % 300): {"logprob": -1.5}})
         choice: dict[str, Any] = {"text": "Reasoning: so.\nAction: look\nObservation: made up", "prompt_logprobs": told}
@@ -202,6 +202,13 @@ def test_a_server_that_fails_stalls_and_lies_is_asked_again(unreliable: str, bat
     told = target.log_p_NK.exp().sum(-1) + target.log_rest_N.exp()
     torch.testing.assert_close(told, torch.ones_like(told))
     assert teacher.generate([Prompt("x")]) == ["Reasoning: so.\nAction: look\n"]
+
+
+def test_a_server_that_gives_no_prompt_logprobs_is_refused_at_once(unreliable: str, batch: Batch) -> None:
+    Unreliable.plan = ["mute"]
+    with pytest.raises(ConfigError, match="cannot score: use vLLM, or --mode dagger"):
+        OpenAITeacher(unreliable, "m", patience=QUICK).score(batch)
+    assert Unreliable.calls == 1
 
 
 def test_ids_that_the_student_does_not_have_are_refused(unreliable: str, batch: Batch) -> None:

@@ -155,11 +155,13 @@ def _table(value: Any, count: int) -> list[dict[int, float]]:
     """Log-probabilities of each prompt position from an answer of vLLM.
 
     Raises:
-        DataError: the server gave none, or for another number of tokens.
+        ConfigError: the server gives none.
+        DataError: it gave them for another number of tokens.
     """
     told = value["choices"][0].get("prompt_logprobs") or value.get("prompt_logprobs")
     if not told:
-        raise DataError("the server gives no prompt_logprobs, so it cannot score; use it with --mode dagger")
+        # It will not give them later either.
+        raise ConfigError("the server gives no prompt_logprobs, so it cannot score: use vLLM, or --mode dagger")
     if len(told) != count:
         raise DataError(f"log-probabilities for {len(told)} of {count} tokens")
     return [{int(token): float(entry["logprob"]) for token, entry in (position or {}).items()} for position in told]
