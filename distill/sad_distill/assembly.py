@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import torch
 from sad_agents.checkpoints import load_student
+from sad_agents.slot_cache import context_of
 from sad_agents.windows import Windowing
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -26,6 +27,7 @@ from sad_distill.students import every_kth_layer, with_adapters
 from sad_distill.teachers.base import ScoringTeacher, WritingTeacher
 from sad_distill.teachers.local import LocalTeacher, check_same_tokens
 from sad_distill.tokenizer import texts_of, train_tokenizer
+from sad_env import registry
 from sad_env.errors import ConfigError, InfrastructureError, UnknownNameError
 from sad_env.files import sha256_file
 from sad_env.records import Trajectory
@@ -64,11 +66,22 @@ class Teacher:
     fits: Callable[[Mapping[str, int], int], None] | None = None
 
 
-def device_of(config: TrainConfig) -> torch.device:
-    """The device that the settings name."""
-    name = config.device
+def device_of(name: str) -> torch.device:
+    """The device that the settings name.
+
+    Args:
+        name: cpu, cuda, or auto.
+
+    Raises:
+        ConfigError: another word, or a GPU that is not there.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
+        raise ConfigError(f"--device {one_line(name, 40)!r}: give cpu, cuda or auto")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"--device {name}: no such GPU here ({torch.cuda.device_count()} found): give cpu or auto")
     # A launcher gives each of its processes a GPU.
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
 
@@ -102,12 +115,20 @@ def load_language(spec: str) -> Language:
 
 
 def load_teacher(config: TrainConfig) -> Teacher | None:
-    """The teacher that the settings name."""
+    """The teacher that the settings name.
+
+    Raises:
+        UnknownNameError: an expert that the world does not have.
+    """
     spec = config.teacher
     if not spec:
         return None
-    if spec.startswith("expert"):
+    experts = registry.world(config.world).experts
+    if spec in experts:
         return Teacher(spec, expert=spec)
+    # expert-run/student.pt is a file; expert-plian is a slip of the pen.
+    if spec.startswith("expert") and not Path(spec).exists() and not spec.endswith(".pt") and "/" not in spec:
+        raise UnknownNameError(f"expert of {config.world}", spec, experts)
     if spec.startswith(("http://", "https://")):
         from sad_distill.teachers.remote import RemoteTeacher
 
@@ -119,7 +140,7 @@ def load_teacher(config: TrainConfig) -> Teacher | None:
         server = OpenAITeacher.of(spec, top=config.top or 20)
         return Teacher(server.name, scores=_cached(server, config), writes=server, fits=server.fits)
     language = load_language(spec)
-    language.model.to(device_of(config))  # type: ignore[arg-type]
+    language.model.to(device_of(config.device))  # type: ignore[arg-type]
     local = LocalTeacher(language.model, identity(spec, language.model), config.top)
 
     def fits(vocabulary: Mapping[str, int], rows: int) -> None:
@@ -174,8 +195,8 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
     """The student that the settings name, on its device, ready to be trained.
 
     Raises:
-        ConfigError: a student that needs a teacher or episodes which are not there, or whose ids the teacher would
-            take for others.
+        ConfigError: a student that needs a teacher or episodes which are not there, whose ids the teacher would
+            take for others, or that sees fewer tokens than the budget.
     """
     local = teacher.language if teacher else None
     spec = config.student
@@ -188,14 +209,19 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
     elif spec.startswith("layers:"):
         if local is None:
             raise ConfigError(f"student {spec!r} takes its layers from a local teacher: give --teacher student.pt")
-        if not spec[7:].isdigit():
+        if not spec[7:].isdecimal():
             raise ConfigError(f"student {spec!r}: give a number of layers, e.g. layers:5")
         language = Language(every_kth_layer(local.model, int(spec[7:])), local.tokenizer)
     else:
         language = load_language(spec)
     if teacher is not None and teacher.fits is not None and compares_ids(config):
         teacher.fits(language.tokenizer.get_vocab(), vocabulary_of(language.model))
-    model: Any = language.model.to(device_of(config))  # type: ignore[arg-type]
+    if config.budget > (context := context_of(language.model)):
+        raise ConfigError(
+            f"--budget {config.budget}: student {one_line(spec, 60)!r} has {context} positions: give --budget {context}"
+            " or less"
+        )
+    model: Any = language.model.to(device_of(config.device))  # type: ignore[arg-type]
     if config.recompute:
         # transformers renamed it in 5.x.
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable

@@ -95,16 +95,15 @@ class ServeConfig:
 
 def serve(config: ServeConfig) -> int:
     """Run the command until it is interrupted."""
-    import torch
     from sad_agents.agent import Sampling
 
-    from sad_distill.assembly import identity, load_language
+    from sad_distill.assembly import device_of, identity, load_language
     from sad_distill.teachers.server import TeacherServer
     from sad_env.errors import ConfigError
 
+    device = device_of(config.device)
     language = load_language(config.model)
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
-    language.model.to(torch.device(device))  # type: ignore[arg-type]
+    language.model.to(device)  # type: ignore[arg-type]
     sampling = Sampling(temperature=config.temperature)
     try:
         server = TeacherServer(language, identity(config.model, language.model), (config.host, config.port), sampling)

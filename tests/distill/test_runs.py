@@ -34,7 +34,7 @@ from sad_distill.run import Player, Run, shares
 from sad_distill.windows import Row, rows_from
 from transformers import PreTrainedTokenizerFast
 
-from sad_env.errors import ConfigError
+from sad_env.errors import CheckpointError, ConfigError, UnknownNameError
 from sad_env.records import Trajectory
 
 Tiny = Callable[..., Any]
