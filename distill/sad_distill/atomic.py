@@ -109,6 +109,8 @@ class AtomicTerm:
         tokenizer: of both.
         form: which distribution.
         kind: which divergence.
+        beta: its mixture weight, for js and the skew forms.
+        temperature: softens both distributions over actions; the divergence is multiplied by its square.
         weight: of the term.
     """
 
@@ -116,6 +118,8 @@ class AtomicTerm:
     tokenizer: PreTrainedTokenizerBase
     form: Form = "posterior"
     kind: Kind = "forward"
+    beta: float = 0.5
+    temperature: float = 1.0
     weight: float = 1.0
 
     def count(self, batch: Batch) -> int:
@@ -131,8 +135,10 @@ class AtomicTerm:
         mine = action_scores(student, batch.rows, choices, self.form)
         with torch.no_grad():
             theirs = action_scores(self.teacher, batch.rows, choices, self.form)
+        tau = self.temperature
         for log_p, log_q in zip(theirs, mine, strict=True):
-            total = total + divergence(log_p.to(log_q), log_q, self.kind)
+            soft_p, soft_q = ((one.to(log_q) / tau).log_softmax(0) for one in (log_p, log_q))
+            total = total + divergence(soft_p, soft_q, self.kind, self.beta) * tau**2
         return total
 
 

@@ -46,7 +46,8 @@ def extras_of(config: TrainConfig, student: Language, teacher: Teacher | None, r
         terms.append(PointerTerm(local, student.tokenizer, width).to(device))
     elif config.action_head != "none":
         form = "local" if config.action_head == "atomic_local" else "posterior"
-        terms.append(AtomicTerm(local, student.tokenizer, form, config.divergence))  # type: ignore[arg-type]
+        how = (config.divergence, config.beta, config.temperature)
+        terms.append(AtomicTerm(local, student.tokenizer, form, *how))  # type: ignore[arg-type]
     if config.contrastive:
         terms.append(ContrastiveTerm(teacher.scores, width, _width(local), config.contrastive).to(device))
     return terms

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -23,6 +24,7 @@ from sad_distill.alignment import (
 )
 from sad_distill.atomic import AtomicTerm, PointerTerm, action_scores, choices_of
 from sad_distill.batch import collate
+from sad_distill.config import TrainConfig
 from sad_distill.contrastive import ContrastiveTerm, info_nce, preference
 from sad_distill.divergence import divergence, partition
 from sad_distill.extras import AlignmentTerm
@@ -30,6 +32,7 @@ from sad_distill.heads import head_logits
 from sad_distill.labels import encode
 from sad_distill.learner import Learner, Objective
 from sad_distill.optimiser import Optimisation
+from sad_distill.run import Run
 from sad_distill.scoring import Measure, score_positions
 from sad_distill.support import ActionSupport, ByteSpellings, Trie, action_start, spelled
 from sad_distill.teachers.local import LocalTeacher
@@ -198,6 +201,41 @@ def test_a_loss_on_whole_actions_makes_the_student_choose_alike(
     )
     numbers = [learner.update(rows, step)["extra"] for step in range(8)]
     assert numbers[-1] < 0.7 * numbers[0]
+
+
+def test_whole_actions_are_compared_as_the_settings_say(files: Path, tmp_path: Path) -> None:
+    """`--beta` and `--temperature` hold for the action head, too."""
+    found = []
+    for beta, temperature in ((0.5, 1.0), (0.1, 1.0), (0.5, 2.0)):
+        config = TrainConfig(
+            out=str(tmp_path),
+            student=str(files / "start.pt"),
+            teacher=str(files / "teacher.pt"),
+            episodes=(str(files / "expert.jsonl"),),
+            world="toy",
+            mode="offline",
+            action_head="atomic",
+            divergence="js",
+            beta=beta,
+            temperature=temperature,
+        )
+        run = Run(config)
+        model, (term,) = run.student.model, run.learner.extras
+        batch = collate(run.rows[:1])
+        states = batch.states(model)
+        with torch.no_grad():
+            scores = score_positions(model, states, batch, None, Measure())
+            found.append(term.sum(model, batch, states, scores).item())
+            choices = choices_of(batch.rows, run.student.tokenizer)
+            pairs = [
+                action_scores(one, batch.rows, choices, "posterior") for one in (run.teacher.language.model, model)
+            ]
+            expected = sum(
+                divergence(*((one / temperature).softmax(0).log() for one in pair), "js", beta).item() * temperature**2
+                for pair in zip(*pairs, strict=True)
+            )
+        assert found[-1] == pytest.approx(expected, rel=1e-4)
+    assert len({round(one, 4) for one in found}) == 3
 
 
 # --- alignment -----------------------------------------------------------------------------------------------------
