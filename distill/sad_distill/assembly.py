@@ -266,7 +266,7 @@ def objective_of(config: TrainConfig) -> Objective:
     if config.alignment != "none":
         # The aligned comparison, an extra term, is the whole loss.
         return Objective(**{**likelihood_only, "likelihood": 0.0})
-    if config.method in ("sft", "seqkd") or config.mode == "dagger":
+    if config.method in ("sft", "seqkd"):
         return Objective(**likelihood_only)
     if config.method == "word_kd":
         return Objective(**shared, likelihood=0.5, divergence=0.5, reduction="token_mean")

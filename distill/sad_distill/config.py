@@ -32,7 +32,7 @@ class TrainConfig:
     method: Method = "sad"
     """sad; baselines sft, seqkd (likelihood), word_kd, token_flat (divergence from the teacher), minillm."""
     mode: Mode = "online"
-    """offline; online: the student plays, the teacher scores; mixed; guided: the teacher takes some turns; dagger."""
+    """offline; online: the student plays, the teacher scores; mixed; guided: the teacher takes turns; dagger (sft)."""
     preset: str = ""
     """Settings of an experiment of the paper, e.g. paper/table5/random-mask (any other word lists them all); explicit
     settings beat it."""
@@ -176,8 +176,15 @@ class TrainConfig:
             raise ConfigError(
                 f"--beta {self.beta:g}: {self.divergence} mixes with a weight between 0 and 1, both excluded"
             )
-        if self.method in ("sft", "seqkd", "word_kd") and self.mode not in ("offline", "dagger"):
+        if self.mode == "dagger" and self.method not in ("sft", "seqkd"):
+            raise ConfigError(
+                f"mode dagger learns by likelihood what its teacher would have written, method {self.method} does not:"
+                " give --method sft"
+            )
+        if self.method in ("sft", "seqkd") and self.mode not in ("offline", "dagger"):
             raise ConfigError(f"method {self.method} learns from recorded text: give --mode offline (or dagger)")
+        if self.method == "word_kd" and self.mode != "offline":
+            raise ConfigError("method word_kd learns from recorded text: give --mode offline")
         if self.method == "minillm" and self.mode != "online":
             raise ConfigError("method minillm samples from the student: give --mode online")
         if self.method == "minillm" and (not self.sampling_temperature or self.temperature != 1):

@@ -320,6 +320,9 @@ def test_another_micro_batch_is_another_run_only_where_its_rows_are_compared(fil
 def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None:
     for changes, reason in (
         ({"method": "sft", "mode": "online"}, "recorded text"),
+        ({"method": "sad", "mode": "dagger"}, "method sad does not: give --method sft"),
+        ({"method": "word_kd", "mode": "dagger"}, "method word_kd does not: give --method sft"),
+        ({"method": "word_kd", "mode": "online"}, "method word_kd learns from recorded text: give --mode offline$"),
         ({"episodes": ()}, "give --episodes"),
         ({"method": "minillm", "mode": "offline"}, "--mode online"),
         ({"method": "minillm", "mode": "online", "sampling_temperature": 0.0}, "--sampling-temperature above 0"),
