@@ -11,10 +11,10 @@ from sad_eval.command import main
 from sad_eval.run_folder import RunFolder
 
 CODE = """
-from sad_agents.policies import ExpertAgent
+from sad_agents.policies import RandomAgent
 
 def make(world, options):
-    agent = ExpertAgent(world)
+    agent = RandomAgent(world)
     agent.name = "guest"
     return agent
 """
@@ -38,6 +38,7 @@ def test_a_plugin_acts(plugin: None, evaluate: Callable[..., int]) -> None:
     for out, name in (("a", "guest"), ("b", "guest_agents:make")):
         assert evaluate("--env", "toy", "--agent", name, "--episodes", "3", "--workers", "0", "--out", out) == 0
         assert RunFolder.open(out).manifest.agent == "guest"
+        assert RunFolder.open(out).results().counts["agent_error"] == 0
 
 
 def test_a_broken_plugin_is_listed_with_its_error(plugin: None, capsys: pytest.CaptureFixture[str]) -> None:
