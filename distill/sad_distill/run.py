@@ -17,7 +17,6 @@ import torch
 from sad_agents.agent import Agent, Sampling
 from sad_agents.checkpoints import save_student
 from sad_agents.local_model import LocalModel
-from sad_agents.policies import ExpertAgent
 from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent
 from sad_agents.rollouts import Job
@@ -89,6 +88,8 @@ class Run:
             raise DataError(f"no episode in {', '.join(config.episodes)}: collect some with sad-collect")
         registry.world(config.world)  # an unknown name is told now
         self.teacher = load_teacher(config)
+        if config.mode == "guided" and (self.teacher is None or self.teacher.language is None):
+            raise ConfigError("mode guided needs a local teacher, which acts and scores: give --teacher student.pt")
         self.student = build_student(config, self.teacher, self.episodes)
         self.contents = contents_of(config, self.teacher, self.student)
         self.windowing = windowing_of(config)
@@ -324,14 +325,9 @@ class Run:
     def _agent(self, student: Agent, progress: float) -> Agent:
         if self.config.mode != "guided":
             return student
-        if self.teacher is None:
-            raise ConfigError("mode guided needs a teacher that acts: give --teacher")
-        if self.teacher.expert:
-            guide: Agent = ExpertAgent(self.config.world, self.teacher.expert)
-        elif self.teacher.language is not None:
-            guide = Player(self.teacher.language, self.windowing, self.config).agent
-        else:
-            raise ConfigError("mode guided takes a local teacher or an expert")
+        assert self.teacher is not None
+        assert self.teacher.language is not None
+        guide = Player(self.teacher.language, self.windowing, self.config).agent
         return GuidedAgent(student, guide, self.config.guidance * (1 - progress), self.config.seed)
 
     def _online_rows(self, episodes: Sequence[Trajectory]) -> list[Row]:

@@ -340,6 +340,8 @@ def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None
             settings(files, tmp_path, **changes).check()
     for changes, reason in (
         ({"student": "layers:1", "teacher": "expert"}, "local teacher"),
+        ({"mode": "guided", "teacher": "expert"}, "mode guided needs a local teacher, which acts and scores"),
+        ({"mode": "guided", "teacher": ""}, "mode guided needs a local teacher"),
         ({"student": "layers:²"}, "give a number of layers"),
         ({"device": "gpu"}, "--device 'gpu': give cpu, cuda or auto"),
         ({"device": "cuda:99"}, "--device cuda:99: no such GPU here"),
