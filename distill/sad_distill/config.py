@@ -28,7 +28,7 @@ class TrainConfig:
     teacher: str = ""
     """student.pt, folder, smollm2 or hub id; http://HOST:PORT (sad-distill serve); openai:URL#MODEL; expert."""
     episodes: tuple[str, ...] = ()
-    """Recorded episodes (JSON lines) of teacher or expert, for offline and mixed training and for tokenizers."""
+    """Recorded episodes (JSON lines) of teacher or expert, for offline and mixed training, minillm, and tokenizers."""
     method: Method = "sad"
     """sad; baselines sft, seqkd (likelihood), word_kd, token_flat (divergence from the teacher), minillm."""
     mode: Mode = "online"

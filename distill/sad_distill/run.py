@@ -87,6 +87,8 @@ class Run:
         if config.episodes and not self.episodes:
             raise DataError(f"no episode in {', '.join(config.episodes)}: collect some with sad-collect")
         registry.world(config.world)  # an unknown name is told now
+        # Adapters and heads draw their first weights below.
+        torch.manual_seed(config.seed)
         self.teacher = load_teacher(config)
         if config.mode == "guided" and (self.teacher is None or self.teacher.language is None):
             raise ConfigError("mode guided needs a local teacher, which acts and scores: give --teacher student.pt")

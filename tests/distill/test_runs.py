@@ -136,6 +136,24 @@ def test_each_option_trains(files: Path, tmp_path: Path, changes: dict[str, Any]
     assert any(not torch.equal(start[name], after[name]) for name in start)
 
 
+@pytest.mark.parametrize("changes", [{"adapters": 4}, {"action_head": "pointer"}, {"contrastive": 0.3}], ids=str)
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")  # peft asks by the old name
+def test_the_seed_decides_the_weights_that_a_run_begins_with(
+    files: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    if "adapters" in changes:
+        pytest.importorskip("peft")
+    drawn = []
+    for seed in (0, 1, 0):
+        torch.manual_seed(len(drawn))
+        learner = Run(settings(files, tmp_path, seed=seed, **changes)).learner
+        parameters = [p for name, p in learner.modules["student"].named_parameters() if "lora_A" in name]
+        parameters += [p for name, module in learner.modules.items() if name != "student" for p in module.parameters()]
+        drawn.append(torch.cat([p.detach().flatten() for p in parameters]))
+    assert not torch.equal(drawn[0], drawn[1])
+    assert torch.equal(drawn[0], drawn[2])
+
+
 def test_minillm_samples_from_the_mixture_and_learns(files: Path, tmp_path: Path) -> None:
     Run(settings(files, tmp_path, method="minillm", mode="online", steps=3, updates=2, horizon_start=2)).train()
     lines = metrics(tmp_path)
