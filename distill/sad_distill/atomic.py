@@ -90,6 +90,7 @@ def _distribution(choice: Choice, steps: list[Tensor], form: Form) -> Tensor:
     for path, log_p in zip(choice.paths, steps, strict=True):
         parts = []
         for place, children in enumerate(trie.walk(path)):
+            assert children is not None  # these actions have no slot
             offered = log_p[place, torch.tensor(children, device=log_p.device)].log_softmax(0)
             parts.append(offered[children.index(path[place])])
         scores.append(torch.stack(parts).sum())

@@ -66,11 +66,14 @@ class Trie:
                 node = node.children.setdefault(token, Node())
         return cls(root)
 
-    def walk(self, ids: Iterable[int]) -> Iterator[list[int]]:
-        """For each id of an action, what might have stood there; empty where everything might."""
+    def walk(self, ids: Iterable[int]) -> Iterator[list[int] | None]:
+        """For each id of an action, what might have stood there: None inside a slot, [] off the trie."""
         node: Node | None = self.root
         for token in ids:
-            if node is None or node.free or not node.children:
+            if node is not None and node.free:
+                # Nothing after it is on the trie, so all that follows counts as written into the slot.
+                yield None
+            elif node is None or not node.children:
                 yield []
                 node = None
             else:
@@ -115,7 +118,7 @@ class SupportCounts:
 
     @property
     def off_trie_rate(self) -> float:
-        """Share of action positions without a set although the world lists its actions."""
+        """Share of action positions that no admissible action leads to, although the world lists its actions."""
         return self.off_trie / max(1, self.positions)
 
 
@@ -157,12 +160,13 @@ class ActionSupport:
             while start is not None and stop is not None and stop < len(ids) and labels[stop] == SpanKind.ACT.value:
                 stop += 1
             if start is None or stop is None:
-                self._count(labels.count(SpanKind.ACT.value), 0, labels.count(SpanKind.ACT.value))
+                if unit.admissible is not None:
+                    self._count(labels.count(SpanKind.ACT.value), 0, labels.count(SpanKind.ACT.value))
                 continue
             found = list(self._sets(unit, ids[start:stop]))
             sets.update({unit.start + start + offset: one for offset, one in enumerate(found) if one})
             if unit.admissible is not None:
-                self._count(len(found), sum(len(one) > 1 for one in found), sum(not one for one in found))
+                self._count(len(found), sum(len(one or ()) > 1 for one in found), found.count([]))
         return sets
 
     def _count(self, positions: int, branching: int, off_trie: int) -> None:
@@ -170,7 +174,7 @@ class ActionSupport:
         self.counts.branching += branching
         self.counts.off_trie += off_trie
 
-    def _sets(self, unit: Unit, ids: tuple[int, ...]) -> Iterator[list[int]]:
+    def _sets(self, unit: Unit, ids: tuple[int, ...]) -> Iterator[list[int] | None]:
         if self.mode == "static":
             for token in ids:
                 yield self._static if token in self._static else []
@@ -219,16 +223,18 @@ class ByteSpellings:
             raise ConfigError("action support 'byte' needs a byte-level tokenizer; use 'trie'")
         self.longest = max(map(len, self.by_bytes))
 
-    def walk(self, actions: Iterable[str], ids: Iterable[int]) -> Iterator[list[int]]:
-        """For each id, the tokens that begin what is left of some admissible action; empty off the path."""
+    def walk(self, actions: Iterable[str], ids: Iterable[int]) -> Iterator[list[int] | None]:
+        """For each id, what may begin the rest of some admissible action: None inside a slot, [] off the path."""
         left: list[tuple[bytes, bool]] = []
         for action in actions:
             before, slot, _ = _split_slot(action)
             left.append(((f" {before}" if slot else spelled(action)).encode(), slot))
         for token in ids:
-            if not left or any(slot and not rest for rest, slot in left):
+            if any(slot and not rest for rest, slot in left):
+                yield None
+                continue
+            if not left:
                 yield []
-                left = []
                 continue
             yield sorted(
                 {

@@ -36,7 +36,7 @@ from sad_distill.run import Run
 from sad_distill.scoring import Measure, score_positions
 from sad_distill.support import ActionSupport, ByteSpellings, Trie, action_start, spelled
 from sad_distill.teachers.local import LocalTeacher
-from sad_distill.windows import Row, rows_from
+from sad_distill.windows import Row, Unit, rows_from
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import ConfigError, UnknownNameError
@@ -109,7 +109,24 @@ def test_a_slot_lets_the_agent_write_what_it_likes(toy_tokenizer: PreTrainedToke
     opening = encode(toy_tokenizer, " search[")
     found = list(trie.walk(ids))
     assert all(found[: len(opening)])
-    assert not any(found[len(opening) :])
+    assert found[len(opening) :] == [None] * (len(ids) - len(opening))
+
+
+@pytest.mark.parametrize("mode", ["trie", "byte"])
+def test_what_is_written_into_a_slot_has_not_left_the_trie(
+    toy_tokenizer: PreTrainedTokenizerFast, mode: Literal["trie", "byte"]
+) -> None:
+    for action, rate in (("search[red key]", 0.0), ("sing[red key]", 0.3)):
+        ids = encode(toy_tokenizer, f"Action: {action}\n")
+        unit = Unit(0, 0, len(ids), ("search[<query>]", "look"))
+        support = ActionSupport(toy_tokenizer, mode)
+        sets = support(Row(tuple(ids), "A" * len(ids), (unit,)))
+        assert sets
+        assert support.counts.off_trie_rate >= rate
+        assert rate or support.counts.off_trie == 0
+    support = ActionSupport(toy_tokenizer, mode)
+    support(Row(tuple(ids), "A" * len(ids), (Unit(0, 3, len(ids), None),)))
+    assert support.counts.positions == 0
 
 
 def test_byte_sets_hold_every_spelling(toy_tokenizer: PreTrainedTokenizerFast) -> None:
