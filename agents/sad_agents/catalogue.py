@@ -113,7 +113,8 @@ def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
 
 def known_agents(world: str) -> list[str]:
     """Names that `resolve` takes for a world, plug-ins included."""
-    return sorted({*_named(world, DEFAULTS), *(plugin.name for plugin in _plugins())})
+    missing = set() if ships_student(world) else {"nano"}
+    return sorted({*_named(world, DEFAULTS), *(plugin.name for plugin in _plugins())} - missing)
 
 
 def plugins() -> list[Plugin]:
@@ -245,9 +246,13 @@ def _scripted(rest: str, world: str, options: AgentOptions) -> Agent:
     return react_agent(ScriptedModel(read_script(path)), world, options, script_sha256=sha256_file(path))
 
 
+def ships_student(world: str) -> bool:
+    """Whether the package holds a student of this world, for `--agent nano`."""
+    return (resources.files("sad_agents") / STUDENTS / f"{world}.pt").is_file()
+
+
 def _nano(world: str, options: AgentOptions) -> Agent:
-    entry = resources.files("sad_agents") / STUDENTS / f"{world}.pt"
-    with resources.as_file(entry) as path:
+    with resources.as_file(resources.files("sad_agents") / STUDENTS / f"{world}.pt") as path:
         if not path.is_file():
             raise CheckpointError(
                 f"this release ships no student for {world!r}: train one with `sad-distill`, or take --agent expert"

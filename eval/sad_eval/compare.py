@@ -159,7 +159,7 @@ def compare(runs: Sequence[RunFolder], reference: str = "") -> Comparison:
     manifests = [run.manifest for run in runs]
     for what in ("world", "data"):
         if len(values := {str(getattr(manifest, what)) for manifest in manifests}) > 1:
-            raise ConfigError(f"the runs are of different {what}: {', '.join(sorted(values))}")
+            raise ConfigError(f"the runs differ in their {what}: {', '.join(sorted(values))}")
     names = _names(runs)
     teacher = references(reference, manifests[0]) if reference else {}
     columns = [_Column(run, teacher) for run in runs]

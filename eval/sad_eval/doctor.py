@@ -9,7 +9,6 @@ import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -103,7 +102,7 @@ def _worlds() -> Iterator[Finding]:
 
 def _students() -> Iterator[Finding]:
     for spec in registry.known():
-        if spec.data and (resources.files("sad_agents") / catalogue.STUDENTS / f"{spec.name}.pt").is_file():
+        if spec.data and catalogue.ships_student(spec.name):
             yield Finding("ok", f"{spec.name}: --agent nano is there")
         elif spec.data:
             yield Finding("note", f"{spec.name}: no student ships for --agent nano", "train one with `sad-distill`")

@@ -245,7 +245,9 @@ def open_or_create(plan: Plan) -> RunFolder:
 def _same_run(run: RunFolder, wanted: Manifest) -> None:
     old, new = dict(run.manifest.identity), dict(wanted.identity)
     old["shard"], new["shard"] = ("/".join(map(str, one.shard)) for one in (run.manifest, wanted))
-    for name in sorted({*old, *new}):
+    # What a reader knows the run by comes first: another world has other limits, too.
+    first = ("world", "data", "panel", "agent")
+    for name in (*first, *sorted({*old, *new} - {*first})):
         if old.get(name) != new.get(name):
             was, now = (one_line(str(one.get(name)), 40) for one in (old, new))
             raise ConfigError(

@@ -287,7 +287,8 @@ class RunFolder:
         """
         run = cls(path)
         if not (run.path / MANIFEST).is_file():
-            raise DataError(f"{one_line(str(path))!r} is no run folder: there is no {MANIFEST} in it")
+            missing = f"there is no {MANIFEST} in it" if run.path.exists() else "no such file or folder"
+            raise DataError(f"{one_line(str(path))!r} is no run folder: {missing}")
         run.manifest  # noqa: B018  (reads and checks it)
         return run
 

@@ -74,7 +74,8 @@ class EvalSettings:
     first_thoughts: str = ""
     """Trajectories (JSON lines) whose first thought opens the first step on the same task."""
     context: Annotated[int, tyro.conf.arg(metavar="N")] = 4096
-    """Tokens that a server's model can see, where the server does not say."""
+    """Tokens that a model is shown at most: a local one's where its record names no window, a server's where the server
+    does not say."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
     dtype: str = "auto"

@@ -289,8 +289,8 @@ def resolution(n: int) -> str:
 
     The half-width is Wilson's at 50 %, where it is widest. On the same tasks a paired test needs less.
 
-    >>> resolution(20)
-    'With 20 tasks a success rate is known to ±20 points at worst; a paired test of two agents needs at least 6 flips.'
+    >>> resolution(20).partition("; ")[2]
+    'two agents can be told apart from 6 tasks on that only one of them wins.'
     """
     if n < 1:
         raise ValueError("without an episode there is nothing to say")
@@ -300,4 +300,4 @@ def resolution(n: int) -> str:
     flips = next((count for count in range(1, n + 1) if mcnemar(count, 0) < 1 - CONFIDENCE), None)
     if flips is None:
         return f"{words}; that is too few for any paired test."
-    return f"{words}; a paired test of two agents needs at least {flips} flips."
+    return f"{words}; two agents can be told apart from {flips} tasks on that only one of them wins."

@@ -148,7 +148,7 @@ def test_what_cannot_be_compared_is_refused(evaluate: Evaluate) -> None:
     with pytest.raises(IncompleteError, match="'empty' has no scored episode yet"):
         compare([test, empty])
     other = RunFolder.create("other", test.manifest.model_copy(update={"world": "alfworld"}))
-    with pytest.raises(ConfigError, match="the runs are of different world: alfworld, toy"):
+    with pytest.raises(ConfigError, match="the runs differ in their world: alfworld, toy"):
         compare([test, other])
 
 

@@ -7,11 +7,10 @@ import os
 import re
 import subprocess
 import sys
-from importlib import resources
 from pathlib import Path
 
 import pytest
-from sad_agents.catalogue import STUDENTS
+from sad_agents.catalogue import ships_student
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "evaluation.md"
 WORLDS = ("alfworld", "webshop", "hotpotqa")
@@ -34,7 +33,7 @@ def test_the_path_goes_from_the_doctor_over_all_worlds_to_a_board() -> None:
 
 @pytest.mark.slow
 def test_a_newcomer_gets_from_nothing_to_a_board(tmp_path: Path) -> None:
-    missing = [world for world in WORLDS if not (resources.files("sad_agents") / STUDENTS / f"{world}.pt").is_file()]
+    missing = [world for world in WORLDS if not ships_student(world)]
     if missing:
         pytest.skip(f"this checkout ships no student for {', '.join(missing)}")
     environment = os.environ | {

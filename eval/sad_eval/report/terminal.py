@@ -39,7 +39,7 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
         "steps",
         {
             "environment_steps": "in the world",
-            "environment_steps_at_limit": "  failures at the limit",
+            "environment_steps_at_limit": "  lost ones at the limit",
             "reasoning_and_action_steps": "reasonings + actions",
             "invalid_actions": "invalid actions",
         },
