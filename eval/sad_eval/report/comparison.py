@@ -72,7 +72,9 @@ def _print_pair(pair: Pair, values: Mapping[str, Mapping[str, float]], out: Cons
         ours, theirs = (f"{scale * values[run][name]:,.{digits}f}" for run in (pair.first, pair.second))
         value, low, high = (f"{scale * number:+,.{digits}f}" for number in difference)
         style = "" if difference.low <= 0 <= difference.high else "bold"
-        label = name.replace("_", " ") + (", %" if share else "")
+        # Whatever tokenizer the runs were counted with, here all reasoning is counted in words.
+        unit = ", %" if share else ", words" if METRICS[name].unit == "tokens" and "reasoning" in name else ""
+        label = name.replace("_", " ") + unit
         table.add_row(safe_text(label, style), ours, theirs, value, f"{low} – {high}")
     out.print(Padding(table, (1, 0, 0, 0)))
     for sign, who in (("+", pair.second), ("-", pair.first)):
