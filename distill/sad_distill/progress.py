@@ -34,12 +34,13 @@ class Reporter(Protocol):
 
 
 def summary(metrics: dict[str, float]) -> str:
-    """The numbers that a reader wants, on one line.
+    """The numbers that a reader wants, on one line; a divergence of 0 is one that nothing was compared for.
 
-    >>> summary({"loss": 1.5, "act_nll": 0.25})
+    >>> summary({"loss": 1.5, "act_divergence": 0.0, "act_nll": 0.25})
     'loss 1.5000  nll A 0.250'
     """
-    return "  ".join(form.format(metrics[name]) for name, form in _SHOWN if name in metrics)
+    shown = ((name, form) for name, form in _SHOWN if name in metrics)
+    return "  ".join(form.format(metrics[name]) for name, form in shown if metrics[name] or "divergence" not in name)
 
 
 @contextlib.contextmanager

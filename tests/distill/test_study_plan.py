@@ -30,10 +30,12 @@ def named(plan: list[Stage]) -> dict[str, Stage]:
     return {stage.name: stage for stage in plan}
 
 
-@pytest.mark.parametrize("name", ["nano", "smollm2", "study-toy"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.toml")))
 def test_the_shipped_studies_have_a_plan_in_which_everything_is_made_before_it_is_needed(name: str) -> None:
-    plan = stages(cli.parse(StudyConfig, ["--config", str(CONFIGS / f"{name}.toml")], prog="sad-distill study"))
-    made: set[Path] = set()
+    config = cli.parse(StudyConfig, ["--config", str(CONFIGS / f"{name}.toml")], prog="sad-distill study")
+    plan = stages(config)
+    assert all((CONFIGS.parent / path).is_file() for path in config.teachers.values())
+    made = {teacher_of(config, world) for world in config.teachers}
     for stage in plan:
         assert made.issuperset(stage.needs), stage.name
         assert stage.product not in made
@@ -49,6 +51,15 @@ def test_each_way_of_each_size_and_seed_is_trained_and_evaluated() -> None:
                 assert f"toy: train {size}-{way}-{seed}" in plan
                 assert f"toy: evaluate {size}-{way}-{seed}" in plan
     assert {"toy: evaluate teacher", "toy: evaluate expert", "toy: evaluate random"} <= plan.keys()
+
+
+def test_ways_read_the_teachers_episodes_where_they_learn_from_them() -> None:
+    plan = named(stages(SMALL))
+    reading = {
+        way for way in SMALL.arms if Path("study/toy/teacher.jsonl") in plan[f"toy: train nano-2m-{way}-0"].needs
+    }
+    assert reading == {"seqkd", "word-kd", "token-offline", "minillm", "sad-offline"}
+    assert all(("--episodes" in plan[f"toy: train nano-2m-{way}-0"].command) == (way in reading) for way in SMALL.arms)
 
 
 def test_only_the_expert_is_told_more() -> None:

@@ -21,6 +21,11 @@ class Arm(NamedTuple):
         """True when the student learns from its own episodes."""
         return self.flags["mode"] == "online"
 
+    @property
+    def recorded(self) -> bool:
+        """True when the student learns from the teacher's episodes; MiniLLM does from both."""
+        return not self.online or self.flags["method"] == "minillm"
+
 
 def _sad(**flags: str) -> dict[str, str]:
     return {"method": "sad", "mode": "offline", **{name.replace("_", "-"): value for name, value in flags.items()}}

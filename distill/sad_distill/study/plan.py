@@ -133,10 +133,10 @@ class _World:
                 flags |= {**self._acting(), "updates": config.updates * int(ARMS[arm].flags.get("passes", 1))}
                 if config.sampling_temperature != 1.0:
                     flags["sampling-temperature"] = config.sampling_temperature
-            else:
+            if ARMS[arm].recorded:
                 flags |= {"episodes": self.episodes, "batch": config.batch}
             flags |= {"steps": config.steps, **self._moving()}
-            needs = [self.teacher, start] if ARMS[arm].online else [self.teacher, start, self.episodes]
+            needs = [self.teacher, start, *([self.episodes] if ARMS[arm].recorded else [])]
             yield from self._student(size, arm, student, flags, needs)
 
     def _student(
