@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from sad_distill.config import TrainConfig
-from sad_distill.learner import Tally
 from sad_distill.run import Run
 from torch.nn.functional import cosine_similarity
 
@@ -36,14 +35,11 @@ WAYS: dict[str, dict[str, Any]] = {
 def gradients(config: TrainConfig) -> torch.Tensor:
     """One gradient a batch, [batches, parameters]; the student is not moved."""
     run = Run(config)
-    learner, order, found = run.learner, run._order(), []
+    learner, order, found = run.learner, run.order(), []
     for step in range(config.steps):
         rows = [run.rows[index] for index in order(step)]
         learner.optimiser.zero_grad(set_to_none=True)
-        batches = learner.collate(rows)
-        plan, tally = learner._plan(batches, len(rows)), Tally(learner.device)
-        for batch in batches:
-            learner._accumulate(batch, plan, tally)
+        learner.add_gradients(rows, learner.objective)
         found.append(torch.cat([p.grad.flatten() for p in learner.parameters if p.grad is not None]))
     return torch.stack(found)
 

@@ -211,10 +211,10 @@ class Learner:
         if not self.student.training:
             self.student.train()
         self.optimiser.zero_grad(set_to_none=True)
-        tally, tokens = self._learn(rows, self.objective, self.extras)
+        tally, tokens = self.add_gradients(rows, self.objective, self.extras)
         recorded = {}
         if beside and self.recorded is not None:
-            other, more = self._learn(beside, self.recorded, ())
+            other, more = self.add_gradients(beside, self.recorded)
             recorded = {"recorded_loss": other.metrics(self.ranks, extra=False)["loss"]}
             tally.score_seconds += other.score_seconds
             tokens += more
@@ -236,8 +236,19 @@ class Learner:
             "update_seconds": time.perf_counter() - began - tally.score_seconds,
         }
 
-    def _learn(self, rows: Sequence[Row], objective: Objective, extras: Sequence[ExtraTerm]) -> tuple[Tally, int]:
-        """Add the gradients of these rows; returns their numbers and how many tokens they predict."""
+    def add_gradients(
+        self, rows: Sequence[Row], objective: Objective, extras: Sequence[ExtraTerm] = ()
+    ) -> tuple[Tally, int]:
+        """Add the gradients of these rows to those of the parameters; no parameter moves.
+
+        Args:
+            rows: the batch, the same in each process, which then has the gradients of its share.
+            objective: what for.
+            extras: further terms of the loss.
+
+        Returns:
+            The rows' numbers, and how many tokens they predict.
+        """
         batches = self.collate(rows)
         plan = self._plan(batches, len(rows), objective, extras)
         tally = Tally(self.device)

@@ -221,13 +221,18 @@ class Run:
     # --- offline --------------------------------------------------------------------------------------------
 
     def _offline(self) -> None:
-        order = self._order()
+        order = self.order()
         while self.done < self.config.steps:
             self._update([self.rows[index] for index in order(self.done)], {})
             if self.done % self.config.save_every == 0 or self.done == self.config.steps:
                 self._save_state()
 
-    def _order(self) -> Order:
+    def order(self) -> Order:
+        """Which recorded rows each update learns from.
+
+        Raises:
+            ConfigError: a curriculum by entropy, and no teacher that scores.
+        """
         config = self.config
         if config.curriculum == "none":
             return EpochOrder(len(self.rows), config.batch, config.seed)

@@ -58,7 +58,7 @@ class Verdict(NamedTuple):
         worlds = "; ".join(f"{name} {figure(one, metric.scale)}" for name, one in self.comparison.worlds.items())
         return (
             f"- {self.claim.text}: **{self.word}**. {figure(overall, metric.scale)} {unit(self.claim.metric)},"
-            f" p = {self.p:.3f}; this many tasks separate {metric.scale * overall.resolution:.1f}. {worlds}."
+            f" p = {self.p:.3f}; detectable: {metric.scale * overall.resolution:.1f}. {worlds}."
         )
 
 
@@ -109,10 +109,10 @@ def claims_text(worlds: Sequence[WorldResults]) -> str:
     lines = ["## The paper's claims\n"]
     if measured:
         lines.append(
-            f"Each line is one of {measured} tests. Its p is corrected over them (Holm); a claim held, or did not,"
-            f" where it is at most {LEVEL}. Differences are first minus second, with 95 % intervals, over all sizes and"
-            " seeds: the mean over the worlds, then each world. What the tasks separate is the difference that such a"
-            " test would find in four cases of five."
+            f'Each line is one of {measured} tests; p values are corrected over them (Holm). "Held" and "did not hold"'
+            f' mean p of at most {LEVEL}, otherwise the study "cannot tell". Differences are first minus second, with'
+            ' 95 % intervals, over all sizes and seeds: the mean over the worlds, then each world. "Detectable" is the'
+            " difference that such a test would find in four cases of five."
         )
     heading = ""
     for verdict in found:
