@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import inspect
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -53,8 +54,8 @@ def parse(config: type[Config], arguments: Sequence[str] | None = None, *, prog:
     for key, value in values.items():
         name = key.replace("-", "_")
         try:
-            # TOML knows arrays only; the fields are tuples.
-            defaults[name] = TypeAdapter(kinds[name]).validate_python(value)
+            # By way of JSON, which like TOML has arrays for tuples and text for paths: else strictly of the kind.
+            defaults[name] = TypeAdapter(kinds[name]).validate_json(json.dumps(value, default=str), strict=True)
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
             raise ConfigError(f"{path}: {key} = {one_line(repr(value), 80)} does not do: {reason}") from None

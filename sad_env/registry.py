@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -117,6 +117,17 @@ def load(entry: str) -> Any:
     """The object that "module:name" names."""
     module, _, name = entry.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def canonical_action(name: str) -> Callable[[str], str] | None:
+    """How a world spells an action that a model wrote, where its package has a function of this name.
+
+    Raises:
+        UnknownNameError: no such world.
+    """
+    module = world(name).entry.partition(":")[0]
+    package = importlib.import_module(module.rpartition(".")[0] or module)
+    return cast("Callable[[str], str] | None", getattr(package, "canonical_action", None))
 
 
 def make(name: str, **options: Any) -> TextEnv:

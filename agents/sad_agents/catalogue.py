@@ -157,7 +157,24 @@ def _named(world: str, options: AgentOptions) -> dict[str, Callable[[], Agent]]:
 
 def _imported(spec: str, world: str, options: AgentOptions) -> Agent:
     module, _, name = spec.partition(":")
-    return _foreign(spec, lambda: getattr(importlib.import_module(module), name), world, options)
+    return _foreign(spec, lambda: _attribute(module, name), world, options)
+
+
+class _Absent(Exception):  # noqa: N818  (never leaves this module)
+    """There is nothing of the name that was given, as against something that cannot be imported."""
+
+
+def _attribute(module: str, name: str) -> Any:
+    try:
+        return getattr(importlib.import_module(module or "?"), name)
+    except AttributeError as error:
+        if sys.modules.get(module) is None:  # the module's own code raised it
+            raise
+        raise _Absent(str(error)) from error
+    except ModuleNotFoundError as error:
+        if not f"{module or '?'}.".startswith(f"{error.name}."):  # something that the module imports
+            raise
+        raise _Absent(str(error)) from error
 
 
 def _foreign(spec: str, load: Callable[[], Any], world: str, options: AgentOptions) -> Agent:
@@ -165,7 +182,7 @@ def _foreign(spec: str, load: Callable[[], Any], world: str, options: AgentOptio
     shown = one_line(spec, 80)
     try:
         factory = load()
-    except (ModuleNotFoundError, AttributeError, ValueError) as error:
+    except _Absent as error:
         known = ", ".join([*known_agents(world), *(f"{prefix}:…" for prefix in _PREFIXES), "FILE.pt"])
         raise ConfigError(
             f"no agent {shown!r}: {one_line(str(error), 120)}; known: {known}, package.module:Class"
@@ -219,19 +236,13 @@ def react_agent(
         prompt,
         shots=shots,
         sampling=sampling,
-        canonical=_canonical(world),
+        canonical=registry.canonical_action(world),
         votes=options.votes,
         first_thought=_first_thoughts(options.first_thoughts) if options.first_thoughts else None,
         window=options.window,
     )
     agent.provenance.update(facts)
     return agent
-
-
-def _canonical(world: str) -> Callable[[str], str] | None:
-    """A world's own rewriting of actions, where its package offers `canonical_action`."""
-    package = registry.world(world).entry.partition(":")[0].rpartition(".")[0]
-    return cast("Callable[[str], str] | None", getattr(importlib.import_module(package), "canonical_action", None))
 
 
 def _first_thoughts(path: Path) -> Callable[[EpisodeStart], str]:

@@ -197,7 +197,7 @@ class TrainConfig:
                 f"--curriculum {self.curriculum} orders recorded episodes, which mode {self.mode} does not: give"
                 " --mode offline, or --horizon-start to let episodes grow"
             )
-        if self.contrastive and min(self.micro_batch, self.batch) < 2:
+        if self.contrastive and (self.micro_batch < 2 or (self.mode == "offline" and self.batch < 2)):
             raise ConfigError(
                 "--contrastive compares the rows of a micro-batch: give --micro-batch and --batch of 2 or more"
             )

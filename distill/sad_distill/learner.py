@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -172,25 +172,34 @@ class Learner:
         """Where the student is."""
         return next(self.student.parameters()).device
 
-    def collate(self, rows: Sequence[Row]) -> list[Batch]:
-        """Micro-batches of rows of like length: this process' share of them."""
+    def collate(self, rows: Sequence[Row], kinds: str) -> list[Batch]:
+        """Micro-batches of rows of like length: this process' share of them.
+
+        Args:
+            rows: the whole batch.
+            kinds: letters of the kinds whose positions are scored.
+        """
         ordered = self.ranks.share(sorted(rows, key=lambda row: len(row.ids)))
         return [
-            collate(part, kinds=self.objective.kinds, supports=self.supports, length=self._width(part))
+            collate(part, kinds=kinds, supports=self.supports, length=self._width(part))
             for part in self._parts(ordered)
         ]
 
-    def _parts(self, ordered: Sequence[Row]) -> Iterator[list[Row]]:
-        # A further term may compare the rows of a micro-batch with one another.
+    def _parts(self, ordered: Sequence[Row]) -> list[list[Row]]:
         limit = math.inf if self.extras else _TOKENS.get(self.device.type, math.inf)
-        part: list[Row] = []
+        parts: list[list[Row]] = []
         for row in ordered:
-            if part and (len(part) == self.micro_batch or (len(part) + 1) * len(row.ids) > limit):
-                yield part
-                part = []
-            part.append(row)
-        if part:
-            yield part
+            if not parts or len(parts[-1]) == self.micro_batch or (len(parts[-1]) + 1) * len(row.ids) > limit:
+                parts.append([])
+            parts[-1].append(row)
+        if self.extras and len(parts) > 1 and len(parts[-1]) == 1:
+            # A further term may compare the rows of a micro-batch with one another: none is left alone.
+            [last] = parts.pop()
+            if len(parts[-1]) > 2:
+                parts.append([parts[-1].pop(), last])
+            else:
+                parts[-1].append(last)
+        return parts
 
     def _width(self, rows: Sequence[Row]) -> int:
         if self.precision == "fp32":
@@ -249,7 +258,7 @@ class Learner:
         Returns:
             The rows' numbers, and how many tokens they predict.
         """
-        batches = self.collate(rows)
+        batches = self.collate(rows, objective.kinds)
         plan = self._plan(batches, len(rows), objective, extras)
         tally = Tally(self.device)
         for batch in batches:

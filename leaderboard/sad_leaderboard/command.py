@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib.metadata
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -125,6 +126,9 @@ def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"{PROG} {importlib.metadata.version('sad-env')}")
+        return 0
     if arguments[0] not in commands:
         raise UnknownNameError("command", one_line(arguments[0], 40), commands)
     return commands[arguments[0]](arguments[1:])

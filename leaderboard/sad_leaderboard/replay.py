@@ -12,6 +12,7 @@ from typing import Any
 
 from sad_eval.run_folder import EpisodeLine
 
+from sad_env import registry
 from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, SadEnvError
 from sad_env.records import Span, SpanKind, Status, Step, Trajectory
@@ -19,7 +20,7 @@ from sad_env.safe_text import one_line
 from sad_env.transcript import parse
 from sad_leaderboard.entries import Submission
 from sad_leaderboard.recompute import Findings, step_limit
-from sad_leaderboard.worlds import open_world, panel_fault, spelling
+from sad_leaderboard.worlds import open_world, panel_fault
 
 NOT_TAKEN = "No action was taken: "
 """How the rollout answers a completion that holds no action; the world is not asked."""
@@ -81,7 +82,7 @@ def replay_episode(world: TextEnv, line: EpisodeLine, max_steps: int) -> None:
     observation, info = world.reset(seed=line.key.seed, options={"task_id": line.key.task_id})
     _same("first observation", observation, recorded.observation)
     _same("task type", str(info.get("task_type", "")), recorded.task_type)
-    spelled = spelling(recorded.world)
+    spelled = registry.canonical_action(recorded.world) or str
     terminated = False
     for number, step in enumerate(recorded.steps, start=1):
         where = f"step {number}: "

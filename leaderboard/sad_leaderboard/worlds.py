@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-from collections.abc import Callable
-from typing import cast
 
 from sad_eval.run_folder import Manifest
 
@@ -46,17 +43,6 @@ def open_world(manifest: Manifest, data: str = "") -> tuple[TextEnv, Panel]:
         return world, world.panel.head(count) if count else world.panel
     except (SadEnvError, ImportError, TypeError) as error:
         raise ConfigError(f"{manifest.world} {manifest.panel.name!r} cannot be made here: {error}") from None
-
-
-def spelling(name: str) -> Callable[[str], str]:
-    """How a world spells an action that a model wrote, where its package has a way of its own.
-
-    Raises:
-        UnknownNameError: no such world.
-    """
-    package = registry.world(name).entry.partition(":")[0].rpartition(".")[0]
-    own = getattr(importlib.import_module(package), "canonical_action", str)
-    return cast(Callable[[str], str], own)
 
 
 def panel_fault(manifest: Manifest, panel: Panel) -> str:

@@ -80,6 +80,9 @@ class PackStore(GameStore):
             if not self._where or path.stat().st_size != self._first + self._starts[-1]:
                 raise ValueError("cut off")
         self.task_ids = tuple(sorted(self._where))
+
+    def _make_caches(self) -> None:
+        super()._make_caches()
         self._block = lru_cache(maxsize=8)(self._read_block)
 
     def problem(self, task_id: str) -> Problem:

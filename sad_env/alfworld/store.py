@@ -32,15 +32,18 @@ class GameStore(abc.ABC):
     task_ids: tuple[str, ...]
 
     def __init__(self) -> None:
-        self.game = lru_cache(maxsize=_CACHED_GAMES)(self._compile)
+        self._make_caches()
 
     def __getstate__(self) -> dict[str, object]:
         # Games are read again where a copy is opened.
-        return {name: value for name, value in vars(self).items() if name != "game"}
+        return {name: value for name, value in vars(self).items() if not hasattr(value, "cache_info")}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state)
-        GameStore.__init__(self)
+        self._make_caches()
+
+    def _make_caches(self) -> None:
+        self.game = lru_cache(maxsize=_CACHED_GAMES)(self._compile)
 
     @abc.abstractmethod
     def problem(self, task_id: str) -> Problem:

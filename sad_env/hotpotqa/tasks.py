@@ -117,7 +117,8 @@ def open_tasks(data: str, split: str | None) -> TaskSet:
     path = Path(data)
     if path.is_file():
         own = next((name for name, file in OFFICIAL_FILES.items() if file == path.name), path.stem)
-        return _load("given", split or own, {own: path}, path.parent)
+        # Before files had the names of their splits, a file's split was called after the file.
+        return _load("given", own if split in (None, path.stem) else str(split), {own: path}, path.parent)
     kind, folder = resolve(WORLD, data, PACKS)
     assert folder is not None
     built = {name: questions_file(folder, name) for name in OFFICIAL_FILES}

@@ -148,7 +148,11 @@ def _write_index(work: Path, folder: Path, fingerprint: str, progress: Progress)
         "arrays": {name: len(value) for name, value in arrays.items()},
     }
     _write_json(final / "index.json", about)
-    shutil.rmtree(folder, ignore_errors=True)
+    # Killed at any moment, the folder is whole, or is not there and is put there by the next call.
+    old = work / "old"
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
     os.replace(final, folder)
     sync_folder(folder.parent)
     shutil.rmtree(work)

@@ -100,6 +100,11 @@ class Nameless:
     [
         ("def", "own_agent:Mine", "'own_agent:Mine' cannot be imported: SyntaxError: "),
         ("1 / 0", "own_agent:Mine", "cannot be imported: ZeroDivisionError: division by zero"),
+        ("import forgotten", "own_agent:Mine", "cannot be imported: ModuleNotFoundError: No module named 'forgotten'"),
+        ("int('x')", "own_agent:Mine", "cannot be imported: ValueError: invalid literal"),
+        ("import math; math.tau2", "own_agent:Mine", "cannot be imported: AttributeError: module 'math'"),
+        ("", "nowhere.agents:Mine", "no agent 'nowhere.agents:Mine': No module named 'nowhere'"),
+        ("", ":Mine", "no agent ':Mine'"),
         ("", "own_agent:Mine", "no agent 'own_agent:Mine': module 'own_agent' has no attribute 'Mine'"),
         (
             "class Mine: pass",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def test_folder_archive_pack_and_generator_hold_the_same_games(folder: Path, tmp
     generated = GeneratedStore("train", 20, seed=3)
     archive = ArchiveStore(zipped(folder, tmp_path / "games.zip"), "train")
     write_pack(tmp_path / "train.games", FolderStore(folder / "train"))
-    for store in (FolderStore(folder / "train"), archive, PackStore(tmp_path / "train.games")):
+    stores = (FolderStore(folder / "train"), archive, PackStore(tmp_path / "train.games"))
+    for store in (*stores, *(pickle.loads(pickle.dumps(one)) for one in stores)):
         assert store.task_ids == generated.task_ids
         for task_id in store.task_ids:
             assert store.problem(task_id) == generated.problem(task_id)

@@ -420,6 +420,10 @@ def test_the_contrastive_term_learns(rows: list[Row], tiny_llama: Tiny) -> None:
     )
     numbers = [learner.update(rows, step)["extra"] for step in range(10)]
     assert numbers[-1] < numbers[0]
+    for size, count, parts in ((8, 9, [7, 2]), (2, 3, [3]), (2, 4, [2, 2]), (8, 1, [1])):
+        learner.micro_batch = size
+        batches = learner.collate((list(rows) * count)[:count], "RA")
+        assert [len(batch.rows) for batch in batches] == parts, "a row alone has none to be told from"
     sparse = ContrastiveTerm(LocalTeacher(tiny_llama(24, seed=1), "t", top=4), 16, 24)
     batch = collate(rows[:1])
     with pytest.raises(ConfigError, match="--top 0"):

@@ -90,7 +90,7 @@ def test_a_processor_takes_few_long_rows_at_a_time_but_all_that_are_compared(row
         learner = Learner(
             tiny_llama(), Objective(likelihood=1, divergence=0), Optimisation(steps=1), micro_batch=8, extras=extras
         )
-        batches = learner.collate(long)
+        batches = learner.collate(long, "RA")
         assert [row for batch in batches for row in batch.rows] == sorted(long, key=lambda row: len(row.ids))
         sizes = [batch.ids_BT.shape for batch in batches]
         assert all(rows * width <= 1024 or rows == 1 for rows, width in sizes) == (not extras)
@@ -194,6 +194,18 @@ def test_projection_projects_gradients_with_the_weights_that_were_learned(rows: 
         assert learner.update(rows[:4], 0)["cosine"] < -0.1
         found.append(torch.cat([p.grad.flatten() for p in student.parameters() if p.grad is not None]))
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_are_those_of_the_objective_that_is_asked_for(rows: list[Row], tiny_llama: Tiny) -> None:
+    def gradient(own: Objective, wanted: Objective) -> torch.Tensor:
+        teacher = LocalTeacher(tiny_llama(seed=2), "teacher")
+        learner = Learner(tiny_llama(), own, Optimisation(steps=1), teacher=teacher)
+        learner.add_gradients(rows, wanted)
+        return torch.cat([p.grad.flatten() for p in learner.parameters if p.grad is not None])
+
+    plain, seeing = Objective(), Objective(observation=5.0)
+    assert torch.equal(gradient(plain, seeing), gradient(seeing, seeing))
+    assert not torch.allclose(gradient(plain, plain), gradient(plain, seeing))
 
 
 def test_bf16_keeps_full_weights(rows: list[Row], tiny_llama: Tiny) -> None:

@@ -177,7 +177,7 @@ def test_built_questions_are_the_questions_of_the_file(generated: Path, tmp_path
 
 def test_a_file_is_the_split_that_it_is_in_its_folder(generated: Path) -> None:
     folder, file = HotPotQAEnv(data=generated), HotPotQAEnv(data=generated / "hotpot_test.json")
-    assert folder.panel == file.panel
+    assert folder.panel == file.panel == HotPotQAEnv(data=generated / "hotpot_test.json", split="hotpot_test").panel
     assert folder._tasks.articles == file._tasks.articles
 
 

@@ -14,7 +14,6 @@ from sad_leaderboard.entries import entry_folders
 from sad_leaderboard.replay import MismatchError, replay_episode
 from sad_leaderboard.schema import Level
 from sad_leaderboard.verify import verify
-from sad_leaderboard.worlds import spelling
 
 from sad_env import registry
 from sad_env.core import TextEnv
@@ -124,9 +123,9 @@ def test_a_slip_replays(world: TextEnv, lines: list[EpisodeLine]) -> None:
 
 
 def test_an_action_may_be_spelled_as_its_world_spells_it() -> None:
-    spelled = spelling("hotpotqa")
+    spelled = registry.canonical_action("hotpotqa") or str
     assert (spelled("Search[Ed Wood]"), spelled("Answer[yes]")) == ("search[Ed Wood]", "finish[yes]")
-    assert spelling("toy")("Look") == "Look"
+    assert registry.canonical_action("toy") is None
 
 
 @given(draw=st.data())

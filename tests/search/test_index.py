@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -99,7 +100,7 @@ def test_an_index_on_disk_merged_from_runs_equals_one_in_memory(tmp_path: Path) 
     assert [disk.key(number) for number in range(len(disk))] == [key for key, _ in documents]
 
 
-def test_an_interrupted_build_goes_on_from_its_last_whole_run(tmp_path: Path) -> None:
+def test_an_interrupted_build_goes_on_from_its_last_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     documents = _collection(400, seed=4)
     read = 0
 
@@ -122,7 +123,23 @@ def test_an_interrupted_build_goes_on_from_its_last_whole_run(tmp_path: Path) ->
     read = 0
     build_index(tmp_path / "index", stream(10_000), fingerprint="f")
     assert read == 0
+    # A build over another one never leaves a folder that is neither.
+    replace, moved = os.replace, []
+
+    def killed(source: Path, target: Path) -> None:
+        moved.append((Path(source).name, Path(target).name))
+        if moved[-1] == ("index", "index"):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build_index(tmp_path / "index", documents[:10], fingerprint="other")
+    assert ("index", "old") in moved
+    assert not (tmp_path / "index").exists()
     assert len(build_index(tmp_path / "index", documents[:10], fingerprint="other")) == 10
+    assert not (tmp_path / "index.building").exists()
 
 
 def test_two_documents_of_one_key_are_refused(tmp_path: Path) -> None:
