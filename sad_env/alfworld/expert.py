@@ -121,9 +121,9 @@ class ALFWorldExpert(Expert):
     def _search_again(self, wanted: str) -> Intent:
         """Everything has been seen and it was nowhere: somebody must have moved it, so look at the oldest sight."""
         memory = self._memory
-        place = memory.receptacles[memory.turns % len(memory.receptacles)] if memory.receptacles else ""
-        if not place:
+        if not memory.receptacles:
             return Intent("lost", "look", Fields(wanted=wanted))
+        place = min(memory.receptacles, key=lambda one: memory.seen_at.get(one, 0))
         fields = Fields(place=place, wanted=wanted)
         return self._reach(place, "again", fields) or Intent("again examine", f"examine {place}", fields)
 

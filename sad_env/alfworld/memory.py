@@ -69,6 +69,7 @@ class Memory:
         self.receptacles: tuple[str, ...] = tuple(_LISTED.findall(seen))
         self.here: str | None = None
         self.contents: dict[str, list[str]] = {}
+        self.seen_at: dict[str, int] = {}
         self.closed: set[str] = set()
         self.held: str | None = None
         self.treated: dict[str, str] = {}
@@ -104,7 +105,7 @@ class Memory:
 
     def _note_sight(self, observation: str) -> None:
         if seen := _SEEN.search(observation):
-            self.contents[seen[1]] = _LISTED.findall(seen[2])
+            self.contents[seen[1]], self.seen_at[seen[1]] = _LISTED.findall(seen[2]), self.turns
             self.closed.discard(seen[1])
         elif closed := _CLOSED.search(observation):
             self.closed.add(closed[1])
@@ -119,11 +120,13 @@ class Memory:
         if taken := _TAKEN.match(observation):
             thing, place = taken.groups()
             self.held = thing
-            self.contents[place] = [other for other in self.contents.get(place, []) if other != thing]
+            self._move_out(thing, place)
         elif put := _PUT.match(observation):
             thing, place = put.groups()
             self.held = None
-            self.contents.setdefault(place, []).append(thing)
+            # What nobody has looked into stays to be looked into, whatever went in or out.
+            if place in self.contents:
+                self.contents[place].append(thing)
         elif shut := _SHUT.match(observation):
             self.closed.add(shut[1])
         elif treated := _TREATED.match(observation):
@@ -142,7 +145,7 @@ class Memory:
         elif taken := _COMMANDS["take"].fullmatch(action):
             thing, place = taken.groups()
             if self.held is None and self.reachable(place) and place not in self.closed:
-                self.contents[place] = [other for other in self.contents.get(place, []) if other != thing]
+                self._move_out(thing, place)
         elif put := _COMMANDS["put"].fullmatch(action):
             thing, place = put.groups()
             if thing == self.held and self.reachable(place) and place not in self.closed:
@@ -151,6 +154,10 @@ class Memory:
             for place in self.holders(used[1]):
                 if self.reachable(place):
                     self.contents[place].remove(used[1])
+
+    def _move_out(self, thing: str, place: str) -> None:
+        if place in self.contents:
+            self.contents[place] = [other for other in self.contents[place] if other != thing]
 
     def _stand_together(self, receptacles: Iterable[str]) -> None:
         group = set(receptacles)

@@ -63,7 +63,11 @@ class PlainALFWorldExpert(ALFWorldExpert):
     def _seek(self, wanted: str) -> str:
         memory = self._memory
         holding = f"I hold {memory.held}. " if memory.held else ""
-        return f"{holding}I look for {with_article(wanted)}{', not here' if memory.here else ''}. "
+        # Where the first of two was put, one is here.
+        missing = memory.here is not None and not any(
+            kind(one) == wanted for one in memory.contents.get(memory.here, ())
+        )
+        return f"{holding}I look for {with_article(wanted)}{', not here' if missing else ''}. "
 
     def _where(self, wanted: str, place: str) -> str:
         """How the next receptacle follows from the one that was walked to last."""

@@ -28,6 +28,15 @@ def normalize_title(title: str) -> str:
     return _NOT_WORD.sub(" ", unicodedata.normalize("NFKC", html.unescape(title)).casefold()).strip()
 
 
+def folded(title: str) -> str:
+    """A title without case, HTML escapes, further blanks and forms of the same character; its signs stay.
+
+    >>> folded("romeo  &times; Juliet ") == folded("Romeo × Juliet"), folded("C++") == folded("C")
+    (True, False)
+    """
+    return " ".join(unicodedata.normalize("NFKC", html.unescape(title)).casefold().split())
+
+
 def base_name(title: str) -> str:
     """A title without the bracket that tells it from its namesakes, normalised.
 
@@ -82,7 +91,9 @@ class PoolSource:
         """The page of this name, or the titles that come closest."""
         inner = titles_only(entity)
         if inner is None:
-            title = self._titles.get(entity) or self._normalized.get(normalize_title(entity))
+            title = self._titles.get(entity)
+            if title is None and (names := self._normalized.get(normalize_title(entity))):
+                title = names.get(folded(entity)) or next(iter(names.values()))
             if title is not None:
                 return Page(title, self._articles[title].text)
         query = entity if inner is None else inner
@@ -92,10 +103,11 @@ class PoolSource:
         """Nothing to free."""
 
     @cached_property
-    def _normalized(self) -> dict[str, str]:
-        names: dict[str, str] = {}
+    def _normalized(self) -> dict[str, dict[str, str]]:
+        """Titles by normalised name; where several share one, their names differ in punctuation or signs."""
+        names: dict[str, dict[str, str]] = {}
         for name, title in self._titles.items():
-            names.setdefault(normalize_title(name), title)
+            names.setdefault(normalize_title(name), {}).setdefault(folded(name), title)
         names.pop("", None)
         return names
 

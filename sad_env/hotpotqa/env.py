@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sad_env.core import TextEnv, Turn
 from sad_env.data import pack_folder
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_env.hotpotqa.corpus import PoolSource, normalize_title
+from sad_env.hotpotqa.corpus import PoolSource, folded
 from sad_env.hotpotqa.engine import Answered, ReActEngine
 from sad_env.hotpotqa.fullwiki import StoredSource
 from sad_env.hotpotqa.live import WIKIPEDIA, LiveSource
@@ -160,6 +160,6 @@ class HotPotQAEnv(TextEnv):
         return extra
 
     def _title_recall(self) -> float:
-        read = {normalize_title(title) for title in self._engine.read}
-        gold = {normalize_title(title) for title in self._question.titles}
+        read = {folded(title) for title in self._engine.read}
+        gold = {folded(title) for title in self._question.titles}
         return len(read & gold) / len(gold) if gold else 0.0

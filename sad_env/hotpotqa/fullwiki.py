@@ -17,7 +17,7 @@ from sad_env.data import Progress, silent
 from sad_env.errors import DataError
 from sad_env.files import sha256_file
 from sad_env.hotpotqa.articles import Article
-from sad_env.hotpotqa.corpus import RANKED, closest, normalize_title, ranked_text, titles_only
+from sad_env.hotpotqa.corpus import RANKED, closest, folded, normalize_title, ranked_text, titles_only
 from sad_env.hotpotqa.pages import Page, Similar
 from sad_env.records import RecordError, parse_json
 from sad_env.search import DocumentStore, RankedIndex, build_index, build_store
@@ -60,9 +60,9 @@ class StoredSource:
             found = self._store.named(_EXACT + _storable(entity))
             if not found and (name := normalize_title(_storable(entity))):
                 found = self._store.named(_LOOSE + name)
-            if found:
-                title, _, text = found[0][1].partition("\n")
-                return Page(title, text)
+            pages = [Page(title, text) for title, _, text in (body.partition("\n") for _, body in found)]
+            if pages:
+                return next((page for page in pages if folded(page.title) == folded(entity)), pages[0])
         query = entity if inner is None else inner
         numbers = [number for number, _ in self._index.search_numbers(query, RANKED)]
         return closest(query, [self._store.at(number)[1].partition("\n")[0] for number in numbers])

@@ -21,6 +21,8 @@ from sad_env.records import RecordError, parse_json
 WIKIPEDIA = "https://en.wikipedia.org/w/index.php"
 _LARGEST = 16 * 2**20
 _BUSY = (429, 500, 502, 503, 504)
+_ANSWERS = (200, 400, 414)
+"""What a wiki answers with to what was asked: a page, or that an agent's search cannot be one."""
 _LONGEST_PAUSE = 5.0
 
 
@@ -101,7 +103,7 @@ class LiveSource:
         with self._session.get(url, timeout=(connect, read), stream=True) as answer:
             if answer.status_code in _BUSY:
                 raise _BusyError(answer)
-            if answer.status_code != 200:
+            if answer.status_code not in _ANSWERS:
                 raise InfrastructureError(f"{url[:200]}: the wiki refuses with {answer.status_code} {answer.reason}")
             body = bytearray()
             for block in answer.iter_content(1 << 16):

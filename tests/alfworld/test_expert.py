@@ -212,6 +212,34 @@ def test_a_target_dropped_elsewhere_is_fetched_again() -> None:
     ]
 
 
+def test_what_nobody_has_looked_into_stays_to_be_looked_into() -> None:
+    memory = Memory(ROOM)
+    memory.update("go to desk 1", "You arrive at desk 1. On the desk 1, you see a mug 1.")
+    memory.update("look", "You are facing the desk 1, and drawer 2. Next to it, you see nothing.")
+    memory.update("take cd 1 from drawer 2", "You pick up the cd 1 from the drawer 2.")
+    assert (memory.held, memory.contents) == ("cd 1", {"desk 1": ["mug 1"]})
+    memory.update("move cd 1 to drawer 2", "You move the cd 1 to the drawer 2.")
+    memory.update("take cd 1 from drawer 2", "Nothing happens.")
+    assert (memory.held, memory.contents) == (None, {"desk 1": ["mug 1"]})
+
+
+def test_where_all_was_seen_the_oldest_sight_is_looked_at_until_it_is_seen() -> None:
+    expert = told(
+        ROOM,
+        ("go to desk 1", "You arrive at desk 1. On the desk 1, you see nothing."),
+        ("go to shelf 1", "You arrive at shelf 1. On the shelf 1, you see nothing."),
+        ("go to drawer 1", "You arrive at drawer 1. On the drawer 1, you see nothing."),
+        ("go to drawer 2", "You arrive at drawer 2. On the drawer 2, you see nothing."),
+    )
+    for observation, action in (
+        ("Nothing happens.", "go to desk 1"),
+        ("On the desk 1, you see nothing.", "examine desk 1"),
+        ("You arrive at shelf 1. On the shelf 1, you see a pencil 1.", "go to shelf 1"),
+    ):
+        assert expert.decide().action == action
+        expert.observe(action, observation, {})
+
+
 def test_a_room_that_is_none_is_survived() -> None:
     for opening in ("", "Hello.", ROOM.replace("put a pencil in shelf", "dance")):
         expert = told(opening, ("dance", "Nothing happens."), ("look", "You see \x1b[2J a thing."))

@@ -229,6 +229,15 @@ def test_a_refusal_is_not_tried_again(status: int, wiki: Wiki, source: LiveSourc
     assert len(wiki.asked) == 1
 
 
+@pytest.mark.parametrize("status", [400, 414])
+def test_what_cannot_be_searched_for_is_an_answer_to_the_agent(status: int, wiki: Wiki, source: LiveSource) -> None:
+    wiki.faults["x"] = [status]
+    env = HotPotQAEnv(source=source)
+    env.reset(seed=0)
+    observation, _, terminated, _, info = env.step("search[x]")
+    assert (isinstance(observation, str), terminated, info["turns_left"]) == (True, False, 6)
+
+
 def test_a_wiki_that_is_not_there_is_an_infrastructure_error(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError):
         LiveSource("http://127.0.0.1:9/w/index.php", cache=tmp_path, attempts=1).find("x")

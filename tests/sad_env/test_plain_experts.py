@@ -89,6 +89,18 @@ def test_in_alfworld_what_is_here_was_just_seen_and_what_is_not_was_not() -> Non
     assert missing > 30
 
 
+def test_in_alfworld_what_was_just_put_here_is_not_called_absent() -> None:
+    tasks = registry.make("alfworld", split="train").panel.task_ids
+    second = 0
+    for task in [index for index, name in enumerate(tasks) if name.startswith("pick_two")][:12]:
+        for step in play("alfworld", "expert-plain", task)[0]:
+            put = re.match(r"You (?:put|move) the (\S+) \d+ (?:in/on|to) the", step.seen[-1])
+            if put and re.search(rf"I look for an? {put[1]}\.", step.thought):
+                second += 1
+            assert not (put and re.search(rf"I look for an? {put[1]}, not here", step.thought))
+    assert second
+
+
 def test_in_webshop_options_and_prices_are_judged_as_the_page_says() -> None:
     none = over = within = 0
     for step in steps("webshop", 40):
