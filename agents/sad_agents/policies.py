@@ -26,13 +26,13 @@ class ExpertAgent:
 
     def __init__(self, world: str, expert: str = "expert") -> None:
         registry.make_expert(world, expert)  # an unknown name is told now, not in the first episode
-        self.name = expert
+        self.name = self._expert = expert
         self._world = world
         self._experts: dict[int, Expert] = {}
 
     def begin(self, episode: int, start: EpisodeStart) -> str:
         """Begin an episode with an expert of its own."""
-        expert = registry.make_expert(self._world, self.name, seed=start.seed)
+        expert = registry.make_expert(self._world, self._expert, seed=start.seed)
         expert.begin(start.observation, start.info)
         self._experts[episode] = expert
         return ""

@@ -58,6 +58,13 @@ def test_a_world_with_more_turns_is_played_to_its_own_end() -> None:
     assert (len(finished.trajectory.steps), finished.trajectory.status) == (12, Status.FORCED_FINISH)
 
 
+def test_an_expert_may_be_called_anything() -> None:
+    agent = ExpertAgent("toy")
+    agent.name = "guest"
+    [finished] = rollout(agent, [Job(TASKS[0])], TOY)
+    assert (finished.trajectory.status, finished.trajectory.agent) == (Status.SUCCESS, "guest")
+
+
 def test_workers_and_batch_size_do_not_change_an_episode() -> None:
     jobs = [Job(task, seed=3) for task in TASKS[:12]]
     for agent in (ExpertAgent("toy"), RandomAgent("toy")):
