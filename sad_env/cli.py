@@ -6,6 +6,7 @@ import dataclasses
 import importlib.metadata
 import inspect
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ def parse(config: type[Config], arguments: Sequence[str] | None = None, *, prog:
     """
     rest = list(sys.argv[1:] if arguments is None else arguments)
     if "--version" in rest:
-        print(f"{prog} {importlib.metadata.version('sad-env')}")
+        print_version(prog)
         raise SystemExit(0)
     known = {field.name for field in dataclasses.fields(config)}  # type: ignore[arg-type]
     path, rest = _take_config(rest)
@@ -65,6 +66,26 @@ def parse(config: type[Config], arguments: Sequence[str] | None = None, *, prog:
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
     return tyro.cli(config, args=rest, prog=prog, description=about, default=config(**{**missing, **defaults}))
+
+
+def print_version(prog: str) -> None:
+    """What `--version` prints."""
+    print(f"{prog} {importlib.metadata.version('sad-env')}")
+
+
+def at_least(name: str, value: float, least: int) -> None:
+    """Refuse a setting that is too small.
+
+    Args:
+        name: of its field.
+        value: as it was given.
+        least: that it may be.
+
+    Raises:
+        ConfigError: it is less, infinite, or no number.
+    """
+    if not least <= value < math.inf:
+        raise ConfigError(f"--{name.replace('_', '-')} is {least} or more, not {value}")
 
 
 def _take_config(arguments: list[str]) -> tuple[Path | None, list[str]]:

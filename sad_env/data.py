@@ -124,7 +124,7 @@ def fetch(
         ConfigError: another process is fetching it.
     """
     target, part = folder / file.name, folder / f"{file.name}.part"
-    record = folder / f"{file.name}.sha256"
+    record = checksum_record(target)
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive(folder / f".{file.name}.lock", str(target)):
         expected = file.sha256 or (record.read_text().strip() if record.exists() else "")
@@ -152,6 +152,11 @@ def fetch(
                 sync_folder(folder)
                 return target
     raise InfrastructureError(f"could not fetch {file.name}: {faults[-1] if faults else 'no address is known'}")
+
+
+def checksum_record(target: Path) -> Path:
+    """The file beside a fetched one that holds its sha256."""
+    return target.with_name(f"{target.name}.sha256")
 
 
 class _NotTheFileError(OSError):
@@ -192,9 +197,9 @@ def _download(url: str, part: Path, file: RemoteFile, progress: Progress) -> Non
             if (etag := answer.headers.get("ETag", "")) and not etag.startswith("W/"):
                 stamp.write_text(etag)
         total = have + int(answer.headers.get("Content-Length") or 0)
+        beginning = _BEGINNINGS.get(Path(file.name).suffix)
         with open(part, "ab" if have else "wb") as out:
             for block in answer.iter_content(1 << 18):
-                beginning = _BEGINNINGS.get(Path(file.name).suffix)
                 if not have and beginning and not block.lstrip().startswith(beginning):
                     kind = answer.headers.get("Content-Type") or "something else"
                     raise _NotTheFileError(f"the answer is no {file.name} but {one_line(kind, 60)}; try again later")

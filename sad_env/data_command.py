@@ -11,9 +11,9 @@ from typing import Annotated, Literal, cast
 import tyro
 
 from sad_env import cli, registry
-from sad_env.data import DataPack, WorldData, data_root, existing_folder, fetch, pack_folder
+from sad_env.data import DataPack, WorldData, checksum_record, data_root, existing_folder, fetch, pack_folder
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_env.files import safe_name, sha256_file
+from sad_env.files import safe_name
 from sad_env.progress import shown
 from sad_env.safe_text import visible
 
@@ -69,10 +69,10 @@ def _run(settings: DataSettings) -> int:
             pack = _pack(data, settings)
             for file in pack.files:
                 path = fetch(file, pack_folder(settings.world, pack.name), progress=progress)
-                seen = (
-                    "sha256 ok" if file.sha256 else f"sha256 {sha256_file(path)[:12]}…, recorded when it was first seen"
-                )
-                print(f"{path}  {seen}")
+                seen = "ok"
+                if not file.sha256:
+                    seen = f"{checksum_record(path).read_text()[:12]}…, recorded when it was first seen"
+                print(f"{path}  sha256 {seen}")
         elif settings.action == "generate":
             if settings.count < 1:
                 raise ConfigError(f"--count is 1 or more, not {settings.count}")

@@ -165,14 +165,16 @@ class _Absent(Exception):  # noqa: N818  (never leaves this module)
 
 
 def _attribute(module: str, name: str) -> Any:
+    if not module:
+        raise _Absent("it names no module")
     try:
-        return getattr(importlib.import_module(module or "?"), name)
+        return getattr(importlib.import_module(module), name)
     except AttributeError as error:
         if sys.modules.get(module) is None:  # the module's own code raised it
             raise
         raise _Absent(str(error)) from error
     except ModuleNotFoundError as error:
-        if not f"{module or '?'}.".startswith(f"{error.name}."):  # something that the module imports
+        if not f"{module}.".startswith(f"{error.name}."):  # something that the module imports
             raise
         raise _Absent(str(error)) from error
 

@@ -79,9 +79,9 @@ class CollectSettings:
 
     def __post_init__(self) -> None:
         for name in ("episodes", "workers", "max_steps"):
-            _at_least(name, getattr(self, name), 0)
+            cli.at_least(name, getattr(self, name), 0)
         for name in ("live", "max_tokens", "concurrency"):
-            _at_least(name, getattr(self, name), 1)
+            cli.at_least(name, getattr(self, name), 1)
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"--seed is 0 to 2^63 - 1, not {self.seed}")
         if not 0 <= self.temperature < 100:
@@ -90,11 +90,6 @@ class CollectSettings:
             raise ConfigError(f"--slip is a probability in [0, 1), not {self.slip}")
         if not 0 <= self.renamed <= 1:
             raise ConfigError(f"--renamed is a share between 0 and 1, not {self.renamed}")
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ConfigError(f"--{name.replace('_', '-')} is {least} or more, not {value}")
 
 
 _FREE = frozenset({"episodes", "workers", "live", "concurrency", "device", "quiet", "out"})

@@ -275,7 +275,8 @@ class Learner:
                 numbers[place] += term.count(batch)
         numbers = self.ranks.add(numbers)
         divisors = [max(1.0, number) for number in numbers[4:].tolist()]
-        return Plan(objective, extras, numbers[:3].to(self.device), divisors, rows, int(numbers[3]))
+        weights, counts = objective.weights.to(self.device), numbers[:3].to(self.device)
+        return Plan(objective, weights, extras, counts, divisors, rows, int(numbers[3]))
 
     def _accumulate(self, batch: Batch, plan: Plan, tally: Tally) -> None:
         objective = plan.objective
@@ -299,7 +300,7 @@ class Learner:
         tally.loss += loss.detach()
         tally.add_scores(scores, batch)
         if self._projection is not None:
-            weights = objective.weights[:2] if self._learned is None else self._learned.weights.detach()
+            weights = plan.weights[:2] if self._learned is None else self._learned.weights.detach()
             parts = weights.to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
             self._projection.backward(parts[REASON], parts[ACT], loss - parts.sum())
         else:
@@ -307,9 +308,9 @@ class Learner:
 
     def _loss(self, sums: Tensor, plan: Plan, rows: int) -> Tensor:
         if self._learned is None:
-            return combine(Totals(sums, plan.counts), plan.objective.weights.to(sums.device))
+            return combine(Totals(sums, plan.counts), plan.weights)
         terms = sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
-        rest = plan.objective.weights[OBS].to(sums) * sums[OBS] / plan.counts[OBS].to(sums).clamp(min=1)
+        rest = plan.weights[OBS].to(sums) * sums[OBS] / plan.counts[OBS].to(sums).clamp(min=1)
         learned: Tensor = self._learned(terms, rows / plan.rows)
         return learned + rest
 
@@ -334,6 +335,7 @@ class Plan:
 
     Attributes:
         objective: what its rows are learned by.
+        weights: its weights, on the device.
         extras: further terms of the loss.
         counts: what the sums of each kind are divided by, over all micro-batches and processes.
         divisors: the same of each further term.
@@ -342,6 +344,7 @@ class Plan:
     """
 
     objective: Objective
+    weights: Tensor
     extras: Sequence[ExtraTerm]
     counts: Tensor
     divisors: Sequence[float]

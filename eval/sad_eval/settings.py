@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import tyro
 from sad_agents.windows import COMPLETION_TOKENS
 
+from sad_env import cli
 from sad_env.errors import ConfigError
 from sad_env.files import atomic_write
 
@@ -109,9 +110,9 @@ class EvalSettings:
 
     def __post_init__(self) -> None:
         for name in ("episodes", "max_steps", "max_tokens", "max_seconds", "run_seconds", "workers"):
-            _at_least(name, getattr(self, name), 0)
+            cli.at_least(name, getattr(self, name), 0)
         for name in ("repeats", "concurrency", "max_new_tokens", "votes", "context"):
-            _at_least(name, getattr(self, name), 1)
+            cli.at_least(name, getattr(self, name), 1)
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"--seed is 0 to 2^63 - 1, not {self.seed}")
         if not 0 < self.step_seconds < math.inf:
@@ -130,11 +131,6 @@ class EvalSettings:
         if bool(self.agent) == bool(self.model):
             raise ConfigError("name one agent with --agent (or --model), e.g. --agent expert; `sad-eval ls` lists them")
         return self.agent or self.model
-
-
-def _at_least(name: str, value: float, least: int) -> None:
-    if not (value >= least and math.isfinite(value)):
-        raise ConfigError(f"--{name.replace('_', '-')} is {least} or more, not {value}")
 
 
 def shard_of(text: str) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -127,7 +126,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(USAGE)
         return 0 if arguments else 2
     if arguments[0] == "--version":
-        print(f"{PROG} {importlib.metadata.version('sad-env')}")
+        cli.print_version(PROG)
         return 0
     if arguments[0] not in commands:
         raise UnknownNameError("command", one_line(arguments[0], 40), commands)

@@ -53,6 +53,7 @@ class Memory:
         receptacles: all there are.
         here: the receptacle that was walked to last; None in the middle of the room.
         contents: what was last seen in each receptacle that has been looked into.
+        seen_at: the turn of that sight.
         closed: receptacles known to be closed.
         held: what is carried.
         treated: what has been done to an object: clean, heat or cool.

@@ -19,15 +19,6 @@ RANKED = 20
 """Titles of a ranking that are looked at; the best five are shown."""
 
 
-def normalize_title(title: str) -> str:
-    """A title without case, punctuation, HTML escapes and forms of the same character.
-
-    >>> normalize_title("Ed Wood (film)"), normalize_title("Tunnels &amp; Trolls")
-    ('ed wood film', 'tunnels trolls')
-    """
-    return _NOT_WORD.sub(" ", unicodedata.normalize("NFKC", html.unescape(title)).casefold()).strip()
-
-
 def folded(title: str) -> str:
     """A title without case, HTML escapes, further blanks and forms of the same character; its signs stay.
 
@@ -35,6 +26,15 @@ def folded(title: str) -> str:
     (True, False)
     """
     return " ".join(unicodedata.normalize("NFKC", html.unescape(title)).casefold().split())
+
+
+def normalize_title(title: str) -> str:
+    """A title without case, punctuation, HTML escapes and forms of the same character.
+
+    >>> normalize_title("Ed Wood (film)"), normalize_title("Tunnels &amp; Trolls")
+    ('ed wood film', 'tunnels trolls')
+    """
+    return _NOT_WORD.sub(" ", folded(title)).strip()
 
 
 def base_name(title: str) -> str:

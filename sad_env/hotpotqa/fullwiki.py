@@ -62,7 +62,8 @@ class StoredSource:
                 found = self._store.named(_LOOSE + name)
             pages = [Page(title, text) for title, _, text in (body.partition("\n") for _, body in found)]
             if pages:
-                return next((page for page in pages if folded(page.title) == folded(entity)), pages[0])
+                name = folded(entity)
+                return next((page for page in pages if folded(page.title) == name), pages[0])
         query = entity if inner is None else inner
         numbers = [number for number, _ in self._index.search_numbers(query, RANKED)]
         return closest(query, [self._store.at(number)[1].partition("\n")[0] for number in numbers])

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sad_env import cli
+from sad_env import cli, data_command
 from sad_env.data import DataPack, RemoteFile, fetch, resolve
 from sad_env.errors import ConfigError, DataError, InfrastructureError, UnknownNameError
 from sad_env.files import atomic_write, below, exclusive, refuse_foreign, safe_name
@@ -153,6 +153,28 @@ def test_without_a_checksum_only_a_part_of_the_same_version_is_resumed(
     assert server.seen == seen  # type: ignore[attr-defined]
     fetch(RemoteFile("y.bin", (f"http://127.0.0.1:{server.server_port}/ok",)), tmp_path)
     assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["x.bin", "x.bin.sha256", "y.bin", "y.bin.sha256"]
+
+
+def test_fetch_says_what_a_checksum_was_compared_with(
+    server: http.server.ThreadingHTTPServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    known = remote(server, "ok")
+    files = (RemoteFile("new.bin", known.urls), known, RemoteFile("by_hand.bin", known.urls, known.sha256))
+
+    class Data:
+        packs = (DataPack("p", "", "", files),)
+
+    monkeypatch.setenv("SAD_ENV_DATA", str(tmp_path))
+    monkeypatch.setattr(data_command, "_data", lambda world: Data)
+    folder = tmp_path / "webshop" / "p"
+    folder.mkdir(parents=True)
+    (folder / "by_hand.bin").write_bytes(CONTENT)
+    assert data_command.main(["fetch", "webshop", "--quiet"]) == 0
+    said = [line.partition("sha256 ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert said == [f"{known.sha256[:12]}…, recorded when it was first seen", "ok", "ok"]
 
 
 def test_two_cannot_fetch_one_file(server: http.server.ThreadingHTTPServer, tmp_path: Path) -> None:
