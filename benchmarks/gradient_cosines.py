@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from sad_distill.config import TrainConfig
-from sad_distill.run import Run
+from sad_distill.training.run import Run
 from torch.nn.functional import cosine_similarity
 
 WAYS: dict[str, dict[str, Any]] = {

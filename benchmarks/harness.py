@@ -25,12 +25,12 @@ from pathlib import Path
 
 from sad_agents.catalogue import AgentOptions, react_agent
 from sad_agents.model import ScriptedModel
-from sad_agents.rollouts import Limits, rollout
-from sad_agents.world_pool import WorldRecipe
-from sad_eval.harness import evaluate
-from sad_eval.plan import identity_sha256
-from sad_eval.run_folder import Manifest, PanelRecord, RunFolder
-from sad_eval.tally import Tally
+from sad_agents.rollout.rollout import Limits, rollout
+from sad_agents.rollout.world_pool import WorldRecipe
+from sad_eval.metrics.aggregate import Tally
+from sad_eval.runs.harness import evaluate
+from sad_eval.runs.plan import identity_sha256
+from sad_eval.runs.run_folder import Manifest, PanelRecord, RunFolder
 
 from sad_env import registry
 
@@ -129,7 +129,7 @@ def seconds_to_open(folder: Path) -> dict[str, float]:
     opened = time.perf_counter() - began
     began = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
-        code = "import sys; from sad_eval.run_folder import RunFolder; RunFolder.open(sys.argv[1]).results()"
+        code = "import sys; from sad_eval.runs.run_folder import RunFolder; RunFolder.open(sys.argv[1]).results()"
         subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
     return {"results, s": opened, "results in a new process, s": time.perf_counter() - began}
 

@@ -19,11 +19,11 @@ from pathlib import Path
 import torch
 from sad_agents.checkpoints import load_student, save_student
 from sad_agents.policies import ExpertAgent
-from sad_agents.rollouts import Job, rollout
-from sad_agents.world_pool import WorldRecipe
+from sad_agents.rollout.rollout import Job, rollout
+from sad_agents.rollout.world_pool import WorldRecipe
 from sad_distill.config import TrainConfig
-from sad_distill.run import Run
-from sad_distill.sizes import from_scratch
+from sad_distill.models.nano import from_scratch
+from sad_distill.training.run import Run
 
 from sad_env import registry
 

@@ -21,15 +21,15 @@ from typing import Any, NamedTuple, cast
 import torch
 from sad_agents.agent import GREEDY, Agent, Sampling
 from sad_agents.checkpoints import load_student
-from sad_agents.local_model import LocalModel, decode, encode, end_ids, ids_with_newline
 from sad_agents.model import Completion, Piece, Request, ScriptedModel
 from sad_agents.policies import ExpertAgent
 from sad_agents.prompts import Prompt, load_prompt
 from sad_agents.react import ReActAgent
-from sad_agents.rollouts import Finished, Job, Limits, WorldRecipe, rollout
-from sad_agents.windows import Windowing
-from sad_distill.sizes import SIZES, from_scratch
-from sad_distill.tokenizer import texts_of, train_tokenizer
+from sad_agents.rollout.rollout import Finished, Job, Limits, WorldRecipe, rollout
+from sad_agents.sampling.local_model import LocalModel, decode, encode, end_ids, ids_with_newline
+from sad_agents.windowing import Windowing
+from sad_distill.models.nano import SIZES, from_scratch
+from sad_distill.models.tokenizer import texts_of, train_tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
 from sad_env import registry

@@ -1,6 +1,7 @@
 """Worlds for language agents as Gymnasium environments, and the records that all parts of sad-env speak."""
 
-from sad_env.core import Expert, TextEnv, ThoughtAction, Turn
+from sad_env.core import TextEnv, Turn
+from sad_env.expert import Expert, ThoughtAction
 from sad_env.panels import Panel
 from sad_env.records import Span, SpanKind, Status, Step, Trajectory
 from sad_env.registry import WorldSpec, known, make, make_expert, make_vec, register

@@ -17,7 +17,7 @@ import tyro
 from pydantic import TypeAdapter, ValidationError
 
 from sad_env.errors import INTERRUPTED, ConfigError, SadEnvError, UnknownNameError
-from sad_env.records import RecordError
+from sad_env.json_lines import RecordError
 from sad_env.safe_text import one_line
 
 if sys.version_info >= (3, 11):

@@ -12,7 +12,7 @@ from typing import Protocol
 import requests
 
 from sad_env.errors import ConfigError, DataError, InfrastructureError
-from sad_env.files import atomic_write, exclusive, sha256_file, sync_folder
+from sad_env.files import atomic_text, exclusive, sha256_file, sync_folder
 from sad_env.safe_text import one_line
 
 Progress = Callable[[str, int, int], None]
@@ -147,8 +147,8 @@ def fetch(
                     part.unlink()
                     raise DataError(f"{url}: sha256 {found[:12]}… where {expected[:12]}… is due; nothing was kept")
                 os.replace(part, target)
-                with atomic_write(record) as out:
-                    out.write(f"{found}\n")  # type: ignore[call-overload]
+                with atomic_text(record) as out:
+                    out.write(f"{found}\n")
                 sync_folder(folder)
                 return target
     raise InfrastructureError(f"could not fetch {file.name}: {faults[-1] if faults else 'no address is known'}")

@@ -19,23 +19,34 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[str] | IO[bytes]]:
-    """Open a temporary file beside `path`; on success sync it and rename it over `path`, otherwise remove it.
+def atomic_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
+    """Open a temporary UTF-8 file beside `path`; on success sync it and rename it over `path`, otherwise remove it.
 
-    Args:
-        path: what the file is to be called in the end.
-        mode: "w" (UTF-8 text) or "wb".
+    Lone surrogates are written as backslash escapes.
     """
+    with _replaced(path) as descriptor, os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+        yield file
+        file.flush()
+        os.fsync(descriptor)
+
+
+@contextlib.contextmanager
+def atomic_bytes(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside `path`; on success sync it and rename it over `path`, otherwise remove it."""
+    with _replaced(path) as descriptor, os.fdopen(descriptor, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(descriptor)
+
+
+@contextlib.contextmanager
+def _replaced(path: str | os.PathLike[str]) -> Iterator[int]:
+    """A descriptor of a temporary file that takes the place of `path` when the block ends without an exception."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:32]}.", suffix=".part", dir=target.parent)
-    encoding = None if "b" in mode else "utf-8"
-    errors = None if "b" in mode else "backslashreplace"
     try:
-        with os.fdopen(descriptor, mode, encoding=encoding, errors=errors) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield descriptor
         # mkstemp makes files private; results are as readable as the process's umask lets any new file be.
         umask = os.umask(0)
         os.umask(umask)
@@ -46,6 +57,18 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[s
             os.unlink(name)
         raise
     sync_folder(target.parent)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Replace a file by this text, or leave it as it was."""
+    with atomic_text(path) as file:
+        file.write(text)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Replace a file by these bytes, or leave it as it was."""
+    with atomic_bytes(path) as file:
+        file.write(data)
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,32 +5,21 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-import math
 import os
-import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Strict, ValidationError, model_validator
 
+from sad_env.json_lines import RecordError, parse_json, read_lines
+
 SCHEMA_VERSION = 1
 """Raised whenever a field changes its meaning; files of another version are refused by number."""
-
-MAX_LINE_BYTES = 64 * 2**20
-"""A longer line of JSON is refused before it is parsed."""
-
 
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 Item = TypeVar("Item")
 Many = Annotated[tuple[Item, ...], Strict(False)]
 """A tuple that may be read from a JSON array; its items stay strict."""
-
-
-class RecordError(ValueError):
-    """A record file holds something that is no record of this version."""
-
-    exit_code = 5
 
 
 class SpanKind(str, enum.Enum):
@@ -205,47 +194,6 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-# --- JSON lines ---------------------------------------------------------------------------------------------
-
-
-def parse_json(line: str | bytes) -> Any:
-    """Strict JSON: no duplicate key, no NaN or Infinity, bounded length and depth.
-
-    Raises:
-        RecordError: with one line of reason.
-    """
-    if len(line) > MAX_LINE_BYTES:
-        raise RecordError(f"a line of {len(line):,} bytes; at most {MAX_LINE_BYTES:,} are read")
-    try:
-        # Bytes are UTF-8 and nothing else: json itself would guess UTF-16 and UTF-32.
-        text = line.decode("utf-8") if isinstance(line, bytes) else line
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
-    except RecursionError:
-        raise RecordError("JSON nested too deep") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise RecordError(f"not JSON: {error}") from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice[:60]!r} stands twice")
-    return result
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(f"{digits[:40]} is too large a number")
-    return value
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number here")
-
-
 def parse_record(model: type[AnyRecord], line: str | bytes) -> AnyRecord:
     """`line` as an instance of the record class `model`; `RecordError` with one line of reason otherwise."""
     value = parse_json(line)
@@ -261,89 +209,6 @@ def parse_record(model: type[AnyRecord], line: str | bytes) -> AnyRecord:
         raise RecordError(f"{where[:80]}: {first['msg'][:200]}") from None
     except ValueError as error:
         raise RecordError(f"not a record: {str(error)[:200]}") from None
-
-
-class JsonLinesWriter:
-    """Appends lines to a file so that kill -9 at any moment loses at most the line being written.
-
-    On opening, a torn last line is cut off and kept beside the file as `NAME.torn`. Each line goes out in a single
-    write to an append-only descriptor and is synced to the disk before `append` returns. One process writes at a time.
-
-    Args:
-        path: the file; made when missing.
-        sync_seconds: sync at most once in this time. A killed process loses nothing by it; a power cut loses the
-            lines of the last `sync_seconds` at most.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], *, sync_seconds: float = 0.0) -> None:
-        self.path = Path(path)
-        self._sync_seconds = sync_seconds
-        self._synced = 0.0
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        self._cut_torn_tail()
-
-    def append(self, line: str) -> None:
-        """Write one line. On a full disk the part that went out is taken back and OSError raised."""
-        data = line.encode("utf-8") + b"\n"
-        if b"\n" in data[:-1]:
-            raise ValueError("a line holds no newline")
-        size = os.fstat(self._file).st_size
-        try:
-            written = os.write(self._file, data)
-            if written != len(data):
-                raise OSError(28, "No space left on device", str(self.path))
-            if time.monotonic() - self._synced >= self._sync_seconds:
-                os.fsync(self._file)
-                self._synced = time.monotonic()
-        except OSError:
-            os.ftruncate(self._file, size)
-            raise
-
-    def close(self) -> None:
-        """Sync and close the file; twice is fine."""
-        if self._file >= 0:
-            os.fsync(self._file)
-            os.close(self._file)
-            self._file = -1
-
-    def __enter__(self) -> JsonLinesWriter:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def _cut_torn_tail(self) -> None:
-        size = os.fstat(self._file).st_size
-        start, tail = size, b""
-        while start and b"\n" not in tail:
-            step = min(65536, start)
-            start -= step
-            tail = os.pread(self._file, step, start) + tail
-        torn = tail[tail.rfind(b"\n") + 1 :]
-        if torn:
-            with open(f"{self.path}.torn", "ab") as kept:
-                kept.write(torn + b"\n")
-            os.ftruncate(self._file, size - len(torn))
-            os.fsync(self._file)
-
-
-def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
-    """Number and content of each whole line of a JSON-lines file; a torn last line is not yielded.
-
-    Raises:
-        RecordError: a line longer than `MAX_LINE_BYTES`.
-        FileNotFoundError: no such file.
-    """
-    with open(path, "rb") as file:
-        number = 0
-        while line := file.readline(MAX_LINE_BYTES + 1):
-            number += 1
-            if not line.endswith(b"\n"):
-                if len(line) > MAX_LINE_BYTES:
-                    raise RecordError(f"{path}:{number}: a line longer than {MAX_LINE_BYTES:,} bytes")
-                return
-            yield number, line[:-1]
 
 
 def read_trajectories(path: str | os.PathLike[str]) -> Iterator[Trajectory]:

@@ -12,8 +12,9 @@ from typing import Any, cast
 import gymnasium
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from sad_env.core import Expert, TextEnv
+from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.expert import Expert
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ for _spec in (
         summary="household tasks in text (ALFWorld)",
         experts={
             "expert": "sad_env.alfworld.expert:ALFWorldExpert",
-            "expert-plain": "sad_env.alfworld.plain:PlainALFWorldExpert",
+            "expert-plain": "sad_env.alfworld.plain_expert:PlainALFWorldExpert",
         },
         data="sad_env.alfworld.data:DATA",
         renaming="sad_env.alfworld.renaming:renamed",
@@ -208,7 +209,7 @@ for _spec in (
         summary="buy what an instruction asks for (WebShop)",
         experts={
             "expert": "sad_env.webshop.expert:WebShopExpert",
-            "expert-plain": "sad_env.webshop.plain:PlainWebShopExpert",
+            "expert-plain": "sad_env.webshop.plain_expert:PlainWebShopExpert",
         },
         data="sad_env.webshop.data:DATA",
     ),

@@ -7,8 +7,9 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from sad_env.core import Expert, TextEnv, ThoughtAction, Turn
+from sad_env.core import TextEnv, Turn
 from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.expert import Expert, ThoughtAction
 from sad_env.panels import Panel
 
 ROOMS = ("attic", "cellar", "kitchen")

@@ -72,8 +72,8 @@ def official_games(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> 
 @pytest.fixture(scope="session")
 def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Evaluates an agent on the toy world, by `sad-eval` itself, and returns the `RunFolder`."""
-    from sad_eval.command import main
-    from sad_eval.run_folder import RunFolder
+    from sad_eval.commands.evaluate import main
+    from sad_eval.runs.run_folder import RunFolder
 
     def make(agent: str = "expert", *flags: str, episodes: int = 12, repeats: int = 1) -> RunFolder:
         folder = tmp_path_factory.mktemp("runs") / f"toy-{agent}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sad_agents.windows import COMPLETION_TOKENS
+from sad_agents.windowing import COMPLETION_TOKENS
 from sad_env.records import Span, Status
 from sad_env.transcript import compose
 

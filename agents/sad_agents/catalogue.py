@@ -16,7 +16,7 @@ from sad_agents.model import Model, ScriptedModel, read_script
 from sad_agents.policies import ExpertAgent, HumanAgent, NullAgent, OracleAgent, RandomAgent
 from sad_agents.prompts import Prompt, load_prompt, read_prompt
 from sad_agents.react import ReActAgent
-from sad_agents.windows import Windowing
+from sad_agents.windowing import Windowing
 from sad_env import registry
 from sad_env.errors import CheckpointError, ConfigError, InfrastructureError, SadEnvError, UnknownNameError
 from sad_env.files import sha256_file
@@ -316,8 +316,8 @@ def _local_model(
     window: Windowing | None,
     start_ids: tuple[int, ...] = (),
 ) -> Model:
-    from sad_agents.local_model import LocalModel
-    from sad_agents.slot_cache import context_of
+    from sad_agents.sampling.kv_cache import context_of
+    from sad_agents.sampling.local_model import LocalModel
 
     if window is None:
         context = min(context_of(model), options.context)

@@ -22,7 +22,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -39,8 +39,8 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from sad_env.errors import CheckpointError, ConfigError
-from sad_env.files import atomic_write, sync_folder
-from sad_env.records import RecordError, parse_json
+from sad_env.files import atomic_bytes, sync_folder
+from sad_env.json_lines import RecordError, parse_json
 from sad_env.safe_text import one_line
 
 # The auto classes are not typed.
@@ -100,8 +100,8 @@ def save_student(
             "record": text,
             "weights": {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()},
         }
-        with atomic_write(target, "wb") as file:
-            torch.save(content, cast(IO[bytes], file))
+        with atomic_bytes(target) as file:
+            torch.save(content, file)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name[:32]}.", dir=target.parent))

@@ -10,20 +10,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from sad_agents.agent import Agent, Sampling
 from sad_agents.catalogue import AgentOptions, provenance, resolve
-from sad_agents.rollouts import Finished, Job, Limits, rollout
-from sad_agents.slips import SlippingAgent
-from sad_agents.windows import COMPLETION_TOKENS
-from sad_agents.world_pool import WorldRecipe
+from sad_agents.noisy_agent import SlippingAgent
+from sad_agents.rollout.rollout import Finished, Job, Limits, rollout
+from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.windowing import COMPLETION_TOKENS
 from sad_env import cli, registry
 from sad_env.errors import ConfigError, InfrastructureError
-from sad_env.files import atomic_write, exclusive
+from sad_env.files import atomic_text, exclusive
+from sad_env.json_lines import JsonLinesWriter, parse_json, read_lines
 from sad_env.panels import Panel
 from sad_env.progress import shown
-from sad_env.records import JsonLinesWriter, Status, Trajectory, parse_json, read_lines, read_trajectories
+from sad_env.records import Status, Trajectory, read_trajectories
 
 
 @dataclass(frozen=True)
@@ -166,8 +167,8 @@ def _claim(settings: CollectSettings, content: dict[str, Any]) -> None:
     if not beside.exists():
         if settings.out.exists():
             raise ConfigError(f"{settings.out} exists and was not made by sad-collect: name another --out")
-        with atomic_write(beside) as file:
-            cast(IO[str], file).write(json.dumps(content, indent=1) + "\n")
+        with atomic_text(beside) as file:
+            file.write(json.dumps(content, indent=1) + "\n")
         return
     before = parse_json(beside.read_bytes())
     changed = [key for key in content if before.get(key) != content[key]]

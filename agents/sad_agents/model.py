@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from sad_agents.agent import Sampling
-from sad_agents.windows import Windowing
+from sad_agents.windowing import Windowing
 from sad_env.errors import ConfigError, DataError
-from sad_env.records import RecordError, Status, parse_json, read_lines
+from sad_env.json_lines import RecordError, parse_json, read_lines
+from sad_env.records import Status
 from sad_env.transcript import action_end
 
 

@@ -13,7 +13,7 @@ import requests
 
 from sad_agents.agent import Sampling
 from sad_agents.model import Completion, Piece, Request, cut
-from sad_agents.windows import COMPLETION_TOKENS, Windowing
+from sad_agents.windowing import COMPLETION_TOKENS, Windowing
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.records import Status
 from sad_env.safe_text import one_line

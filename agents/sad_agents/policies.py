@@ -11,7 +11,8 @@ from typing import IO, Any
 from sad_agents.agent import Decision, EpisodeStart
 from sad_agents.prompts import load_prompt
 from sad_env import registry
-from sad_env.core import Expert, TextEnv
+from sad_env.core import TextEnv
+from sad_env.expert import Expert
 from sad_env.records import Status
 from sad_env.safe_text import console, safe_text
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from sad_distill.command import main
+from sad_distill.commands.main import main
 
 sys.exit(main())

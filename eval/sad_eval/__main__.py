@@ -2,7 +2,7 @@
 
 import sys
 
-from sad_eval.command import main
+from sad_eval.commands.evaluate import main
 
 if __name__ == "__main__":
     sys.exit(main())

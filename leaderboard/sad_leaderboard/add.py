@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from pydantic import ValidationError
-from sad_eval.run_folder import RunFolder
+from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.errors import ConfigError, IncompleteError
 from sad_env.files import safe_name, sha256_file, sync_folder

@@ -12,11 +12,11 @@ from typing import Annotated, Literal, TypeVar
 
 import tyro
 from sad_eval.report.model import parameters_of
-from sad_eval.run_folder import EpisodeLine, RunFolder
+from sad_eval.runs.run_folder import EpisodeLine, RunFolder
 
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError, UnknownNameError
-from sad_env.files import atomic_write
+from sad_env.files import atomic_text
 from sad_env.records import Record
 from sad_env.safe_text import one_line, visible
 from sad_leaderboard import render
@@ -179,8 +179,8 @@ def run_build(config: BuildConfig) -> int:
     board = build_board(good, published_rows(), remarks)
     forms = {"board.md": render.to_markdown, "board.html": render.to_html, "board.json": render.to_json}
     for name, form in forms.items():
-        with atomic_write(config.out / name) as file:
-            file.write(form(board))  # type: ignore[call-overload]
+        with atomic_text(config.out / name) as file:
+            file.write(form(board))
     print(visible(f"wrote {config.out}/board.md, board.html, board.json: {len(good)} entries"))
     bad = [one for one in checked if not _reached(one, wanted)]
     for one in bad:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
 
-from sad_eval.run_folder import EpisodeLine, Manifest, Results
+from sad_eval.runs.run_folder import EpisodeLine, Manifest, Results
 
 from sad_env.errors import DataError
 from sad_env.files import safe_name, sha256_file
-from sad_env.records import Record, RecordError, parse_record
+from sad_env.json_lines import RecordError
+from sad_env.records import Record, parse_record
 from sad_env.safe_text import one_line
 from sad_leaderboard.schema import ENTRY, EPISODES, FILES, MANIFEST, RESULTS, Entry
 

@@ -14,7 +14,7 @@ from sad_env.alfworld.sources import OFFICIAL_FOLDER, open_store
 from sad_env.alfworld.store import GameStore
 from sad_env.data import DataPack, Progress, RemoteFile
 from sad_env.errors import DataError
-from sad_env.files import atomic_write
+from sad_env.files import atomic_bytes
 
 _RELEASE = "https://github.com/alfworld/alfworld/releases/download"
 
@@ -42,8 +42,8 @@ class ALFWorldData:
         """Write generated games in the official layout: FOLDER/SPLIT/TASK/TRIAL/game.tw-pddl."""
         for number, blueprint in enumerate(blueprints(split, count, seed), 1):
             text = write_game(generate(blueprint), blueprint.trial)
-            with atomic_write(folder / split / blueprint.task_id / GAME_FILE, "wb") as file:
-                file.write(text.encode())  # type: ignore[arg-type]
+            with atomic_bytes(folder / split / blueprint.task_id / GAME_FILE) as file:
+                file.write(text.encode())
             progress(split, number, count)
         return f"{count} games of split {split} in {folder / split}"
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from sad_env.alfworld.habits import OPENING_KINDS, accepts, likelihood, room_of
 from sad_env.alfworld.memory import Memory, kind
-from sad_env.alfworld.phrases import Fields, speak
-from sad_env.core import Expert, ThoughtAction
+from sad_env.alfworld.wordings import Fields, speak
+from sad_env.expert import Expert, ThoughtAction
 
 _TREATMENTS = {
     "pick_clean_then_place_in_recep": ("clean", "sinkbasin"),

@@ -19,8 +19,8 @@ from sad_env.alfworld.problem import SIGNATURES, TASK_TYPES, Goal, Problem, writ
 from sad_env.alfworld.store import GameStore
 from sad_env.data import Progress, silent
 from sad_env.errors import DataError
-from sad_env.files import atomic_write
-from sad_env.records import RecordError, parse_json
+from sad_env.files import atomic_bytes
+from sad_env.json_lines import RecordError, parse_json
 from sad_env.safe_text import one_line
 
 PACK_SUFFIX = ".games"
@@ -47,8 +47,8 @@ def write_pack(path: Path, store: GameStore, *, progress: Progress = silent) -> 
     for block in blocks:
         starts.append(starts[-1] + len(block))
     index = _deflate({"starts": starts, "tasks": groups})
-    with atomic_write(path, "wb") as file:
-        file.write(b"".join((MAGIC, len(index).to_bytes(8, "big"), index, *blocks)))  # type: ignore[arg-type]
+    with atomic_bytes(path) as file:
+        file.write(b"".join((MAGIC, len(index).to_bytes(8, "big"), index, *blocks)))
 
 
 class PackStore(GameStore):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sad_env.errors import DataError
-from sad_env.records import RecordError, parse_json
+from sad_env.json_lines import RecordError, parse_json
 from sad_env.safe_text import one_line
 
 GAME_FILE = "game.tw-pddl"

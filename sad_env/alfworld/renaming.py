@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 
 from sad_env.alfworld.households import households
-from sad_env.alfworld.phrases import with_article
+from sad_env.alfworld.wordings import with_article
 from sad_env.records import Span, Step, Trajectory
 
 _NUMBERS = 30

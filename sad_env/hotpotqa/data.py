@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, cast
 
 from sad_env.data import DataPack, Progress
 from sad_env.errors import DataError
-from sad_env.files import atomic_write
+from sad_env.files import atomic_text
 from sad_env.hotpotqa.built import build_questions
 from sad_env.hotpotqa.corpus import normalize_title
 from sad_env.hotpotqa.fullwiki import STORE, StoredSource, article_line, build_corpus
@@ -37,9 +36,9 @@ class HotPotQAData:
                 progress("writing questions", number, count)
         path = folder / OFFICIAL_FILES[split]
         save_questions(path, records)
-        with atomic_write(articles_file(folder, split)) as file:
+        with atomic_text(articles_file(folder, split)) as file:
             for article in tasks.articles:
-                print(article_line(article), file=cast(IO[str], file))
+                print(article_line(article), file=file)
         return f"{path}: {count:,} questions over {len(tasks.articles):,} articles"
 
     def build(self, source: Path, target: Path, *, progress: Progress) -> str:

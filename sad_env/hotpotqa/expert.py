@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sad_env.core import Expert, ThoughtAction
 from sad_env.errors import ConfigError
-from sad_env.hotpotqa import thoughts
+from sad_env.expert import Expert, ThoughtAction
+from sad_env.hotpotqa import wordings as thoughts
 from sad_env.hotpotqa.corpus import base_name, normalize_title
 from sad_env.hotpotqa.generator.plans import Mention, Path, Plan, parse_question
 from sad_env.hotpotqa.generator.quiz import number_in
 from sad_env.hotpotqa.generator.reading import names_in, plain, spoken
 from sad_env.hotpotqa.generator.relations import ENTITIES, ENTITY, NAMESAKES, RELATIONS, YEAR, Relation
-from sad_env.hotpotqa.gold import GoldTitlesExpert
+from sad_env.hotpotqa.gold_expert import GoldTitlesExpert
 from sad_env.hotpotqa.memory import Memory, Notes, bracket
 
 __all__ = ["GoldTitlesExpert", "HotPotQAExpert", "PlainHotPotQAExpert"]

@@ -19,7 +19,7 @@ from sad_env.files import sha256_file
 from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.corpus import RANKED, closest, folded, normalize_title, ranked_text, titles_only
 from sad_env.hotpotqa.pages import Page, Similar
-from sad_env.records import RecordError, parse_json
+from sad_env.json_lines import RecordError, parse_json
 from sad_env.search import DocumentStore, RankedIndex, build_index, build_store
 
 STORE, INDEX = "articles.sqlite", "ranked"

@@ -7,16 +7,15 @@ import hashlib
 import json
 import time
 from pathlib import Path
-from typing import IO, cast
 
 import requests
 
 from sad_env.data import USER_AGENT, data_root
 from sad_env.errors import ConfigError, InfrastructureError
-from sad_env.files import atomic_write
+from sad_env.files import atomic_text
 from sad_env.hotpotqa.mediawiki import read_answer, search_url
 from sad_env.hotpotqa.pages import Page, Similar
-from sad_env.records import RecordError, parse_json
+from sad_env.json_lines import RecordError, parse_json
 
 WIKIPEDIA = "https://en.wikipedia.org/w/index.php"
 _LARGEST = 16 * 2**20
@@ -131,8 +130,8 @@ class LiveSource:
         return None
 
     def _remember(self, url: str, html: str, date: str) -> None:
-        with atomic_write(self._place(url)) as file:
-            json.dump({"url": url, "date": date, "html": html}, cast(IO[str], file))
+        with atomic_text(self._place(url)) as file:
+            json.dump({"url": url, "date": date, "html": html}, file)
 
 
 class _BusyError(Exception):

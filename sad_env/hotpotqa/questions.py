@@ -7,10 +7,10 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from sad_env.errors import DataError
-from sad_env.files import atomic_write
+from sad_env.files import atomic_text
 from sad_env.hotpotqa.articles import Article
 
 OFFICIAL_FILES = {
@@ -140,8 +140,8 @@ def articles_file(folder: Path, split: str) -> Path:
 def save_questions(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Write questions in the official schema, one a line inside one JSON list."""
     lines = ",\n".join(json.dumps(record) for record in records)
-    with atomic_write(path) as file:
-        print(f"[\n{lines}\n]", file=cast(IO[str], file))
+    with atomic_text(path) as file:
+        print(f"[\n{lines}\n]", file=file)
 
 
 def react_order(count: int = DEV_SIZE) -> list[int]:

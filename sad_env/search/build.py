@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sad_env.data import Progress, silent
-from sad_env.files import atomic_write, exclusive, refuse_foreign, sync_folder
+from sad_env.files import atomic_bytes, exclusive, refuse_foreign, sync_folder
 from sad_env.search.analyzer import analyze
 from sad_env.search.index import FORMAT, RankedIndex
 from sad_env.search.runs import Array, Run, RunBuilder, Strings, merge
@@ -72,8 +72,8 @@ def _fingerprint(path: Path) -> str | None:
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    with atomic_write(path, "wb") as file:
-        file.write(json.dumps(value, indent=1).encode())  # type: ignore[arg-type]
+    with atomic_bytes(path) as file:
+        file.write(json.dumps(value, indent=1).encode())
 
 
 def _runs(work: Path) -> list[Path]:

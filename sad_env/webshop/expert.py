@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sad_env.core import Expert, ThoughtAction
+from sad_env.expert import Expert, ThoughtAction
 from sad_env.search import analyze
-from sad_env.webshop.phrasing import join, say, shorten
 from sad_env.webshop.reading import Reading, Shown, keywords, read_instruction, read_page
 from sad_env.webshop.reward import COLORS, SIMILAR, similarity
+from sad_env.webshop.wordings import join, say, shorten
 
 STEPS = 15
 """The benchmark's own step limit, which the shopper keeps in mind."""

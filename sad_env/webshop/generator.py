@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sad_env.data import Progress, silent
-from sad_env.files import atomic_write
+from sad_env.files import atomic_text
 from sad_env.webshop.catalogue import MemoryCatalogue
 from sad_env.webshop.products import Product, read_product
 from sad_env.webshop.reward import matches_itself
@@ -59,9 +59,9 @@ def write_files(folder: Path, size: int, seed: int, progress: Progress = silent)
     """Write the first `size` products in the original's three files; memory does not grow with them."""
     names = ("items_shuffle.json", "items_ins_v2.json", "items_human_ins.json")
     with (
-        atomic_write(folder / names[0]) as items,
-        atomic_write(folder / names[1]) as about,
-        atomic_write(folder / names[2]) as human,
+        atomic_text(folder / names[0]) as items,
+        atomic_text(folder / names[1]) as about,
+        atomic_text(folder / names[2]) as human,
     ):
         pieces = (_Listing(items, "[]"), _Listing(about, "{}"), _Listing(human, "{}"))
         for number, entry in enumerate(itertools.islice(entries(seed), size), 1):

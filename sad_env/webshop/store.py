@@ -13,7 +13,7 @@ import numpy as np
 
 from sad_env.data import Progress, silent
 from sad_env.errors import DataError
-from sad_env.files import atomic_write, exclusive, refuse_foreign, sha256_file
+from sad_env.files import atomic_bytes, exclusive, refuse_foreign, sha256_file
 from sad_env.search import DocumentStore, RankedIndex, build_index, build_store
 from sad_env.webshop.catalogue import RESULTS
 from sad_env.webshop.official import find_files, members, read_human, read_products
@@ -205,5 +205,5 @@ def _about_products(files: Mapping[str, Path], scratch: Path, progress: Progress
 
 
 def _write_json(path: Path, value: Any) -> None:
-    with atomic_write(path, "wb") as file:
-        file.write(json.dumps(value).encode())  # type: ignore[arg-type]
+    with atomic_bytes(path) as file:
+        file.write(json.dumps(value).encode())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from sad_agents.agent import GREEDY, Sampling
-from sad_agents.cached_sampler import CachedSampler, SampleRequest, choose, common_prefix
+from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest, choose, common_prefix
 from transformers import BloomConfig, BloomForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel
 
 from sad_env.errors import ConfigError

@@ -13,7 +13,7 @@ from sad_agents.catalogue import AgentOptions, known_agents, plugins, provenance
 from sad_agents.checkpoints import save_student
 from sad_agents.policies import ExpertAgent, HumanAgent, NullAgent, OracleAgent, RandomAgent
 from sad_agents.react import ReActAgent
-from sad_agents.rollouts import Job, Limits, WorldRecipe, rollout
+from sad_agents.rollout.rollout import Job, Limits, WorldRecipe, rollout
 
 from sad_env import registry
 from sad_env.errors import CheckpointError, ConfigError, InfrastructureError, UnknownNameError
@@ -258,7 +258,7 @@ def test_random_plays_admissible_actions_and_patterns_where_none_are_listed() ->
 
 def test_heavy_libraries_stay_out_until_a_model_is_wanted() -> None:
     code = (
-        "import sys, sad_agents.catalogue, sad_agents.collect, sad_agents.rollouts, sad_agents.slips;"
+        "import sys, sad_agents.catalogue, sad_agents.collect, sad_agents.rollout.rollout, sad_agents.noisy_agent;"
         "sad_agents.catalogue.resolve('expert', 'toy');"
         "assert not {'torch', 'transformers'} & set(sys.modules), 'loaded'"
     )

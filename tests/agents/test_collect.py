@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from sad_agents.collect import main
+from sad_agents.noisy_agent import SlippingAgent, garbled, slip
 from sad_agents.policies import ExpertAgent
-from sad_agents.rollouts import Job, WorldRecipe, rollout
-from sad_agents.slips import SlippingAgent, garbled, slip
+from sad_agents.rollout.rollout import Job, WorldRecipe, rollout
 
 from sad_env.errors import ConfigError
 from sad_env.records import SpanKind, Trajectory, read_trajectories

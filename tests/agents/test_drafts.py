@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from sad_agents import drafts
-from sad_agents.drafts import CONTEXT, Drafts
+from sad_agents.sampling import ngram_draft as drafts
+from sad_agents.sampling.ngram_draft import CONTEXT, Drafts
 
 
 def learn(table: Drafts, ids: list[int]) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from sad_agents.agent import GREEDY, Sampling
-from sad_agents.local_model import LocalModel, decode
 from sad_agents.model import Piece
 from sad_agents.prompts import Prompt, load_prompt
 from sad_agents.react import ReActAgent, label
-from sad_agents.rollouts import Job, Limits, WorldRecipe, rollout
-from sad_agents.windows import Windowing
+from sad_agents.rollout.rollout import Job, Limits, WorldRecipe, rollout
+from sad_agents.sampling.local_model import LocalModel, decode
+from sad_agents.windowing import Windowing
 
 from sad_env.errors import ConfigError
 from sad_env.records import Status

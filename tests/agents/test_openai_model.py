@@ -13,7 +13,7 @@ from sad_agents.model import Piece, Request
 from sad_agents.openai_model import OpenAIModel
 from sad_agents.prompts import load_prompt
 from sad_agents.react import ReActAgent
-from sad_agents.rollouts import Job, Limits, WorldRecipe, rollout
+from sad_agents.rollout.rollout import Job, Limits, WorldRecipe, rollout
 
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.records import Status

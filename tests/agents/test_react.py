@@ -8,7 +8,7 @@ from sad_agents.agent import EpisodeStart, Sampling
 from sad_agents.model import Completion, Request, ScriptedModel, cut
 from sad_agents.prompts import Prompt, load_prompt
 from sad_agents.react import ReActAgent, label
-from sad_agents.windows import Windowing
+from sad_agents.windowing import Windowing
 
 from sad_env import registry
 from sad_env.records import check_tiling

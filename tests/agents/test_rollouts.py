@@ -15,7 +15,7 @@ from sad_agents.model import ScriptedModel
 from sad_agents.policies import ExpertAgent, NullAgent, OracleAgent, RandomAgent
 from sad_agents.prompts import load_prompt
 from sad_agents.react import ReActAgent
-from sad_agents.rollouts import Finished, Job, Limits, WorldRecipe, rollout
+from sad_agents.rollout.rollout import Finished, Job, Limits, WorldRecipe, rollout
 
 from sad_env.errors import CheckpointError, ConfigError, DataError, InfrastructureError
 from sad_env.records import Status, Trajectory
@@ -385,11 +385,11 @@ def test_closing_the_iterator_leaves_no_process() -> None:
 ORPHAN = """
 import sys, time
 from sad_agents.policies import ExpertAgent
-from sad_agents.rollouts import Job, WorldRecipe, rollout
+from sad_agents.rollout.rollout import Job, WorldRecipe, rollout
 from sad_env.toy import toy_panel
 episodes = rollout(ExpertAgent("toy"), [Job(t) for t in toy_panel("test").task_ids], WorldRecipe("toy"), workers=1)
 next(episodes)
-import sad_agents.world_pool, subprocess
+import sad_agents.rollout.world_pool, subprocess
 print(subprocess.run(["ps", "--ppid", str(__import__("os").getpid()), "-o", "pid="], capture_output=True, text=True)
       .stdout.split()[0], flush=True)
 time.sleep(60)

@@ -15,7 +15,7 @@ from sad_env.alfworld.env import ALFWorldEnv
 from sad_env.alfworld.expert import ALFWorldExpert
 from sad_env.alfworld.households import households
 from sad_env.alfworld.memory import Memory
-from sad_env.core import ThoughtAction
+from sad_env.expert import ThoughtAction
 
 LIMIT = 50
 SLIPS = (

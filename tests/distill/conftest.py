@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from sad_agents.checkpoints import save_student
-from sad_distill.tokenizer import texts_of, train_tokenizer
+from sad_distill.models.tokenizer import texts_of, train_tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from sad_env.records import Status, Step, Trajectory

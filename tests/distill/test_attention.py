@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from sad_distill import attention
-from sad_distill.attention import _folded_attention, folded_where_faster
-from sad_distill.heads import hidden_states
+from sad_distill.models import attention
+from sad_distill.models.attention import _folded_attention, folded_where_faster
+from sad_distill.models.heads import hidden_states
 from torch.nn.functional import scaled_dot_product_attention
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "agents"))

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import torch
 from sad_agents.agent import GREEDY
-from sad_agents.cached_sampler import CachedSampler, SampleRequest
-from sad_agents.windows import Windowing
+from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
+from sad_agents.windowing import Windowing
 from sad_distill.config import TrainConfig
-from sad_distill.learner import Learner, Objective
-from sad_distill.optimiser import Optimisation
-from sad_distill.run import Run
-from sad_distill.support import ActionSupport
+from sad_distill.data.action_support import ActionSupport
+from sad_distill.data.rows import rows_from
 from sad_distill.teachers.local import LocalTeacher
-from sad_distill.windows import rows_from
+from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.optimiser import Optimisation
+from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.records import Trajectory

@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 import torch
 from sad_agents.agent import Sampling
-from sad_agents.local_model import LocalModel
 from sad_agents.policies import ExpertAgent
 from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent
-from sad_agents.rollouts import Job, Limits, rollout
-from sad_agents.windows import Windowing
-from sad_agents.world_pool import WorldRecipe
-from sad_distill.labels import Labelled, label_step, label_text, label_trajectory
-from sad_distill.learner import Learner, Objective
-from sad_distill.optimiser import Optimisation
-from sad_distill.support import byte_alphabet
-from sad_distill.tokenizer import END, texts_of, train_tokenizer
-from sad_distill.windows import rows_from
+from sad_agents.rollout.rollout import Job, Limits, rollout
+from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.sampling.local_model import LocalModel
+from sad_agents.windowing import Windowing
+from sad_distill.data.action_support import byte_alphabet
+from sad_distill.data.labels import Labelled, label_step, label_text, label_trajectory
+from sad_distill.data.rows import rows_from
+from sad_distill.models.tokenizer import END, texts_of, train_tokenizer
+from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.optimiser import Optimisation
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -70,7 +70,7 @@ def gpt2() -> PreTrainedTokenizerBase:
 
 @functools.cache
 def smollm2() -> PreTrainedTokenizerBase:
-    from sad_distill.smollm2 import load_smollm2_tokenizer
+    from sad_distill.models.smollm2 import load_smollm2_tokenizer
 
     try:
         return load_smollm2_tokenizer()

@@ -7,10 +7,10 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sad_agents.windows import Windowing
-from sad_distill.labels import Labelled, label_offsets, label_text, label_trajectory, segment_log
-from sad_distill.tokenizer import END, train_tokenizer
-from sad_distill.windows import Episode, rows_of
+from sad_agents.windowing import Windowing
+from sad_distill.data.labels import Labelled, label_offsets, label_text, label_trajectory, segment_log
+from sad_distill.data.rows import Episode, rows_of
+from sad_distill.models.tokenizer import END, train_tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import ConfigError

@@ -9,15 +9,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sad_agents.windows import Windowing
-from sad_distill.batch import ACT, OBS, REASON, Batch, collate
-from sad_distill.divergence import ABSENT, divergence, entropy, log1mexp, partition
-from sad_distill.heads import check_head, head_logits
-from sad_distill.objective import LearnedWeights, Totals, combine, counts_of, sums_of, weights_of
-from sad_distill.scoring import Measure, score_positions
-from sad_distill.support import ActionSupport
-from sad_distill.targets import DenseTarget, HiddenTarget, SparseTarget
-from sad_distill.windows import Branch, Row, rows_from
+from sad_agents.windowing import Windowing
+from sad_distill.data.action_support import ActionSupport
+from sad_distill.data.batch import ACT, OBS, REASON, Batch, collate
+from sad_distill.data.rows import Branch, Row, rows_from
+from sad_distill.losses.divergence import ABSENT, divergence, entropy, log1mexp, partition
+from sad_distill.losses.objective import LearnedWeights, Totals, combine, counts_of, sums_of, weights_of
+from sad_distill.losses.scoring import Measure, score_positions
+from sad_distill.losses.targets import DenseTarget, HiddenTarget, SparseTarget
+from sad_distill.models.heads import check_head, head_logits
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import ConfigError

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import torch
 from sad_agents.agent import Sampling
-from sad_agents.local_model import LocalModel
 from sad_agents.model import Piece, Request
-from sad_distill.batch import collate
-from sad_distill.learner import Learner, Objective
-from sad_distill.minillm import RECORDED, Experience, PolicyGradient, clipped, rewards_to_go, single_step
-from sad_distill.mixture import MixtureModel
-from sad_distill.optimiser import Optimisation
-from sad_distill.scoring import Measure, score_positions
+from sad_agents.sampling.local_model import LocalModel
+from sad_distill.auxiliary.minillm import RECORDED, Experience, PolicyGradient, clipped, rewards_to_go, single_step
+from sad_distill.data.batch import collate
+from sad_distill.data.rows import Row
+from sad_distill.losses.scoring import Measure, score_positions
+from sad_distill.models.mixture import MixtureModel
 from sad_distill.teachers.local import LocalTeacher
-from sad_distill.windows import Row
+from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.optimiser import Optimisation
 from transformers import PreTrainedTokenizerFast
 
 Tiny = Callable[..., Any]

@@ -16,8 +16,8 @@ import safetensors.torch
 import torch
 from sad_agents.checkpoints import load_student
 from sad_distill.config import TrainConfig
-from sad_distill.ranks import ALONE, Ranks, launched
-from sad_distill.run import check_shared
+from sad_distill.training.ranks import ALONE, Ranks, launched
+from sad_distill.training.run import check_shared
 
 from sad_env.errors import ConfigError
 from sad_env.records import read_trajectories
@@ -27,13 +27,13 @@ import sys, torch
 from pathlib import Path
 import safetensors.torch
 from sad_agents.checkpoints import load_student
-from sad_agents.windows import Windowing
-from sad_distill.learner import Learner, Objective
-from sad_distill.optimiser import Optimisation
-from sad_distill.ranks import launched
-from sad_distill.support import ActionSupport
+from sad_agents.windowing import Windowing
+from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.optimiser import Optimisation
+from sad_distill.training.ranks import launched
+from sad_distill.data.action_support import ActionSupport
 from sad_distill.teachers.local import LocalTeacher
-from sad_distill.windows import rows_from
+from sad_distill.data.rows import rows_from
 from sad_env.records import read_trajectories
 
 torch.set_num_threads(1)

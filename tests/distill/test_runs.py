@@ -17,21 +17,21 @@ import pytest
 import torch
 from sad_agents.catalogue import resolve
 from sad_agents.checkpoints import load_student
-from sad_agents.local_model import LocalModel
 from sad_agents.react import ReActAgent
-from sad_agents.rollouts import Job, Limits, rollout
-from sad_agents.windows import Windowing
-from sad_agents.world_pool import WorldRecipe
-from sad_distill import presets
-from sad_distill.acting import Stage, without_loops
-from sad_distill.assembly import load_language, load_teacher
-from sad_distill.batch import collate
-from sad_distill.command import main
+from sad_agents.rollout.rollout import Job, Limits, rollout
+from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.sampling.local_model import LocalModel
+from sad_agents.windowing import Windowing
+from sad_distill.commands import presets
+from sad_distill.commands.main import main
+from sad_distill.commands.presets import PRESETS
 from sad_distill.config import TrainConfig
-from sad_distill.heads import head_logits
-from sad_distill.presets import PRESETS
-from sad_distill.run import Player, Run, shares
-from sad_distill.windows import Row, rows_from
+from sad_distill.data.batch import collate
+from sad_distill.data.rows import Row, rows_from
+from sad_distill.models.heads import head_logits
+from sad_distill.training.build import load_language, load_teacher
+from sad_distill.training.live import Stage, without_loops
+from sad_distill.training.run import Player, Run, shares
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import CheckpointError, ConfigError, UnknownNameError
@@ -279,7 +279,7 @@ def test_a_run_that_was_killed_ends_as_if_undisturbed(files: Path, tmp_path: Pat
     wanted = ("out", "student", "teacher", "world", "batch", "micro_batch", "budget", "room", "learning_rate")
     flags = [f"--{name.replace('_', '-')}={values[name]}" for name in (*wanted, *changes)]
     flags += ["--episodes", str(files / "expert.jsonl")]
-    code = "import sys, torch; torch.set_num_threads(1); from sad_distill.command import main; sys.exit(main())"
+    code = "import sys, torch; torch.set_num_threads(1); from sad_distill.commands.main import main; sys.exit(main())"
     for lines in (3, 17, 30):
         process = subprocess.Popen([sys.executable, "-c", code, *flags], stderr=subprocess.DEVNULL)
         while process.poll() is None:
@@ -483,7 +483,7 @@ def test_an_episode_that_goes_round_in_circles_is_cut(toy_episodes: list[Traject
 
 
 def test_importing_the_package_loads_no_torch() -> None:
-    code = "import sys, sad_distill, sad_distill.command; sys.exit('torch' in sys.modules)"
+    code = "import sys, sad_distill, sad_distill.commands.main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from sad_distill.sizes import SIZES, from_scratch
-from sad_distill.tokenizer import train_tokenizer
+from sad_distill.models.nano import SIZES, from_scratch
+from sad_distill.models.tokenizer import train_tokenizer
 
 from sad_env.errors import UnknownNameError
 

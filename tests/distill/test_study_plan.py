@@ -10,16 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sad_distill.files import write_text
-from sad_distill.study.arms import ARMS
-from sad_distill.study.config import StudyConfig
-from sad_distill.study.plan import Stage, keys, marker, stages, teacher_of
-from sad_distill.study.processes import Ended
-from sad_distill.study.report import write_report
-from sad_distill.study.runner import begin
+from sad_eval.study.arms import ARMS
+from sad_eval.study.config import StudyConfig
+from sad_eval.study.plan import Stage, keys, marker, stages, teacher_of
+from sad_eval.study.processes import Ended
+from sad_eval.study.report import write_report
+from sad_eval.study.runner import begin
 
 from sad_env import cli
 from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.files import write_text
 from sad_env.records import Trajectory
 
 CONFIGS = Path(__file__).parents[2] / "configs"

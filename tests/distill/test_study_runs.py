@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sad_distill.study.report import write_report
-from sad_distill.study.results import read_study
+from sad_eval.study.report import write_report
+from sad_eval.study.results import read_study
 
 from sad_env.errors import DataError
 
@@ -38,9 +38,9 @@ Path(product).write_text(str("torch" in sys.modules))
 STUDY = """
 import sys
 from pathlib import Path
-from sad_distill.study.config import StudyConfig
-from sad_distill.study.plan import Stage, keys
-from sad_distill.study.runner import Runner
+from sad_eval.study.config import StudyConfig
+from sad_eval.study.plan import Stage, keys
+from sad_eval.study.runner import Runner
 from sad_env import cli
 
 out = Path(sys.argv[1])

@@ -6,10 +6,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from sad_distill.study.claims import claims, verdicts
-from sad_distill.study.comparisons import compare
-from sad_distill.study.results import METRICS, Evaluation, WorldResults, match
-from sad_distill.study.statistics import difference, holm, interval, mcnemar, ratio, summary, weights, wilson
+from sad_eval.study.claims import claims, verdicts
+from sad_eval.study.comparisons import compare
+from sad_eval.study.results import METRICS, Evaluation, WorldResults, match
+from sad_eval.study.statistics import difference, holm, interval, mcnemar, ratio, summary, weights, wilson
 
 from sad_env.errors import DataError
 

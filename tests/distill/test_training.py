@@ -11,18 +11,18 @@ from typing import Literal
 
 import pytest
 import torch
-from sad_agents.windows import Windowing
-from sad_distill.batch import Batch
-from sad_distill.curriculum import CurriculumOrder, Difficulty, EpochOrder, complexities, horizon
-from sad_distill.difficulty import difficulties_of
-from sad_distill.learner import Learner, Objective
-from sad_distill.optimiser import Optimisation
-from sad_distill.projection import Projection
-from sad_distill.scoring import Scores
-from sad_distill.state import learner_tensors, load_learner, load_state, save_state
-from sad_distill.support import ActionSupport
+from sad_agents.windowing import Windowing
+from sad_distill.auxiliary.projection import Projection
+from sad_distill.data.action_support import ActionSupport
+from sad_distill.data.batch import Batch
+from sad_distill.data.curriculum import CurriculumOrder, Difficulty, EpochOrder, complexities, horizon
+from sad_distill.data.rows import Row, rows_from
+from sad_distill.losses.scoring import Scores
+from sad_distill.teachers.difficulty import difficulties_of
 from sad_distill.teachers.local import LocalTeacher, check_same_tokens
-from sad_distill.windows import Row, rows_from
+from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.optimiser import Optimisation
+from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import CheckpointError, ConfigError

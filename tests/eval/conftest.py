@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sad_eval.command import main
-from sad_eval.run_folder import RunFolder
+from sad_eval.commands.evaluate import main
+from sad_eval.runs.run_folder import RunFolder
 
 from sad_env import registry
 
@@ -43,7 +43,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     processes = []
 
     def run(*words: str, seconds: float = 0.05, before: str = "") -> subprocess.Popen[str]:
-        code = f"import sys; {before}\nfrom sad_eval.command import main\nsys.exit(main(sys.argv[1:]))"
+        code = f"import sys; {before}\nfrom sad_eval.commands.evaluate import main\nsys.exit(main(sys.argv[1:]))"
         environment = {**os.environ, "PYTHONPATH": str(HERE), "SLOW_AGENT_SECONDS": str(seconds)}
         process = subprocess.Popen(
             [sys.executable, "-c", code, "--env", "toy", "--agent", "slow_agent:SlowExpert", *words],

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from sad_agents.action_scores import score_actions
 from sad_agents.checkpoints import save_student
-from sad_agents.local_model import LocalModel
 from sad_agents.model import Piece, Request
-from sad_eval.command import main
-from sad_eval.run_folder import RunFolder
+from sad_agents.sampling.action_scores import score_actions
+from sad_agents.sampling.local_model import LocalModel
+from sad_eval.commands.evaluate import main
+from sad_eval.runs.run_folder import RunFolder
 
 ACTIONS = [" go to attic", " go to the cellar", " look", " take lamp"]
 

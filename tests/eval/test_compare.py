@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sad_eval.command import main
-from sad_eval.compare import compare
+from sad_eval.analysis.compare import compare
+from sad_eval.commands.evaluate import main
+from sad_eval.metrics.statistics import mcnemar
 from sad_eval.report.comparison import verdict
-from sad_eval.run_folder import RunFolder
-from sad_eval.statistics import mcnemar
+from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.errors import ConfigError, IncompleteError
 

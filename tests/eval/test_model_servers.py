@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sad_eval.run_folder import RunFolder
+from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.toy import ROOMS
 

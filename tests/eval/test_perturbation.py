@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sad_eval.command import main
-from sad_eval.perturbation import KINDS, perturb
-from sad_eval.run_folder import RunFolder
+from sad_agents.perturbed_agent import KINDS, perturb
+from sad_eval.commands.evaluate import main
+from sad_eval.runs.run_folder import RunFolder
 
 from sad_env import registry
 from sad_env.errors import UnknownNameError

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sad_eval.command import main
-from sad_eval.run_folder import RunFolder
+from sad_eval.commands.evaluate import main
+from sad_eval.runs.run_folder import RunFolder
 
 CODE = """
 from sad_agents.policies import RandomAgent

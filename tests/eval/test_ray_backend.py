@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sad_eval.run_folder import RunFolder
+from sad_eval.runs.run_folder import RunFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

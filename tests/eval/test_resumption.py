@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sad_eval import provenance
-from sad_eval.interrupts import Interrupts, TimeUp
-from sad_eval.run_folder import RunFolder
-from sad_eval.scoring import score
+from sad_eval.runs import provenance
+from sad_eval.runs.run_folder import RunFolder
+from sad_eval.runs.score import score
+from sad_eval.runs.signals import Interrupts, TimeUp
 
 HERE = Path(__file__).parent
 Evaluate = Callable[..., int]

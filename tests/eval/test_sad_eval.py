@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sad_eval.command import COMMANDS, main
-from sad_eval.plan import identity_sha256
-from sad_eval.run_folder import RunFolder
-from sad_eval.settings import EvalSettings, shard_of, to_toml
+from sad_eval.commands.evaluate import COMMANDS, main
+from sad_eval.runs.plan import identity_sha256
+from sad_eval.runs.run_folder import RunFolder
+from sad_eval.runs.settings import EvalSettings, shard_of, to_toml
 
 from sad_env import cli
 from sad_env.errors import ConfigError
@@ -331,9 +331,7 @@ def test_shards_are_numbers() -> None:
 
 
 def test_importing_the_harness_loads_no_torch() -> None:
-    code = (
-        "import sys, sad_eval.command, sad_eval.harness; print('torch' in sys.modules or 'transformers' in sys.modules)"
-    )
+    code = "import sys, sad_eval.commands.evaluate; print(bool({'torch', 'transformers'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

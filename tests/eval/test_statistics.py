@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sad_eval.statistics import (
+from sad_eval.metrics.statistics import (
     Ratios,
     alike,
     cluster_bootstrap,

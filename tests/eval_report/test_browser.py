@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from sad_eval.report.html import render_html
-from sad_eval.run_folder import RunFolder
+from sad_eval.runs.run_folder import RunFolder
 from sad_leaderboard.add import add
 from sad_leaderboard.command import main as leaderboard
 

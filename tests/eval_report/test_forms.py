@@ -10,13 +10,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from sad_eval.command import main
+from sad_eval.commands.evaluate import main
 from sad_eval.report.export import EPISODE_COLUMNS, to_csv, to_json, to_latex, to_markdown
 from sad_eval.report.html import render_html
 from sad_eval.report.model import Report, build_report, json_schema, shown_trajectories, solved_within
 from sad_eval.report.overlay import pieces, shown_steps
 from sad_eval.report.plots import nice_step, size_plot, steps_plot
-from sad_eval.run_folder import RunFolder
+from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.records import SpanKind, parse_record
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sad_eval.play import main as play
+from sad_eval.commands.play import main as play
 
-from sad_env import cli, records
-from sad_env.records import RecordError, Trajectory, read_trajectories
+from sad_env import cli, json_lines
+from sad_env.json_lines import RecordError
+from sad_env.records import Trajectory, read_trajectories
 
 Episode = dict[str, Any]
 
@@ -131,7 +132,7 @@ def test_a_command_that_meets_a_bad_line_says_which_and_ends_with_code_5(
 
 
 def test_an_endless_line_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "MAX_LINE_BYTES", 1 << 20)
+    monkeypatch.setattr(json_lines, "MAX_LINE_BYTES", 1 << 20)
     with open(tmp_path / "bomb.jsonl", "wb") as file:
         file.truncate(1 << 33)
     with pytest.raises(RecordError, match="a line longer than"):

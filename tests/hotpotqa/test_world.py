@@ -9,8 +9,9 @@ import pytest
 
 import sad_env
 from sad_env.checks import check_world
-from sad_env.core import Expert, TextEnv
+from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.expert import Expert
 from sad_env.hotpotqa.env import HotPotQAEnv
 
 

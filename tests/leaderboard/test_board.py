@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sad_eval.run_folder import RunFolder
+from sad_eval.runs.run_folder import RunFolder
 from sad_leaderboard.add import add, default_name
 from sad_leaderboard.board import Board, build_board, ranks
 from sad_leaderboard.command import main

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("textual", reason="the full screen needs the extra play (textual)")
 
 from sad_eval.playback.app import PlaybackApp
-from sad_eval.run_folder import RunFolder
+from sad_eval.runs.run_folder import RunFolder
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 

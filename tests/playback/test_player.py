@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sad_eval.play import main
+from sad_eval.commands.play import main
 from sad_eval.playback.cast import cast_lines
 from sad_eval.playback.person import play_world
 from sad_eval.playback.plain import print_episodes
 from sad_eval.playback.timeline import CHOICES, SPEEDS, Player, beats, reading_seconds
-from sad_eval.run_folder import RunFolder
+from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.records import SpanKind, Trajectory, read_trajectories
 from sad_env.safe_text import console
@@ -260,7 +260,7 @@ def test_a_person_who_leaves_is_not_recorded(tmp_path: Path) -> None:
     assert "Not recorded" in screen.getvalue()
 
 
-@pytest.mark.parametrize("module", ["sad_eval.play", "sad_eval.report.command", "sad_leaderboard.command"])
+@pytest.mark.parametrize("module", ["sad_eval.commands.play", "sad_eval.commands.report", "sad_leaderboard.command"])
 def test_these_commands_load_neither_torch_nor_textual(module: str) -> None:
     source = f"import {module}, sys; print(sorted({{'torch', 'transformers', 'textual'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sad_env import cli, data_command
 from sad_env.data import DataPack, RemoteFile, fetch, resolve
 from sad_env.errors import ConfigError, DataError, InfrastructureError, UnknownNameError
-from sad_env.files import atomic_write, below, exclusive, refuse_foreign, safe_name
+from sad_env.files import atomic_text, below, exclusive, refuse_foreign, safe_name
 from sad_env.safe_text import console, one_line, safe_text, visible
 from sad_env.search import build_index
 
@@ -223,7 +223,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
     path.write_text("old")
 
     def write() -> None:
-        with atomic_write(path) as file:
+        with atomic_text(path) as file:
             file.write("half")  # type: ignore[arg-type]
             raise KeyboardInterrupt
 
@@ -235,7 +235,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
 
 def test_an_atomic_write_replaces_and_carries_surrogates(tmp_path: Path) -> None:
     path = tmp_path / "new" / "x.txt"
-    with atomic_write(path) as file:
+    with atomic_text(path) as file:
         file.write("a\ud800b")  # type: ignore[arg-type]
     assert path.read_text() == "a\\ud800b"
 

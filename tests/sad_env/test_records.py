@@ -14,16 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sad_env.records import (
-    JsonLinesWriter,
-    RecordError,
-    SpanKind,
-    Status,
-    Step,
-    Trajectory,
-    observation_chain,
-    read_trajectories,
-)
+from sad_env.json_lines import JsonLinesWriter, RecordError
+from sad_env.records import SpanKind, Status, Step, Trajectory, observation_chain, read_trajectories
 from sad_env.transcript import HEADERS, action_end, compose, is_complete, parse, render, segment
 
 anything = st.text(st.characters(), max_size=60)
@@ -226,7 +218,7 @@ def test_reading_names_the_bad_line(tmp_path: Path) -> None:
 def test_appends_survive_kill_9(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     program = textwrap.dedent(f"""
-        from sad_env.records import JsonLinesWriter
+        from sad_env.json_lines import JsonLinesWriter
         writer = JsonLinesWriter({str(path)!r})
         number = 0
         while True:
@@ -255,7 +247,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     program = textwrap.dedent(f"""
         import resource, signal
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        from sad_env.records import JsonLinesWriter
+        from sad_env.json_lines import JsonLinesWriter
         writer = JsonLinesWriter({str(path)!r})
         writer.append("1" * 100)
         resource.setrlimit(resource.RLIMIT_FSIZE, (150, 150))

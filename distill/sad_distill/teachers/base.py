@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sad_distill.batch import Batch
-from sad_distill.targets import Target
+from sad_distill.data.batch import Batch
+from sad_distill.losses.targets import Target
 
 
 class ScoringTeacher(Protocol):

@@ -11,12 +11,12 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from sad_distill.batch import Batch
-from sad_distill.divergence import ABSENT
-from sad_distill.files import write_bytes
-from sad_distill.targets import SparseTarget, Target
+from sad_distill.data.batch import Batch
+from sad_distill.losses.divergence import ABSENT
+from sad_distill.losses.targets import SparseTarget, Target
 from sad_distill.teachers.base import ScoringTeacher
 from sad_env.errors import ConfigError
+from sad_env.files import write_bytes
 
 TEMPLATE = "lines-1"
 """Names the rendering; part of every key."""

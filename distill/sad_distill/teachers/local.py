@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from sad_distill.batch import Batch
-from sad_distill.heads import check_head, head_logits, vocabulary_of
-from sad_distill.targets import HiddenTarget, SparseTarget, Target
+from sad_distill.data.batch import Batch
+from sad_distill.losses.targets import HiddenTarget, SparseTarget, Target
+from sad_distill.models.heads import check_head, head_logits, vocabulary_of
 from sad_env.errors import ConfigError
 
 

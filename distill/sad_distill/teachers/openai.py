@@ -15,8 +15,8 @@ import requests
 import torch
 from sad_agents.model import cut
 
-from sad_distill.batch import Batch
-from sad_distill.targets import SparseTarget, Target
+from sad_distill.data.batch import Batch
+from sad_distill.losses.targets import SparseTarget, Target
 from sad_distill.teachers.base import Prompt
 from sad_distill.teachers.http import PATIENCE, Patience, ask
 from sad_env.errors import ConfigError, DataError

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import requests
 
-from sad_distill.batch import Batch
-from sad_distill.targets import Target
+from sad_distill.data.batch import Batch
+from sad_distill.losses.targets import Target
 from sad_distill.teachers.base import Prompt
 from sad_distill.teachers.http import PATIENCE, Patience, ask
 from sad_distill.teachers.wire import answered, fingerprint, question
 from sad_env.errors import ConfigError
-from sad_env.records import RecordError, parse_json
+from sad_env.json_lines import RecordError, parse_json
 
 
 class RemoteTeacher:

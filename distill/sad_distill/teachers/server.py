@@ -10,14 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import torch
 from sad_agents.agent import Sampling
-from sad_agents.local_model import LocalModel
 from sad_agents.model import Piece, Request
+from sad_agents.sampling.local_model import LocalModel
 
-from sad_distill.assembly import Language
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.wire import answer, asked, fingerprint
+from sad_distill.training.build import Language
 from sad_env.errors import DataError, SadEnvError
-from sad_env.records import RecordError, parse_json
+from sad_env.json_lines import RecordError, parse_json
 from sad_env.safe_text import one_line
 
 MAX_BYTES = 256 * 2**20

@@ -12,8 +12,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from sad_distill.batch import Batch
-from sad_distill.targets import SparseTarget
+from sad_distill.data.batch import Batch
+from sad_distill.losses.targets import SparseTarget
 from sad_env.errors import DataError
 
 _QUESTION = frozenset({"ids", "mask", "row", "source", "at", "support"})

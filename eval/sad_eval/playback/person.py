@@ -10,12 +10,13 @@ from typing import IO, Any
 from rich.console import Console
 from sad_agents.policies import HumanAgent
 from sad_agents.prompts import load_prompt
-from sad_agents.rollouts import Job, Limits, rollout
-from sad_agents.world_pool import WorldRecipe
+from sad_agents.rollout.rollout import Job, Limits, rollout
+from sad_agents.rollout.world_pool import WorldRecipe
 
 from sad_env import registry
 from sad_env.errors import INTERRUPTED
-from sad_env.records import JsonLinesWriter, Trajectory
+from sad_env.json_lines import JsonLinesWriter
+from sad_env.records import Trajectory
 from sad_env.safe_text import console, one_line, safe_text
 from sad_eval.playback.plain import headline
 

@@ -8,7 +8,7 @@ from sad_eval.report.escape import Cell, markdown_cell
 from sad_eval.report.model import Report, RunReport
 from sad_eval.report.numbers import interval_text, unit_text, value_text
 from sad_eval.report.tables import csv_table, latex_table, markdown_table
-from sad_eval.run_folder import Results
+from sad_eval.runs.run_folder import Results
 
 EPISODE_COLUMNS = (
     "run",

@@ -16,7 +16,7 @@ from sad_eval.report import plots
 from sad_eval.report.model import Report, RunReport, build_report, shown_trajectories
 from sad_eval.report.numbers import interval_text, plain, unit_text, value_text
 from sad_eval.report.overlay import shown_steps
-from sad_eval.run_folder import RunFolder
+from sad_eval.runs.run_folder import RunFolder
 
 HEADLINE = (
     ("success_rate", "success"),

@@ -12,7 +12,7 @@ from pydantic import Strict
 from sad_env.errors import DataError
 from sad_env.records import Many, Record, Status, Trajectory
 from sad_env.safe_text import one_line
-from sad_eval.run_folder import EpisodeLine, Manifest, Results, RunFolder
+from sad_eval.runs.run_folder import EpisodeLine, Manifest, Results, RunFolder
 
 
 class EpisodeSummary(Record):

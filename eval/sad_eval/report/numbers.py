@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sad_env.safe_text import one_line
-from sad_eval.metrics import SAMPLED, WORDS
-from sad_eval.run_folder import Estimate, Results
+from sad_eval.metrics.episode_metrics import SAMPLED, WORDS
+from sad_eval.runs.run_folder import Estimate, Results
 
 
 def is_share(name: str, estimate: Estimate) -> bool:

@@ -11,7 +11,7 @@ from rich.text import Text
 from sad_env.records import Status
 from sad_env.safe_text import one_line, safe_text
 from sad_eval.report.numbers import interval_text, value_text
-from sad_eval.run_folder import Estimate, Results
+from sad_eval.runs.run_folder import Estimate, Results
 
 STYLES = {
     Status.SUCCESS.value: "green",

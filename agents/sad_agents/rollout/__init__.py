@@ -1,0 +1,1 @@
+"""Rollouts: agents driven through many live worlds at once."""

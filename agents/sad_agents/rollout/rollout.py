@@ -1,0 +1,350 @@
+"""The rollout: one loop that drives an agent through many live episodes and yields them as they end."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sad_agents.agent import Agent, Decision, EpisodeStart
+from sad_agents.rollout.episodes import NO_LIMITS, Finished, Job, Limits, LiveEpisode, Task, episode_seed, fault_of
+from sad_agents.rollout.world_pool import Event, LocalPool, Pool, ProcessPool, Seat, WorldRecipe, check
+from sad_agents.rollout.world_worker import Answer, Command
+from sad_env import registry
+from sad_env.errors import CheckpointError, ConfigError, DataError, InfrastructureError, UnknownNameError
+from sad_env.records import Status
+from sad_env.safe_text import one_line
+
+__all__ = ["Finished", "Job", "Limits", "WorldRecipe", "episode_seed", "rollout"]
+
+_GRACE_SECONDS = 0.02
+"""How long the first worlds that answer wait for the others, at least."""
+_FAILED_CALLS = 3
+"""Calls of the agent in a row that reach no model before the rollout gives up."""
+_VERDICTS = frozenset({"success", "score"})
+"""What of a world's info no agent sees."""
+_SETUP = (CheckpointError, ConfigError, DataError, UnknownNameError)
+"""What says that an agent was set up wrongly: no episode of it would say anything of the agent."""
+
+
+def rollout(
+    agent: Agent,
+    jobs: Iterable[Job],
+    world: WorldRecipe,
+    *,
+    live: int = 16,
+    workers: int = 0,
+    limits: Limits = NO_LIMITS,
+) -> Iterator[Finished]:
+    """Play the jobs and yield each as it ends, in any order.
+
+    An episode that ends in ENV_ERROR or INFRA_ERROR is played again with the same seeds, in a fresh process when there
+    are workers, up to `limits.attempts` times. Closing the iterator, or Ctrl-C, ends all workers at once.
+
+    Args:
+        agent: serves all live episodes; its `act` gets all that wait for it in one call.
+        jobs: consumed as seats become free.
+        world: how to make the world.
+        live: episodes at once.
+        workers: processes that hold the worlds; 0 runs them in this process, where a crash is a crash.
+        limits: what ends an episode.
+
+    Raises:
+        ConfigError: the world cannot be made with these options, a task does not exist, or the agent says that it does
+            not fit. As with the others, what had ended has been yielded before.
+        UnknownNameError: the agent asks for something that is not registered.
+        CheckpointError: the agent's checkpoint cannot be used.
+        DataError: data are missing or corrupt.
+        InfrastructureError: the agent's model did not answer several times in a row; what was live has been yielded
+            as INFRA_ERROR before.
+    """
+    if live < 1 or workers < 0:
+        raise ConfigError(f"at least 1 live episode and 0 workers are needed, not {live} and {workers}")
+    pool: Pool
+    if workers:
+        count = min(workers, live)
+        pool = ProcessPool(world, count, live, step_seconds=limits.step_seconds, reset_seconds=limits.reset_seconds)
+    else:
+        pool = LocalPool(world, live)
+    loop = _Rollout(agent, iter(jobs), world, pool, limits)
+    try:
+        yield from loop.run()
+    finally:
+        pool.close()
+        loop.release_agent()
+
+
+class _Rollout:
+    """State of one rollout."""
+
+    def __init__(self, agent: Agent, jobs: Iterator[Job], world: WorldRecipe, pool: Pool, limits: Limits) -> None:
+        self._agent = agent
+        self._jobs = jobs
+        self._world = world.name
+        self._pool = pool
+        self._limits = limits
+        self._max_steps = limits.max_steps or registry.world(world.name).limit(world.options)
+        self._again: deque[Task] = deque()
+        """The world was not at fault, so any seat will do."""
+        self._retries: deque[Task] = deque()
+        self._live: dict[Seat, LiveEpisode] = {}
+        self._ready: list[LiveEpisode] = []
+        self._finished: list[Finished] = []
+        self._numbers = 0
+        self._exhausted = False
+        self._failed_calls = 0
+        self._why = ""
+        self._act_seconds = 0.0
+
+    def run(self) -> Iterator[Finished]:
+        try:
+            yield from self._play()
+        except _SETUP:
+            yield from self._drain()
+            raise
+
+    def _play(self) -> Iterator[Finished]:
+        while True:
+            self._fill()
+            if not self._live:
+                if self._finished:
+                    yield from self._drain()
+                    continue
+                return
+            if len(self._ready) < len(self._live):
+                self._collect()
+            if self._ready:
+                self._ask_agent()
+            yield from self._drain()
+            if self._failed_calls >= _FAILED_CALLS:
+                yield from self._give_up()
+
+    def release_agent(self) -> None:
+        for episode in self._live.values():
+            if episode.known_to_agent:
+                self._agent.end(episode.number)
+        self._live.clear()
+
+    def _drain(self) -> Iterator[Finished]:
+        finished, self._finished = self._finished, []
+        yield from finished
+
+    # --- beginning -----------------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        while self._retries and (seat := self._pool.seat(fresh=True)):
+            self._begin(self._retries.popleft(), seat)
+        while True:
+            if not self._again and self._exhausted:
+                return
+            seat = self._pool.seat(fresh=False)
+            if seat is None:
+                return
+            task = self._again.popleft() if self._again else self._next_task()
+            if task is None:
+                self._pool.free(seat)
+                return
+            self._begin(task, seat)
+
+    def _next_task(self) -> Task | None:
+        job = next(self._jobs, None)
+        self._exhausted = job is None
+        return None if job is None else Task(job)
+
+    def _begin(self, task: Task, seat: Seat) -> None:
+        self._numbers += 1
+        self._live[seat] = LiveEpisode(self._numbers, task, seat, time.monotonic())
+        self._pool.submit(seat, Command(0, None, task.job.task_id, task.job.seed))
+
+    # --- the world's side ----------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        """Wait for the worlds: for all of them where they are quick, for some where others are slow.
+
+        Full batches serve a model best, and make the batches of two equal runs equal.
+        """
+        grace = max(_GRACE_SECONDS, self._act_seconds / 2)
+        deadline: float | None = None
+        while len(self._ready) < len(self._live):
+            if deadline is None and (self._ready or self._finished):
+                deadline = time.monotonic() + grace
+            wait = 3600.0 if deadline is None else deadline - time.monotonic()
+            if wait <= 0:
+                return
+            for event in self._pool.events(wait=wait):
+                self._handle(event)
+            self._fill()
+
+    def _handle(self, event: Event) -> None:
+        episode = self._live.get(event.seat)
+        if episode is None:
+            return
+        answer = event.answer
+        if answer is None:
+            self._lost(episode, event)
+        elif answer.fault:
+            check(answer)
+            status = Status.INFRA_ERROR if answer.fault == "infrastructure" else Status.ENV_ERROR
+            self._end(episode, status, answer.observation)
+        elif episode.decision is None:
+            self._begun(episode, answer)
+        else:
+            self._stepped(episode, answer)
+
+    def _lost(self, episode: LiveEpisode, event: Event) -> None:
+        if event.guilty:
+            self._end(episode, Status.ENV_ERROR, event.reason)
+        else:
+            self._leave(episode)
+            self._again.append(episode.task)
+
+    def _begun(self, episode: LiveEpisode, answer: Answer) -> None:
+        job = episode.task.job
+        episode.observation, episode.info, episode.data = answer.observation, answer.info, answer.data
+        visible = _without_verdict(answer.info)
+        start = EpisodeStart(self._world, job.task_id, answer.observation, visible, episode_seed(job), job.seed)
+        try:
+            prompt = self._agent.begin(episode.number, start)
+            if not isinstance(prompt, str):
+                raise TypeError(f"begin gave a {type(prompt).__name__} where the prompt, a str, is due")
+        except _SETUP:
+            raise
+        except Exception as error:
+            self._blame(episode, error)
+            return
+        episode.prompt = prompt
+        episode.known_to_agent = True
+        self._ready.append(episode)
+
+    def _stepped(self, episode: LiveEpisode, answer: Answer) -> None:
+        decision = episode.decision
+        assert decision is not None
+        episode.record(decision, answer.observation, answer)
+        if self._tell_agent(episode, decision, answer.observation):
+            if answer.terminated:
+                self._end(episode, episode.verdict())
+            else:
+                self._go_on(episode)
+
+    # --- the agent's side ----------------------------------------------------------------------------------
+
+    def _ask_agent(self) -> None:
+        ready, self._ready = self._ready, []
+        ready.sort(key=lambda episode: episode.number)
+        began = time.perf_counter()
+        decisions = self._decide(ready)
+        self._act_seconds = time.perf_counter() - began
+        for episode, decision in zip(ready, decisions, strict=True):
+            episode.decision = decision
+            episode.tokens += decision.generated_tokens
+            if decision.stop is not None:
+                self._end(episode, decision.stop, decision.error)
+            elif decision.complaint:
+                self._complain(episode, decision)
+            else:
+                self._pool.submit(episode.seat, Command(0, decision.action))
+
+    def _decide(self, episodes: list[LiveEpisode]) -> list[Decision]:
+        try:
+            decisions = _checked(self._agent.act([episode.number for episode in episodes]), len(episodes))
+        except InfrastructureError as error:
+            self._count_failure(one_line(str(error)))
+            return [_stopped(Status.INFRA_ERROR, one_line(str(error)))] * len(episodes)
+        except _SETUP:
+            raise
+        except Exception as error:
+            if len(episodes) == 1:
+                return [_stopped(Status.AGENT_ERROR, _reason(error))]
+            # One by one, so that one episode's fault is not the others'.
+            return [decision for episode in episodes for decision in self._decide([episode])]
+        if any(decision.stop is not Status.INFRA_ERROR for decision in decisions):
+            self._failed_calls = 0
+        else:
+            self._count_failure(decisions[0].error)
+        return decisions
+
+    def _count_failure(self, reason: str) -> None:
+        self._failed_calls += 1
+        self._why = reason
+
+    def _give_up(self) -> Iterator[Finished]:
+        for episode in list(self._live.values()):
+            self._end(episode, Status.INFRA_ERROR, self._why, final=True)
+        for task in (*self._retries, *self._again):
+            if task.attempts:
+                self._finished.append(Finished(task.job, task.attempts[-1], tuple(task.attempts[:-1])))
+        yield from self._drain()
+        raise InfrastructureError(self._why)
+
+    def _complain(self, episode: LiveEpisode, decision: Decision) -> None:
+        text = f"No action was taken: {decision.complaint}."
+        episode.info = {**episode.info, "valid_action": False}
+        episode.record(decision, text, None)
+        if self._tell_agent(episode, decision, text):
+            self._go_on(episode)
+
+    def _tell_agent(self, episode: LiveEpisode, decision: Decision, observation: str) -> bool:
+        try:
+            self._agent.observe(episode.number, decision, observation, _without_verdict(episode.info))
+        except _SETUP:
+            raise
+        except Exception as error:
+            self._blame(episode, error)
+            return False
+        return True
+
+    def _blame(self, episode: LiveEpisode, error: Exception) -> None:
+        """End an episode whose agent raised."""
+        if isinstance(error, InfrastructureError):
+            self._end(episode, Status.INFRA_ERROR, one_line(str(error)))
+        else:
+            self._end(episode, Status.AGENT_ERROR, _reason(error))
+
+    def _go_on(self, episode: LiveEpisode) -> None:
+        status = episode.spent(self._limits, self._max_steps)
+        if status is None:
+            self._ready.append(episode)
+        else:
+            self._end(episode, status)
+
+    # --- ending --------------------------------------------------------------------------------------------
+
+    def _leave(self, episode: LiveEpisode) -> None:
+        del self._live[episode.seat]
+        if episode in self._ready:
+            self._ready.remove(episode)
+        if episode.known_to_agent:
+            self._agent.end(episode.number)
+        self._pool.free(episode.seat)
+
+    def _end(self, episode: LiveEpisode, status: Status, error: str = "", *, final: bool = False) -> None:
+        self._leave(episode)
+        task = episode.task
+        trajectory = episode.trajectory(self._world, self._agent.name, status, error)
+        retry = status in (Status.ENV_ERROR, Status.INFRA_ERROR) and not final
+        if retry and len(task.attempts) + 1 < self._limits.attempts:
+            task.attempts.append(trajectory)
+            (self._retries if status is Status.ENV_ERROR else self._again).append(task)
+        else:
+            self._finished.append(Finished(task.job, trajectory, tuple(task.attempts)))
+
+
+def _without_verdict(info: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in info.items() if key not in _VERDICTS}
+
+
+def _checked(given: object, count: int) -> list[Decision]:
+    """What `act` gave, with what is no decision replaced by its episode's end."""
+    if not isinstance(given, Sequence) or len(given) != count:
+        what = f"{len(given)} decisions" if isinstance(given, Sequence) else f"a {type(given).__name__}"
+        return [_stopped(Status.AGENT_ERROR, f"act gave {what} where a list of {count} is due")] * count
+    return [_stopped(Status.AGENT_ERROR, fault) if (fault := fault_of(one)) else one for one in given]
+
+
+def _stopped(status: Status, error: str) -> Decision:
+    return Decision("", (), "", "", stop=status, error=error)
+
+
+def _reason(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}")

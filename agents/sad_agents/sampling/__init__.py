@@ -1,0 +1,1 @@
+"""Sampling from a local model: KV cache, batches, drafts, scores of actions."""

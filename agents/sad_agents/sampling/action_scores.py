@@ -1,0 +1,47 @@
+"""Log-probabilities that a local model gives to whole actions: a distribution over the admissible ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeGuard
+
+from sad_agents.model import Model, Request
+
+if TYPE_CHECKING:
+    from sad_agents.sampling.local_model import LocalModel
+
+
+def can_score(model: Model) -> TypeGuard[LocalModel]:
+    """Whether a model tells log-probabilities of given words; asked without importing torch."""
+    return hasattr(model, "ids_with")
+
+
+def score_actions(model: LocalModel, request: Request, actions: Sequence[str], *, batch: int = 16) -> list[float]:
+    """Natural log-probability of each action line after the request's text and its forced beginning.
+
+    Args:
+        model: scores; its caches are not touched.
+        request: ends where the action begins.
+        actions: without a newline, which is scored with them: it ends the action.
+        batch: actions in one forward pass.
+
+    Returns:
+        One sum over the tokens of the action and its newline for each action; nan where the model gives no number.
+    """
+    import torch
+
+    scored: list[float] = []
+    causal = model.sampler.model
+    for start in range(0, len(actions), batch):
+        rows = [model.ids_with(request, f"{action}\n") for action in actions[start : start + batch]]
+        longest = max(len(context) + len(ids) for context, ids in rows)
+        padded = torch.zeros((len(rows), longest), dtype=torch.long)
+        for row, (context, ids) in enumerate(rows):
+            padded[row, : len(context) + len(ids)] = torch.tensor([*context, *ids])
+        with torch.inference_mode():
+            # Rows are padded on the right, where causal attention never looks from the left.
+            logits = causal(input_ids=padded.to(causal.device)).logits.float().log_softmax(-1).cpu()
+        for row, (context, ids) in enumerate(rows):
+            positions = torch.arange(len(context) - 1, len(context) + len(ids) - 1)
+            scored.append(float(logits[row, positions, torch.tensor(ids)].sum()))
+    return scored

@@ -1,0 +1,343 @@
+"""Batched sampling that keeps each conversation's KV cache between calls, for any causal LM of transformers.
+
+Each conversation has a row in a `SlotCache`, valid in its first len(ids) columns. A call compares what it is asked to
+continue with what each row holds, keeps the common prefix, and feeds the rest: many ids of some rows while any row is
+behind, then one id of every row at a time, together with a guess at those that follow it. The rows being decoded are
+kept at the front, where attention takes them as one block.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple, cast
+
+import torch
+from transformers import PreTrainedModel
+
+from sad_agents.agent import Sampling
+from sad_agents.sampling.kv_cache import Feed, SlotCache
+from sad_agents.sampling.ngram_draft import CONTEXT, Drafts
+
+_PREFILL_TOKENS = {"cpu": 1024}
+_PREFILL_TOKENS_ELSEWHERE = 8192
+"""Ids in one forward pass at most while rows are behind: a processor gains nothing from more."""
+_SHARED_PREFIX = 32
+"""A common prefix at least this long is worth computing first and copying."""
+_DRAFT, _DRAFTS = 3, 64
+"""Guessed ids that go along with a row's next one at most, or with all rows together: few rows leave room for more."""
+_COMPACT = 0.75
+"""Rows at work are moved to the front once they are less than this share of what they span: moving is not free."""
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """What to continue.
+
+    Attributes:
+        key: names the conversation; its cache is found again by it.
+        ids: all that stands before, at least one id.
+        seed: seeds the draws, so that they do not depend on what else is in the batch.
+    """
+
+    key: Hashable
+    ids: Sequence[int]
+    seed: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was sampled.
+
+    Attributes:
+        ids: sampled ids, a final end-of-text id excluded.
+        generated: tokens produced, that id included.
+        broken: the model gave no distribution (NaN logits) and sampling stopped there.
+    """
+
+    ids: list[int]
+    generated: int
+    broken: bool = False
+
+
+@dataclass(eq=False)
+class _Row:
+    """A row of the cache: where and whose it is, and the ids whose keys and values its first columns hold."""
+
+    index: int
+    key: Hashable = None
+    ids: list[int] = field(default_factory=list)
+    used: int = 0
+
+
+@dataclass(eq=False)
+class _Job:
+    """A request at work.
+
+    Attributes:
+        request: what is continued.
+        row: its row.
+        pending: ids that the row has yet to be fed; none once the job has ended.
+        draw: gives one number for each sampled id.
+        recent: the last `CONTEXT` ids of all that was written.
+        numbers: drawn and not yet used.
+    """
+
+    request: SampleRequest
+    row: _Row
+    pending: list[int]
+    draw: random.Random
+    recent: tuple[int, ...]
+    numbers: list[float] = field(default_factory=list)
+    sampled: list[int] = field(default_factory=list)
+    generated: int = 0
+    broken: bool = False
+
+    def next_numbers(self, count: int) -> list[float]:
+        self.numbers += [self.draw.random() for _ in range(count - len(self.numbers))]
+        return self.numbers[:count]
+
+
+class _Turn(NamedTuple):
+    """What a job is fed in a forward pass: certain ids and guessed ones; `wanted` logits are sampled from."""
+
+    job: _Job
+    ids: list[int]
+    draft: list[int]
+    wanted: int
+
+
+class CachedSampler:
+    """Samples continuations for many conversations at once.
+
+    Args:
+        model: a causal LM that `SlotCache` takes.
+        stop: told a row's sampled ids after an id of `stop_ids`; True ends the row.
+        stop_ids: ids after which `stop` is asked.
+        end_ids: ids that end a row and are not part of it.
+
+    Raises:
+        ConfigError: the model is not one that `SlotCache` takes.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        stop: Callable[[list[int]], bool],
+        stop_ids: frozenset[int],
+        end_ids: frozenset[int],
+    ) -> None:
+        self.model = model
+        self._stop = stop
+        self._stop_ids = stop_ids
+        self._end_ids = end_ids
+        self._rows: list[_Row] = []
+        self._clock = 0
+        self._cache = SlotCache(model)
+        self._drafts = Drafts()
+        self._prefill_tokens = _PREFILL_TOKENS.get(model.device.type, _PREFILL_TOKENS_ELSEWHERE)
+
+    def clear(self) -> None:
+        """Forget all caches: due after the model's weights have changed."""
+        self._rows = []
+        self._cache.clear()
+        self._drafts.clear()
+
+    def forget(self, key: Hashable) -> None:
+        """The conversation is over. Its row serves as a source of prefixes until it is needed."""
+        for row in self._rows:
+            if row.key == key:
+                row.key = None
+
+    @torch.inference_mode()
+    def sample(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
+        """Continue each request until `stop`, an end id, or `sampling.max_tokens`."""
+        training = self.model.training
+        self.model.train(False)
+        try:
+            jobs = self._seat(requests, sampling)
+            self._share_prefix(jobs)
+            self._run(jobs, sampling)
+        finally:
+            self.model.train(training)
+        return [Sample(job.sampled, job.generated, job.broken) for job in jobs]
+
+    # --- rows ----------------------------------------------------------------------------------------------
+
+    def _seat(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[_Job]:
+        """A row for each request, cut to the prefix that it shares with the request."""
+        self._clock += 1
+        longest = max(len(request.ids) for request in requests) + sampling.max_tokens
+        by_key = {row.key: row for row in self._rows if row.key is not None}
+        missing = sum(request.key not in by_key for request in requests)
+        spare = sum(row.key is None for row in self._rows)
+        rows = len(self._rows) + max(0, missing - spare)
+        self._cache.reserve(rows, longest)
+        self._rows.extend(_Row(index) for index in range(len(self._rows), rows))
+        for request in requests:
+            if request.key in by_key:
+                by_key[request.key].used = self._clock
+        jobs = []
+        for request in requests:
+            row = by_key.get(request.key) or self._claim(request)
+            # The last id is always fed, since its logits are wanted.
+            del row.ids[common_prefix(row.ids, request.ids[:-1]) :]
+            pending = list(request.ids[len(row.ids) :])
+            draw = random.Random(f"{sampling.seed}/{request.seed}")
+            jobs.append(_Job(request, row, pending, draw, tuple(request.ids[-CONTEXT:])))
+        return jobs
+
+    def _claim(self, request: SampleRequest) -> _Row:
+        """A row that is nobody's, with the longest prefix that any row offers."""
+        row = min((row for row in self._rows if row.key is None), key=lambda row: row.used)
+        row.key, row.used = request.key, self._clock
+        self._borrow(row, request)
+        return row
+
+    def _borrow(self, row: _Row, request: SampleRequest) -> None:
+        ids = request.ids[:-1]
+        best = max(self._rows, key=lambda other: common_prefix(other.ids, ids))
+        shared = common_prefix(best.ids, ids)
+        if best is not row and shared >= max(_SHARED_PREFIX, common_prefix(row.ids, ids) + 1):
+            self._cache.copy(best.index, row.index, shared)
+            row.ids = list(ids[:shared])
+
+    def _bring_to_front(self, jobs: list[_Job]) -> None:
+        """Make the first rows those of the jobs, and order the jobs alike."""
+        wanted = {job.row.index for job in jobs}
+        holes = [index for index in range(len(jobs)) if index not in wanted]
+        outside = [index for index in wanted if index >= len(jobs)]
+        for hole, index in zip(holes, outside, strict=True):
+            self._swap(self._rows[hole], self._rows[index])
+        jobs.sort(key=lambda job: job.row.index)
+
+    def _swap(self, one: _Row, other: _Row) -> None:
+        self._cache.swap(one.index, other.index, max(len(one.ids), len(other.ids)))
+        one.index, other.index = other.index, one.index
+        self._rows[one.index], self._rows[other.index] = one, other
+
+    # --- feeding and sampling ------------------------------------------------------------------------------------
+
+    def _share_prefix(self, jobs: list[_Job]) -> None:
+        """Feed what the first row that is behind has in common with another one, and copy it to the others."""
+        behind = [job for job in jobs if len(job.pending) > 1]
+        if len(behind) < 2:
+            return
+        leader, *others = behind
+        ahead = max(common_prefix(leader.request.ids[:-1], job.request.ids[:-1]) for job in others)
+        while (count := ahead - len(leader.row.ids)) >= _SHARED_PREFIX:
+            ids = leader.pending[: min(count, self._prefill_tokens)]
+            self._cache.forward([Feed(leader.row.index, len(leader.row.ids), ids, wanted=0)])
+            leader.row.ids += ids
+            del leader.pending[: len(ids)]
+        for job in others:
+            self._borrow(job.row, job.request)
+            job.pending = list(job.request.ids[len(job.row.ids) :])
+
+    def _run(self, jobs: list[_Job], sampling: Sampling) -> None:
+        """Feed and sample until every job has ended."""
+        working = sorted(jobs, key=lambda job: job.row.index)
+        while working:
+            behind = [job for job in working if len(job.pending) > 1]
+            if not behind and len(working) < _COMPACT * (working[-1].row.index + 1):
+                self._bring_to_front(working)
+            self._advance(behind or working, sampling)
+            working = [job for job in working if job.pending]
+
+    def _advance(self, jobs: Sequence[_Job], sampling: Sampling) -> None:
+        """Feed pending ids in one forward pass, and sample where all of them are fed."""
+        turns = self._turns(jobs, sampling.max_tokens)
+        logits = self._cache.forward(
+            [Feed(job.row.index, len(job.row.ids), [*ids, *draft], wanted) for job, ids, draft, wanted in turns]
+        )
+        numbers = [number for turn in turns for number in turn.job.next_numbers(turn.wanted)]
+        chosen = iter(choose(logits, sampling, numbers))
+        for job, ids, draft, wanted in turns:
+            job.row.ids += ids
+            del job.pending[: len(ids)]
+            if wanted:
+                self._take(job, list(islice(chosen, wanted)), draft, sampling.max_tokens)
+
+    def _turns(self, jobs: Sequence[_Job], max_tokens: int) -> list[_Turn]:
+        """What each of these jobs, or as many as go in one pass, is fed next."""
+        turns: list[_Turn] = []
+        room = self._prefill_tokens
+        longest = max(_DRAFT, _DRAFTS // len(jobs))
+        for job in jobs:
+            ids = job.pending[:room]
+            if not ids:
+                break
+            room -= len(ids)
+            if len(ids) < len(job.pending):
+                turns.append(_Turn(job, ids, [], 0))
+            else:
+                draft = self._drafts.guess(job.recent, min(longest, max_tokens - job.generated - 1))
+                turns.append(_Turn(job, ids, draft, 1 + len(draft)))
+        return turns
+
+    def _take(self, job: _Job, chosen: list[int], draft: list[int], max_tokens: int) -> None:
+        """Take what was sampled after each fed id, up to the first id that had been guessed wrongly."""
+        for token, guessed in zip(chosen, [*draft, None], strict=True):
+            if self._ends(job, token, max_tokens):
+                return
+            self._drafts.learn(job.recent, token)
+            job.recent = (*job.recent[1:], token)
+            if token != guessed:
+                job.pending = [token]
+                return
+            job.row.ids.append(token)
+
+    def _ends(self, job: _Job, token: int, max_tokens: int) -> bool:
+        """Take a sampled id; True when it ends the job."""
+        if token < 0:
+            job.broken = True
+            return True
+        job.generated += 1
+        del job.numbers[:1]
+        if token in self._end_ids:
+            return True
+        job.sampled.append(token)
+        return job.generated >= max_tokens or (token in self._stop_ids and self._stop(job.sampled))
+
+
+def choose(logits: torch.Tensor, sampling: Sampling, numbers: Sequence[float]) -> list[int]:
+    """One id a row of logits [batch, vocabulary]; -1 where they are no distribution.
+
+    Each row takes its own number from [0, 1), by inversion of the cumulative distribution.
+    """
+    highest, chosen = logits.max(-1)
+    broken = ~highest.isfinite()  # a maximum over numbers with a NaN is NaN
+    if sampling.temperature != 0:
+        points = torch.tensor(numbers, dtype=torch.float64, device=logits.device)[:, None]
+        probabilities = torch.softmax(logits.double().nan_to_num() / sampling.temperature, -1)
+        order = None
+        if sampling.top_p < 1:
+            probabilities, order = torch.sort(probabilities, stable=True, dim=-1, descending=True)
+            before = probabilities.cumsum(-1) - probabilities
+            probabilities = probabilities * (before < sampling.top_p)
+        cumulative = probabilities.cumsum(-1)
+        chosen = torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)
+        chosen = chosen.clamp(max=logits.shape[-1] - 1)
+        chosen = chosen[:, 0] if order is None else order.gather(-1, chosen)[:, 0]
+    return cast("list[int]", torch.where(broken, -1, chosen).tolist())
+
+
+def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many leading ids two sequences share.
+
+    >>> common_prefix([1, 2, 3], [1, 2, 4, 5])
+    2
+    """
+    low, high = 0, min(len(one), len(other))
+    if one[:high] == other[:high]:
+        return high
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low

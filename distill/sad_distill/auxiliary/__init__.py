@@ -1,0 +1,1 @@
+"""Auxiliary terms and ablations: everything beside the two terms of SAD."""

@@ -1,0 +1,224 @@
+"""Teacher text against student text where the teacher cannot score the student's ids (appendix H).
+
+Two texts of one task are cut into spans; only spans of one kind are compared. Costs between tokens are
+c_ij = KL(p_teacher(i) ‖ p_student(j)); four ways lead from costs to a loss.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sad_distill.losses.divergence import divergence
+from sad_env.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Positions of one text.
+
+    Attributes:
+        log_p: log-probabilities of what was predicted there, [m, V] (or over any common outcomes).
+        kinds: R or A, one letter each.
+        steps: the step of the episode that each belongs to.
+        spans: number of each one's span, from 0, in order.
+    """
+
+    log_p: Tensor
+    kinds: str
+    steps: tuple[int, ...]
+    spans: tuple[int, ...]
+
+
+class Aligned(NamedTuple):
+    """A loss and what it was an average of.
+
+    Attributes:
+        loss: with gradient in the student.
+        matched: teacher tokens or student spans that found a partner.
+        skipped: those that did not.
+    """
+
+    loss: Tensor
+    matched: int
+    skipped: int
+
+
+def costs(teacher: Tensor, student: Tensor, top: int = 0) -> Tensor:
+    """c_ij for all pairs, [m, n].
+
+    Args:
+        teacher: [m, V] log-probabilities.
+        student: [n, V] log-probabilities.
+        top: use the teacher's `top` likeliest tokens and the rest only; [m, n, V] never exists in either form.
+    """
+    if not top or top >= teacher.shape[1]:
+        p = teacher.exp()
+        return (p * teacher).sum(-1)[:, None] - p @ student.T
+    values, ids = teacher.topk(top, -1)
+    rest = torch.log1p(-values.exp().sum(-1).clamp(max=1 - 1e-6))
+    picked = student[:, ids.flatten()].reshape(len(student), *ids.shape).transpose(0, 1)
+    other = torch.log1p(-picked.exp().sum(-1).clamp(max=1 - 1e-6))
+    own = (values.exp() * values).sum(-1) + rest.exp() * rest
+    return own[:, None] - torch.einsum("mk,mnk->mn", values.exp(), picked) - rest.exp()[:, None] * other
+
+
+def _comparable(teacher: Tokens, student: Tokens, reach: int | None = 1) -> Tensor:
+    same = torch.tensor([[a == b for b in student.kinds] for a in teacher.kinds])
+    if reach is not None:
+        near = [[abs(a - b) <= reach for b in student.steps] for a in teacher.steps]
+        same = same & torch.tensor(near)
+    return same.reshape(len(teacher.kinds), len(student.kinds)).to(teacher.log_p.device)
+
+
+def align_min(teacher: Tokens, student: Tokens, penalty: float = 0.1, top: int = 0) -> Aligned:
+    """Each teacher token with its cheapest student token (Eq. 20).
+
+    (1/m) Σ_i min_j { c_ij + penalty |i/m - j/n| } over tokens of one kind, at most one step apart. The gradient goes
+    through the chosen token only; several may choose the same.
+    """
+    m, n = len(teacher.kinds), len(student.kinds)
+    cost = costs(teacher.log_p, student.log_p, top)
+    rows = torch.arange(m).to(cost)[:, None] / max(1, m)
+    columns = torch.arange(n).to(cost)[None] / max(1, n)
+    cost = (cost + penalty * (rows - columns).abs()).masked_fill(~_comparable(teacher, student), math.inf)
+    if not m or not n:
+        return Aligned(student.log_p.sum() * 0, 0, m)
+    least = cost.min(1).values
+    found = torch.isfinite(least)
+    count = int(found.sum())
+    return Aligned(least[found].sum() / max(1, count), count, m - count)
+
+
+def soft_dtw(cost: Tensor, gamma: float = 0.1) -> Tensor:
+    """Soft dynamic time warping (Cuturi & Blondel 2017) of a cost matrix [m, n]: R_mn, differentiable.
+
+    R_ij = c_ij + softmin_gamma(R_{i-1,j}, R_{i,j-1}, R_{i-1,j-1}), computed one anti-diagonal at a time.
+    """
+    m, n = cost.shape
+    infinite = cost.new_full((1,), 1e10)
+    previous, older = infinite.expand(m + 1), torch.cat([cost.new_zeros(1), infinite.expand(m)])
+    for diagonal in range(2, m + n + 1):
+        low, high = max(1, diagonal - n), min(m, diagonal - 1)
+        rows = torch.arange(low, high + 1, device=cost.device)
+        options = torch.stack([previous[rows - 1], previous[rows], older[rows - 1]])
+        values = cost[rows - 1, diagonal - rows - 1] - gamma * torch.logsumexp(-options / gamma, 0)
+        current = torch.cat([infinite.expand(low), values, infinite.expand(m - high)])
+        older, previous = previous, current
+    return previous[m]
+
+
+def align_soft_dtw(teacher: Tokens, student: Tokens, gamma: float = 0.1, top: int = 0) -> Aligned:
+    """Soft-DTW of each kind's tokens, divided by the lengths of both."""
+    losses, matched, skipped = [], 0, 0
+    for kind in "RA":
+        mine = [index for index, label in enumerate(teacher.kinds) if label == kind]
+        theirs = [index for index, label in enumerate(student.kinds) if label == kind]
+        if not mine or not theirs:
+            skipped += len(mine)
+            continue
+        cost = costs(teacher.log_p[mine], student.log_p[theirs], top)
+        losses.append(soft_dtw(cost, gamma) / (len(mine) + len(theirs)))
+        matched += len(mine)
+    return Aligned(torch.stack(losses).sum() if losses else student.log_p.sum() * 0, matched, skipped)
+
+
+def sinkhorn(cost: Tensor, epsilon: float, iterations: int = 500, tolerance: float = 1e-9) -> Tensor:
+    """The entropic transport plan between uniform marginals, in log space: [m, n], no gradient."""
+    with torch.no_grad():
+        m, n = cost.shape
+        log_a, log_b = cost.new_full((m,), -math.log(m)), cost.new_full((n,), -math.log(n))
+        f, g = cost.new_zeros(m), cost.new_zeros(n)
+        for _ in range(iterations):
+            f = epsilon * (log_a - torch.logsumexp((g[None] - cost) / epsilon, 1))
+            last, g = g, epsilon * (log_b - torch.logsumexp((f[:, None] - cost) / epsilon, 0))
+            if (g - last).abs().max() < tolerance:
+                break
+        return ((f[:, None] + g[None] - cost) / epsilon).exp()
+
+
+def span_costs(teacher: Tokens, student: Tokens) -> Tensor:
+    """Cost of each pair of spans, [spans, spans]; infinite between kinds.
+
+    It is the mean divergence of their tokens one by one, over the shorter length (Algorithm 2).
+    """
+    rows = [_span(teacher, number) for number in range(_count(teacher))]
+    columns = [_span(student, number) for number in range(_count(student))]
+    table = [[_pair(teacher, student, one, other) for other in columns] for one in rows]
+    if not table or not table[0]:
+        return student.log_p.new_zeros(len(rows), len(columns))
+    return torch.stack([torch.stack(line) for line in table])
+
+
+def _count(tokens: Tokens) -> int:
+    return max(tokens.spans, default=-1) + 1
+
+
+def _span(tokens: Tokens, number: int) -> list[int]:
+    return [index for index, span in enumerate(tokens.spans) if span == number]
+
+
+def _pair(teacher: Tokens, student: Tokens, one: Sequence[int], other: Sequence[int]) -> Tensor:
+    if teacher.kinds[one[0]] != student.kinds[other[0]]:
+        return student.log_p.new_full((), math.inf)
+    length = min(len(one), len(other))
+    return divergence(teacher.log_p[list(one[:length])], student.log_p[list(other[:length])]).mean()
+
+
+def align_transport(teacher: Tokens, student: Tokens, epsilon: float = 0.05) -> Aligned:
+    """Optimal transport between spans: ⟨P, C⟩ with the plan held fixed (envelope theorem).
+
+    Args:
+        teacher: its text.
+        student: its text.
+        epsilon: of the entropy, as a share of the median cost; kinds never mix.
+    """
+    cost = span_costs(teacher, student)
+    losses, matched, skipped = [], 0, 0
+    kinds = [[tokens.kinds[_span(tokens, n)[0]] for n in range(_count(tokens))] for tokens in (teacher, student)]
+    for kind in "RA":
+        mine = [n for n, one in enumerate(kinds[0]) if one == kind]
+        theirs = [n for n, one in enumerate(kinds[1]) if one == kind]
+        if not mine or not theirs:
+            skipped += len(mine)
+            continue
+        part = cost[mine][:, theirs]
+        plan = sinkhorn(part.detach(), epsilon * float(part.detach().median().clamp(min=1e-6)))
+        losses.append((plan * part).sum())
+        matched += len(mine)
+    return Aligned(torch.stack(losses).sum() if losses else student.log_p.sum() * 0, matched, skipped)
+
+
+def align_spans(teacher: Tokens, student: Tokens) -> Aligned:
+    """Algorithm 2: each student span with its cheapest teacher span of the same kind; spans without one are skipped."""
+    cost = span_costs(teacher, student)
+    if not cost.numel():
+        return Aligned(student.log_p.sum() * 0, 0, _count(student))
+    least = cost.min(0).values
+    found = torch.isfinite(least)
+    count = int(found.sum())
+    return Aligned(least[found].sum() / max(1, count), count, len(least) - count)
+
+
+ALIGNMENTS: dict[str, Callable[[Tokens, Tokens], Aligned]] = {
+    "min": align_min,
+    "soft_dtw": align_soft_dtw,
+    "ot": align_transport,
+    "spans": align_spans,
+}
+
+
+def align(name: str, teacher: Tokens, student: Tokens) -> Aligned:
+    """The alignment of this name.
+
+    Raises:
+        ConfigError: no such alignment.
+    """
+    if name not in ALIGNMENTS:
+        raise ConfigError(f"no alignment {name!r}; known: {', '.join(ALIGNMENTS)}")
+    return ALIGNMENTS[name](teacher, student)

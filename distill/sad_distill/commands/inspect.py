@@ -1,0 +1,115 @@
+"""`sad-distill inspect` and `sad-distill serve`."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from sad_env.errors import DataError
+from sad_env.files import write_text
+from sad_env.records import read_trajectories
+from sad_env.safe_text import console, one_line, safe_text
+
+
+@dataclass(frozen=True)
+class InspectConfig:
+    """Show how episodes are labelled, token by token, and how long their spans are.
+
+    Example: sad-distill inspect --episodes expert.jsonl --html labels.html
+    """
+
+    episodes: Path
+    """Recorded episodes (JSON lines); with --log any text file."""
+    model: str = ""
+    """student.pt, folder or hub id whose tokenizer is used; empty trains a nano tokenizer on the episodes."""
+    show: int = 1
+    """Episodes shown."""
+    html: Path | None = None
+    """Also write a page with the overlay and histograms."""
+    log: bool = False
+    """The file is another program's ReAct log; it is split by the paper's regular expressions."""
+    limit: int = 1000
+    """Episodes read at most."""
+
+
+def inspect(config: InspectConfig) -> int:
+    """Run the command."""
+    from rich.table import Table
+
+    from sad_distill.commands.overlay import HEADINGS, NAMES, bars, overlay_text, page, span_lengths
+    from sad_distill.data.labels import label_text, label_trajectory, segment_log
+    from sad_distill.models.tokenizer import texts_of, train_tokenizer
+    from sad_distill.training.build import load_language
+
+    screen = console()
+    if config.log:
+        text = config.episodes.read_text(encoding="utf-8", errors="replace")
+        tokenizer = load_language(config.model).tokenizer if config.model else train_tokenizer([text])
+        episodes = [[label_text(tokenizer, text, segment_log(text))]]
+    else:
+        recorded = list(itertools.islice(read_trajectories(config.episodes), config.limit))
+        if not recorded:
+            raise DataError(f"{one_line(str(config.episodes))} holds no episode: collect some with sad-collect")
+        tokenizer = load_language(config.model).tokenizer if config.model else train_tokenizer(texts_of(recorded))
+        episodes = [label_trajectory(tokenizer, one) for one in recorded]
+    for segments in episodes[: config.show]:
+        screen.print(overlay_text(tokenizer, segments))
+    table = Table(*HEADINGS)
+    lengths = span_lengths(episodes)
+    for one in lengths:
+        table.add_row(*one.row())
+    screen.print(table)
+    for one in lengths:
+        if one.kind in "RA" and one.spans:
+            screen.print(safe_text(f"\n{NAMES[one.kind]}: tokens of a span"))
+            screen.print(safe_text("\n".join(bars(one.spans))))
+    borders = sum(segment.borders for segments in episodes for segment in segments)
+    screen.print(safe_text(f"\n{len(episodes)} episodes, {borders} tokens on a border between spans"))
+    if config.html is not None:
+        title = f"Labels of {config.episodes.name}"
+        write_text(config.html, page(tokenizer, title, episodes, max(config.show, 3)))
+        screen.print(safe_text(f"page: {config.html}"))
+    return 0
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """Serve a teacher over HTTP: sad-distill --teacher http://HOST:PORT queries it live.
+
+    Example: sad-distill serve --model runs/teacher/student.pt --port 8700
+    """
+
+    model: str
+    """student.pt, folder or hub id."""
+    host: str = "127.0.0.1"
+    """Address to listen on; anybody who can reach it can use the model."""
+    port: int = 8700
+    """Port; 0 takes a free one."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    temperature: float = 0.2
+    """Of the completions that it writes."""
+
+
+def serve(config: ServeConfig) -> int:
+    """Run the command until it is interrupted."""
+    from sad_agents.agent import Sampling
+
+    from sad_distill.teachers.server import TeacherServer
+    from sad_distill.training.build import device_of, identity, load_language
+    from sad_env.errors import ConfigError
+
+    device = device_of(config.device)
+    language = load_language(config.model)
+    language.model.to(device)  # type: ignore[arg-type]
+    sampling = Sampling(temperature=config.temperature)
+    try:
+        server = TeacherServer(language, identity(config.model, language.model), (config.host, config.port), sampling)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"cannot listen on {one_line(config.host)}:{config.port}: {one_line(str(error))}") from None
+    with server:
+        print(f"teacher {server.teacher_name} at {server.url}", file=sys.stderr, flush=True)
+        server.serve_forever()
+    return 0

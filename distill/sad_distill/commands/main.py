@@ -1,0 +1,77 @@
+"""`sad-distill`: train (the default), sft-teacher, serve, inspect, study. Heavy imports wait until they are needed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from sad_distill.commands import inspect as tools
+from sad_distill.commands import presets
+from sad_distill.config import SftTeacherConfig, TrainConfig
+from sad_env import cli
+from sad_env.errors import UnknownNameError
+
+PROG = "sad-distill"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    rest = list(sys.argv[1:] if arguments is None else arguments)
+    name = rest.pop(0) if rest and not rest[0].startswith("-") else "train"
+    return cli.run(PROG, lambda: _command(name)(rest))
+
+
+def _command(name: str) -> Callable[[Sequence[str]], int]:
+    if name not in _COMMANDS:
+        raise UnknownNameError("command", name, _COMMANDS)
+    return _COMMANDS[name]
+
+
+def _train(arguments: Sequence[str]) -> int:
+    return _run(presets.parse(arguments, prog=PROG))
+
+
+def _sft_teacher(arguments: Sequence[str]) -> int:
+    given = cli.parse(SftTeacherConfig, arguments, prog=f"{PROG} sft-teacher")
+    return _run(given.train_config())
+
+
+def _run(config: TrainConfig) -> int:
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from sad_distill.training.progress import progress
+    from sad_distill.training.ranks import launched
+    from sad_distill.training.run import Run
+    from sad_env.safe_text import console, safe_text
+
+    with launched(config.device) as ranks, progress(config.steps, shown=ranks.first) as report:
+        if ranks.first and (caution := config.caution()):
+            print(f"{PROG}: {caution}", file=sys.stderr)
+        path = Run(config, report, ranks).train()
+    if ranks.first:
+        console().print(safe_text(f"student: {path}\nplay it: sad-eval --agent {path} --env {config.world}"))
+    return 0
+
+
+def _inspect(arguments: Sequence[str]) -> int:
+    return tools.inspect(cli.parse(tools.InspectConfig, arguments, prog=f"{PROG} inspect"))
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    return tools.serve(cli.parse(tools.ServeConfig, arguments, prog=f"{PROG} serve"))
+
+
+def _study(arguments: Sequence[str]) -> int:
+    # By name: the study stands above this package.
+    print(f"{PROG} study is now called sad-study", file=sys.stderr)
+    return int(importlib.import_module("sad_eval.study.command").main(arguments))
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": _train,
+    "sft-teacher": _sft_teacher,
+    "serve": _serve,
+    "inspect": _inspect,
+    "study": _study,
+}

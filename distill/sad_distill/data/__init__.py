@@ -1,0 +1,1 @@
+"""Data: episodes as labelled rows, batches, and the order in which they come."""

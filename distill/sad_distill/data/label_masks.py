@@ -1,0 +1,34 @@
+"""Ablations of the labels: what happens when spans are dealt at random, or not told apart."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Literal
+
+from sad_distill.data.rows import Row
+
+Masks = Literal["spans", "random", "none"]
+
+
+def remask(row: Row, masks: Masks, seed: int) -> Row:
+    """A row whose R and A labels are changed as an ablation asks.
+
+    Args:
+        row: labelled by spans.
+        masks: "spans" changes nothing; "random" deals the row's R and A labels to its agent tokens at random, so that
+            both keep their number; "none" calls every agent token R, so that nothing is told apart.
+        seed: seeds the deal.
+    """
+    if masks == "spans":
+        return row
+    places = [index for index, label in enumerate(row.labels) if label in "RA"]
+    dealt = [row.labels[index] for index in places]
+    if masks == "random":
+        random.Random(f"mask {seed} {row.task} {row.units[0].step if row.units else 0}").shuffle(dealt)
+    else:
+        dealt = ["R"] * len(dealt)
+    labels = list(row.labels)
+    for index, label in zip(places, dealt, strict=True):
+        labels[index] = label
+    return replace(row, labels="".join(labels))

@@ -1,0 +1,1 @@
+"""Losses: pure functions from logits and targets to sums and counts."""

@@ -1,0 +1,113 @@
+"""From numbers per position to one loss: a sum and a count for each kind of span, divided once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sad_distill.data.batch import ACT, KINDS, OBS, REASON, Batch
+from sad_distill.losses.divergence import Outside
+from sad_env.errors import ConfigError
+
+Reduction = Literal["type_mean", "paper_sum", "token_mean", "span_mean"]
+"""type_mean: each kind is averaged over its own tokens of the global batch (the default). paper_sum: Eq. 4-6, divided
+by the number of rows. token_mean: one average over all tokens of the agent, which at equal weights is the flat
+token-level loss. span_mean: each span is averaged, then the spans of a kind."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums and counts for reasoning, action, observation; they add up over micro-batches and ranks."""
+
+    sums: Tensor
+    counts: Tensor
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(self.sums + other.sums, self.counts + other.counts)
+
+
+def counts_of(batch: Batch, reduction: Reduction, outside: Outside = "bucket") -> Tensor:
+    """What each kind's sum is divided by: three numbers, known before any model has run.
+
+    With outside="ignore" a position whose set holds one token has divergence 0 by construction; type_mean and
+    span_mean count only the others, since the zeros would dilute the rest (77 % of action tokens in ALFWorld).
+    """
+    counts = torch.zeros(3, dtype=torch.float64)
+    counted = _counted(batch, outside)
+    for kind in range(3):
+        mine = (batch.kind_N == kind) & counted
+        if reduction == "span_mean":
+            counts[kind] = len(torch.unique(batch.span_N[mine]))
+        else:
+            counts[kind] = float(mine.sum())
+    if reduction == "paper_sum":
+        return torch.full_like(counts, float(len(batch.ids_BT)))
+    if reduction == "token_mean":
+        counts[REASON] = counts[ACT] = counts[REASON] + counts[ACT]
+    return counts
+
+
+def _counted(batch: Batch, outside: Outside) -> Tensor:
+    forced = batch.supported_N
+    if batch.support_NK.shape[1] > 1:
+        forced = forced & (batch.support_NK[:, 1] < 0)
+    return ~forced if outside == "ignore" else torch.ones_like(forced)
+
+
+def sums_of(values_N: Tensor, batch: Batch, reduction: Reduction, outside: Outside = "bucket") -> Tensor:
+    """Sum of `values_N` for each kind: three numbers with gradient; a kind without a token gives 0."""
+    if reduction == "span_mean":
+        counted = _counted(batch, outside).to(values_N)
+        sizes = torch.zeros(int(batch.span_N.max()) + 1 if len(batch.span_N) else 1).to(values_N)
+        sizes = sizes.index_add(0, batch.span_N, counted).clamp(min=1)
+        values_N = values_N * counted / sizes[batch.span_N]
+    sums = torch.zeros(3).to(values_N)
+    return sums.index_add(0, batch.kind_N, values_N)
+
+
+def combine(totals: Totals, weights: Tensor) -> Tensor:
+    """The loss: each kind's sum over its count, times its weight, added up (Eq. 6).
+
+    Args:
+        totals: of the global batch, or of a part of it with the counts of the whole.
+        weights: λ_r, λ_a and the weight of observations.
+    """
+    counts = totals.counts.to(totals.sums).clamp(min=1)
+    return (weights.to(totals.sums) * totals.sums / counts).sum()
+
+
+def weights_of(reason: float, act: float, observation: float) -> Tensor:
+    """λ_r, λ_a, λ_o as a tensor.
+
+    Raises:
+        ConfigError: a negative one, or all zero.
+    """
+    if min(reason, act, observation) < 0 or reason + act + observation == 0:
+        raise ConfigError(f"loss weights are not negative and not all 0, which {reason}, {act}, {observation} break")
+    return torch.tensor([reason, act, observation], dtype=torch.float64)
+
+
+class LearnedWeights(torch.nn.Module):
+    """λ_r and λ_a that are learned as log-variances: the loss is the sum of exp(-s) L + s (Kendall et al. 2018)."""
+
+    def __init__(self, reason: float, act: float) -> None:
+        super().__init__()
+        self.log_variance = torch.nn.Parameter(-torch.tensor([reason, act]).clamp(min=1e-3).log())
+
+    @property
+    def weights(self) -> Tensor:
+        """λ_r and λ_a as they are."""
+        return torch.exp(-self.log_variance)
+
+    def forward(self, terms: Tensor, share: float = 1.0) -> Tensor:
+        """The combined loss of the two terms [2], each already divided by its count.
+
+        A part of a batch brings its part of the terms and states its share of the batch, which s is weighted by.
+        """
+        return (self.weights * terms + share * self.log_variance).sum()
+
+
+__all__ = ["ACT", "KINDS", "OBS", "REASON", "LearnedWeights", "Reduction", "Totals", "combine", "counts_of", "sums_of"]

@@ -1,0 +1,136 @@
+"""Student against teacher at the positions that count: the head runs there only, in chunks; [B, T, V] never exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from sad_distill.data.batch import Batch
+from sad_distill.losses.divergence import Kind, Outside, divergence, partition
+from sad_distill.losses.targets import Target
+from sad_distill.models.heads import head_logits, vocabulary_of
+
+_RECOMPUTED = {"cpu": 2**23}
+_RECOMPUTED_ELSEWHERE = 2**25
+"""From this many logits of a micro-batch on they are made again in the backward pass instead of being kept."""
+_CHUNK = {"cpu": 256}
+"""Positions whose logits a processor makes at one time: what its caches hold is met again there."""
+_LOGITS_ELSEWHERE = 2**24
+"""Logits that another device makes at one time: each question costs it more than its answer."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How student and teacher are compared at one position.
+
+    Attributes:
+        kind: the divergence.
+        beta: its mixture weight, for js and the skew forms.
+        temperature: both distributions are softened by it, and the loss is multiplied by its square.
+        outside: mass outside a token set.
+        clamp: a position's divergence counts at most this much; 0 is no limit.
+        chunk: positions whose logits exist at one time; 0 leaves it to the device.
+    """
+
+    kind: Kind = "forward"
+    beta: float = 0.5
+    temperature: float = 1.0
+    outside: Outside = "bucket"
+    clamp: float = 0.0
+    chunk: int = 0
+
+
+class Scores(NamedTuple):
+    """What is known of each of the N positions.
+
+    Attributes:
+        divergence: teacher against student; zeros without a teacher.
+        nll: negative log-likelihood of the token that stands there.
+        agree: 1 where both have the same likeliest outcome.
+    """
+
+    divergence: Tensor
+    nll: Tensor
+    agree: Tensor
+
+
+def score_positions(
+    model: nn.Module, hidden_BTD: Tensor, batch: Batch, target: Target | None, measure: Measure
+) -> Scores:
+    """Compare at every position of the batch.
+
+    Args:
+        model: the student; its head is used.
+        hidden_BTD: its hidden states.
+        batch: says which positions.
+        target: the teacher's answer for them, or None for the likelihood alone.
+        measure: how.
+
+    Returns:
+        Three tensors of N numbers in the order of the batch's positions.
+    """
+    targets = batch.target_N
+    device, vocabulary = hidden_BTD.device.type, vocabulary_of(model)
+    chunk = measure.chunk or _CHUNK.get(device) or max(1, _LOGITS_ELSEWHERE // vocabulary)
+    chunks = list(_chunks(batch, chunk))
+    if not chunks:
+        nothing = hidden_BTD[batch.row_N, batch.from_N].sum(-1).float()
+        return Scores(nothing, nothing, nothing.detach())
+    order = torch.cat([index for index, _ in chunks])
+    # Gathered once for all chunks: each gathering writes [B, T, D] in the backward pass.
+    hidden_ND = hidden_BTD[batch.row_N[order], batch.from_N[order]]
+    many = len(order) * vocabulary >= _RECOMPUTED.get(device, _RECOMPUTED_ELSEWHERE)
+    parts: list[tuple[Tensor, ...]] = []
+    sizes = [len(index) for index, _ in chunks]
+    for (index, supported), states in zip(chunks, torch.split(hidden_ND, sizes), strict=True):
+        support = batch.support_NK[index] if supported else None
+
+        def compare(
+            states: Tensor, index: Tensor = index, support: Tensor | None = support
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            return _compare(head_logits(model, states), targets[index], index, support, target, measure)
+
+        recompute = many and torch.is_grad_enabled() and states.requires_grad
+        parts.append(checkpoint(compare, states, use_reentrant=False) if recompute else compare(states))
+    back = order.argsort()
+    return Scores(*(torch.cat(column)[back] for column in zip(*parts, strict=True)))
+
+
+def _chunks(batch: Batch, size: int) -> Iterator[tuple[Tensor, bool]]:
+    for wanted in (False, True):
+        indices = (batch.supported_N == wanted).nonzero().flatten()
+        for index in torch.split(indices, size):
+            if len(index):
+                yield index, wanted
+
+
+def _compare(
+    logits_NV: Tensor,
+    token_N: Tensor,
+    index: Tensor,
+    support_NK: Tensor | None,
+    target: Target | None,
+    measure: Measure,
+) -> tuple[Tensor, Tensor, Tensor]:
+    log_q = logits_NV.log_softmax(-1)
+    nll = -log_q.gather(1, token_N[:, None])[:, 0]
+    if target is None:
+        return torch.zeros_like(nll), nll, (log_q.detach().amax(-1) == -nll.detach()).to(nll)
+    tau = measure.temperature
+    told = target.outcomes(index, support_NK, tau, measure.outside)
+    softened = log_q if tau == 1 else (logits_NV / tau).log_softmax(-1)
+    if told.ids_NK is not None:
+        softened = partition(
+            softened, told.ids_NK, "bucket" if told.log_p.shape[1] > told.ids_NK.shape[1] else "ignore"
+        )
+    log_p = told.log_p.to(softened)
+    value = divergence(log_p, softened, measure.kind, measure.beta) * tau**2
+    if measure.clamp:
+        value = value.clamp(max=measure.clamp)
+    likeliest = softened.detach().gather(1, log_p.argmax(-1, keepdim=True))[:, 0]
+    return value, nll, (likeliest == softened.detach().amax(-1)).to(nll)

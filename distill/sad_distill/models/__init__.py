@@ -1,0 +1,1 @@
+"""Models: what students are made of, and how they are loaded."""

@@ -1,0 +1,83 @@
+"""The two halves of a causal language model: hidden states, and the head that turns some of them into logits."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sad_distill.models.attention import folded_where_faster
+from sad_env.errors import ConfigError
+
+
+def bare(model: nn.Module) -> Any:
+    """The causal LM itself, inside whatever wraps it (DDP, accelerate, peft)."""
+    causal: Any = model
+    while hasattr(causal, "module"):
+        causal = causal.module
+    return causal.get_base_model() if hasattr(causal, "get_base_model") else causal
+
+
+def vocabulary_of(model: nn.Module) -> int:
+    """Rows of the head."""
+    return int(bare(model).get_output_embeddings().weight.shape[0])
+
+
+def hidden_states(model: nn.Module, ids_BT: Tensor, mask: Tensor | None = None, **options: Any) -> Tensor:
+    """What the head reads: [B, T, D].
+
+    Args:
+        model: a causal LM of transformers.
+        ids_BT: token ids, padded on the right: no token looks to its right, so padding needs no mask, and without
+            one attention skips what lies there.
+        mask: a mask that transformers takes as it is, where tokens do not see all that stands before them.
+        options: passed on, e.g. `position_ids`.
+    """
+    causal = bare(model)
+    body = getattr(causal, causal.base_model_prefix)
+    with folded_where_faster(causal, ids_BT) if mask is None else nullcontext():
+        output = body(input_ids=ids_BT, attention_mask=mask, use_cache=False, **options)
+    states: Tensor = output.last_hidden_state
+    return states
+
+
+def head_logits(model: nn.Module, hidden_ND: Tensor) -> Tensor:
+    """Logits [N, V] in float32 (float64 stays float64) for some positions only."""
+    causal = bare(model)
+    count = len(hidden_ND)
+    # Matrix kernels are generated anew for each size, which takes longer than some of them run.
+    padded = nn.functional.pad(hidden_ND, (0, 0, 0, -count % 64))
+    logits: Tensor = causal.get_output_embeddings()(padded)[:count]
+    if logits.dtype != torch.float64:
+        logits = logits.float()
+    config = causal.config
+    if cap := getattr(config, "final_logit_softcapping", None):  # Gemma
+        logits = torch.tanh(logits / cap) * cap
+    if scaling := getattr(config, "logits_scaling", None):  # Granite
+        logits = logits / scaling
+    if scale := getattr(config, "logit_scale", None):  # Cohere
+        logits = logits * scale
+    return logits
+
+
+@torch.no_grad()
+def check_head(model: nn.Module) -> None:
+    """Make sure that the two halves give what the whole gives.
+
+    Raises:
+        ConfigError: this architecture does more between its hidden states and its logits than is known here.
+    """
+    causal = bare(model)
+    was_training = causal.training
+    causal.eval()
+    ids = torch.arange(4, device=next(causal.parameters()).device)[None] % causal.config.get_text_config().vocab_size
+    whole = causal(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].double()
+    halves = head_logits(causal, hidden_states(causal, ids)[0]).double()
+    causal.train(was_training)
+    if not torch.allclose(whole, halves, rtol=1e-2, atol=1e-2 * float(whole.abs().max())):
+        raise ConfigError(
+            f"{type(causal).__name__} changes its logits after the head in a way that is not known here;"
+            " use another architecture or extend sad_distill.models.heads"
+        )

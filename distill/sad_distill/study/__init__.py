@@ -1,6 +1,0 @@
-"""A study: experts, a teacher, students by every method, evaluation, tables. One command, resumable at every stage."""
-
-from sad_distill.study.config import StudyConfig
-from sad_distill.study.runner import run_study
-
-__all__ = ["StudyConfig", "run_study"]

@@ -1,0 +1,77 @@
+"""DAgger: what an expert or a teacher would have written at each state that the student came to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sad_agents.windowing import Windowing
+from transformers import PreTrainedTokenizerBase
+
+from sad_distill.data.labels import label_text
+from sad_distill.data.rows import Branch, Episode, Row, rows_of
+from sad_distill.teachers.base import Prompt, WritingTeacher
+from sad_env import registry
+from sad_env.records import SpanKind, Trajectory
+from sad_env.transcript import compose, observation_text, segment
+
+
+def expert_completions(trajectory: Trajectory, expert: str = "expert", seed: int = 0) -> list[str]:
+    """What the world's expert would have written at each step, had it come to where the student was.
+
+    The expert sees what the student saw: observations and admissible actions.
+    """
+    policy = registry.make_expert(trajectory.world, expert, seed=seed)
+    base = {"task_type": trajectory.task_type, "task_id": trajectory.task_id, "split": trajectory.split}
+    infos = [
+        {**base, "valid_action": True, **({} if offered is None else {"admissible_actions": list(offered)})}
+        for offered in (step.admissible for step in trajectory.steps)
+    ]
+    completions = []
+    for index, step in enumerate(trajectory.steps):
+        if index == 0:
+            policy.begin(trajectory.observation, infos[0])
+        completions.append(compose(*policy.decide()).text)
+        if index + 1 < len(trajectory.steps):
+            info = {**infos[index + 1], "valid_action": step.valid}
+            policy.observe(step.action, step.observation, info)
+    return completions
+
+
+def teacher_completions(trajectory: Trajectory, teacher: WritingTeacher, seed: int = 0) -> list[str]:
+    """What a text-only teacher writes at each state, given the episode so far as text."""
+    text = trajectory.prompt + observation_text(trajectory.observation)
+    prompts = []
+    for index, step in enumerate(trajectory.steps):
+        prompts.append(Prompt(text, seed + index))
+        text += step.completion + observation_text(step.observation)
+    return teacher.generate(prompts)
+
+
+def relabelled_rows(
+    trajectory: Trajectory,
+    completions: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    windowing: Windowing,
+) -> list[Row]:
+    """Rows in which the student's text is context only, and each step's right completion is a branch beside it.
+
+    Args:
+        trajectory: the student's episode.
+        completions: one for each step.
+        tokenizer: of the student.
+        windowing: of the student.
+    """
+    rows = []
+    for row in rows_of(Episode.of(tokenizer, trajectory), windowing):
+        branches = []
+        for unit in row.units:
+            text = completions[unit.step]
+            labelled = label_text(tokenizer, text, segment(text))
+            ids, labels = labelled.ids[: windowing.room], labelled.labels[: windowing.room]
+            branches.append(Branch(unit.start - 1, ids, labels))
+        end = row.units[-1].start
+        rows.append(
+            replace(row, ids=row.ids[:end], labels=SpanKind.NONE.value * end, units=(), branches=tuple(branches))
+        )
+    return rows

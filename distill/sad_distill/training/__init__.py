@@ -1,0 +1,1 @@
+"""Training: the learner, its run, and where its rows come from."""

@@ -1,0 +1,379 @@
+"""The student and its updates: rows in, one step of the optimiser, numbers out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import torch
+from sad_agents.sampling.kv_cache import context_of
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from sad_distill.auxiliary.projection import Projection
+from sad_distill.data.batch import ACT, OBS, REASON, Batch, Supports, collate
+from sad_distill.data.rows import Row
+from sad_distill.losses.objective import LearnedWeights, Reduction, Totals, combine, counts_of, sums_of, weights_of
+from sad_distill.losses.scoring import Measure, Scores, score_positions
+from sad_distill.models.heads import bare, check_head
+from sad_distill.teachers.base import ScoringTeacher
+from sad_distill.training.optimiser import Optimisation
+from sad_distill.training.ranks import ALONE, Ranks
+from sad_env.errors import ConfigError
+
+Precision = Literal["fp32", "bf16"]
+
+Metrics = dict[str, float]
+
+_TOKENS = {"cpu": 1024}
+"""Of a micro-batch at most, where a device gains nothing from more and only has more to keep for the backward pass."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a student is trained for.
+
+    Attributes:
+        likelihood: weight of the cross-entropy with the tokens that stand there (Eq. 19; SFT and SeqKD).
+        divergence: weight of the divergence from the teacher.
+        reason: λ_r.
+        act: λ_a.
+        observation: weight of the cross-entropy on observations; 0 leaves them out.
+        reduction: how positions become one number.
+        measure: how student and teacher are compared.
+        learned: λ_r and λ_a are learned, beginning at the given ones.
+        project: gradients of reasoning and action are projected off one another (PCGrad) before they are added.
+    """
+
+    likelihood: float = 0.0
+    divergence: float = 1.0
+    reason: float = 1.0
+    act: float = 1.0
+    observation: float = 0.0
+    reduction: Reduction = "type_mean"
+    measure: Measure = field(default_factory=Measure)
+    learned: bool = False
+    project: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse weights that `weights_of` refuses."""
+        weights_of(self.reason, self.act, self.observation)
+
+    @property
+    def weights(self) -> Tensor:
+        """λ_r, λ_a and the weight of observations."""
+        return weights_of(self.reason, self.act, self.observation)
+
+    @property
+    def kinds(self) -> str:
+        """Letters of the kinds whose positions are scored."""
+        return "RAO" if self.observation else "RA"
+
+    def values(self, scores: Scores, batch: Batch) -> Tensor:
+        """The number of each position that is summed."""
+        # What has no weight is left out, so that no backward pass is made for zeros.
+        if self.likelihood and not self.divergence:
+            agent = self.likelihood * scores.nll
+        elif self.divergence and not self.likelihood:
+            agent = self.divergence * scores.divergence
+        else:
+            agent = self.likelihood * scores.nll + self.divergence * scores.divergence
+        return torch.where(batch.kind_N == OBS, scores.nll, agent) if self.observation else agent
+
+
+class ExtraTerm(Protocol):
+    """A further term of the loss, a sum and a count like all of them.
+
+    Attributes:
+        weight: what its mean is multiplied by.
+    """
+
+    weight: float
+
+    def count(self, batch: Batch) -> int:
+        """What a batch adds to the divisor."""
+        ...
+
+    def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
+        """The batch's sum, with gradient.
+
+        Args:
+            student: the student.
+            batch: a micro-batch.
+            states: the student's hidden states on it, [B, T, D].
+            scores: its positions, scored.
+        """
+        ...
+
+
+class Learner:
+    """Holds a student and moves it.
+
+    Args:
+        student: a causal LM of transformers, on its device.
+        objective: what for.
+        optimisation: how.
+        teacher: scores positions; None when the objective has no divergence.
+        supports: token sets of action positions.
+        micro_batch: rows that pass through the models at one time at most; a processor takes fewer where they are long.
+        precision: "bf16" computes in bfloat16 and keeps float32 weights.
+        extras: further terms of the loss.
+        extra_modules: modules with parameters of such terms, by name.
+        recorded: what recorded rows beside an update's own are learned by.
+        ranks: processes that share the rows of an update.
+
+    Raises:
+        ConfigError: a divergence is asked for and there is no teacher.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        objective: Objective,
+        optimisation: Optimisation,
+        *,
+        teacher: ScoringTeacher | None = None,
+        supports: Supports | None = None,
+        micro_batch: int = 8,
+        precision: Precision = "fp32",
+        extras: Sequence[ExtraTerm] = (),
+        extra_modules: dict[str, nn.Module] | None = None,
+        recorded: Objective | None = None,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        if objective.divergence and teacher is None:
+            raise ConfigError("this objective compares with a teacher: give --teacher, or use method sft or seqkd")
+        self.student = student
+        self.objective = objective
+        self.optimisation = optimisation
+        self.teacher = teacher if objective.divergence else None
+        self.supports = supports if objective.divergence else None
+        self.micro_batch = micro_batch
+        self.precision = precision
+        self.extras = tuple(extras)
+        self.recorded = recorded
+        self.ranks = ranks
+        self.modules: dict[str, nn.Module] = {"student": student, **(extra_modules or {})}
+        self._learned = LearnedWeights(objective.reason, objective.act) if objective.learned else None
+        if self._learned is not None:
+            self.modules["weights"] = self._learned.to(self.device)
+        self.parameters = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
+        """All that is trained, in a fixed order."""
+        weighing = self._learned.parameters() if self._learned is not None else ()
+        self.optimiser = optimisation.make(self.modules.values(), weighing)
+        self._projection = Projection(self.parameters) if objective.project else None
+        check_head(student)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the student is."""
+        return next(self.student.parameters()).device
+
+    def collate(self, rows: Sequence[Row], kinds: str) -> list[Batch]:
+        """Micro-batches of rows of like length: this process' share of them.
+
+        Args:
+            rows: the whole batch.
+            kinds: letters of the kinds whose positions are scored.
+        """
+        ordered = self.ranks.share(sorted(rows, key=lambda row: len(row.ids)))
+        return [
+            collate(part, kinds=kinds, supports=self.supports, length=self._width(part))
+            for part in self._parts(ordered)
+        ]
+
+    def _parts(self, ordered: Sequence[Row]) -> list[list[Row]]:
+        limit = math.inf if self.extras else _TOKENS.get(self.device.type, math.inf)
+        parts: list[list[Row]] = []
+        for row in ordered:
+            if not parts or len(parts[-1]) == self.micro_batch or (len(parts[-1]) + 1) * len(row.ids) > limit:
+                parts.append([])
+            parts[-1].append(row)
+        if self.extras and len(parts) > 1 and len(parts[-1]) == 1:
+            # A further term may compare the rows of a micro-batch with one another: none is left alone.
+            [last] = parts.pop()
+            if len(parts[-1]) > 2:
+                parts.append([parts[-1].pop(), last])
+            else:
+                parts[-1].append(last)
+        return parts
+
+    def _width(self, rows: Sequence[Row]) -> int:
+        if self.precision == "fp32":
+            return 0
+        # Kernels in bfloat16 are generated anew for each shape: few shapes are met again.
+        width = max(len(row.ids) for row in rows)
+        return min(-(-width // 32) * 32, max(width, context_of(self.causal)))
+
+    def update(self, rows: Sequence[Row], step: int, beside: Sequence[Row] = ()) -> Metrics:
+        """One step of the optimiser on a global batch.
+
+        Args:
+            rows: the batch, the same in each process; gradients do not depend on how it falls into micro-batches.
+            step: number of the update, for the learning rate.
+            beside: recorded rows that the objective `recorded` is for; its loss is added.
+        """
+        began = time.perf_counter()
+        if not self.student.training:
+            self.student.train()
+        self.optimiser.zero_grad(set_to_none=True)
+        tally, tokens = self.add_gradients(rows, self.objective, self.extras)
+        recorded = {}
+        if beside and self.recorded is not None:
+            other, more = self.add_gradients(beside, self.recorded)
+            recorded = {"recorded_loss": other.metrics(self.ranks, extra=False)["loss"]}
+            tally.score_seconds += other.score_seconds
+            tokens += more
+        self.ranks.add_gradients(self.parameters)
+        cosine = {} if self._projection is None else {"cosine": self._projection.combine()}
+        learned = {}
+        if self._learned is not None:
+            learned = dict(zip(("reason_weight", "act_weight"), self._learned.weights.tolist(), strict=True))
+        norm = self._step(step)
+        return {
+            **tally.metrics(self.ranks, extra=bool(self.extras)),
+            **recorded,
+            **cosine,
+            **learned,
+            "gradient_norm": norm,
+            "learning_rate": self.optimisation.rate(step),
+            "tokens": float(tokens),
+            "score_seconds": tally.score_seconds,
+            "update_seconds": time.perf_counter() - began - tally.score_seconds,
+        }
+
+    def add_gradients(
+        self, rows: Sequence[Row], objective: Objective, extras: Sequence[ExtraTerm] = ()
+    ) -> tuple[Tally, int]:
+        """Add the gradients of these rows to those of the parameters; no parameter moves.
+
+        Args:
+            rows: the batch, the same in each process, which then has the gradients of its share.
+            objective: what for.
+            extras: further terms of the loss.
+
+        Returns:
+            The rows' numbers, and how many tokens they predict.
+        """
+        batches = self.collate(rows, objective.kinds)
+        plan = self._plan(batches, len(rows), objective, extras)
+        tally = Tally(self.device)
+        for batch in batches:
+            self._accumulate(batch.to(self.device), plan, tally)
+        return tally, plan.tokens
+
+    def _plan(self, batches: Sequence[Batch], rows: int, objective: Objective, extras: Sequence[ExtraTerm]) -> Plan:
+        reduction, outside = objective.reduction, objective.measure.outside
+        numbers = torch.zeros(4 + len(extras), dtype=torch.float64)
+        for batch in batches:
+            numbers[:3] += counts_of(batch, reduction, outside)
+            numbers[3] += len(batch.kind_N)
+            for place, term in enumerate(extras, start=4):
+                numbers[place] += term.count(batch)
+        numbers = self.ranks.add(numbers)
+        divisors = [max(1.0, number) for number in numbers[4:].tolist()]
+        weights, counts = objective.weights.to(self.device), numbers[:3].to(self.device)
+        return Plan(objective, weights, extras, counts, divisors, rows, int(numbers[3]))
+
+    def _accumulate(self, batch: Batch, plan: Plan, tally: Tally) -> None:
+        objective = plan.objective
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            began = time.perf_counter()
+            target = None if self.teacher is None else self.teacher.score(batch)
+            tally.score_seconds += time.perf_counter() - began
+            states = batch.states(self.student)
+            scores = score_positions(self.student, states, batch, target, objective.measure)
+            values = objective.values(scores, batch)
+            extra = [
+                term.weight * term.sum(self.student, batch, states, scores) / divisor
+                for term, divisor in zip(plan.extras, plan.divisors, strict=True)
+            ]
+        sums = sums_of(values, batch, objective.reduction, objective.measure.outside)
+        loss = self._loss(sums, plan, len(batch.rows))
+        if extra:
+            addition = torch.stack([one.float() for one in extra]).sum()
+            tally.extra += addition.detach()
+            loss = loss + addition
+        tally.loss += loss.detach()
+        tally.add_scores(scores, batch)
+        if self._projection is not None:
+            weights = plan.weights[:2] if self._learned is None else self._learned.weights.detach()
+            parts = weights.to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
+            self._projection.backward(parts[REASON], parts[ACT], loss - parts.sum())
+        else:
+            torch.autograd.backward(loss)
+
+    def _loss(self, sums: Tensor, plan: Plan, rows: int) -> Tensor:
+        if self._learned is None:
+            return combine(Totals(sums, plan.counts), plan.weights)
+        terms = sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
+        rest = plan.weights[OBS].to(sums) * sums[OBS] / plan.counts[OBS].to(sums).clamp(min=1)
+        learned: Tensor = self._learned(terms, rows / plan.rows)
+        return learned + rest
+
+    def _step(self, step: int) -> float:
+        limit = self.optimisation.clip or float("inf")
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
+        self.optimisation.set_rate(self.optimiser, step)
+        if math.isfinite(norm):
+            self.optimiser.step()
+        return norm
+
+    @property
+    def causal(self) -> PreTrainedModel:
+        """The student without wrappers."""
+        model: PreTrainedModel = bare(self.student)
+        return model
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is known of an update before any model has run.
+
+    Attributes:
+        objective: what its rows are learned by.
+        weights: its weights, on the device.
+        extras: further terms of the loss.
+        counts: what the sums of each kind are divided by, over all micro-batches and processes.
+        divisors: the same of each further term.
+        rows: of the whole batch.
+        tokens: predicted ones of the whole batch.
+    """
+
+    objective: Objective
+    weights: Tensor
+    extras: Sequence[ExtraTerm]
+    counts: Tensor
+    divisors: Sequence[float]
+    rows: int
+    tokens: int
+
+
+class Tally:
+    """Numbers of one update, added up over its micro-batches; they stay on the device until the update is over."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.score_seconds = 0.0
+        self.loss = torch.zeros((), dtype=torch.float64, device=device)
+        self.extra = torch.zeros((), dtype=torch.float64, device=device)
+        self._kinds = torch.zeros(len(Scores._fields) + 1, 3, dtype=torch.float64, device=device)
+
+    @torch.no_grad()
+    def add_scores(self, scores: Scores, batch: Batch) -> None:
+        """Add positions to the averages by kind."""
+        columns = torch.stack([*(values.double() for values in scores), torch.ones_like(scores.nll).double()])
+        self._kinds.index_add_(1, batch.kind_N, columns)
+
+    def metrics(self, ranks: Ranks, *, extra: bool) -> Metrics:
+        """Loss, and means by kind of what was scored, over all processes; `extra` shows the further terms' part."""
+        whole = ranks.add(torch.cat([self.loss[None], self.extra[None], self._kinds.flatten()])).cpu()
+        metrics = {"loss": float(whole[0])}
+        *columns, counts = whole[2:].reshape(-1, 3).tolist()
+        for kind, label in ((REASON, "reason"), (ACT, "act"), (OBS, "observation")):
+            if counts[kind]:
+                for name, column in zip(Scores._fields, columns, strict=True):
+                    metrics[f"{label}_{name}"] = column[kind] / counts[kind]
+        return {**metrics, "extra": float(whole[1])} if extra else metrics

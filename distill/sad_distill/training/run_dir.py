@@ -1,0 +1,135 @@
+"""A training run's folder: settings, metrics as JSON lines, state, rollouts; resumable after any kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sad_env.errors import ConfigError
+from sad_env.files import write_bytes, write_text
+from sad_env.json_lines import JsonLinesWriter, parse_json, read_lines
+from sad_env.records import Trajectory
+
+_FREE = frozenset({"out", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "stored"})
+"""Settings that may change between two starts of a run: they change no result but for rounding."""
+
+
+class Journal:
+    """The folder of a run.
+
+    Args:
+        folder: made when missing.
+        config: the run's settings, a dataclass.
+        contents: what the files and models that they name hold, by setting: a path stays when its file changes.
+        writes: False in all but the first of several processes, which only look.
+        tensorboard: metrics go there, too.
+
+    Raises:
+        ConfigError: the folder holds a run with other settings or contents.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Any,
+        contents: Mapping[str, str],
+        *,
+        writes: bool = True,
+        tensorboard: bool = False,
+    ) -> None:
+        self.folder = folder
+        self._writes = writes
+        self._metrics: JsonLinesWriter | None = None
+        self._board: Any = None
+        if not writes:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        # The contrastive term compares the rows of a micro-batch with one another.
+        free = _FREE - {"micro_batch"} if getattr(config, "contrastive", 0) else _FREE
+        settings = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+        path = folder / "config.json"
+        if path.exists():
+            before = parse_json(path.read_bytes())
+            for key, value in settings.items():
+                if key not in free and before.get(key) != value:
+                    raise ConfigError(
+                        f"{folder} holds a run with {key} = {before.get(key)!r}, not {value!r}:"
+                        " choose another --out or the old setting"
+                    )
+            # Runs of earlier releases did not write down contents.
+            for key, value in before.get("contents", {}).items():
+                if contents[key] != value:
+                    raise ConfigError(
+                        f"{folder} holds a run on other {key}: {value!r}, now {contents[key]!r} under the same name:"
+                        " choose another --out, or delete the folder to train anew"
+                    )
+        write_text(path, json.dumps({**settings, "contents": dict(contents)}, indent=1))
+        self._board = _board(folder) if tensorboard else None
+
+    @property
+    def state(self) -> Path:
+        """Where the state lies."""
+        return self.folder / "state.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """Where the metrics lie."""
+        return self.folder / "metrics.jsonl"
+
+    def begin(self, step: int) -> None:
+        """Metrics from `step` on will be written (again): those of a life that was cut off are dropped."""
+        if not self._writes:
+            return
+        if self.metrics.exists():
+            kept = [line for _, line in read_lines(self.metrics) if parse_json(line)["step"] < step]
+            write_bytes(self.metrics, b"".join(line + b"\n" for line in kept))
+        self._metrics = JsonLinesWriter(self.metrics)
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        """One line of metrics."""
+        if not self._writes:
+            return
+        assert self._metrics is not None
+        # JSON knows no NaN; a diverged number is left out and the line says so by its absence.
+        finite = {key: value for key, value in metrics.items() if value == value and abs(value) != float("inf")}
+        self._metrics.append(json.dumps({"step": step, **finite}, allow_nan=False))
+        if self._board is not None:
+            for key, value in finite.items():
+                self._board.add_scalar(key, value, step)
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._metrics is not None:
+            self._metrics.close()
+        if self._board is not None:
+            self._board.close()
+
+    def rollouts(self, iteration: int, rank: int = 0) -> Path:
+        """Where the episodes of an online iteration lie until the state that they led to is on disk."""
+        return self.folder / "rollouts" / (f"{iteration:06d}.jsonl" if rank == 0 else f"{iteration:06d}.{rank}.jsonl")
+
+    def forget_rollouts(self, before: int, keep: int = 2) -> None:
+        """Delete rollouts that no resumption can need, but for the last few, which a reader may want to see."""
+        if not self._writes:
+            return
+        for path in sorted((self.folder / "rollouts").glob("*.jsonl")):
+            if int(path.name.partition(".")[0]) < before - keep:
+                path.unlink()
+
+
+def read_whole(path: Path) -> list[Trajectory]:
+    """The whole lines of a file of trajectories that may not exist yet."""
+    if not path.exists():
+        return []
+    return [Trajectory.from_json(line) for _, line in read_lines(path)]
+
+
+def _board(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ConfigError("--tensorboard needs the package tensorboard: pip install tensorboard") from None
+    return SummaryWriter(str(folder / "tensorboard"))

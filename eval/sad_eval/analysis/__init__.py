@@ -1,0 +1,1 @@
+"""Analysis of finished runs: comparison and faithfulness."""

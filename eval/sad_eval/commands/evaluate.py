@@ -1,0 +1,162 @@
+"""`sad-eval`: evaluates an agent in a world, and holds the commands that belong to it."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from sad_agents.rollout.rollout import rollout
+
+from sad_env import cli
+from sad_env.errors import INTERRUPTED, ConfigError, IncompleteError
+from sad_env.safe_text import console, one_line, safe_text, visible
+from sad_eval.report.side_by_side import exit_code, side_by_side, to_json
+from sad_eval.report.terminal import print_report
+from sad_eval.runs import progress
+from sad_eval.runs.harness import Outcome, Play, evaluate
+from sad_eval.runs.plan import Plan, make_plan, open_or_create, panels_of
+from sad_eval.runs.run_folder import Results
+from sad_eval.runs.score import tally_for
+from sad_eval.runs.settings import EvalSettings
+
+COMMANDS = {
+    "ls": "sad_eval.commands.ls:run_ls",
+    "doctor": "sad_eval.commands.doctor:run_doctor",
+    "validate": "sad_eval.commands.validate:run_validate",
+    "compare": "sad_eval.analysis.compare:run_compare",
+    "merge": "sad_eval.runs.merge:run_merge",
+    "robustness": "sad_eval.commands.robustness:run_robustness",
+    "faithfulness": "sad_eval.analysis.faithfulness:run_faithfulness",
+    "report": "sad_eval.commands.report:report",
+    "rescore": "sad_eval.commands.report:rescore",
+}
+"""First words that are not an evaluation, and where their functions are; imported when they are called."""
+
+PERSON = "human"
+"""Plays one episode at a time, at the terminal that would show the progress."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `sad-eval`; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in COMMANDS:
+        return cli.run(f"sad-eval {words[0]}", lambda: _command(words[0])(words[1:]))
+    return cli.run("sad-eval", lambda: _evaluate(words))
+
+
+def _command(word: str) -> Callable[[Sequence[str]], int]:
+    module, _, name = COMMANDS[word].partition(":")
+    return cast(Callable[[Sequence[str]], int], getattr(importlib.import_module(module), name))
+
+
+def _evaluate(words: Sequence[str]) -> int:
+    if words and not words[0].startswith("-"):
+        raise ConfigError(f"no command {one_line(words[0], 40)!r}; known: {', '.join(COMMANDS)}, or flags to evaluate")
+    settings = cli.parse(EvalSettings, words, prog="sad-eval")
+    command = shlex.join(["sad-eval", *words])
+    names = panels_of(settings)
+    done: list[tuple[str, Results]] = []
+    for name in names:
+        plan = make_plan(settings, name, command=command, alone=len(names) == 1)
+        if settings.dry_run:
+            print(visible(describe(plan)))
+            continue
+        outcome = run_plan(plan)
+        done.append((name, outcome.results))
+        if outcome.interrupted or outcome.failure:
+            return stopped(outcome)
+        if not settings.quiet and not settings.json:
+            _finish(plan, outcome.results)
+    if done and settings.json and not settings.quiet:
+        print(to_json([results for _, results in done]))
+    elif len(done) > 1 and not settings.quiet:
+        side_by_side(done)
+    return max((exit_code(results) for _, results in done), default=0)
+
+
+def run_plan(plan: Plan) -> Outcome:
+    """Play what a plan's run still owes.
+
+    Raises:
+        SadEnvError: see `evaluate`.
+    """
+    tally = tally_for(plan.manifest)  # a wrong reference or tokenizer is told before anything is written
+    run = open_or_create(plan)
+    shown = progress.chosen(quiet=plan.settings.quiet or plan.settings.actor == PERSON)
+    return evaluate(
+        run,
+        player(plan),
+        tally,
+        reference=plan.settings.reference,
+        progress=shown,
+        seconds=plan.settings.run_seconds,
+        now=plan.manifest,
+    )
+
+
+def player(plan: Plan) -> Play:
+    """What plays the episodes of a plan: this machine, or a Ray cluster.
+
+    Raises:
+        ConfigError: no such backend, or its extra is not installed.
+    """
+    settings = plan.settings
+    if settings.backend == "local":
+        return functools.partial(
+            rollout,
+            plan.agent,
+            world=plan.recipe,
+            live=1 if settings.actor == PERSON else settings.concurrency,
+            workers=settings.workers,
+            limits=plan.limits,
+        )
+    if settings.backend == "ray" or settings.backend.startswith("ray:"):
+        from sad_eval.runs.ray_backend import ray_player
+
+        return ray_player(plan)
+    raise ConfigError(f"--backend is local, ray or ray:ADDRESS, not {one_line(settings.backend, 40)!r}")
+
+
+def describe(plan: Plan) -> str:
+    """What a plan would do, in a few lines."""
+    manifest, limits = plan.manifest, plan.limits
+    tries = f", {manifest.repeats} tries each" if manifest.repeats > 1 else ""
+    part = f", part {manifest.shard[0]} of {manifest.shard[1]}" if manifest.shard[1] > 1 else ""
+    tokens, seconds = limits.max_tokens or "free", limits.seconds or "free"
+    return "\n".join(
+        (
+            f"would run {len(manifest.planned()):,} episodes of {manifest.agent} in {manifest.world}{part}",
+            f"  panel   {plan.panel.name}: {len(plan.panel.task_ids):,} tasks{tries}, sha256 {plan.panel.sha256[:12]}",
+            f"  data    {manifest.data}" + (f", sha256 {manifest.data_sha256[:18]}" if manifest.data_sha256 else ""),
+            f"  limits  {limits.max_steps} steps; tokens {tokens}; seconds {seconds}"
+            + (f"; the whole run {plan.settings.run_seconds:g} s" if plan.settings.run_seconds else ""),
+            f"  folder  {plan.folder}" + (" (exists: the run would go on)" if plan.folder.exists() else ""),
+            "nothing was written",
+        )
+    )
+
+
+def _finish(plan: Plan, results: Results) -> None:
+    out = console()
+    print_report(results, out)
+    out.print(safe_text(f"run folder: {plan.folder}", "dim"), soft_wrap=True)
+    if results.status != "complete":
+        out.print(safe_text(f"{results.owed:,} episodes are owed: run the same command to go on", "bold yellow"))
+
+
+def stopped(outcome: Outcome) -> int:
+    """Say what an evaluation that could not go on has done, and return the exit code."""
+    results = outcome.results
+    done = f"{results.scored:,} done, {results.owed:,} owed; run the same command to go on"
+    if outcome.failure:
+        print(visible(f"sad-eval: {one_line(outcome.failure, 300)}"), file=sys.stderr)
+    print(done, file=sys.stderr)
+    return INTERRUPTED if outcome.interrupted else IncompleteError.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""`sad-play`: play recorded episodes back, or sit down and play a world oneself."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from sad_env import cli
+from sad_env.errors import ConfigError, DataError
+from sad_env.files import atomic_text
+from sad_env.json_lines import RecordError
+from sad_env.records import Trajectory, read_trajectories
+from sad_env.safe_text import console, one_line, visible
+from sad_eval.playback.cast import cast_lines
+from sad_eval.playback.plain import print_episodes
+from sad_eval.playback.timeline import Choice, keeps
+from sad_eval.runs.run_folder import EPISODES, MANIFEST, RunFolder
+
+PROG = "sad-play"
+
+
+@dataclass(frozen=True)
+class PlayConfig:
+    """Play recorded episodes back, or play a world yourself.
+
+    Examples: sad-play runs/expert · sad-play runs/expert --plain --only failed · sad-play --env toy
+    """
+
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ""
+    """A run folder, or a file of trajectories (JSON lines)."""
+    reference: Path | None = None
+    """Run folder or file whose episodes of the same tasks are shown beside, e.g. the teacher's; in print, below."""
+    only: Choice = "all"
+    """Which episodes."""
+    episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Print or export only the first N of them; 0 takes all. On the full screen all are there to leaf through."""
+    task: str = ""
+    """The task to begin with (a run), or to play (--env)."""
+    hide_reasoning: bool = False
+    """Leave the reasoning out."""
+    plain: bool = False
+    """Print the episodes as text; also done when the output is no terminal."""
+    export: Path | None = None
+    """Write an asciinema recording (.cast) and show nothing."""
+    env: str = ""
+    """Play this world yourself, e.g. alfworld."""
+    data: str = "generated"
+    """Data of the world: generated, official or a folder."""
+    panel: str = ""
+    """Split of the world; its usual one when left out."""
+    out: Path = Path("human.jsonl")
+    """Where your own episodes are added, in the form of an agent's."""
+    seed: int = 0
+    """Picks the task when none is named."""
+    serve: bool = False
+    """With --env webshop: the shop as web pages, in a browser on this machine."""
+    port: int = 3000
+    """Port of --serve."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command."""
+    return cli.run(PROG, lambda: play(cli.parse(PlayConfig, arguments, prog=PROG)))
+
+
+def play(config: PlayConfig) -> int:
+    """What `sad-play` does with parsed settings."""
+    if bool(config.run) == bool(config.env):
+        raise ConfigError("give either a run to play back, e.g. `sad-play runs/NAME`, or a world: `sad-play --env toy`")
+    if config.env:
+        return _play_world(config)
+    if config.episodes < 0:
+        raise ConfigError(f"--episodes is 0 or more, not {config.episodes}")
+    episodes = load(Path(config.run))
+    chosen = [episode for episode in episodes if keeps(config.only, episode)]
+    if config.task:
+        chosen = [episode for episode in chosen if episode.task_id == config.task]
+    if config.episodes:
+        chosen = chosen[: config.episodes]
+    if not chosen:
+        which = f" of {config.task!r}" if config.task else ""
+        kind = "" if config.only == "all" else f" that is {config.only}"
+        raise ConfigError(f"{one_line(config.run)} has {len(episodes)} episodes, none{which}{kind}")
+    reference = {episode.task_id: episode for episode in load(config.reference)} if config.reference else {}
+    pairs = ((episode, reference.get(episode.task_id)) for episode in chosen)
+    printed = [one for pair in pairs for one in pair if one is not None]
+    if config.export is not None:
+        _export(printed, config)
+    elif config.plain or not sys.stdout.isatty():
+        print_episodes(printed, console(), hide_reasoning=config.hide_reasoning)
+    elif importlib.util.find_spec("textual") is None:
+        print_episodes(printed, console(), hide_reasoning=config.hide_reasoning)
+        print(f"{PROG}: for the full screen, install textual: pip install 'sad-env[play]'", file=sys.stderr)
+    else:
+        _full_screen(episodes, reference, config)
+    return 0
+
+
+def load(path: Path) -> list[Trajectory]:
+    """The episodes of a run folder, or of a file of trajectories.
+
+    Raises:
+        DataError: neither, or a line in it that is no episode.
+    """
+    if path.name == EPISODES and (path.parent / MANIFEST).is_file():
+        path = path.parent  # the lines of a run hold more than trajectories
+    if path.is_file():
+        try:
+            return list(read_trajectories(path))
+        except RecordError as error:
+            raise DataError(str(error)) from None
+    # Runs write episodes down as they end; playback shows them in the same order each time.
+    return [line.trajectory for line in sorted(RunFolder.open(path).episodes(), key=lambda line: line.id)]
+
+
+def _full_screen(episodes: list[Trajectory], reference: dict[str, Trajectory], config: PlayConfig) -> None:
+    from sad_eval.playback.app import PlaybackApp
+
+    PlaybackApp(
+        episodes,
+        title=Path(config.run).resolve().name,
+        choice=config.only,
+        task_id=config.task,
+        reference=reference,
+        hide_reasoning=config.hide_reasoning,
+    ).run()
+
+
+def _export(episodes: list[Trajectory], config: PlayConfig) -> None:
+    assert config.export is not None
+    try:
+        with atomic_text(config.export) as file:
+            for line in cast_lines(episodes, hide_reasoning=config.hide_reasoning):
+                file.write(line + "\n")
+    except OSError as error:
+        raise ConfigError(f"cannot write {str(config.export)!r}: {error.strerror}") from None
+    print(visible(f"wrote {config.export}; play it with `asciinema play {config.export}`"))
+
+
+def _play_world(config: PlayConfig) -> int:
+    if config.serve:
+        if config.env != "webshop":
+            raise ConfigError(f"--serve shows the shop of webshop; {config.env!r} has no web pages")
+        from sad_env.webshop.site import serve
+
+        serve(config.port, data=config.data)
+        return 0
+    from sad_eval.playback.person import play_world
+
+    return play_world(
+        config.env, data=config.data, panel=config.panel, task_id=config.task, seed=config.seed, out=config.out
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

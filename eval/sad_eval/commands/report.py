@@ -1,0 +1,118 @@
+"""`sad-eval report` and `sad-eval rescore`: a finished run in other forms, and its metrics computed afresh."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from sad_env import cli
+from sad_env.errors import ConfigError
+from sad_env.files import atomic_text
+from sad_env.safe_text import console, visible
+from sad_eval.report import export
+from sad_eval.report.html import render_html
+from sad_eval.report.model import build_report, check_results, json_schema
+from sad_eval.report.side_by_side import exit_code
+from sad_eval.report.terminal import print_report
+from sad_eval.runs.run_folder import RunFolder
+from sad_eval.runs.score import score
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Print the report of one or several runs, or write it in other forms.
+
+    Example: sad-eval report runs/expert --html report.html --latex table.tex
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...")] = ()
+    """Run folders, in the order in which they are to stand."""
+    html: Path | None = None
+    """One self-contained page with figures and episodes to click through."""
+    latex: Path | None = None
+    """A booktabs table, one line a run."""
+    csv: Path | None = None
+    """One line an episode."""
+    md: Path | None = None
+    """A Markdown table, one line a run."""
+    json: Path | None = None
+    """Everything as JSON, of the schema that --schema writes."""
+    schema: Path | None = None
+    """Write the JSON Schema of --json; needs no run."""
+    episodes: int = 200
+    """Episodes of each run that the HTML page holds in full."""
+
+
+def report(arguments: Sequence[str] | None = None) -> int:
+    """`sad-eval report`."""
+    config = cli.parse(ReportConfig, arguments, prog="sad-eval report")
+    if config.schema is not None:
+        _write(config.schema, [json.dumps(json_schema(), indent=2) + "\n"])
+    if not config.runs:
+        if config.schema is not None:
+            return 0
+        raise ConfigError("a report needs a run folder, e.g. `sad-eval report runs/NAME --html report.html`")
+    if config.episodes < 0:
+        raise ConfigError(f"--episodes is 0 or more, not {config.episodes}")
+    folders = [RunFolder.open(path) for path in config.runs]
+    made = build_report(folders)
+    for run in made.runs:
+        check_results(run)
+    if config.html is not None:
+        _write(config.html, render_html(folders, episodes=config.episodes))
+    for path, form in (
+        (config.latex, export.to_latex),
+        (config.csv, export.to_csv),
+        (config.md, export.to_markdown),
+        (config.json, export.to_json),
+    ):
+        if path is not None:
+            _write(path, [form(made)])
+    if not any((config.html, config.latex, config.csv, config.md, config.json)):
+        for run in made.runs:
+            print_report(run.results, console())
+    return 0
+
+
+@dataclass(frozen=True)
+class RescoreConfig:
+    """Compute a run's results anew from its episodes, without acting again.
+
+    Example: sad-eval rescore runs/student --reference runs/teacher
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """A run folder."""
+    reference: str = ""
+    """Run folders for CoT match, with commas between them; those of the run when left out."""
+    tokenizer: str = ""
+    """words, sampled, a tokenizer.json, or auto; that of the run when left out."""
+    semantic: bool = False
+    """Match reasoning by sentence embeddings, too, where the run did not (needs the extra sad-env[semantic])."""
+
+
+def rescore(arguments: Sequence[str] | None = None) -> int:
+    """`sad-eval rescore`."""
+    config = cli.parse(RescoreConfig, arguments, prog="sad-eval rescore")
+    run = RunFolder.open(config.run)
+    changes = {name: getattr(config, name) for name in ("reference", "tokenizer", "semantic")}
+    with run.lock():
+        results = score(run, **{name: value for name, value in changes.items() if value})
+        run.write_results(results)
+    print_report(results, console())
+    return exit_code(results)
+
+
+def _write(path: Path, pieces: Iterable[str]) -> None:
+    try:
+        with atomic_text(path) as file:
+            for piece in pieces:
+                file.write(piece)
+    except OSError as error:
+        raise ConfigError(f"cannot write {str(path)!r}: {error.strerror}") from None
+    print(visible(f"wrote {path}"))

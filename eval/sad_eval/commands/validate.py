@@ -1,0 +1,80 @@
+"""`sad-eval validate`: proof that a world's tasks can be done, and not by doing nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+from sad_agents.catalogue import AgentOptions, resolve
+from sad_agents.rollout.rollout import Job, Limits, rollout
+from sad_agents.rollout.world_pool import WorldRecipe
+
+from sad_env import cli, registry
+from sad_env.checks import check_world
+from sad_env.progress import shown
+from sad_env.safe_text import console, one_line, safe_text
+
+
+@dataclass(frozen=True)
+class ValidateSettings:
+    """Check a world: its contract, that its oracle wins every task, and that an agent that does nothing wins none.
+
+    $ sad-eval validate alfworld --episodes 20
+    $ sad-eval validate webshop --data FOLDER
+    """
+
+    env: Annotated[str, tyro.conf.Positional]
+    """The world."""
+    data: str = "generated"
+    """generated, official, official:PACK, or a folder in the official layout."""
+    panel: str = ""
+    """Split of the world; its usual one when left out."""
+    episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 20
+    """Tasks to play; 0 takes all."""
+    workers: Annotated[int, tyro.conf.arg(metavar="N")] = 2
+    """Processes that hold worlds."""
+    quiet: bool = False
+    """Show no progress."""
+
+
+def run_validate(arguments: Sequence[str] | None = None) -> int:
+    """`sad-eval validate`; the exit code is 5 when the world fails."""
+    settings = cli.parse(ValidateSettings, arguments, prog="sad-eval validate")
+    spec = registry.world(settings.env)
+    recipe = WorldRecipe.of(spec.name, settings.data, settings.panel or spec.panel)
+    panel = recipe.panel(settings.episodes)
+    out = console()
+    check_world(lambda: registry.make(spec.name, **recipe.options), tasks=min(3, len(panel.task_ids)))
+    out.print(safe_text("✓ keeps the contract of a world", "green"))
+    wins = {name: _wins(name, recipe, panel.task_ids, settings) for name in ("oracle", "null")}
+    count = len(panel.task_ids)
+    unsolved = [task for task in panel.task_ids if task not in wins["oracle"]]
+    out.print(_line(not unsolved, f"the oracle wins {count - len(unsolved):,} of {count:,} tasks", unsolved))
+    gifts = sorted(wins["null"])
+    out.print(_line(not gifts, f"an agent that does nothing wins {len(gifts):,} of {count:,} tasks", gifts))
+    return 5 if unsolved or gifts else 0
+
+
+def _wins(agent: str, recipe: WorldRecipe, tasks: Sequence[str], settings: ValidateSettings) -> set[str]:
+    player = resolve(agent, recipe.name, AgentOptions(world=recipe.options))
+    won, done = set(), 0
+    # A task that no plan can solve is found at the first try.
+    limits = Limits(
+        attempts=1, max_steps=max(200, registry.world(recipe.name).max_steps) if agent == "oracle" else None
+    )
+    with shown(quiet=settings.quiet) as progress:
+        for finished in rollout(player, map(Job, tasks), recipe, workers=settings.workers, limits=limits):
+            done += 1
+            progress(agent, done, len(tasks))
+            if finished.trajectory.success:
+                won.add(finished.job.task_id)
+    return won
+
+
+def _line(good: bool, text: str, tasks: Sequence[str]) -> object:
+    if good:
+        return safe_text(f"✓ {text}", "green")
+    listed = ", ".join(one_line(task, 60) for task in tasks[:5]) + (", ..." if len(tasks) > 5 else "")
+    return safe_text(f"✗ {text}: {listed}", "red")

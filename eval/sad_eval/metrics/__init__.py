@@ -1,0 +1,1 @@
+"""Metrics of episodes, and the statistics over them."""

@@ -1,0 +1,256 @@
+"""Metrics: what is read off an episode. Each is a ratio of sums over episodes; a new one is a function and a line.
+
+A metric that does not apply to an episode gives None and leaves that episode out; one that applies to no episode is
+absent from the results. An empty list has no mean: `estimate` raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from sad_env.errors import DataError
+from sad_env.records import SpanKind, Step, Trajectory
+from sad_eval.metrics.cot_match import Agreement, Reasoning, Similarity, agreement
+
+WORDS, SAMPLED = "words", "sampled"
+"""Ways to count reasoning without a tokenizer file: words and signs of the text; sampled ids by their labels."""
+
+_WORD_OR_SIGN = re.compile(r"\w+|[^\w\s]")
+
+
+class Share(NamedTuple):
+    """What one episode adds to a metric: its value is sum(part) / sum(whole)."""
+
+    part: float
+    whole: float = 1.0
+
+
+CountReasoning = Callable[[Step], int]
+"""Tokens in the reasoning spans of a step."""
+
+
+def count_words(text: str) -> int:
+    """Words and signs of a text: a tokenizer that every run has.
+
+    >>> count_words("I need the key; go.")
+    7
+    """
+    return len(_WORD_OR_SIGN.findall(text))
+
+
+def reasoning_counter(name: str) -> CountReasoning:
+    """How reasoning length is counted.
+
+    Args:
+        name: "words": words and signs of the spans' bodies; "sampled": sampled ids labelled as reasoning, the header
+            and the final newline included (see `countable`); or the path of a `tokenizer.json`, applied to the bodies.
+
+    Raises:
+        DataError: the file cannot be read as a tokenizer.
+    """
+    if name == SAMPLED:
+        return lambda step: step.token_labels.count(SpanKind.REASON.value)
+    count = count_words if name == WORDS else _file_counter(Path(name))
+    return lambda step: sum(
+        count(step.completion[span.body : span.end].strip()) for span in step.spans if span.kind is SpanKind.REASON
+    )
+
+
+def countable(name: str, trajectory: Trajectory) -> bool:
+    """Whether a counter can count the reasoning of an episode: sampled ids have to be there."""
+    return name != SAMPLED or all(step.token_ids for step in trajectory.steps if step.completion)
+
+
+def _file_counter(path: Path) -> Callable[[str], int]:
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception for whatever is wrong
+        raise DataError(f"{str(path)!r} is no tokenizer.json: {str(error)[:120]}") from None
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a metric sees.
+
+    Attributes:
+        trajectory: the episode.
+        reasoning: tokens in reasoning spans, a step; None where they cannot be counted.
+        max_steps: the step limit of the run.
+        references: what the reference runs thought on the same task.
+        similarity: semantic match of two reasonings, None unless it was asked for.
+    """
+
+    trajectory: Trajectory
+    reasoning: tuple[int, ...] | None
+    max_steps: int
+    references: Sequence[Reasoning] = ()
+    similarity: Similarity | None = None
+
+    @cached_property
+    def agreement(self) -> Agreement | None:
+        """Match with the references; None where there is none that speaks."""
+        if not self.references:
+            return None
+        return agreement(Reasoning.of(self.trajectory), self.references, self.similarity)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        unit: "share" (0 to 1), or what is counted.
+        help: one line for reports and documentation.
+        of: what an episode adds, None where the metric does not apply.
+        binary: every episode counts 0 or 1, so Wilson's interval applies.
+        further: one form of several; results and reports of one run hold it, comparisons on a terminal leave it out.
+    """
+
+    unit: str
+    help: str
+    of: Callable[[Subject], Share | None]
+    binary: bool = False
+    further: bool = False
+
+
+def _matched(form: str, part: str) -> Callable[[Subject], Share | None]:
+    """One of recall, precision and F1 of one form of CoT match."""
+
+    def of(subject: Subject) -> Share | None:
+        found = subject.agreement
+        match = None if found is None else found.forms.get(form)
+        return None if match is None else Share(getattr(match, part))
+
+    return of
+
+
+def _cot_length(subject: Subject) -> Share | None:
+    found = subject.agreement
+    return None if found is None else Share(found.words, found.first)
+
+
+def _of_several(which: str, part: str) -> Callable[[Subject], Share | None]:
+    """A figure of the best reference or of the mean over them: recall, precision, F1, or length over theirs."""
+
+    def of(subject: Subject) -> Share | None:
+        found = subject.agreement
+        against = None if found is None else getattr(found, which)
+        if found is None or against is None:
+            return None
+        return Share(found.words, against.words) if part == "length" else Share(getattr(against.match, part))
+
+    return of
+
+
+def _reasoning_per_step(subject: Subject) -> Share | None:
+    return None if subject.reasoning is None else Share(sum(subject.reasoning), len(subject.reasoning))
+
+
+def _reasoning_per_episode(subject: Subject) -> Share | None:
+    return None if subject.reasoning is None else Share(sum(subject.reasoning))
+
+
+def _invalid(subject: Subject) -> Share | None:
+    steps = subject.trajectory.steps
+    return Share(sum(not (step.parsed and step.valid) for step in steps), len(steps)) if steps else None
+
+
+def _progress(subject: Subject) -> Share | None:
+    known = [step.progress for step in subject.trajectory.steps if step.progress is not None]
+    return Share(max(known)) if known else None
+
+
+def _reason_act_steps(subject: Subject) -> Share:
+    return Share(sum(bool(step.reasoning) + bool(step.action) for step in subject.trajectory.steps))
+
+
+def _steps_at_limit(subject: Subject) -> Share:
+    trajectory = subject.trajectory
+    return Share(len(trajectory.steps) if trajectory.success else max(subject.max_steps, len(trajectory.steps)))
+
+
+def _tokens(subject: Subject) -> Share | None:
+    total = sum(step.generated_tokens for step in subject.trajectory.steps)
+    return Share(total) if total else None
+
+
+def _agent_seconds(subject: Subject) -> Share | None:
+    total = sum(step.agent_seconds for step in subject.trajectory.steps)
+    return Share(total) if total else None
+
+
+_SUFFIXES = {"recall": "", "precision": "_precision", "f1": "_f1"}
+
+_FORMS = {
+    "sets": ("cot_match_sets", "words as sets, as the paper prints it"),
+    "steps": ("cot_match_steps", "words, step by step"),
+    "rouge_l": ("cot_rouge_l", "longest common subsequence of words"),
+    "semantic": ("cot_semantic", "sentence embeddings"),
+}
+"""Names and meanings of the forms of CoT match besides the default."""
+
+_SEVERAL = {
+    "best": ("cot_match_best", "words, against the task's reference of the highest F1"),
+    "mean": ("cot_match_mean", "words, mean over the task's references"),
+}
+
+
+def _cot_metrics() -> dict[str, Metric]:
+    """CoT match in all forms, each with precision and F1."""
+    found = {
+        "cot_match": Metric("share", "words of the reference's reasoning that come back", _matched("words", "recall")),
+        "cot_precision": Metric(
+            "share", "words of the reasoning that the reference has too", _matched("words", "precision")
+        ),
+        "cot_f1": Metric("share", "harmonic mean of the two", _matched("words", "f1")),
+        "cot_length": Metric("ratio", "words of the reasoning over the reference's", _cot_length),
+    }
+    for form, (name, meaning) in _FORMS.items():
+        for part, suffix in _SUFFIXES.items():
+            found[name + suffix] = Metric("share", f"{part}: {meaning}", _matched(form, part), further=True)
+    for which, (name, meaning) in _SEVERAL.items():
+        for part, suffix in _SUFFIXES.items():
+            found[name + suffix] = Metric("share", f"{part}: {meaning}", _of_several(which, part), further=True)
+        found[f"{name}_length"] = Metric(
+            "ratio", f"length over the reference's: {meaning}", _of_several(which, "length"), further=True
+        )
+    return found
+
+
+METRICS: dict[str, Metric] = {
+    "success_rate": Metric(
+        "share", "episodes that the world calls a success", lambda s: Share(float(s.trajectory.success)), binary=True
+    ),
+    "score": Metric("score", "the benchmark's own score", lambda s: Share(s.trajectory.score)),
+    "progress": Metric("share", "sub-goals reached at best, where the world has them", _progress),
+    "reasoning_per_step": Metric("tokens", "tokens in reasoning spans, a step", _reasoning_per_step),
+    "reasoning_per_episode": Metric("tokens", "tokens in reasoning spans, an episode", _reasoning_per_episode),
+    **_cot_metrics(),
+    "environment_steps": Metric("steps", "steps in the world", lambda s: Share(len(s.trajectory.steps))),
+    "environment_steps_at_limit": Metric(
+        "steps", "steps in the world, an unsuccessful episode counted at the limit", _steps_at_limit
+    ),
+    "reasoning_and_action_steps": Metric("steps", "reasonings and actions, each one step", _reason_act_steps),
+    "generated_tokens": Metric("tokens", "tokens a model produced, an episode", _tokens),
+    "invalid_actions": Metric("share", "steps whose action could not be used", _invalid),
+    "agent_seconds": Metric("s", "wall time of the agent, an episode, where it is measured", _agent_seconds),
+    "world_seconds": Metric(
+        "s", "wall time of the world, an episode", lambda s: Share(sum(x.world_seconds for x in s.trajectory.steps))
+    ),
+    "seconds": Metric("s", "wall time of an episode", lambda s: Share(s.trajectory.seconds)),
+}
+"""All metrics by name, in the order of reports."""
+
+
+def shares(subject: Subject) -> dict[str, Share]:
+    """What an episode adds to each metric that applies to it."""
+    found = {name: metric.of(subject) for name, metric in METRICS.items()}
+    return {name: share for name, share in found.items() if share is not None and share.whole > 0}

@@ -1,0 +1,1 @@
+"""Runs: plans, the harness and the run folder."""

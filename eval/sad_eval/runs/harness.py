@@ -1,0 +1,173 @@
+"""The harness: plays what a run still owes, writes every episode down as it ends, and computes the results.
+
+Nothing but the run folder carries state: an evaluation that was killed goes on where episodes.jsonl ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sad_agents.rollout.rollout import Finished, Job
+
+from sad_env.errors import DataError, InfrastructureError
+from sad_env.json_lines import JsonLinesWriter
+from sad_env.records import Status
+from sad_eval.metrics.aggregate import Tally
+from sad_eval.runs.progress import Progress, Silent
+from sad_eval.runs.run_folder import Attempt, EpisodeKey, EpisodeLine, Manifest, Results, RunFolder
+from sad_eval.runs.signals import Interrupts, TimeUp
+
+Play = Callable[[Sequence[Job]], Iterator[Finished]]
+"""Plays jobs and yields them as they end: `rollout` with all but the jobs bound, or a backend."""
+
+
+class Outcome(NamedTuple):
+    """How an evaluation ended.
+
+    Attributes:
+        results: as they stand in results.json.
+        interrupted: Ctrl-C ended it.
+        failure: one line when the model stopped answering, the disk is full, or the run's time is up.
+    """
+
+    results: Results
+    interrupted: bool = False
+    failure: str = ""
+
+
+@dataclass
+class _Books:
+    """What is known of a run while it goes on."""
+
+    run: RunFolder
+    tally: Tally
+    earlier: dict[EpisodeKey, tuple[Attempt, ...]]
+    episodes: JsonLinesWriter
+    owed: JsonLinesWriter
+
+    def enter(self, finished: Finished) -> Iterator[EpisodeLine]:
+        """Write down an episode and the attempts at it that were thrown away."""
+        job = finished.job
+        key = EpisodeKey(job.task_id, job.seed, job.repeat)
+        for trajectory in (*finished.attempts, finished.trajectory):
+            line = EpisodeLine.of(trajectory, self.earlier.get(key, ()))
+            if trajectory.status.owed:
+                self.earlier[key] = line.attempts
+                self.owed.append(line.to_json())
+            else:
+                self.episodes.append(line.to_json())
+                self.tally.add(line)
+            yield line
+
+    def last_endings(self) -> dict[EpisodeKey, Status]:
+        return {key: attempts[-1].status for key, attempts in self.earlier.items()}
+
+
+def evaluate(
+    run: RunFolder,
+    play: Play,
+    tally: Tally,
+    *,
+    reference: str = "",
+    progress: Progress | None = None,
+    seconds: float = 0.0,
+    now: Manifest | None = None,
+) -> Outcome:
+    """Play what the run owes and write its results.
+
+    Args:
+        run: a run folder with its manifest.
+        play: plays the jobs it is given.
+        tally: an empty tally with the run's options.
+        reference: name of the reference run, for the results.
+        progress: told of every episode.
+        seconds: wall time of playing; what is owed then stays owed. 0 sets no limit.
+        now: the manifest that a run begun at this moment would have; when the run has been played before, its
+            versions are added to the run's own.
+
+    Returns:
+        How it ended. Episodes may still be owed; the same call goes on with them.
+
+    Raises:
+        ConfigError: another process is at work on the run.
+        DataError: files of the run are damaged, or the world's data.
+    """
+    progress = progress or Silent()
+    with run.lock(), Interrupts() as interrupts, contextlib.ExitStack() as stack:
+        sweep(run)
+        episodes, owed = (stack.enter_context(writer) for writer in run.writers())
+        books = _Books(run, tally, {}, episodes, owed)
+        jobs = _owed_jobs(books)
+        interrupted, failure = False, ""
+        if jobs:
+            progress.begin(len(run.manifest.planned()), tally)
+            try:
+                with interrupts.limit(seconds):
+                    failure = _play(books, play, jobs, progress, interrupts, now)
+            except TimeUp:
+                failure = f"the run's {seconds:g} s are up"
+            except KeyboardInterrupt:
+                interrupted = True
+            finally:
+                progress.close()
+        results = tally.results(run.manifest, books.last_endings(), reference)
+        try:
+            run.write_results(results)
+        except OSError as error:
+            failure = failure or f"cannot write the results: {error}"
+    return Outcome(results, interrupted, failure)
+
+
+def _owed_jobs(books: _Books) -> list[Job]:
+    """Read what is done into the tally; return what is not."""
+    manifest = books.run.manifest
+    planned = manifest.planned()
+    known = set(planned)
+    done = set()
+    for line in books.run.episodes():
+        if line.id not in known:
+            raise DataError(f"{books.run.path}: the episode {line.id} is not one of this run")
+        if not line.chain_holds():
+            raise DataError(f"{books.run.path}: the episode {line.id} was changed after it was written")
+        done.add(line.id)
+        books.tally.add(line)
+    for line in books.run.owed_attempts():
+        books.earlier[line.id] = line.attempts
+    return [Job(*key) for key in planned if key not in done]
+
+
+def _play(
+    books: _Books,
+    play: Play,
+    jobs: Sequence[Job],
+    progress: Progress,
+    interrupts: Interrupts,
+    now: Manifest | None,
+) -> str:
+    """Play the jobs and write them down; returns one line when what they need stopped answering."""
+    finished = play(jobs)
+    try:
+        if now is not None and (len(books.tally) or books.earlier):
+            books.run.add_resumption(now.resumption(scored=len(books.tally)))
+        for one in finished:
+            with interrupts.shield():
+                for line in books.enter(one):
+                    progress.ended(line, books.tally)
+    except InfrastructureError as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot go on: {error}"
+    finally:
+        close = getattr(finished, "close", None)
+        if close is not None:
+            close()
+    return ""
+
+
+def sweep(run: RunFolder) -> None:
+    """Remove half-written files that a killed process left; hold the lock."""
+    for path in run.path.glob(".*.part"):
+        path.unlink(missing_ok=True)

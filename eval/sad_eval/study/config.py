@@ -1,0 +1,182 @@
+"""The settings of a study: what is trained, from what, for how long, and on which tasks it is measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import tyro
+
+from sad_env.errors import ConfigError, UnknownNameError
+from sad_eval.study.arms import ARMS, BASELINES_AND_SAD, VARIANTS
+
+Override = int | float | str | bool
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """Run a whole study: experts, teachers, students by every method, evaluations, report.
+
+    Example: sad-distill study configs/nano.toml
+
+    The same command goes on where it was stopped. With --worlds, one world of the same study is run at a time; the
+    report is about all worlds that lie in the folder. Exit codes: 0 done, 3 stages failed, 130 interrupted.
+    """
+
+    out: str
+    """Folder of the study; the same command goes on in it."""
+    worlds: tuple[str, ...] = ("alfworld", "webshop", "hotpotqa")
+    """Worlds, each with a teacher and students of its own."""
+    data: str = "generated"
+    """generated, official, or a folder in the official schema."""
+    split: str = "train"
+    """Split that experts, teachers and students play and learn from."""
+    panels: dict[str, str] = field(default_factory=dict)
+    """WORLD PANEL: panel to evaluate on; the world's own where none is named."""
+
+    teacher: str = "nano-8m"
+    """What the teachers begin from."""
+    teachers: dict[str, str] = field(default_factory=dict)
+    """WORLD FILE.pt: teachers that were trained beforehand; they are copied into the study."""
+    expert: str = "expert"
+    """The world's expert policy, where it has several."""
+    expert_option: str = ""
+    """NAME=VALUE of the world while the expert plays, where it must be told more than a student is: reveal=true."""
+    expert_episodes: int = 4000
+    """Expert episodes, for the SFT of teachers and students."""
+    slips: float = 0.15
+    """Share of the expert's steps that are disturbed, so that recoveries are seen."""
+    renamed: float = 0.0
+    """Share of the expert's episodes told under exchanged names, where the world can: `sad-collect --renamed`."""
+    teacher_steps: int = 2000
+    """Updates of a teacher's SFT."""
+    dagger_steps: int = 200
+    """Updates of its DAgger rounds after it; 0 leaves them out."""
+
+    students: tuple[str, ...] = ("nano-2m", "nano-0.7m")
+    """What the students begin from."""
+    arms: tuple[str, ...] = BASELINES_AND_SAD
+    """Ways to train students of all sizes."""
+    ablations: tuple[str, ...] = VARIANTS
+    """Ways that vary SAD, for the sizes of ablation_students only."""
+    ablation_students: tuple[str, ...] = ("nano-0.7m",)
+    """Sizes on which the ablations run."""
+    seeds: int = 3
+    """Students of each size and way."""
+    shared_start: bool = False
+    """One SFT start a size for all seeds: cheaper, but the spread over seeds is then that of the ways alone."""
+    teacher_episodes: int = 400
+    """Episodes of the teacher that the offline ways learn from; the won ones are kept."""
+    start_steps: int = 300
+    """Updates of the SFT on expert episodes that students start with."""
+    steps: int = 100
+    """Updates of each way after it."""
+    batch: int = 16
+    """Rows of an update (offline)."""
+    rollouts: int = 16
+    """Online: episodes of an iteration."""
+    updates: int = 2
+    """Online: updates on an iteration's rows."""
+    learning_rate: float = 1e-3
+    """Of everything that begins from nothing."""
+    optimiser: str = "muon"
+    """Of the same: muon, or adamw where models know language already."""
+    observation_weight: float = 1.0
+    """Of predicting observations while a model begins from nothing: more text to learn from."""
+    embedding_factor: float = 1.0
+    """Of the same: learning rate of embeddings, as a multiple of the others'."""
+    distill_rate: float = 3e-4
+    """Of the ways."""
+    sampling_temperature: float = 1.0
+    """Of the student's episodes online."""
+    distill_optimiser: str = "adamw"
+    """Of the ways: muon moves models from nothing further in few updates."""
+    budget: int = 512
+    """Tokens that the models see at once."""
+    precision: str = "bf16"
+    """fp32 or bf16."""
+
+    episodes: int = 100
+    """Tasks of an evaluation."""
+    max_steps: int = 0
+    """Steps of an episode, in evaluations and rollouts; 0 takes the world's own limit."""
+
+    per_world: Annotated[dict[str, dict[str, Override]], tyro.conf.Suppress] = field(default_factory=dict)
+    """Tables [per_world.WORLD] of the file: settings that are others in that world."""
+
+    jobs: int = 2
+    """Stages that run at a time."""
+    threads: int = 1
+    """Threads of each."""
+    dry_run: bool = False
+    """Print the commands, write nothing."""
+    report_only: bool = False
+    """Write the report on what is there, run nothing."""
+
+    def check(self) -> None:
+        """Refuse settings that contradict one another.
+
+        Raises:
+            ConfigError: naming them.
+        """
+        for arm in (*self.arms, *self.ablations):
+            if arm not in ARMS:
+                raise UnknownNameError("arm", arm, ARMS)
+        if twice := set(self.arms) & set(self.ablations):
+            raise ConfigError(f"{', '.join(sorted(twice))} is among both arms and ablations: name it once")
+        if self.jobs < 1 or self.threads < 1 or self.seeds < 1:
+            raise ConfigError("jobs, threads and seeds are at least 1")
+        if strange := set(self.ablation_students) - set(self.students):
+            raise ConfigError(f"ablation_students {', '.join(sorted(strange))} is not among students")
+        for world in self.worlds:
+            self.in_world(world)
+
+    def in_world(self, world: str) -> StudyConfig:
+        """These settings as they are in one world.
+
+        Raises:
+            ConfigError: the world's table holds what cannot differ between worlds.
+        """
+        changes: dict[str, Any] = {}
+        for key, value in self.per_world.get(world, {}).items():
+            name = key.replace("-", "_")
+            if name not in _OF_A_WORLD:
+                raise UnknownNameError(f"setting in per_world.{world}", key, _OF_A_WORLD)
+            wanted = type(getattr(self, name))
+            if not isinstance(value, wanted) and not (wanted is float and isinstance(value, int)):
+                raise ConfigError(f"per_world.{world}.{key} is a {wanted.__name__}, not {value!r}")
+            changes[name] = wanted(value)
+        return dataclasses.replace(self, **changes)
+
+
+_OF_A_WORLD = frozenset(
+    {
+        "teacher",
+        "expert",
+        "expert_option",
+        "expert_episodes",
+        "slips",
+        "renamed",
+        "teacher_steps",
+        "dagger_steps",
+        "teacher_episodes",
+        "start_steps",
+    }
+    | {
+        "steps",
+        "batch",
+        "rollouts",
+        "updates",
+        "learning_rate",
+        "embedding_factor",
+        "optimiser",
+        "observation_weight",
+        "distill_rate",
+        "sampling_temperature",
+        "distill_optimiser",
+        "budget",
+    }
+    | {"episodes", "max_steps", "data", "split"}
+)
+"""Settings that a world may have of its own; a comparison over worlds needs the others to be equal."""

@@ -1,0 +1,263 @@
+"""Which commands a study consists of, what each of them needs, and what it leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sad_env.files import safe_name
+from sad_eval.study.arms import ARMS
+from sad_eval.study.config import StudyConfig
+
+REFERENCES = ("expert", "random")
+"""Agents that are evaluated beside teacher and students."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of the project's commands.
+
+    Attributes:
+        world: whose stage it is.
+        name: for the reader and for the log; unique within a study.
+        kind: stages of one kind take about the same time.
+        command: module and flags.
+        product: what it makes.
+        needs: products of other stages that it reads.
+    """
+
+    world: str
+    name: str
+    kind: str
+    command: tuple[str, ...]
+    product: Path
+    needs: tuple[Path, ...]
+
+    @property
+    def line(self) -> str:
+        """The command as a user would type it."""
+        return shlex.join(("python", "-m", *self.command))
+
+
+def stages(config: StudyConfig) -> list[Stage]:
+    """All stages of the config's worlds; none stands before one that it needs.
+
+    Raises:
+        ConfigError: settings that contradict one another.
+    """
+    config.check()
+    return [stage for world in config.worlds for stage in _World(config.in_world(world), world).stages()]
+
+
+def keys(plan: Sequence[Stage], given: Mapping[Path, str]) -> dict[str, str]:
+    """What a stage's result depends on, as a hash: its command and, through them, those of all that it stands on.
+
+    Args:
+        plan: stages, none before one that it needs.
+        given: sha256 of products that no stage of the plan makes.
+
+    Returns:
+        Key by name of stage. A changed setting changes the keys of what follows from it, and of nothing else.
+    """
+    of_product = dict(given)
+    found = {}
+    for stage in plan:
+        content = [stage.line, sorted(of_product[path] for path in stage.needs)]
+        key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        found[stage.name] = of_product[stage.product] = key
+    return found
+
+
+class _World:
+    """The stages of one world."""
+
+    def __init__(self, config: StudyConfig, world: str) -> None:
+        self.config, self.world = config, world
+        self.folder = Path(config.out) / safe_name(world, "world")
+        self.teacher = teacher_of(config, world)
+        self.expert = self.folder / "expert.jsonl"
+        self.episodes = self.folder / "teacher.jsonl"
+        self.reference = self.folder / "eval" / "teacher"
+
+    def stages(self) -> Iterator[Stage]:
+        config = self.config
+        flags: dict[str, object] = {"agent": config.expert, "episodes": config.expert_episodes, "slip": config.slips}
+        if config.renamed:
+            flags["renamed"] = config.renamed
+        yield self._collect("collect expert", flags, self.expert, self._told("expert"), needs=[])
+        if self.world not in config.teachers:
+            yield from self._teacher()
+        yield self._evaluate("teacher", "teacher", str(self.teacher), needs=[self.teacher])
+        yield self._collect(
+            "collect teacher",
+            {"agent": self.teacher, "episodes": config.teacher_episodes, "temperature": 0.2},
+            self.episodes,
+            ["--only-success"],
+            needs=[self.teacher],
+        )
+        for name in REFERENCES:
+            yield self._evaluate(name, name, config.expert if name == "expert" else name)
+        # One whole round of all ways after the other, so that a study that is stopped has whole rounds.
+        for seed in range(config.seeds):
+            for size in config.students:
+                yield from self._students(size, seed)
+
+    def _teacher(self) -> Iterator[Stage]:
+        config = self.config
+        sft = self.folder / "teacher" / "student.pt"
+        flags: dict[str, object] = {"student": config.teacher, **self._sft(config.teacher_steps)}
+        yield self._train("teacher", "teacher", sft, flags, needs=[self.expert])
+        if config.dagger_steps:
+            flags = {"student": sft, "method": "sft", "mode": "dagger", "teacher": config.expert, **self._acting()}
+            ends = {"steps": config.dagger_steps, **self._moving()}
+            yield self._train("teacher-dagger", "teacher-dagger", self.teacher, {**flags, **ends}, needs=[sft])
+
+    def _students(self, size: str, seed: int) -> Iterator[Stage]:
+        config = self.config
+        first = 0 if config.shared_start else seed
+        start = self.folder / run_name(size, "start", first) / "student.pt"
+        shared: dict[str, object] = {"teacher": self.teacher, "seed": seed}
+        if seed == first:
+            # The teacher lends its tokenizer.
+            flags = {**shared, "student": size, **self._sft(config.start_steps)}
+            yield from self._student(size, "start", start, flags, [self.teacher, self.expert])
+        arms = (*config.arms, *(config.ablations if size in config.ablation_students else ()))
+        for arm in arms:
+            student = self.folder / run_name(size, arm, seed) / "student.pt"
+            flags = {**shared, **ARMS[arm].flags, "student": start}
+            if ARMS[arm].online:
+                flags |= {**self._acting(), "updates": config.updates * int(ARMS[arm].flags.get("passes", 1))}
+                if config.sampling_temperature != 1.0:
+                    flags["sampling-temperature"] = config.sampling_temperature
+            if ARMS[arm].recorded:
+                flags |= {"episodes": self.episodes, "batch": config.batch}
+            flags |= {"steps": config.steps, **self._moving()}
+            needs = [self.teacher, start, *([self.episodes] if ARMS[arm].recorded else [])]
+            yield from self._student(size, arm, student, flags, needs)
+
+    def _student(
+        self, size: str, way: str, student: Path, flags: dict[str, object], needs: Sequence[Path]
+    ) -> Iterator[Stage]:
+        run = student.parent.name
+        yield self._train(run, f"{size} {way}", student, flags, needs=needs)
+        yield self._evaluate(run, size, str(student), needs=[student])
+
+    def _sft(self, steps: int) -> dict[str, object]:
+        config = self.config
+        return {
+            "method": "sft",
+            "mode": "offline",
+            "episodes": self.expert,
+            "batch": config.batch,
+            "steps": steps,
+            "learning-rate": config.learning_rate,
+            "embedding-factor": config.embedding_factor,
+            "optimiser": config.optimiser,
+            "observation-weight": config.observation_weight,
+        }
+
+    def _moving(self) -> dict[str, object]:
+        return {"learning-rate": self.config.distill_rate, "optimiser": self.config.distill_optimiser}
+
+    def _acting(self) -> dict[str, object]:
+        config = self.config
+        flags: dict[str, object] = {"rollouts": config.rollouts}
+        if config.max_steps:
+            # A horizon that does not grow is the limit of evaluations.
+            flags |= {"horizon-start": config.max_steps, "horizon-every": 10**9}
+        return flags
+
+    def _train(self, name: str, kind: str, product: Path, flags: dict[str, object], *, needs: Iterable[Path]) -> Stage:
+        config = self.config
+        every = {
+            "out": product.parent,
+            **flags,
+            "world": self.world,
+            "data": config.data,
+            "split": config.split,
+            "budget": config.budget,
+            "precision": config.precision,
+        }
+        return self._stage(f"train {name}", f"train {kind}", ["sad_distill", *_words(every)], product, needs)
+
+    def _evaluate(self, name: str, kind: str, agent: str, *, needs: Sequence[Path] = ()) -> Stage:
+        config = self.config
+        flags: dict[str, object] = {
+            "agent": agent,
+            "env": self.world,
+            "data": config.data,
+            "episodes": config.episodes,
+            "max-steps": config.max_steps,
+            "out": self.reference.parent / name,
+            "workers": 0,
+        }
+        if panel := config.panels.get(self.world):
+            flags["panel"] = panel
+        product = self.reference.parent / name / "results.json"
+        if name != "teacher":
+            flags["reference"] = self.reference
+            needs = [*needs, self.reference / "results.json"]
+        return self._stage(
+            f"evaluate {name}",
+            f"evaluate {kind}",
+            ["sad_eval", *_words(flags), "--quiet", *self._told(name)],
+            product,
+            needs,
+        )
+
+    def _told(self, player: str) -> list[str]:
+        option = self.config.expert_option
+        return ["--options", option] if option and player == "expert" else []
+
+    def _collect(
+        self, name: str, flags: dict[str, object], out: Path, more: Sequence[str] = (), *, needs: Iterable[Path]
+    ) -> Stage:
+        config = self.config
+        every = {
+            **flags,
+            "env": self.world,
+            "data": config.data,
+            "split": config.split,
+            "max-steps": config.max_steps,
+            "out": out,
+            "workers": 0,
+        }
+        return self._stage(name, name, ["sad_agents", *_words(every), *more], out, needs)
+
+    def _stage(self, name: str, kind: str, command: Sequence[str], product: Path, needs: Iterable[Path]) -> Stage:
+        return Stage(
+            self.world, f"{self.world}: {name}", f"{self.world}: {kind}", tuple(command), product, tuple(needs)
+        )
+
+
+def teacher_of(config: StudyConfig, world: str) -> Path:
+    """Where the teacher of a world lies, or will lie."""
+    dagger = bool(config.in_world(world).dagger_steps)
+    return teacher_file(Path(config.out), world, given=world in config.teachers, dagger=dagger)
+
+
+def teacher_file(out: Path, world: str, *, given: bool, dagger: bool) -> Path:
+    """The same, by how it comes about."""
+    return out / world / ("teacher-given" if given else "teacher-dagger" if dagger else "teacher") / "student.pt"
+
+
+def marker(out: Path, world: str, key: str) -> Path:
+    """The file that says that a stage is done: a product alone may be there in part."""
+    return out / world / "done" / f"{key[:24]}.json"
+
+
+def run_name(size: str, way: str, seed: int) -> str:
+    """The folder of a student's run, and of its evaluation.
+
+    >>> run_name("layers:5", "sad-online", 2)
+    'layers-5-sad-online-2'
+    """
+    return safe_name(f"{size.replace(':', '-')}-{way}-{seed}", "run")
+
+
+def _words(flags: Mapping[str, object]) -> list[str]:
+    return [word for key, value in flags.items() for word in (f"--{key}", str(value))]

@@ -1,0 +1,259 @@
+"""The stages of a study, several at a time, each when what it needs is there; resumable after any end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+
+from sad_env.errors import ConfigError, DataError, IncompleteError
+from sad_env.files import exclusive, sha256_file, write_bytes, write_text
+from sad_env.json_lines import parse_json
+from sad_env.safe_text import one_line, visible
+from sad_eval.study.config import StudyConfig
+from sad_eval.study.costs import counted
+from sad_eval.study.plan import Stage, keys, marker, stages, teacher_of
+from sad_eval.study.processes import Ended, Process, prepare, stop
+from sad_eval.study.stale_runs import former_keys, set_aside
+
+_POLL_SECONDS = 0.1
+
+
+def run_study(config: StudyConfig) -> int:
+    """Run what is missing, then write the report. Returns the exit code.
+
+    Raises:
+        ConfigError: settings that contradict one another or what is in the folder.
+        DataError: a given teacher that is not there.
+        IncompleteError: stages failed; their logs say why.
+    """
+    plan = stages(config)
+    if config.dry_run:
+        print(visible("\n".join(stage.line for stage in plan)))
+        return 0
+    runner = None if config.report_only else _run(config, plan)
+    from sad_eval.study.report import REPORT, write_report
+    from sad_eval.study.tables import summary
+
+    for world in write_report(Path(config.out)):
+        print(visible("\n".join(summary(world))))
+    print(visible(f"report: {Path(config.out) / REPORT}"))
+    if runner is not None:
+        runner.complain()
+    return 0
+
+
+def _run(config: StudyConfig, plan: Sequence[Stage]) -> Runner:
+    with contextlib.ExitStack() as locks:
+        for world in config.worlds:
+            folder = Path(config.out) / world
+            locks.enter_context(exclusive(folder / ".lock", f"{world} of the study {config.out}"))
+        runner = begin(config, plan)
+        runner.run()
+    return runner
+
+
+def begin(config: StudyConfig, plan: Sequence[Stage]) -> Runner:
+    """Make a study's folder ready for a plan: given teachers are there, and nothing of other settings is in its way."""
+    found = keys(plan, take_teachers(config))
+    for world in config.worlds:
+        set_aside(Path(config.out) / world, [stage for stage in plan if stage.world == world], found)
+    runner = Runner(plan, found, config)
+    _write_plan(config, runner)
+    return runner
+
+
+def take_teachers(config: StudyConfig) -> dict[Path, str]:
+    """Copy the given teachers into the study; returns their sha256 by path.
+
+    Raises:
+        DataError: no such file.
+        ConfigError: the study was begun with another one.
+    """
+    given = {}
+    for world in config.worlds:
+        if world not in config.teachers:
+            continue
+        source, copy = Path(config.teachers[world]), teacher_of(config, world)
+        if not source.is_file() and not copy.exists():
+            raise DataError(f"no teacher {str(source)!r} for {world}: train it, or leave it out of teachers")
+        if not copy.exists():
+            write_bytes(copy, source.read_bytes())
+        elif source.is_file() and sha256_file(source) != sha256_file(copy):
+            raise ConfigError(f"{config.out} stands on another teacher of {world} than {source}: name another out")
+        given[copy] = sha256_file(copy)
+    return given
+
+
+def _write_plan(config: StudyConfig, runner: Runner) -> None:
+    """`commands.sh` of the study, of all worlds, and what each world's part was run with."""
+    out = Path(config.out)
+    for world in config.worlds:
+        mine = [stage for stage in runner.plan if stage.world == world]
+        settings = asdict(config.in_world(world))
+        # Where a teacher was taken from says nothing to anybody else; its copy and its sha256 do.
+        settings["teachers"] = sorted(set(config.teachers) & {world})
+        kept = {key: value for key, value in settings.items() if key not in _NOT_OF_A_WORLD}
+        planned = [[stage.name, runner.keys[stage.name]] for stage in mine]
+        former = {name: key for name, key in former_keys(out / world).items() if name not in runner.keys}
+        record = {"settings": kept, "stages": planned, "former": former}
+        write_text(out / world / "study.json", json.dumps(record, indent=1) + "\n")
+        lines = "".join(f"# {stage.name}\n{stage.line}\n" for stage in mine)
+        write_text(out / world / "commands.sh", lines)
+    parts = [path.read_text(encoding="utf-8") for path in sorted(out.glob("*/commands.sh"))]
+    write_text(out / "commands.sh", "".join(parts))
+
+
+_NOT_OF_A_WORLD = frozenset({"out", "worlds", "per_world", "panels", "jobs", "threads", "dry_run", "report_only"})
+
+
+class Runner:
+    """Runs a plan.
+
+    Args:
+        plan: stages, none before one that it needs.
+        keys: of the stages, by name.
+        config: of the study.
+    """
+
+    def __init__(self, plan: Sequence[Stage], keys: Mapping[str, str], config: StudyConfig) -> None:
+        self.plan, self.keys, self.config = plan, keys, config
+        self.failed: list[Stage] = []
+        self._made_here = {stage.product for stage in plan}
+        self._inner = {path for stage in plan for path in stage.needs}
+        self._done = self._found()
+        self._running: dict[str, tuple[Stage, Process]] = {}
+
+    def _found(self) -> set[str]:
+        """Stages that were done before. What one made may be gone, where all that need it have been done, too."""
+        done: set[str] = set()
+        needed: set[Path] = set()
+        for stage in reversed(self.plan):
+            there = stage.product.exists() or (stage.product in self._inner and stage.product not in needed)
+            if self._marker(stage).exists() and there:
+                done.add(stage.name)
+            else:
+                needed |= set(stage.needs)
+        return done
+
+    def run(self) -> None:
+        """Run all stages that can be run; Ctrl-C stops those that are running."""
+        if len(self._done) == len(self.plan):
+            return
+        prepare(self.config.threads)
+        self._tell("resumed" if self._done else "begun")
+        try:
+            while self._start() or self._running:
+                self._reap()
+                time.sleep(_POLL_SECONDS)
+        finally:
+            stop([process for _, process in self._running.values()])
+
+    def complain(self) -> None:
+        """Say what is missing.
+
+        Raises:
+            IncompleteError: something is.
+        """
+        missing = len(self.plan) - len(self._done)
+        if missing:
+            for stage in self.failed:
+                print(visible(f"failed: {stage.name}: {last_line(self.log(stage))}"), file=sys.stderr)
+                print(visible(f"  its log: {self.log(stage)}"), file=sys.stderr)
+            raise IncompleteError(
+                f"{len(self.failed)} stages failed and {missing - len(self.failed)} wait for them: see the logs above;"
+                " the same command goes on"
+            )
+
+    def log(self, stage: Stage) -> Path:
+        """Where the output of a stage goes."""
+        name = stage.name.partition(": ")[2].replace(" ", "-")
+        return Path(self.config.out) / stage.world / "logs" / f"{name}.log"
+
+    def _marker(self, stage: Stage) -> Path:
+        return marker(Path(self.config.out), stage.world, self.keys[stage.name])
+
+    def _start(self) -> bool:
+        """Start what can be started; True when anything was."""
+        started = False
+        there = {stage.product for stage in self.plan if stage.name in self._done}
+        tried = {stage.name for stage in self.failed} | self._running.keys() | self._done
+        for stage in self.plan:
+            if len(self._running) == self.config.jobs:
+                break
+            if stage.name not in tried and all(path in there or path not in self._made_here for path in stage.needs):
+                log = self.log(stage)
+                log.parent.mkdir(parents=True, exist_ok=True)
+                with log.open("a", encoding="utf-8") as file:
+                    file.write(f"$ {stage.line}\n")
+                self._running[stage.name] = stage, Process(stage.command, log, self.config.threads)
+                started = True
+        return started
+
+    def _reap(self) -> None:
+        for name, (stage, process) in list(self._running.items()):
+            ended = process.poll()
+            if ended is None:
+                continue
+            del self._running[name]
+            made = stage.product.exists() and stage.product.stat().st_size > 0
+            if ended.code == 0 and made:
+                self._keep(stage, ended)
+                self._tell(f"{stage.name} {ended.seconds:.0f} s")
+            else:
+                self.failed.append(stage)
+                why = f"with code {ended.code}" if ended.code else f"to fill {stage.product}"
+                self._tell(f"{stage.name} FAILED {why}, log {self.log(stage)}")
+
+    def _keep(self, stage: Stage, ended: Ended) -> None:
+        record = {
+            "name": stage.name,
+            "kind": stage.kind,
+            "command": stage.line,
+            "seconds": round(ended.seconds, 2),
+            "cpu_seconds": round(ended.cpu_seconds, 2),
+            # The report needs them when the run folder has been deleted.
+            **counted(stage.product.parent),
+        }
+        write_text(self._marker(stage), json.dumps(record, indent=1) + "\n")
+        self._done.add(stage.name)
+
+    def _tell(self, what: str) -> None:
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        left = self.seconds_left()
+        estimate = "" if left is None else f", about {clock(left)} left"
+        print(visible(f"[{len(self._done)}/{len(self.plan)}{failed}{estimate}] {what}"), file=sys.stderr, flush=True)
+
+    def seconds_left(self) -> float | None:
+        """Wall time of what is missing, by the mean of finished stages of its kind; None where nothing is known."""
+        known: dict[str, list[float]] = defaultdict(list)
+        for stage in self.plan:
+            if stage.name in self._done:
+                known[stage.kind].append(float(parse_json(self._marker(stage).read_bytes())["seconds"]))
+        if not known:
+            return None
+        means = {kind: fmean(values) for kind, values in known.items()}
+        general = fmean(means.values())
+        missing = [stage for stage in self.plan if stage.name not in self._done]
+        return sum(means.get(stage.kind, general) for stage in missing) / self.config.jobs
+
+
+def clock(seconds: float) -> str:
+    """A duration to read.
+
+    >>> clock(42), clock(4000)
+    ('42 s', '67 min')
+    """
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says anything."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    return next((one_line(line, 200) for line in reversed(lines) if line.strip()), "")
