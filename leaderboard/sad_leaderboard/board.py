@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sad_eval.runs.run_folder import Estimate
+from sad_eval.records import Estimate
 
 from sad_env.records import Many, Record
 from sad_leaderboard.published import PublishedRow

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import tyro
+from sad_eval.records import EpisodeLine
 from sad_eval.report.model import parameters_of
-from sad_eval.runs.run_folder import EpisodeLine, RunFolder
+from sad_eval.runs.run_folder import RunFolder
 
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError, UnknownNameError

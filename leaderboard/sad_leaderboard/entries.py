@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
 
-from sad_eval.runs.run_folder import EpisodeLine, Manifest, Results
+from sad_eval.records import EpisodeLine, Manifest, Results
 
 from sad_env.errors import DataError
 from sad_env.files import safe_name, sha256_file

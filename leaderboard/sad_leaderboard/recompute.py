@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sad_eval.metrics.aggregate import Tally
 from sad_eval.metrics.episode_metrics import SAMPLED, WORDS
+from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, Results
 from sad_eval.runs.plan import identity_sha256
-from sad_eval.runs.run_folder import EpisodeKey, EpisodeLine, Manifest, Results
 
 from sad_env import registry
 from sad_env.errors import ConfigError

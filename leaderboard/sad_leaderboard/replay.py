@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sad_eval.runs.run_folder import EpisodeLine
+from sad_eval.records import EpisodeLine
 
 from sad_env import registry
 from sad_env.core import TextEnv

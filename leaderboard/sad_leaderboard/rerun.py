@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sad_eval.commands.evaluate import run_plan
+from sad_eval.records import EpisodeLine, Manifest
 from sad_eval.runs.plan import make_plan, open_or_create
-from sad_eval.runs.run_folder import EpisodeLine, Manifest
 from sad_eval.runs.settings import EvalSettings
 
 from sad_leaderboard.entries import EntryError, Submission

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sad_eval.runs.run_folder import EpisodeLine, Results
+from sad_eval.records import EpisodeLine, Results
 
 from sad_env.errors import SadEnvError
 from sad_leaderboard.entries import Submission, read_submission

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sad_eval.runs.run_folder import Manifest
+from sad_eval.records import Manifest
 
 from sad_env import registry
 from sad_env.core import TextEnv

@@ -9,7 +9,7 @@ import pytest
 from sad_eval.metrics.aggregate import Tally
 from sad_eval.metrics.cot_match import Reasoning
 from sad_eval.metrics.episode_metrics import METRICS, Subject, reasoning_counter, shares
-from sad_eval.runs.run_folder import EpisodeKey, EpisodeLine, Manifest, PanelRecord
+from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, PanelRecord
 
 from sad_env.errors import DataError
 from sad_env.records import SpanKind, Status, Step, Trajectory, parse_record

@@ -6,9 +6,9 @@ import io
 
 import pytest
 from sad_eval.metrics.aggregate import Tally
+from sad_eval.records import EpisodeLine
 from sad_eval.runs import progress
 from sad_eval.runs.progress import Lines, LiveTable, chosen, duration, headline
-from sad_eval.runs.run_folder import EpisodeLine
 
 from sad_env.records import Status, Trajectory
 from sad_env.safe_text import console

@@ -15,11 +15,12 @@ import pytest
 from sad_eval.playback.cast import cast_lines
 from sad_eval.playback.plain import print_episodes
 from sad_eval.playback.timeline import beats
+from sad_eval.records import EpisodeLine
 from sad_eval.report.escape import csv_cell, latex_cell, markdown_cell
 from sad_eval.report.html import environment, render_html
 from sad_eval.report.overlay import shown_steps
 from sad_eval.report.tables import csv_table, latex_table, markdown_table
-from sad_eval.runs.run_folder import EpisodeLine, RunFolder
+from sad_eval.runs.run_folder import RunFolder
 from sad_leaderboard.board import Board
 from sad_leaderboard.published import PublishedRow
 from sad_leaderboard.render import to_html, to_markdown

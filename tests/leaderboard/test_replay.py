@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sad_eval.runs.run_folder import EpisodeLine, RunFolder
+from sad_eval.records import EpisodeLine
+from sad_eval.runs.run_folder import RunFolder
 from sad_leaderboard.entries import entry_folders
 from sad_leaderboard.replay import MismatchError, replay_episode
 from sad_leaderboard.schema import Level

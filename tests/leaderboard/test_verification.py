@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sad_eval.runs.run_folder import EpisodeLine, RunFolder
+from sad_eval.records import EpisodeLine
+from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.score import score
 from sad_leaderboard.add import add
 from sad_leaderboard.entries import EntryError

@@ -41,8 +41,9 @@ from sad_env.safe_text import console, one_line, safe_text
 from sad_env.transcript import HEADERS, observation_text, parse
 from sad_eval.analysis.editors import EDIT_TOKENS, Editor, ModelEditor, Place, RuleEditor
 from sad_eval.metrics.statistics import cluster_bootstrap
+from sad_eval.records import Estimate
 from sad_eval.runs.plan import make_agent, world_recipe
-from sad_eval.runs.run_folder import MANIFEST, Estimate, RunFolder
+from sad_eval.runs.run_folder import MANIFEST, RunFolder
 from sad_eval.runs.settings import EvalSettings
 
 REPORT, PROBES = "faithfulness.json", "faithfulness.jsonl"

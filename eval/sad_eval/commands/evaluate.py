@@ -14,12 +14,12 @@ from sad_agents.rollout.rollout import rollout
 from sad_env import cli
 from sad_env.errors import INTERRUPTED, ConfigError, IncompleteError
 from sad_env.safe_text import console, one_line, safe_text, visible
+from sad_eval.records import Results
 from sad_eval.report.side_by_side import exit_code, side_by_side, to_json
 from sad_eval.report.terminal import print_report
 from sad_eval.runs import progress
 from sad_eval.runs.harness import Outcome, Play, evaluate
 from sad_eval.runs.plan import Plan, make_plan, open_or_create, panels_of
-from sad_eval.runs.run_folder import Results
 from sad_eval.runs.score import tally_for
 from sad_eval.runs.settings import EvalSettings
 

@@ -13,9 +13,10 @@ from sad_env.errors import ConfigError
 from sad_env.safe_text import console, safe_text, visible
 from sad_eval.analysis.compare import compare
 from sad_eval.commands.evaluate import describe, run_plan, stopped
+from sad_eval.records import Results
 from sad_eval.report.side_by_side import exit_code, side_by_side, to_json
 from sad_eval.runs.plan import make_plan, panels_of
-from sad_eval.runs.run_folder import Results, RunFolder
+from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.settings import EvalSettings
 
 PLAIN = "none"

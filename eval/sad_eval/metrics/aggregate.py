@@ -22,7 +22,7 @@ from sad_eval.metrics.episode_metrics import (
     shares,
 )
 from sad_eval.metrics.statistics import Interval, Ratios, cluster_bootstrap, pass_hat_k, resolution, wilson
-from sad_eval.runs.run_folder import EpisodeKey, EpisodeLine, Estimate, Manifest, Results
+from sad_eval.records import EpisodeKey, EpisodeLine, Estimate, Manifest, Results
 
 _CHANGES = 8
 """Packages whose versions changed that a remark names; the manifest holds all."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
+from sad_eval.records import Results
 from sad_eval.report.escape import Cell, markdown_cell
 from sad_eval.report.model import Report, RunReport
 from sad_eval.report.numbers import interval_text, unit_text, value_text
 from sad_eval.report.tables import csv_table, latex_table, markdown_table
-from sad_eval.runs.run_folder import Results
 
 EPISODE_COLUMNS = (
     "run",

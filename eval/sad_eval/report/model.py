@@ -12,7 +12,8 @@ from pydantic import Strict
 from sad_env.errors import DataError
 from sad_env.records import Many, Record, Status, Trajectory
 from sad_env.safe_text import one_line
-from sad_eval.runs.run_folder import EpisodeLine, Manifest, Results, RunFolder
+from sad_eval.records import EpisodeLine, Manifest, Results
+from sad_eval.runs.run_folder import RunFolder
 
 
 class EpisodeSummary(Record):

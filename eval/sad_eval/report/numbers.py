@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sad_env.safe_text import one_line
 from sad_eval.metrics.episode_metrics import SAMPLED, WORDS
-from sad_eval.runs.run_folder import Estimate, Results
+from sad_eval.records import Estimate, Results
 
 
 def is_share(name: str, estimate: Estimate) -> bool:

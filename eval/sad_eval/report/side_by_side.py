@@ -12,8 +12,8 @@ from rich.text import Text
 from sad_env.errors import IncompleteError
 from sad_env.safe_text import console, one_line, safe_text
 from sad_eval.metrics.episode_metrics import METRICS
+from sad_eval.records import Estimate, Results
 from sad_eval.report.numbers import interval_text, value_text
-from sad_eval.runs.run_folder import Estimate, Results
 
 _COLUMNS_WITH_INTERVALS = 3
 

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from sad_env.records import Status
 from sad_env.safe_text import one_line, safe_text
+from sad_eval.records import Estimate, Results
 from sad_eval.report.numbers import interval_text, value_text
-from sad_eval.runs.run_folder import Estimate, Results
 
 STYLES = {
     Status.SUCCESS.value: "green",

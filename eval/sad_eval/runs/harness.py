@@ -16,8 +16,9 @@ from sad_env.errors import DataError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
 from sad_env.records import Status
 from sad_eval.metrics.aggregate import Tally
+from sad_eval.records import Attempt, EpisodeKey, EpisodeLine, Manifest, Results
 from sad_eval.runs.progress import Progress, Silent
-from sad_eval.runs.run_folder import Attempt, EpisodeKey, EpisodeLine, Manifest, Results, RunFolder
+from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.signals import Interrupts, TimeUp
 
 Play = Callable[[Sequence[Job]], Iterator[Finished]]

@@ -14,9 +14,10 @@ from sad_env import cli
 from sad_env.errors import ConfigError, DataError, IncompleteError
 from sad_env.files import atomic_text
 from sad_env.safe_text import console, one_line
+from sad_eval.records import EpisodeKey, Manifest, Results, Resumption
 from sad_eval.report.side_by_side import exit_code
 from sad_eval.report.terminal import print_report
-from sad_eval.runs.run_folder import EPISODES, MANIFEST, OWED, EpisodeKey, Manifest, Results, Resumption, RunFolder
+from sad_eval.runs.run_folder import EPISODES, MANIFEST, OWED, RunFolder
 from sad_eval.runs.score import score
 
 _COMMAND = "sad-eval merge"

@@ -22,9 +22,10 @@ from sad_env.errors import ConfigError, DataError
 from sad_env.files import sha256_file
 from sad_env.panels import Panel
 from sad_env.safe_text import one_line
+from sad_eval.records import Manifest, PanelRecord
 from sad_eval.runs import provenance
 from sad_eval.runs.merge import part_name
-from sad_eval.runs.run_folder import MANIFEST, SETTINGS, Manifest, PanelRecord, RunFolder
+from sad_eval.runs.run_folder import MANIFEST, SETTINGS, RunFolder
 from sad_eval.runs.settings import EvalSettings, resolved, shard_of, to_toml
 
 RUNS = Path("runs")

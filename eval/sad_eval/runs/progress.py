@@ -17,7 +17,7 @@ from sad_env.records import Status
 from sad_env.safe_text import console, one_line, safe_text
 from sad_eval.metrics.aggregate import Tally
 from sad_eval.metrics.statistics import wilson
-from sad_eval.runs.run_folder import EpisodeLine
+from sad_eval.records import EpisodeLine
 
 SECONDS_BETWEEN_LINES = 5.0
 _RECENT = 5

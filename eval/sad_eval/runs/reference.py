@@ -9,7 +9,8 @@ import numpy as np
 from sad_env.errors import ConfigError, DataError
 from sad_env.safe_text import one_line
 from sad_eval.metrics.cot_match import Match, Reasoning, Similarity
-from sad_eval.runs.run_folder import Manifest, RunFolder
+from sad_eval.records import Manifest
+from sad_eval.runs.run_folder import RunFolder
 
 
 def references(paths: str, manifest: Manifest | None = None) -> dict[str, tuple[Reasoning, ...]]:

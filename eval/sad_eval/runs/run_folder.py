@@ -15,18 +15,15 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
-
-from pydantic import Strict, model_validator
-from pydantic_core import PydanticSerializationError
+from typing import TypeVar
 
 from sad_env.errors import DataError
-from sad_env.files import atomic_text, exclusive
+from sad_env.files import exclusive, write_text
 from sad_env.json_lines import JsonLinesWriter, RecordError, read_lines
-from sad_env.records import Many, Record, Status, Trajectory, observation_chain, parse_record
+from sad_env.records import Record, parse_record
 from sad_env.safe_text import one_line
+from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, Results, Resumption
 
 MANIFEST, EPISODES, OWED, RESULTS, SETTINGS, LOCK = (
     "manifest.json",
@@ -47,227 +44,12 @@ takes is played again; a killed process loses nothing."""
 AnyDocument = TypeVar("AnyDocument", bound=Record)
 
 
-class EpisodeKey(NamedTuple):
-    """What names an episode within a run."""
-
-    task_id: str
-    seed: int
-    repeat: int
-
-
-class Key(Record):
-    """An `EpisodeKey` as it stands in a file."""
-
-    task_id: str
-    seed: int
-    repeat: int
-
-
-class Attempt(Record):
-    """One try at an episode."""
-
-    status: Annotated[Status, Strict(False)]
-    error: str = ""
-    seconds: float = 0.0
-
-
-class EpisodeLine(Record):
-    """One line of episodes.jsonl or owed.jsonl: an episode and all that is needed to check it."""
-
-    schema_version: Literal[1] = 1
-    key: Key
-    chain: str
-    """`sad_env.records.observation_chain` of the trajectory."""
-    attempts: Many[Attempt]
-    """All tries up to and including this one; only the last can be scored."""
-    trajectory: Trajectory
-
-    @model_validator(mode="after")
-    def _agrees(self) -> EpisodeLine:
-        mine = (self.key.task_id, self.key.seed, self.key.repeat)
-        if mine != (self.trajectory.task_id, self.trajectory.seed, self.trajectory.repeat):
-            raise ValueError("key and trajectory name different episodes")
-        if not self.attempts or self.attempts[-1].status is not self.trajectory.status:
-            raise ValueError("the last attempt is not the trajectory's ending")
-        if any(not attempt.status.owed for attempt in self.attempts[:-1]):
-            raise ValueError("an episode was played again after it had been scored")
-        return self
-
-    @classmethod
-    def of(cls, trajectory: Trajectory, earlier: tuple[Attempt, ...] = ()) -> EpisodeLine:
-        """The line of a finished episode that was tried `earlier` times in vain."""
-        key = Key(task_id=trajectory.task_id, seed=trajectory.seed, repeat=trajectory.repeat)
-        last = Attempt(status=trajectory.status, error=trajectory.error, seconds=trajectory.seconds)
-        return cls(key=key, chain=observation_chain(trajectory), attempts=(*earlier, last), trajectory=trajectory)
-
-    @property
-    def id(self) -> EpisodeKey:
-        """The key as a hashable tuple."""
-        return EpisodeKey(self.key.task_id, self.key.seed, self.key.repeat)
-
-    def chain_holds(self) -> bool:
-        """True when the recorded chain is that of the recorded trajectory."""
-        return self.chain == observation_chain(self.trajectory)
-
-    def to_json(self) -> str:
-        """One line of JSON, in ASCII: what models write may hold controls that a terminal obeys."""
-        try:
-            text = self.model_dump_json()  # four times as fast, but it escapes no letter and takes no half character
-        except PydanticSerializationError:
-            text = ""
-        if text and text.isascii():
-            return text
-        return json.dumps(self.model_dump(mode="json"), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-
-
-class PanelRecord(Record):
-    """The tasks of a run."""
-
-    name: str
-    sha256: str
-    task_ids: Many[str]
-    description: str = ""
-
-
-class Resumption(Record):
-    """A later call that played episodes of a run, and what it played them with."""
-
-    at: str
-    """UTC, ISO 8601."""
-    command: str
-    scored: int
-    """Episodes that were scored before."""
-    versions: dict[str, str]
-    commit: str = ""
-    dirty: bool | None = None
-    platform: str = ""
-
-
-class Manifest(Record):
-    """What a run is; written before its first episode. Only `resumptions` grow."""
-
-    schema_version: Literal[1] = 1
-    created: str
-    """UTC, ISO 8601."""
-    command: str
-    """The command that began the run, quoted for a shell."""
-    world: str
-    data: str
-    """generated, official or given."""
-    data_sha256: str
-    """Of the world's data, where it has any."""
-    panel: PanelRecord
-    agent: str
-    """Name of the agent as trajectories carry it."""
-    agent_sha256: str = ""
-    """Of the checkpoint, where there is one."""
-    prompt_sha256: str = ""
-    """Of the text before the first observation, where the agent has a fixed one."""
-    seed: int
-    repeats: int
-    limits: dict[str, float | int | None]
-    """max_steps, max_tokens, max_seconds, ...; null where there is none."""
-    shard: Annotated[tuple[int, int], Strict(False)] = (1, 1)
-    """Which part of how many; the panel is always the whole one."""
-    identity: dict[str, Any]
-    """What decides the episodes; two runs with the same identity are the same run."""
-    identity_sha256: str
-    settings: dict[str, Any]
-    """All settings of the command, defaults filled in."""
-    versions: dict[str, str]
-    commit: str = ""
-    dirty: bool | None = None
-    """Whether the checkout had uncommitted changes; null outside a checkout."""
-    platform: str = ""
-    resumptions: Many[Resumption] = ()
-
-    @model_validator(mode="after")
-    def _is_a_part(self) -> Manifest:
-        part, parts = self.shard
-        if not 1 <= part <= parts:
-            raise ValueError(f"a shard is part i of n with i from 1 to n, not {part} of {parts}")
-        return self
-
-    def resumption(self, scored: int) -> Resumption:
-        """This manifest's making as a later call of a run that has `scored` episodes already."""
-        return Resumption(
-            at=self.created,
-            command=self.command,
-            scored=scored,
-            versions=self.versions,
-            commit=self.commit,
-            dirty=self.dirty,
-            platform=self.platform,
-        )
-
-    def changes(self) -> list[str]:
-        """What was not the same in all calls that played episodes, e.g. "numpy 2.1.0, 2.2.0"; versions and commit."""
-        calls: tuple[Manifest | Resumption, ...] = (self, *self.resumptions)
-        told: dict[str, list[str]] = {}
-        for call in calls:
-            commit = (call.commit[:10] or "none") + ("+" if call.dirty else "")
-            for name, value in {**call.versions, "commit": commit}.items():
-                told.setdefault(name, []).append(value)
-        for values in told.values():
-            if len(values) < len(calls):
-                values.append("none")
-        return [f"{name} {', '.join(dict.fromkeys(told[name]))}" for name in sorted(told) if len(set(told[name])) > 1]
-
-    def planned(self) -> list[EpisodeKey]:
-        """Keys of all episodes of this run (of this shard), in the order in which they are begun."""
-        keys = [
-            EpisodeKey(task_id, self.seed, repeat) for repeat in range(self.repeats) for task_id in self.panel.task_ids
-        ]
-        part, parts = self.shard
-        return keys[part - 1 :: parts]
-
-
-class Estimate(Record):
-    """A figure and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    """Episodes that the figure is made of."""
-    interval: str = ""
-    """How low and high were found."""
-    unit: str = ""
-
-
-class Results(Record):
-    """results.json."""
-
-    schema_version: Literal[1] = 1
-    status: Literal["complete", "incomplete"]
-    world: str
-    data: str
-    panel: str
-    panel_sha256: str
-    agent: str
-    planned: int
-    scored: int
-    owed: int
-    counts: dict[str, int]
-    """Episodes per ending, scored endings and owed ones; every ending is listed."""
-    metrics: dict[str, Estimate]
-    """By name; a metric that does not apply to the run is absent, never 0. Empty when nothing is scored."""
-    by_task_type: dict[str, dict[str, Estimate]]
-    bounds: Annotated[tuple[float, float], Strict(False)] | None = None
-    """Success rate if all owed episodes failed, and if all succeeded; null when nothing is owed."""
-    tokenizer: str = ""
-    """What reasoning length is counted in."""
-    reference: str = ""
-    """The run whose reasoning CoT match compares with."""
-    remarks: Many[str] = ()
-    """Whole sentences a reader should not miss."""
-
-
 class RunFolder:
     """A run on disk. Open an existing one with `RunFolder.open`, begin one with `RunFolder.create`."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._manifest: Manifest | None = None
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
@@ -290,21 +72,22 @@ class RunFolder:
         run._write(MANIFEST, manifest)
         return run
 
-    @cached_property
+    @property
     def manifest(self) -> Manifest:
-        """The manifest.
+        """The manifest, read once.
 
         Raises:
             DataError: unreadable, or of another version.
         """
-        return self._read(MANIFEST, Manifest)
+        if self._manifest is None:
+            self._manifest = self._read(MANIFEST, Manifest)
+        return self._manifest
 
     def add_resumption(self, resumption: Resumption) -> None:
-        """Write a later call down in the manifest; hold `lock`."""
-        manifest = self.manifest
-        grown = manifest.model_copy(update={"resumptions": (*manifest.resumptions, resumption)})
+        """Add a later call to the manifest; hold `lock`."""
+        grown = self.manifest.model_copy(update={"resumptions": (*self.manifest.resumptions, resumption)})
         self._write(MANIFEST, grown)
-        self.__dict__["manifest"] = grown  # what `cached_property` would read again
+        self._manifest = grown
 
     def episodes(self) -> Iterator[EpisodeLine]:
         """Scored episodes in the order of their ends; a torn last line is not among them.
@@ -377,6 +160,4 @@ class RunFolder:
             raise DataError(f"{path}: {error}") from None
 
     def _write(self, name: str, document: Record) -> None:
-        text = json.dumps(document.model_dump(mode="json"), indent=2, allow_nan=False)
-        with atomic_text(self.path / name) as file:
-            file.write(text + "\n")
+        write_text(self.path / name, json.dumps(document.model_dump(mode="json"), indent=2, allow_nan=False) + "\n")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sad_env.records import Status
 from sad_eval.metrics.aggregate import Tally
+from sad_eval.records import EpisodeKey, Manifest, Results
 from sad_eval.runs.reference import references, sentence_similarity
-from sad_eval.runs.run_folder import EpisodeKey, Manifest, Results, RunFolder
+from sad_eval.runs.run_folder import RunFolder
 
 
 def tally_for(manifest: Manifest, **changes: object) -> Tally:
