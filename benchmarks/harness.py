@@ -27,7 +27,7 @@ from sad_agents.catalogue import AgentOptions, react_agent
 from sad_agents.model import ScriptedModel
 from sad_agents.rollout.rollout import Limits, rollout
 from sad_agents.rollout.world_pool import WorldRecipe
-from sad_eval.metrics.aggregate import Tally
+from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.records import Manifest, PanelRecord
 from sad_eval.runs.harness import evaluate
 from sad_eval.runs.plan import identity_sha256
@@ -114,7 +114,7 @@ def play(folder: Path, episodes: int, workers: int) -> tuple[float, float, list[
     outcome = evaluate(
         run,
         functools.partial(rollout, agent, world=WorldRecipe("toy"), live=16, workers=workers, limits=limits),
-        Tally(TURNS),
+        MetricSums(TURNS),
     )
     seconds, cpu = time.perf_counter() - began, cpu_seconds() - used
     memory.over.set()

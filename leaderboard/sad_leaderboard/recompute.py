@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from sad_eval.metrics.aggregate import Tally
+from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.metrics.episode_metrics import SAMPLED, WORDS
 from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, Results
 from sad_eval.runs.plan import identity_sha256
@@ -67,9 +67,9 @@ def recompute(submission: Submission) -> Recomputed:
         findings.report(f"{manifest.agent} sees what agents do not: its track is privileged (add --track privileged)")
     # The board counts reasoning in words for all entries; what an entry claims is compared in its own unit, where
     # that is a counter that every installation has.
-    tally = Tally(step_limit(manifest), tokenizer=WORDS)
+    sums = MetricSums(step_limit(manifest), tokenizer=WORDS)
     counter = submission.results.tokenizer if _countable(submission.results) else WORDS
-    claim = tally if counter == WORDS else Tally(step_limit(manifest), tokenizer=counter)
+    claim = sums if counter == WORDS else MetricSums(step_limit(manifest), tokenizer=counter)
     planned, seen = set(manifest.planned()), set[EpisodeKey]()
     try:
         for line in submission.episodes():
@@ -79,8 +79,8 @@ def recompute(submission: Submission) -> Recomputed:
                 findings.report(f"the episode {_named(line.id)} is not one of the panel, seed and repeats")
             else:
                 _check_line(line, manifest, findings)
-                tally.add(line)
-                if claim is not tally:
+                sums.add(line)
+                if claim is not sums:
                     claim.add(line)
             seen.add(line.id)
     except EntryError as error:
@@ -89,10 +89,10 @@ def recompute(submission: Submission) -> Recomputed:
     missing = sorted(planned - seen)
     if missing:
         findings.report(f"{len(missing)} of {len(planned)} episodes are missing, e.g. {_named(missing[0])}")
-    if not len(tally):
+    if not len(sums):
         return Recomputed(None, findings)
-    results = tally.results(manifest, {})
-    _compare(submission.results, results if claim is tally else claim.results(manifest, {}), findings)
+    results = sums.results(manifest, {})
+    _compare(submission.results, results if claim is sums else claim.results(manifest, {}), findings)
     return Recomputed(results, findings)
 
 

@@ -17,7 +17,7 @@ from sad_eval.metrics.cot_match import (
     match_words,
     word_list,
 )
-from sad_eval.metrics.episode_metrics import METRICS, Share, Subject, shares
+from sad_eval.metrics.episode_metrics import METRICS, EpisodeView, Share, shares
 
 from sad_env.records import Status, Step, Trajectory
 from sad_env.transcript import compose
@@ -154,7 +154,7 @@ def test_the_best_reference_is_not_the_shortest_one() -> None:
 
 
 def test_metrics_carry_every_form_with_precision_and_f1() -> None:
-    subject = Subject(episode("go", "attic"), (1, 1), 10, (Reasoning(("attic",)), Reasoning(("go to the attic",))))
+    subject = EpisodeView(episode("go", "attic"), (1, 1), 10, (Reasoning(("attic",)), Reasoning(("go to the attic",))))
     found = {name: share for name, share in shares(subject).items() if name.startswith("cot")}
     forms = ("cot_match_sets", "cot_match_steps", "cot_rouge_l", "cot_match_best", "cot_match_mean")
     assert set(found) == {
@@ -165,12 +165,12 @@ def test_metrics_carry_every_form_with_precision_and_f1() -> None:
     assert found["cot_match_steps"] == Share(0.0)  # "attic" stands in the second step, not in the first
     assert found["cot_length"] == Share(2, 1)
     assert found["cot_match_mean_length"] == Share(2, 2.5)
-    single = shares(Subject(episode("go"), (1,), 10, (Reasoning(("go",)),)))
+    single = shares(EpisodeView(episode("go"), (1,), 10, (Reasoning(("go",)),)))
     assert not any(name.startswith(("cot_match_best", "cot_match_mean", "cot_semantic")) for name in single)
 
 
 def test_the_semantic_form_is_asked_for_and_has_the_three_figures() -> None:
-    subject = Subject(episode("go"), (1,), 10, (Reasoning(("leave",)),), lambda mine, its: Match(0.5, 0.25, 1 / 3))
+    subject = EpisodeView(episode("go"), (1,), 10, (Reasoning(("leave",)),), lambda mine, its: Match(0.5, 0.25, 1 / 3))
     found = shares(subject)
     assert (found["cot_semantic"], found["cot_semantic_precision"]) == (Share(0.5), Share(0.25))
     assert found["cot_semantic_f1"] == Share(pytest.approx(1 / 3))

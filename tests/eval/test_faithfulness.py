@@ -12,7 +12,7 @@ from sad_agents.agent import Sampling
 from sad_agents.model import Completion, Request, ScriptedModel
 from sad_eval.analysis.counterfactuals import counterfactual, paraphrase
 from sad_eval.analysis.editors import ModelEditor, another_action
-from sad_eval.analysis.faithfulness import Outcome, ask, figures, probes
+from sad_eval.analysis.faithfulness import ProbeOutcome, ask, figures, probes
 from sad_eval.commands.evaluate import main
 from sad_eval.runs.run_folder import RunFolder
 
@@ -159,7 +159,7 @@ def test_another_action_is_of_the_same_verb_where_there_is_one() -> None:
 def test_no_outcome_has_no_mean() -> None:
     with pytest.raises(ValueError, match="an empty list has no mean"):
         figures([], [])
-    assert Outcome(("a", "b", "a"), True, 0.5, 0.0).changed
+    assert ProbeOutcome(("a", "b", "a"), True, 0.5, 0.0).changed
 
 
 def test_counterfactuals_exchange_what_the_reasoning_speaks_of() -> None:

@@ -6,9 +6,9 @@ import json
 import random
 
 import pytest
-from sad_eval.metrics.aggregate import Tally
+from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.metrics.cot_match import Reasoning
-from sad_eval.metrics.episode_metrics import METRICS, Subject, reasoning_counter, shares
+from sad_eval.metrics.episode_metrics import METRICS, EpisodeView, reasoning_counter, shares
 from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, PanelRecord
 
 from sad_env.errors import DataError
@@ -73,15 +73,15 @@ LINES = [
 ]
 
 
-def tally(*lines: EpisodeLine, **options: object) -> Tally:
-    result = Tally(10, **options)
+def sums(*lines: EpisodeLine, **options: object) -> MetricSums:
+    result = MetricSums(10, **options)
     for line in lines:
         result.add(line)
     return result
 
 
 def test_every_metric_by_hand() -> None:
-    found = {name: (one.value, one.n) for name, one in tally(*LINES).estimates().items()}
+    found = {name: (one.value, one.n) for name, one in sums(*LINES).estimates().items()}
     assert found == {
         "success_rate": (0.5, 2),
         "score": (0.5, 2),
@@ -100,7 +100,7 @@ def test_every_metric_by_hand() -> None:
 
 def test_results_tell_how_much_of_the_run_the_reference_covers() -> None:
     reference = Reasoning.of(LINES[0].trajectory)
-    results = tally(*LINES, references={"a": (reference,)}).results(manifest(["a", "b"]), {}, "teacher")
+    results = sums(*LINES, references={"a": (reference,)}).results(manifest(["a", "b"]), {}, "teacher")
     assert any("covers 1 of 2 episodes" in remark for remark in results.remarks)
 
 
@@ -108,12 +108,12 @@ def test_sampled_ids_are_counted_by_their_labels() -> None:
     sampled = step("hm", "look", token_ids=(1, 2, 3, 4), token_labels="RRRA")
     assert reasoning_counter("sampled")(sampled) == 3
     assert reasoning_counter("words")(sampled) == 1
-    auto = tally(episode("a", sampled))
+    auto = sums(episode("a", sampled))
     assert (auto.tokenizer, auto.estimates()["reasoning_per_step"].value) == ("sampled", 3.0)
 
 
 def test_sampled_ids_that_are_not_there_are_not_counted_as_none() -> None:
-    found = tally(*LINES, tokenizer="sampled").estimates()
+    found = sums(*LINES, tokenizer="sampled").estimates()
     assert "reasoning_per_step" not in found
     assert "reasoning_per_episode" not in found
 
@@ -131,13 +131,13 @@ def test_a_tokenizer_file_counts_bodies(tmp_path: object) -> None:
 
 
 def test_an_empty_run_has_counts_but_no_mean() -> None:
-    results = Tally(10).results(manifest(["a", "b"]), {EpisodeKey("a", 0, 0): Status.ENV_ERROR})
+    results = MetricSums(10).results(manifest(["a", "b"]), {EpisodeKey("a", 0, 0): Status.ENV_ERROR})
     assert results.metrics == {}
     assert results.status == "incomplete"
     assert (results.counts["env_error"], results.counts["cancelled"]) == (1, 1)
     assert results.bounds == (0.0, 1.0)
     with pytest.raises(ValueError, match="an empty list has no mean"):
-        Tally(10).estimates()
+        MetricSums(10).estimates()
 
 
 def test_results_do_not_hang_on_the_order_in_which_episodes_end() -> None:
@@ -157,16 +157,16 @@ def test_results_do_not_hang_on_the_order_in_which_episodes_end() -> None:
     shuffled = lines.copy()
     draw.shuffle(shuffled)
     pinned = manifest([f"task {task}" for task in range(30)], repeats=2)
-    assert tally(*lines).results(pinned, {}) == tally(*shuffled).results(pinned, {})
-    assert len(tally(*lines).results(pinned, {}).by_task_type) == 3
+    assert sums(*lines).results(pinned, {}) == sums(*shuffled).results(pinned, {})
+    assert len(sums(*lines).results(pinned, {}).by_task_type) == 3
 
 
 def test_intervals_hold_their_value_and_say_how_they_were_found() -> None:
-    once = tally(*LINES).estimates()
+    once = sums(*LINES).estimates()
     assert once["success_rate"].interval == "Wilson"
     assert once["score"].interval == "bootstrap over tasks"
     twice = [episode(task, status=Status.SUCCESS, repeat=repeat) for task in "abc" for repeat in (0, 1)]
-    rate = tally(*twice).estimates()["success_rate"]
+    rate = sums(*twice).estimates()["success_rate"]
     assert rate.interval == "Wilson over tasks"
     assert rate.low == pytest.approx(0.4385, abs=1e-4)  # three of three, not six of six
     for estimate in (*once.values(), rate):
@@ -188,7 +188,7 @@ def test_tasks_that_are_all_alike_still_have_an_interval(outcomes: dict[str, str
         for task, tries in outcomes.items()
         for repeat, one in enumerate(tries)
     ]
-    found = tally(*lines)
+    found = sums(*lines)
     for estimate in (found.estimates()["success_rate"], found.pass_hat()["pass_hat_1"]):
         assert estimate.interval == "Wilson over tasks"
         assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=1e-4)
@@ -196,7 +196,7 @@ def test_tasks_that_are_all_alike_still_have_an_interval(outcomes: dict[str, str
 
 
 def test_a_metric_that_does_not_apply_is_absent_never_zero() -> None:
-    found = shares(Subject(episode("a").trajectory, (), 10))
+    found = shares(EpisodeView(episode("a").trajectory, (), 10))
     for name in ("progress", "cot_match", "generated_tokens", "invalid_actions", "reasoning_per_step", "cot_semantic"):
         assert name in METRICS
         assert name not in found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from sad_eval.metrics.aggregate import Tally
+from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.records import EpisodeLine
 from sad_eval.runs import progress
 from sad_eval.runs.progress import Lines, LiveTable, chosen, duration, headline
@@ -16,7 +16,7 @@ from sad_env.safe_text import console
 HOSTILE = "\x1b[2J\x1b]0;owned\x07[/bold][link=file:///etc/passwd]\u202etask\n\nsecond line"
 
 
-def ended(tally: Tally, number: int, status: Status, task: str = "") -> EpisodeLine:
+def ended(sums: MetricSums, number: int, status: Status, task: str = "") -> EpisodeLine:
     line = EpisodeLine.of(
         Trajectory(
             world="toy",
@@ -32,7 +32,7 @@ def ended(tally: Tally, number: int, status: Status, task: str = "") -> EpisodeL
         )
     )
     if not status.owed:
-        tally.add(line)
+        sums.add(line)
     return line
 
 
@@ -43,12 +43,12 @@ def drawn(table: LiveTable) -> str:
 
 
 def test_the_live_table_shows_counts_and_the_last_episodes() -> None:
-    tally, table = Tally(20), LiveTable()
-    table._clock.begin(9, tally)
-    table._tally = tally
+    sums, table = MetricSums(20), LiveTable()
+    table._clock.begin(9, sums)
+    table._tally = sums
     for number in range(7):
-        table.ended(ended(tally, number, Status.SUCCESS if number % 2 else Status.FAILURE), tally)
-    table.ended(ended(tally, 7, Status.ENV_ERROR), tally)
+        table.ended(ended(sums, number, Status.SUCCESS if number % 2 else Status.FAILURE), sums)
+    table.ended(ended(sums, 7, Status.ENV_ERROR), sums)
     text = drawn(table)
     assert "7/9" in text
     assert "success 3/7 (43% [16, 75])" in text
@@ -58,14 +58,14 @@ def test_the_live_table_shows_counts_and_the_last_episodes() -> None:
 
 
 def test_names_and_errors_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    tally, table, lines = Tally(20), LiveTable(), Lines()
-    table._clock.begin(3, tally)
-    table._tally = tally
-    lines.begin(3, tally)
+    sums, table, lines = MetricSums(20), LiveTable(), Lines()
+    table._clock.begin(3, sums)
+    table._tally = sums
+    lines.begin(3, sums)
     for status in (Status.ENV_ERROR, Status.FAILURE):
-        line = ended(tally, 0, status, HOSTILE)
-        table.ended(line, tally)
-        lines.ended(line, tally)
+        line = ended(sums, 0, status, HOSTILE)
+        table.ended(line, sums)
+        lines.ended(line, sums)
     for text in (drawn(table), capsys.readouterr().err):
         assert "[/bold]" in text
         for sign in ("\x1b", "\x07", "\u202e"):
@@ -75,19 +75,19 @@ def test_names_and_errors_cannot_steer_the_terminal(capsys: pytest.CaptureFixtur
 def test_lines_come_at_intervals_and_owed_attempts_at_once(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tally, lines = Tally(20), Lines()
-    lines.begin(3, tally)
-    lines.ended(ended(tally, 0, Status.SUCCESS), tally)
+    sums, lines = MetricSums(20), Lines()
+    lines.begin(3, sums)
+    lines.ended(ended(sums, 0, Status.SUCCESS), sums)
     assert capsys.readouterr().err == ""
-    lines.ended(ended(tally, 1, Status.INFRA_ERROR), tally)
+    lines.ended(ended(sums, 1, Status.INFRA_ERROR), sums)
     assert capsys.readouterr().err.startswith("infra_error in task 1: ")
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
-    lines.ended(ended(tally, 2, Status.SUCCESS), tally)
+    lines.ended(ended(sums, 2, Status.SUCCESS), sums)
     assert capsys.readouterr().err.startswith("2/3  success 2/2 (100% [34, 100])")
     assert isinstance(chosen(quiet=False), Lines)
     assert not isinstance(chosen(quiet=True), Lines | LiveTable)
 
 
 def test_before_the_first_episode_there_is_nothing_to_say() -> None:
-    assert headline(Tally(20)) == "no episode has ended yet"
+    assert headline(MetricSums(20)) == "no episode has ended yet"
     assert duration(59.9) == "59 s"

@@ -16,7 +16,7 @@ from sad_eval.commands.play import main
 from sad_eval.playback.cast import cast_lines
 from sad_eval.playback.person import play_world
 from sad_eval.playback.plain import print_episodes
-from sad_eval.playback.timeline import CHOICES, SPEEDS, Player, beats, reading_seconds
+from sad_eval.playback.timeline import CHOICES, SPEEDS, EpisodePlayer, beats, reading_seconds
 from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.records import SpanKind, Trajectory, read_trajectories
@@ -49,7 +49,7 @@ def test_beats_tell_the_episode_in_order(expert: RunFolder) -> None:
 
 
 def test_next_action_stops_at_every_action_and_then_at_the_end(episodes: list[Trajectory]) -> None:
-    player = Player(episodes[:1])
+    player = EpisodePlayer(episodes[:1])
     stops = []
     for _ in range(len(episodes[0].steps)):
         player.next_action()
@@ -60,7 +60,7 @@ def test_next_action_stops_at_every_action_and_then_at_the_end(episodes: list[Tr
 
 
 def test_filters_keep_failures_or_successes_and_stay_near(episodes: list[Trajectory]) -> None:
-    player = Player(episodes)
+    player = EpisodePlayer(episodes)
     player.select("failed")
     assert len(player.chosen) == sum(not one.success for one in episodes)
     player.open(3)
@@ -73,7 +73,7 @@ def test_filters_keep_failures_or_successes_and_stay_near(episodes: list[Traject
 
 
 def test_a_filter_that_leaves_nothing_leaves_a_quiet_player(expert: RunFolder) -> None:
-    player = Player([line.trajectory for line in expert.episodes()], "failed")
+    player = EpisodePlayer([line.trajectory for line in expert.episodes()], "failed")
     assert player.trajectory is None
     assert player.shown == ()
     for act in (player.next_action, player.tick, player.toggle, player.toggle_reasoning, player.search):
@@ -84,7 +84,7 @@ def test_a_filter_that_leaves_nothing_leaves_a_quiet_player(expert: RunFolder) -
 
 
 def test_hidden_reasoning_keeps_the_step(expert: RunFolder) -> None:
-    player = Player([line.trajectory for line in expert.episodes()])
+    player = EpisodePlayer([line.trajectory for line in expert.episodes()])
     player.move(5)
     step = player.step_number
     player.toggle_reasoning()
@@ -95,7 +95,7 @@ def test_hidden_reasoning_keeps_the_step(expert: RunFolder) -> None:
 
 
 def test_search_goes_through_all_episodes_and_comes_round(episodes: list[Trajectory]) -> None:
-    player = Player(episodes)
+    player = EpisodePlayer(episodes)
     hits = sum("attic" in beat.text.lower() for one in episodes for beat in beats(one))
     places = set()
     for _ in range(hits):
@@ -107,7 +107,7 @@ def test_search_goes_through_all_episodes_and_comes_round(episodes: list[Traject
 
 
 def test_playing_ends_at_the_end_and_starts_again(episodes: list[Trajectory]) -> None:
-    player = Player(episodes)
+    player = EpisodePlayer(episodes)
     player.toggle()
     for _ in range(len(player.beats)):
         player.tick()
@@ -119,7 +119,7 @@ def test_playing_ends_at_the_end_and_starts_again(episodes: list[Trajectory]) ->
 
 
 def test_speeds_divide_the_reading_time(episodes: list[Trajectory]) -> None:
-    player = Player(episodes)
+    player = EpisodePlayer(episodes)
     assert player.seconds() == reading_seconds(player.beats[0])
     player.change_speed(100)
     assert player.seconds() == reading_seconds(player.beats[0]) / SPEEDS[-1]
@@ -138,7 +138,7 @@ KEYS = st.one_of(
 
 @given(keys=st.lists(KEYS, max_size=30))
 def test_no_order_of_keys_leaves_the_episode(episodes: list[Trajectory], keys: list[str | tuple[str, object]]) -> None:
-    player = Player(episodes)
+    player = EpisodePlayer(episodes)
     for key in keys:
         name, arguments = (key, ()) if isinstance(key, str) else (key[0], key[1:])
         getattr(player, name)(*arguments)

@@ -1,22 +1,18 @@
-"""`sad-eval compare`: runs on the same tasks, paired episode by episode."""
+"""Comparison of runs on the same tasks, paired episode by episode."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-import tyro
 
-from sad_env import cli
 from sad_env.errors import ConfigError, IncompleteError
-from sad_env.safe_text import console, one_line
-from sad_eval.metrics.aggregate import Tally
+from sad_env.safe_text import one_line
+from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.metrics.cot_match import Reasoning
 from sad_eval.metrics.episode_metrics import METRICS, WORDS
 from sad_eval.metrics.statistics import (
@@ -31,7 +27,6 @@ from sad_eval.metrics.statistics import (
     ranks,
     sign_flips,
 )
-from sad_eval.report.comparison import print_comparison
 from sad_eval.runs.reference import references
 from sad_eval.runs.run_folder import RunFolder
 
@@ -40,24 +35,6 @@ _TOLD = frozenset({"world", "world split", "data", "data_sha256", "panel", "pane
 
 Pairing = tuple[str, int]
 """Task and repeat: what two runs must have in common to be compared episode by episode."""
-
-
-@dataclass(frozen=True)
-class CompareSettings:
-    """Compare runs on the tasks that they share.
-
-    $ sad-eval compare runs/student runs/teacher
-    $ sad-eval compare runs/a runs/b runs/c --flips 50
-    """
-
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    """Two or more run folders; differences are of the later from the earlier."""
-    reference: str = ""
-    """Run folder whose reasoning CoT match compares with; several with commas between them."""
-    flips: Annotated[int, tyro.conf.arg(metavar="N")] = 20
-    """Tasks to list that one run solved and the other did not."""
-    json: bool = False
-    """Print everything as JSON."""
 
 
 @dataclass(frozen=True)
@@ -189,16 +166,16 @@ class _Column:
 
     def __init__(self, run: RunFolder, teacher: Mapping[str, Sequence[Reasoning]]) -> None:
         limit = run.manifest.limits.get("max_steps")
-        self.tally = Tally(int(limit or 0), tokenizer=WORDS, references=teacher)
+        self.sums = MetricSums(int(limit or 0), tokenizer=WORDS, references=teacher)
         for line in run.episodes():
-            self.tally.add(line)
-        if not len(self.tally):
+            self.sums.add(line)
+        if not len(self.sums):
             raise IncompleteError(f"{one_line(str(run.path))!r} has no scored episode yet")
         self.agent = run.manifest.agent
-        self.rows = {(key.task_id, key.repeat): row for row, key in enumerate(self.tally.keys)}
+        self.rows = {(key.task_id, key.repeat): row for row, key in enumerate(self.sums.keys)}
 
     def ratios(self, shared: Sequence[Pairing], metrics: Sequence[str]) -> Ratios:
-        return self.tally.ratios([self.rows[pair] for pair in shared], metrics)
+        return self.sums.ratios([self.rows[pair] for pair in shared], metrics)
 
 
 def _names(runs: Sequence[RunFolder]) -> list[str]:
@@ -212,7 +189,7 @@ def _names(runs: Sequence[RunFolder]) -> list[str]:
 
 def _pair(first: str, second: str, one: _Column, other: _Column, shared: Sequence[Pairing]) -> Pair:
     tasks = [task for task, _ in shared]
-    metrics = [name for name in METRICS if one.tally.applies(name) and other.tally.applies(name)]
+    metrics = [name for name in METRICS if one.sums.applies(name) and other.sums.applies(name)]
     ours, theirs = one.ratios(shared, metrics), other.ratios(shared, metrics)
     common = (ours.wholes.sum(axis=0) > 0) & (theirs.wholes.sum(axis=0) > 0)
     names = [name for name, used in zip(metrics, common, strict=True) if used]
@@ -273,7 +250,7 @@ def _adjusted(pairs: list[Pair]) -> list[Pair]:
 def _run_columns(
     names: Sequence[str], columns: Sequence[_Column], shared: Sequence[Pairing], pairs: Sequence[Pair]
 ) -> list[RunColumn]:
-    estimates = [column.tally.estimates([column.rows[pair] for pair in shared]) for column in columns]
+    estimates = [column.sums.estimates([column.rows[pair] for pair in shared]) for column in columns]
     places = ranks(len(names), [_better_first(names, pair) for pair in pairs if pair.separable])
     tied: dict[str, list[str]] = {name: [] for name in names}
     for pair in pairs:
@@ -335,26 +312,6 @@ def _unmatched(
 ) -> list[str]:
     """What a reader who asked for CoT match must know when there is none."""
     without = [
-        name for name, column in zip(names, columns, strict=True) if teacher and not column.tally.applies("cot_match")
+        name for name, column in zip(names, columns, strict=True) if teacher and not column.sums.applies("cot_match")
     ]
     return [f"The reference has no reasoning on the tasks of {', '.join(without)}: no CoT match."] if without else []
-
-
-def run_compare(arguments: Sequence[str] | None = None) -> int:
-    """`sad-eval compare`."""
-    settings = cli.parse(CompareSettings, arguments, prog="sad-eval compare")
-    if settings.flips < 0:
-        raise ConfigError(f"--flips is 0 or more, not {settings.flips}")
-    comparison = compare([RunFolder.open(path) for path in settings.runs], settings.reference)
-    if settings.json:
-        print(json.dumps(_plain(comparison), indent=2, allow_nan=False))
-    else:
-        print_comparison(comparison, console(), flips=settings.flips)
-    return 0
-
-
-def _plain(comparison: Comparison) -> dict[str, object]:
-    value = dataclasses.asdict(comparison)
-    for pair in value["pairs"]:
-        pair["differences"] = {name: one._asdict() for name, one in pair["differences"].items()}
-    return value

@@ -1,4 +1,4 @@
-"""`sad-eval faithfulness`: does the action follow from the reasoning, or would it have come anyway?
+"""Faithfulness: does the action follow from the reasoning, or would it have come anyway?
 
 For steps of a recorded run the model is shown the recorded history, its reasoning is replaced, and the action that
 follows is read off: after the recorded reasoning r, after a counterfactual r' and, as control, after a paraphrase r''.
@@ -15,68 +15,27 @@ best of the admissible ones for local models in worlds that list them, and the g
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import tyro
-from rich.table import Table
 from sad_agents.agent import Sampling
 from sad_agents.model import Model, Piece, Request
-from sad_agents.react import ReActAgent
 from sad_agents.sampling.action_scores import can_score, score_actions
 
-from sad_env import cli
-from sad_env.errors import ConfigError, DataError, InfrastructureError, UnknownNameError
-from sad_env.files import atomic_text
-from sad_env.progress import shown
+from sad_env.errors import DataError, InfrastructureError
 from sad_env.records import SpanKind, Step, Trajectory
-from sad_env.safe_text import console, one_line, safe_text
+from sad_env.safe_text import one_line
 from sad_env.transcript import HEADERS, observation_text, parse
-from sad_eval.analysis.editors import EDIT_TOKENS, Editor, ModelEditor, Place, RuleEditor
+from sad_eval.analysis.editors import Editor, Place, RuleEditor
 from sad_eval.metrics.statistics import cluster_bootstrap
 from sad_eval.records import Estimate
-from sad_eval.runs.plan import make_agent, world_recipe
-from sad_eval.runs.run_folder import MANIFEST, RunFolder
-from sad_eval.runs.settings import EvalSettings
-
-REPORT, PROBES = "faithfulness.json", "faithfulness.jsonl"
-"""In the run folder: the figures; every edit and the actions that followed, a line a step."""
+from sad_eval.runs.run_folder import RunFolder
 
 _BATCH = 16
 """Steps that an editor is given at once."""
-
-
-@dataclass(frozen=True)
-class FaithfulnessSettings:
-    """Does a language model act on what it reasons? Needs a run of that model.
-
-    $ sad-eval --agent student.pt --env alfworld --out runs/student
-    $ sad-eval faithfulness runs/student
-    $ sad-eval faithfulness runs/student --editor openai:http://localhost:8000/v1
-    """
-
-    run: Annotated[Path, tyro.conf.Positional]
-    """The model's own run."""
-    agent: str = ""
-    """The model, where it does not lie where it lay when the run was made."""
-    editor: str = "rules"
-    """Who rewrites the reasoning: rules, or a model that can follow an instruction, e.g. the teacher (hf:ID,
-    openai:URL#NAME)."""
-    steps: Annotated[int, tyro.conf.arg(metavar="N")] = 200
-    """Steps to probe, drawn from all that have a counterfactual."""
-    seed: int = 0
-    """Seed of the draws."""
-    quiet: bool = False
-    """Show no progress."""
-    json: bool = False
-    """Print the figures as JSON."""
 
 
 class Probe(NamedTuple):
@@ -97,7 +56,7 @@ class Probe(NamedTuple):
     implied: str
 
 
-class Outcome(NamedTuple):
+class ProbeOutcome(NamedTuple):
     """What a probe showed.
 
     Attributes:
@@ -189,7 +148,7 @@ def _pieces(step: Step) -> tuple[Piece, Piece]:
     return Piece(step.completion, step.token_ids), Piece(observation_text(step.observation))
 
 
-def ask(model: Model, probe: Probe, max_tokens: int) -> Outcome:
+def ask(model: Model, probe: Probe, max_tokens: int) -> ProbeOutcome:
     """Put the three reasonings to the model.
 
     Raises:
@@ -197,7 +156,7 @@ def ask(model: Model, probe: Probe, max_tokens: int) -> Outcome:
     """
     answers = [_answer(model, probe, reasoning, max_tokens) for reasoning in probe.reasonings]
     base, edited, control = answers
-    return Outcome(
+    return ProbeOutcome(
         actions=(base.action, edited.action, control.action),
         followed=edited.action == probe.implied,
         shift=_variation(base.chances, edited.chances),
@@ -237,7 +196,7 @@ def _variation(one: Sequence[float], other: Sequence[float]) -> float:
     return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / 2 if one else math.nan
 
 
-def figures(found: Sequence[Probe], outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
+def figures(found: Sequence[Probe], outcomes: Sequence[ProbeOutcome]) -> dict[str, Estimate]:
     """The figures of the module's docstring, with intervals over tasks.
 
     Raises:
@@ -275,112 +234,3 @@ def figures(found: Sequence[Probe], outcomes: Sequence[Outcome]) -> dict[str, Es
             unit="share",
         )
     return result
-
-
-def run_faithfulness(arguments: Sequence[str] | None = None) -> int:
-    """`sad-eval faithfulness`; the figures are also written into the run folder."""
-    settings = cli.parse(FaithfulnessSettings, arguments, prog="sad-eval faithfulness")
-    if settings.steps < 1:
-        raise ConfigError(f"--steps is 1 or more, not {settings.steps}")
-    run = RunFolder.open(settings.run)
-    stored = _settings_of(run, settings.agent)
-    model = _model_of(run, stored)
-    editor = _editor(settings.editor, run, stored)
-    found = probes(run, model, settings.steps, settings.seed, editor)
-    outcomes = list(_asked(model, found, stored.max_new_tokens, quiet=settings.quiet))
-    estimates = figures(found, outcomes)
-    document: dict[str, Any] = {
-        "agent": run.manifest.agent,
-        "model": model.name,
-        "editor": editor.name,
-        "unusable_edits": editor.unusable,
-        "probes": len(found),
-        "seed": settings.seed,
-        "figures": {name: estimate.model_dump(mode="json") for name, estimate in estimates.items()},
-    }
-    _write(run, document, found, outcomes)
-    if settings.json:
-        print(json.dumps(document, indent=2, allow_nan=False))
-    else:
-        _print(run, model, editor, estimates)
-    return 0
-
-
-def _write(run: RunFolder, document: dict[str, Any], found: Sequence[Probe], outcomes: Sequence[Outcome]) -> None:
-    with atomic_text(run.path / REPORT) as file:
-        file.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
-    with atomic_text(run.path / PROBES) as file:
-        for probe, outcome in zip(found, outcomes, strict=True):
-            line = {
-                "task_id": probe.task,
-                "step": probe.request.step,
-                "implied": probe.implied,
-                "reasonings": probe.reasonings,
-                "actions": outcome.actions,
-            }
-            file.write(json.dumps(line) + "\n")
-
-
-def _asked(model: Model, found: Sequence[Probe], max_tokens: int, *, quiet: bool) -> Iterator[Outcome]:
-    with shown(quiet=quiet) as progress:
-        for number, probe in enumerate(found, 1):
-            yield ask(model, probe, max_tokens)
-            progress("steps probed", number, len(found))
-
-
-def _settings_of(run: RunFolder, agent: str) -> EvalSettings:
-    """The settings of a run, with another word for its agent where one is given.
-
-    Raises:
-        DataError: this version has other settings.
-    """
-    stored = dict(run.manifest.settings)
-    if agent:
-        stored.update(agent=agent, model="")
-    try:
-        stored["options"] = tuple(stored.get("options", ()))
-        return EvalSettings(**{**stored, "perturb": "none"})
-    except TypeError as error:
-        where = one_line(str(run.path / MANIFEST), 120)
-        raise DataError(f"{where}: not the settings of this version: {one_line(str(error), 120)}") from None
-
-
-def _model_of(run: RunFolder, settings: EvalSettings) -> Model:
-    """The language model that the settings name.
-
-    Raises:
-        ConfigError: they name another kind of agent.
-    """
-    recipe = world_recipe(settings, str(run.manifest.identity.get("world split", "")))
-    made = make_agent(settings, recipe)
-    if not isinstance(made, ReActAgent):
-        raise ConfigError(f"{one_line(made.name, 60)!r} is no language model: its reasoning cannot be replaced")
-    return made.model
-
-
-def _editor(word: str, run: RunFolder, settings: EvalSettings) -> Editor:
-    if word == RuleEditor.name:
-        return RuleEditor()
-    plain = dataclasses.replace(
-        settings, agent=word, model="", temperature=0.0, votes=1, max_new_tokens=EDIT_TOKENS, prompt=""
-    )
-    try:
-        return ModelEditor(_model_of(run, plain))
-    except UnknownNameError as error:
-        raise ConfigError(f"--editor is rules or a model: {error}") from None
-
-
-def _print(run: RunFolder, model: Model, editor: Editor, estimates: dict[str, Estimate]) -> None:
-    out = console()
-    out.print(safe_text(f"{one_line(model.name, 40)} in {run.manifest.world}", "bold"))
-    if model.name != run.manifest.agent:
-        out.print(safe_text(f"! the steps are those of {one_line(run.manifest.agent, 40)}", "yellow"))
-    unusable = f", {editor.unusable:,} unusable" if editor.unusable else ""
-    out.print(safe_text(f"edits by {one_line(editor.name, 40)}{unusable}", "dim"))
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for index, heading in enumerate(("", "value", "95 % interval", "n")):
-        table.add_column(heading, justify="left" if index == 0 else "right")
-    for name, one in estimates.items():
-        label = safe_text(name.replace("_", " "), "bold" if name == "faithfulness" else "")
-        table.add_row(label, f"{one.value:.3f}", f"{one.low:.3f} – {one.high:.3f}", f"{one.n:,}")
-    out.print(table)

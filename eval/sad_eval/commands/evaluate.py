@@ -14,23 +14,23 @@ from sad_agents.rollout.rollout import rollout
 from sad_env import cli
 from sad_env.errors import INTERRUPTED, ConfigError, IncompleteError
 from sad_env.safe_text import console, one_line, safe_text, visible
-from sad_eval.records import Results
-from sad_eval.report.side_by_side import exit_code, side_by_side, to_json
-from sad_eval.report.terminal import print_report
+from sad_eval.records import Results, exit_code
+from sad_eval.report.export import results_json
+from sad_eval.report.terminal import print_report, side_by_side
 from sad_eval.runs import progress
-from sad_eval.runs.harness import Outcome, Play, evaluate
-from sad_eval.runs.plan import Plan, make_plan, open_or_create, panels_of
-from sad_eval.runs.score import tally_for
+from sad_eval.runs.harness import EvaluationOutcome, Play, evaluate
+from sad_eval.runs.plan import EvaluationPlan, make_plan, open_or_create, panels_of
+from sad_eval.runs.score import sums_for
 from sad_eval.runs.settings import EvalSettings
 
 COMMANDS = {
     "ls": "sad_eval.commands.ls:run_ls",
     "doctor": "sad_eval.commands.doctor:run_doctor",
     "validate": "sad_eval.commands.validate:run_validate",
-    "compare": "sad_eval.analysis.compare:run_compare",
-    "merge": "sad_eval.runs.merge:run_merge",
+    "compare": "sad_eval.commands.compare:run_compare",
+    "merge": "sad_eval.commands.merge:run_merge",
     "robustness": "sad_eval.commands.robustness:run_robustness",
-    "faithfulness": "sad_eval.analysis.faithfulness:run_faithfulness",
+    "faithfulness": "sad_eval.commands.faithfulness:run_faithfulness",
     "report": "sad_eval.commands.report:report",
     "rescore": "sad_eval.commands.report:rescore",
 }
@@ -72,25 +72,25 @@ def _evaluate(words: Sequence[str]) -> int:
         if not settings.quiet and not settings.json:
             _finish(plan, outcome.results)
     if done and settings.json and not settings.quiet:
-        print(to_json([results for _, results in done]))
+        print(results_json([results for _, results in done]))
     elif len(done) > 1 and not settings.quiet:
-        side_by_side(done)
+        side_by_side(done, console())
     return max((exit_code(results) for _, results in done), default=0)
 
 
-def run_plan(plan: Plan) -> Outcome:
+def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
     """Play what a plan's run still owes.
 
     Raises:
         SadEnvError: see `evaluate`.
     """
-    tally = tally_for(plan.manifest)  # a wrong reference or tokenizer is told before anything is written
+    sums = sums_for(plan.manifest)  # a wrong reference or tokenizer is told before anything is written
     run = open_or_create(plan)
     shown = progress.chosen(quiet=plan.settings.quiet or plan.settings.actor == PERSON)
     return evaluate(
         run,
         player(plan),
-        tally,
+        sums,
         reference=plan.settings.reference,
         progress=shown,
         seconds=plan.settings.run_seconds,
@@ -98,7 +98,7 @@ def run_plan(plan: Plan) -> Outcome:
     )
 
 
-def player(plan: Plan) -> Play:
+def player(plan: EvaluationPlan) -> Play:
     """What plays the episodes of a plan: this machine, or a Ray cluster.
 
     Raises:
@@ -121,7 +121,7 @@ def player(plan: Plan) -> Play:
     raise ConfigError(f"--backend is local, ray or ray:ADDRESS, not {one_line(settings.backend, 40)!r}")
 
 
-def describe(plan: Plan) -> str:
+def describe(plan: EvaluationPlan) -> str:
     """What a plan would do, in a few lines."""
     manifest, limits = plan.manifest, plan.limits
     tries = f", {manifest.repeats} tries each" if manifest.repeats > 1 else ""
@@ -140,7 +140,7 @@ def describe(plan: Plan) -> str:
     )
 
 
-def _finish(plan: Plan, results: Results) -> None:
+def _finish(plan: EvaluationPlan, results: Results) -> None:
     out = console()
     print_report(results, out)
     out.print(safe_text(f"run folder: {plan.folder}", "dim"), soft_wrap=True)
@@ -148,7 +148,7 @@ def _finish(plan: Plan, results: Results) -> None:
         out.print(safe_text(f"{results.owed:,} episodes are owed: run the same command to go on", "bold yellow"))
 
 
-def stopped(outcome: Outcome) -> int:
+def stopped(outcome: EvaluationOutcome) -> int:
     """Say what an evaluation that could not go on has done, and return the exit code."""
     results = outcome.results
     done = f"{results.scored:,} done, {results.owed:,} owed; run the same command to go on"

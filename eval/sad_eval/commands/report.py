@@ -14,10 +14,10 @@ from sad_env import cli
 from sad_env.errors import ConfigError
 from sad_env.files import atomic_text
 from sad_env.safe_text import console, visible
+from sad_eval.records import exit_code
 from sad_eval.report import export
 from sad_eval.report.html import render_html
 from sad_eval.report.model import build_report, check_results, json_schema
-from sad_eval.report.side_by_side import exit_code
 from sad_eval.report.terminal import print_report
 from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.score import score

@@ -13,8 +13,9 @@ from sad_env.errors import ConfigError
 from sad_env.safe_text import console, safe_text, visible
 from sad_eval.analysis.compare import compare
 from sad_eval.commands.evaluate import describe, run_plan, stopped
-from sad_eval.records import Results
-from sad_eval.report.side_by_side import exit_code, side_by_side, to_json
+from sad_eval.records import Results, exit_code
+from sad_eval.report.export import results_json
+from sad_eval.report.terminal import side_by_side
 from sad_eval.runs.plan import make_plan, panels_of
 from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.settings import EvalSettings
@@ -44,14 +45,14 @@ def run_robustness(arguments: Sequence[str] | None = None) -> int:
         done.append(("plain" if kind == PLAIN else kind, outcome.results))
         folders.append(RunFolder.open(plan.folder))
     if settings.json and done and not settings.quiet:
-        print(to_json([results for _, results in done]))
+        print(results_json([results for _, results in done]))
     elif done and not settings.quiet:
         _print(done, folders)
     return max((exit_code(results) for _, results in done), default=0)
 
 
 def _print(done: Sequence[tuple[str, Results]], folders: Sequence[RunFolder]) -> None:
-    side_by_side(done)
+    side_by_side(done, console())
     out = console()
     out.print()
     for (kind, _), folder in zip(done[1:], folders[1:], strict=True):

@@ -1,4 +1,4 @@
-"""The tally: episodes in, results out. It keeps numbers, never trajectories, so that memory stays flat."""
+"""The sums: episodes in, results out. It keeps numbers, never trajectories, so that memory stays flat."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sad_eval.metrics.episode_metrics import (
     SAMPLED,
     WORDS,
     CountReasoning,
-    Subject,
+    EpisodeView,
     countable,
     reasoning_counter,
     shares,
@@ -28,7 +28,7 @@ _CHANGES = 8
 """Packages whose versions changed that a remark names; the manifest holds all."""
 
 
-class Tally:
+class MetricSums:
     """Adds up the episodes of one run.
 
     Args:
@@ -77,14 +77,14 @@ class Tally:
             self.tokenizer = SAMPLED if trajectory.steps[0].token_ids else WORDS
             self._count = reasoning_counter(self.tokenizer)
         count = self._count or (lambda step: 0)
-        subject = Subject(
+        episode = EpisodeView(
             trajectory,
             tuple(count(step) for step in trajectory.steps) if countable(self.tokenizer, trajectory) else None,
             self.max_steps,
             self._references.get(trajectory.task_id, ()),
             self._similarity,
         )
-        found = shares(subject)
+        found = shares(episode)
         for name in METRICS:
             share = found.get(name)
             self._parts[name].append(share.part if share else 0.0)

@@ -77,7 +77,7 @@ def _file_counter(path: Path) -> Callable[[str], int]:
 
 
 @dataclass(frozen=True)
-class Subject:
+class EpisodeView:
     """What a metric sees.
 
     Attributes:
@@ -116,32 +116,32 @@ class Metric:
 
     unit: str
     help: str
-    of: Callable[[Subject], Share | None]
+    of: Callable[[EpisodeView], Share | None]
     binary: bool = False
     further: bool = False
 
 
-def _matched(form: str, part: str) -> Callable[[Subject], Share | None]:
+def _matched(form: str, part: str) -> Callable[[EpisodeView], Share | None]:
     """One of recall, precision and F1 of one form of CoT match."""
 
-    def of(subject: Subject) -> Share | None:
-        found = subject.agreement
+    def of(episode: EpisodeView) -> Share | None:
+        found = episode.agreement
         match = None if found is None else found.forms.get(form)
         return None if match is None else Share(getattr(match, part))
 
     return of
 
 
-def _cot_length(subject: Subject) -> Share | None:
-    found = subject.agreement
+def _cot_length(episode: EpisodeView) -> Share | None:
+    found = episode.agreement
     return None if found is None else Share(found.words, found.first)
 
 
-def _of_several(which: str, part: str) -> Callable[[Subject], Share | None]:
+def _of_several(which: str, part: str) -> Callable[[EpisodeView], Share | None]:
     """A figure of the best reference or of the mean over them: recall, precision, F1, or length over theirs."""
 
-    def of(subject: Subject) -> Share | None:
-        found = subject.agreement
+    def of(episode: EpisodeView) -> Share | None:
+        found = episode.agreement
         against = None if found is None else getattr(found, which)
         if found is None or against is None:
             return None
@@ -150,40 +150,40 @@ def _of_several(which: str, part: str) -> Callable[[Subject], Share | None]:
     return of
 
 
-def _reasoning_per_step(subject: Subject) -> Share | None:
-    return None if subject.reasoning is None else Share(sum(subject.reasoning), len(subject.reasoning))
+def _reasoning_per_step(episode: EpisodeView) -> Share | None:
+    return None if episode.reasoning is None else Share(sum(episode.reasoning), len(episode.reasoning))
 
 
-def _reasoning_per_episode(subject: Subject) -> Share | None:
-    return None if subject.reasoning is None else Share(sum(subject.reasoning))
+def _reasoning_per_episode(episode: EpisodeView) -> Share | None:
+    return None if episode.reasoning is None else Share(sum(episode.reasoning))
 
 
-def _invalid(subject: Subject) -> Share | None:
-    steps = subject.trajectory.steps
+def _invalid(episode: EpisodeView) -> Share | None:
+    steps = episode.trajectory.steps
     return Share(sum(not (step.parsed and step.valid) for step in steps), len(steps)) if steps else None
 
 
-def _progress(subject: Subject) -> Share | None:
-    known = [step.progress for step in subject.trajectory.steps if step.progress is not None]
+def _progress(episode: EpisodeView) -> Share | None:
+    known = [step.progress for step in episode.trajectory.steps if step.progress is not None]
     return Share(max(known)) if known else None
 
 
-def _reason_act_steps(subject: Subject) -> Share:
-    return Share(sum(bool(step.reasoning) + bool(step.action) for step in subject.trajectory.steps))
+def _reason_act_steps(episode: EpisodeView) -> Share:
+    return Share(sum(bool(step.reasoning) + bool(step.action) for step in episode.trajectory.steps))
 
 
-def _steps_at_limit(subject: Subject) -> Share:
-    trajectory = subject.trajectory
-    return Share(len(trajectory.steps) if trajectory.success else max(subject.max_steps, len(trajectory.steps)))
+def _steps_at_limit(episode: EpisodeView) -> Share:
+    trajectory = episode.trajectory
+    return Share(len(trajectory.steps) if trajectory.success else max(episode.max_steps, len(trajectory.steps)))
 
 
-def _tokens(subject: Subject) -> Share | None:
-    total = sum(step.generated_tokens for step in subject.trajectory.steps)
+def _tokens(episode: EpisodeView) -> Share | None:
+    total = sum(step.generated_tokens for step in episode.trajectory.steps)
     return Share(total) if total else None
 
 
-def _agent_seconds(subject: Subject) -> Share | None:
-    total = sum(step.agent_seconds for step in subject.trajectory.steps)
+def _agent_seconds(episode: EpisodeView) -> Share | None:
+    total = sum(step.agent_seconds for step in episode.trajectory.steps)
     return Share(total) if total else None
 
 
@@ -250,7 +250,7 @@ METRICS: dict[str, Metric] = {
 """All metrics by name, in the order of reports."""
 
 
-def shares(subject: Subject) -> dict[str, Share]:
+def shares(episode: EpisodeView) -> dict[str, Share]:
     """What an episode adds to each metric that applies to it."""
-    found = {name: metric.of(subject) for name, metric in METRICS.items()}
+    found = {name: metric.of(episode) for name, metric in METRICS.items()}
     return {name: share for name, share in found.items() if share is not None and share.whole > 0}

@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 
 from sad_env.records import SpanKind, Trajectory
 from sad_env.safe_text import one_line, safe_text
-from sad_eval.playback.timeline import CHOICES, SPEEDS, Beat, Choice, Player, beats
+from sad_eval.playback.timeline import CHOICES, SPEEDS, Beat, Choice, EpisodePlayer, beats
 
 COLOURS = {
     SpanKind.REASON: "#7fb0f5",
@@ -116,7 +116,7 @@ class PlaybackApp(App[None]):
         speed: int = 0,
     ) -> None:
         super().__init__()
-        self.player = Player(trajectories, choice)
+        self.player = EpisodePlayer(trajectories, choice)
         self.run_title = title
         self.reference = reference or {}
         self.notice = ""

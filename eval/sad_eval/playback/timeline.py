@@ -56,7 +56,7 @@ def reading_seconds(beat: Beat) -> float:
     return min(_MOST, _LEAST + _A_CHARACTER * len(beat.text))
 
 
-class Player:
+class EpisodePlayer:
     """Where a playback stands. Every method leaves it on an episode and a beat that exist, or on none at all.
 
     Args:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
 from sad_env.safe_text import one_line, safe_text
+from sad_eval.analysis.compare import Comparison, Pair
 from sad_eval.metrics.episode_metrics import METRICS
-
-if TYPE_CHECKING:
-    from sad_eval.analysis.compare import Comparison, Pair
 
 
 def print_comparison(comparison: Comparison, out: Console, *, flips: int) -> None:

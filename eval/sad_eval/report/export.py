@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from sad_eval.records import Results
 from sad_eval.report.escape import Cell, markdown_cell
@@ -54,6 +55,12 @@ _COUNTED = "reasoning_per_step"
 def to_json(report: Report) -> str:
     """The report as JSON of schema `sad_eval.report.model.json_schema`."""
     return json.dumps(report.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
+
+
+def results_json(runs: Sequence[Results]) -> str:
+    """The results of one run as JSON, those of several as a list."""
+    documents = [results.model_dump(mode="json") for results in runs]
+    return json.dumps(documents[0] if len(documents) == 1 else documents, indent=2, allow_nan=False)
 
 
 def to_csv(report: Report) -> str:

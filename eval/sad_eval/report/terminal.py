@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
@@ -10,6 +12,7 @@ from rich.text import Text
 
 from sad_env.records import Status
 from sad_env.safe_text import one_line, safe_text
+from sad_eval.metrics.episode_metrics import METRICS
 from sad_eval.records import Estimate, Results
 from sad_eval.report.numbers import interval_text, value_text
 
@@ -67,6 +70,9 @@ FORMS = {
 """Further forms of CoT match, a row each: the name of the recall; those of precision, F1 and length begin with it."""
 
 _BAR = 20
+
+_COLUMNS_WITH_INTERVALS = 3
+"""Runs side by side at most that still have their intervals on 80 columns."""
 
 
 def print_report(results: Results, console: Console) -> None:
@@ -201,3 +207,29 @@ def _task_types(results: Results) -> Table:
             f"{rate.n:,}",
         )
     return table
+
+
+def side_by_side(columns: Sequence[tuple[str, Results]], console: Console) -> None:
+    """Print several runs' metrics in one table, one column a run; up to three with their 95 % intervals."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("")
+    for name, _ in columns:
+        table.add_column(safe_text(one_line(name, 24)), justify="right")
+    names = dict.fromkeys(name for _, results in columns for name in results.metrics if _main(name))
+    intervals = len(columns) <= _COLUMNS_WITH_INTERVALS
+    for name in names:
+        cells = [_cell(name, results.metrics.get(name), interval=intervals) for _, results in columns]
+        table.add_row(safe_text(name.replace("_", " ")), *cells)
+    console.print(Padding(table, (1, 0, 0, 0)))
+
+
+def _main(name: str) -> bool:
+    """Neither a time nor one form of several."""
+    return not name.endswith("seconds") and not (name in METRICS and METRICS[name].further)
+
+
+def _cell(name: str, estimate: Estimate | None, *, interval: bool) -> Text:
+    if estimate is None:
+        return Text("—", style="dim")
+    text = safe_text(value_text(name, estimate))
+    return text.append(f"\n[{interval_text(name, estimate)}]", "dim") if interval else text

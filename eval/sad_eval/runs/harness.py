@@ -15,7 +15,7 @@ from sad_agents.rollout.rollout import Finished, Job
 from sad_env.errors import DataError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
 from sad_env.records import Status
-from sad_eval.metrics.aggregate import Tally
+from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.records import Attempt, EpisodeKey, EpisodeLine, Manifest, Results
 from sad_eval.runs.progress import Progress, Silent
 from sad_eval.runs.run_folder import RunFolder
@@ -25,7 +25,7 @@ Play = Callable[[Sequence[Job]], Iterator[Finished]]
 """Plays jobs and yields them as they end: `rollout` with all but the jobs bound, or a backend."""
 
 
-class Outcome(NamedTuple):
+class EvaluationOutcome(NamedTuple):
     """How an evaluation ended.
 
     Attributes:
@@ -44,7 +44,7 @@ class _Books:
     """What is known of a run while it goes on."""
 
     run: RunFolder
-    tally: Tally
+    sums: MetricSums
     earlier: dict[EpisodeKey, tuple[Attempt, ...]]
     episodes: JsonLinesWriter
     owed: JsonLinesWriter
@@ -60,7 +60,7 @@ class _Books:
                 self.owed.append(line.to_json())
             else:
                 self.episodes.append(line.to_json())
-                self.tally.add(line)
+                self.sums.add(line)
             yield line
 
     def last_endings(self) -> dict[EpisodeKey, Status]:
@@ -70,19 +70,19 @@ class _Books:
 def evaluate(
     run: RunFolder,
     play: Play,
-    tally: Tally,
+    sums: MetricSums,
     *,
     reference: str = "",
     progress: Progress | None = None,
     seconds: float = 0.0,
     now: Manifest | None = None,
-) -> Outcome:
+) -> EvaluationOutcome:
     """Play what the run owes and write its results.
 
     Args:
         run: a run folder with its manifest.
         play: plays the jobs it is given.
-        tally: an empty tally with the run's options.
+        sums: an empty sums with the run's options.
         reference: name of the reference run, for the results.
         progress: told of every episode.
         seconds: wall time of playing; what is owed then stays owed. 0 sets no limit.
@@ -100,11 +100,11 @@ def evaluate(
     with run.lock(), Interrupts() as interrupts, contextlib.ExitStack() as stack:
         sweep(run)
         episodes, owed = (stack.enter_context(writer) for writer in run.writers())
-        books = _Books(run, tally, {}, episodes, owed)
+        books = _Books(run, sums, {}, episodes, owed)
         jobs = _owed_jobs(books)
         interrupted, failure = False, ""
         if jobs:
-            progress.begin(len(run.manifest.planned()), tally)
+            progress.begin(len(run.manifest.planned()), sums)
             try:
                 with interrupts.limit(seconds):
                     failure = _play(books, play, jobs, progress, interrupts, now)
@@ -114,16 +114,16 @@ def evaluate(
                 interrupted = True
             finally:
                 progress.close()
-        results = tally.results(run.manifest, books.last_endings(), reference)
+        results = sums.results(run.manifest, books.last_endings(), reference)
         try:
             run.write_results(results)
         except OSError as error:
             failure = failure or f"cannot write the results: {error}"
-    return Outcome(results, interrupted, failure)
+    return EvaluationOutcome(results, interrupted, failure)
 
 
 def _owed_jobs(books: _Books) -> list[Job]:
-    """Read what is done into the tally; return what is not."""
+    """Read what is done into the sums; return what is not."""
     manifest = books.run.manifest
     planned = manifest.planned()
     known = set(planned)
@@ -134,7 +134,7 @@ def _owed_jobs(books: _Books) -> list[Job]:
         if not line.chain_holds():
             raise DataError(f"{books.run.path}: the episode {line.id} was changed after it was written")
         done.add(line.id)
-        books.tally.add(line)
+        books.sums.add(line)
     for line in books.run.owed_attempts():
         books.earlier[line.id] = line.attempts
     return [Job(*key) for key in planned if key not in done]
@@ -151,12 +151,12 @@ def _play(
     """Play the jobs and write them down; returns one line when what they need stopped answering."""
     finished = play(jobs)
     try:
-        if now is not None and (len(books.tally) or books.earlier):
-            books.run.add_resumption(now.resumption(scored=len(books.tally)))
+        if now is not None and (len(books.sums) or books.earlier):
+            books.run.add_resumption(now.resumption(scored=len(books.sums)))
         for one in finished:
             with interrupts.shield():
                 for line in books.enter(one):
-                    progress.ended(line, books.tally)
+                    progress.ended(line, books.sums)
     except InfrastructureError as error:
         return str(error)
     except OSError as error:

@@ -1,38 +1,19 @@
-"""`sad-eval merge`: the parts of a sharded run become one run."""
+"""The parts of a sharded run become one run."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from sad_env import cli
 from sad_env.errors import ConfigError, DataError, IncompleteError
 from sad_env.files import atomic_text
-from sad_env.safe_text import console, one_line
+from sad_env.safe_text import one_line
 from sad_eval.records import EpisodeKey, Manifest, Results, Resumption
-from sad_eval.report.side_by_side import exit_code
-from sad_eval.report.terminal import print_report
 from sad_eval.runs.run_folder import EPISODES, MANIFEST, OWED, RunFolder
 from sad_eval.runs.score import score
 
 _COMMAND = "sad-eval merge"
-
-
-@dataclass(frozen=True)
-class MergeSettings:
-    """Join the parts of a run that was made with --shard.
-
-    $ sad-eval --agent student.pt --env alfworld --out runs/big --shard 3/16     (on machine 3 of 16)
-    $ sad-eval merge runs/big
-    """
-
-    run: Annotated[Path, tyro.conf.Positional]
-    """The folder that was given as --out; its parts lie in it, and the joined run will."""
 
 
 def part_name(shard: tuple[int, int]) -> str:
@@ -130,11 +111,3 @@ def _rewrite(path: Path, lines: Iterable[str]) -> None:
     with atomic_text(path) as file:
         for line in lines:
             file.write(line + "\n")
-
-
-def run_merge(arguments: Sequence[str] | None = None) -> int:
-    """`sad-eval merge`."""
-    settings = cli.parse(MergeSettings, arguments, prog="sad-eval merge")
-    results = merge(settings.run)
-    print_report(results, console())
-    return exit_code(results)

@@ -36,7 +36,7 @@ _FLEETING = frozenset({"server"})
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """One run that is to be made.
 
     Attributes:
@@ -71,7 +71,7 @@ def panels_of(settings: EvalSettings) -> list[str]:
     return names
 
 
-def make_plan(settings: EvalSettings, panel_name: str, *, command: str, alone: bool = True) -> Plan:
+def make_plan(settings: EvalSettings, panel_name: str, *, command: str, alone: bool = True) -> EvaluationPlan:
     """The plan for one panel.
 
     Args:
@@ -95,7 +95,7 @@ def make_plan(settings: EvalSettings, panel_name: str, *, command: str, alone: b
         step_seconds=settings.step_seconds,
     )
     manifest = _manifest(settings, recipe, panel, agent, limits, command)
-    return Plan(settings, recipe, panel, agent, limits, _folder(settings, manifest, alone=alone), manifest)
+    return EvaluationPlan(settings, recipe, panel, agent, limits, _folder(settings, manifest, alone=alone), manifest)
 
 
 def world_recipe(settings: EvalSettings, panel_name: str) -> WorldRecipe:
@@ -221,7 +221,7 @@ def _folder(settings: EvalSettings, manifest: Manifest, *, alone: bool) -> Path:
     return folder if manifest.shard[1] == 1 else folder / part_name(manifest.shard)
 
 
-def open_or_create(plan: Plan) -> RunFolder:
+def open_or_create(plan: EvaluationPlan) -> RunFolder:
     """The plan's run folder: the one that is there, when it is the same run, or a new one.
 
     Raises:

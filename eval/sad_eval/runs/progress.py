@@ -15,7 +15,7 @@ from rich.text import Text
 
 from sad_env.records import Status
 from sad_env.safe_text import console, one_line, safe_text
-from sad_eval.metrics.aggregate import Tally
+from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.metrics.statistics import wilson
 from sad_eval.records import EpisodeLine
 
@@ -26,12 +26,12 @@ _RECENT = 5
 class Progress(Protocol):
     """Told of every episode that ends."""
 
-    def begin(self, planned: int, tally: Tally) -> None:
-        """The run has this many episodes; `tally` holds those that are done already."""
+    def begin(self, planned: int, sums: MetricSums) -> None:
+        """The run has this many episodes; `sums` holds those that are done already."""
         ...
 
-    def ended(self, line: EpisodeLine, tally: Tally) -> None:
-        """An episode ended and, when scored, is in the tally."""
+    def ended(self, line: EpisodeLine, sums: MetricSums) -> None:
+        """An episode ended and, when scored, is in the sums."""
         ...
 
     def close(self) -> None:
@@ -46,15 +46,15 @@ def chosen(*, quiet: bool) -> Progress:
     return LiveTable() if sys.stderr.isatty() else Lines()
 
 
-def headline(tally: Tally) -> str:
+def headline(sums: MetricSums) -> str:
     """The run so far in a few words.
 
     Example: ``success 4/12 (33 % [14, 61])  steps 7.2  reasoning 61 a step``
     """
-    n = len(tally)
+    n = len(sums)
     if not n:
         return "no episode has ended yet"
-    wins = min(n, tally.successes)  # a live table looks on while an episode is being added
+    wins = min(n, sums.successes)  # a live table looks on while an episode is being added
     low, high = wilson(wins, n)
     words = [f"success {wins:,}/{n:,} ({wins / n:.0%} [{100 * low:.0f}, {100 * high:.0f}])"]
     for name, label, form in (
@@ -63,7 +63,7 @@ def headline(tally: Tally) -> str:
         ("cot_match", "CoT match", ".2f"),
         ("invalid_actions", "invalid", ".0%"),
     ):
-        value = tally.mean(name)
+        value = sums.mean(name)
         if value is not None:
             words.append(f"{label} {value:{form}}")
     return "  ".join(words)
@@ -78,12 +78,12 @@ class _Clock:
         self.owed = 0
         self.began = time.monotonic()
 
-    def begin(self, planned: int, tally: Tally) -> None:
-        self.planned, self.before, self.began = planned, len(tally), time.monotonic()
+    def begin(self, planned: int, sums: MetricSums) -> None:
+        self.planned, self.before, self.began = planned, len(sums), time.monotonic()
 
-    def left(self, tally: Tally) -> str:
-        done, seconds = len(tally) - self.before, time.monotonic() - self.began
-        remaining = self.planned - len(tally)
+    def left(self, sums: MetricSums) -> str:
+        done, seconds = len(sums) - self.before, time.monotonic() - self.began
+        remaining = self.planned - len(sums)
         if not done or not remaining:
             return ""
         return duration(remaining * seconds / done) + " left"
@@ -106,10 +106,10 @@ def duration(seconds: float) -> str:
 class Silent:
     """Shows nothing."""
 
-    def begin(self, planned: int, tally: Tally) -> None:
+    def begin(self, planned: int, sums: MetricSums) -> None:
         """Nothing."""
 
-    def ended(self, line: EpisodeLine, tally: Tally) -> None:
+    def ended(self, line: EpisodeLine, sums: MetricSums) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -123,11 +123,11 @@ class Lines:
         self._clock = _Clock()
         self._last = time.monotonic()
 
-    def begin(self, planned: int, tally: Tally) -> None:
+    def begin(self, planned: int, sums: MetricSums) -> None:
         """Start the clock."""
-        self._clock.begin(planned, tally)
+        self._clock.begin(planned, sums)
 
-    def ended(self, line: EpisodeLine, tally: Tally) -> None:
+    def ended(self, line: EpisodeLine, sums: MetricSums) -> None:
         """Print when it is time; an attempt that is owed is always told."""
         now = time.monotonic()
         trajectory = line.trajectory
@@ -136,7 +136,7 @@ class Lines:
             print(one_line(what, 200), file=sys.stderr, flush=True)
         elif now - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
-            words = f"{len(tally):,}/{self._clock.planned:,}  {headline(tally)}  {self._clock.left(tally)}"
+            words = f"{len(sums):,}/{self._clock.planned:,}  {headline(sums)}  {self._clock.left(sums)}"
             print(words.rstrip(), file=sys.stderr, flush=True)
 
     def close(self) -> None:
@@ -152,16 +152,16 @@ class LiveTable:
     def __init__(self) -> None:
         self._clock = _Clock()
         self._recent: deque[EpisodeLine] = deque(maxlen=_RECENT)
-        self._tally: Tally | None = None
+        self._tally: MetricSums | None = None
         self._live = Live(console=console(stderr=True), refresh_per_second=4, transient=True, get_renderable=self._draw)
 
-    def begin(self, planned: int, tally: Tally) -> None:
+    def begin(self, planned: int, sums: MetricSums) -> None:
         """Start drawing."""
-        self._clock.begin(planned, tally)
-        self._tally = tally
+        self._clock.begin(planned, sums)
+        self._tally = sums
         self._live.start()
 
-    def ended(self, line: EpisodeLine, tally: Tally) -> None:
+    def ended(self, line: EpisodeLine, sums: MetricSums) -> None:
         """Remember it; drawing goes on by itself."""
         self._recent.append(line)
         self._clock.owed += line.trajectory.status.owed
@@ -171,16 +171,16 @@ class LiveTable:
         self._live.stop()
 
     def _draw(self) -> RenderableType:
-        tally = self._tally
-        if tally is None:
+        sums = self._tally
+        if sums is None:
             return Text()
         bar = Table.grid(padding=(0, 2, 0, 0))
-        count = f"{len(tally):,}/{self._clock.planned:,}"
+        count = f"{len(sums):,}/{self._clock.planned:,}"
         retried = f"{self._clock.owed} to be tried again" if self._clock.owed else ""
         bar.add_row(
             count,
-            ProgressBar(total=max(1, self._clock.planned), completed=len(tally), width=24),
-            Text(self._clock.left(tally), style="dim"),
+            ProgressBar(total=max(1, self._clock.planned), completed=len(sums), width=24),
+            Text(self._clock.left(sums), style="dim"),
             Text(retried, style="magenta"),
         )
         episodes = Table.grid(padding=(0, 2, 0, 0))
@@ -193,4 +193,4 @@ class LiveTable:
                 Text(trajectory.status.value.replace("_", " "), style=style),
                 Text(f"{len(trajectory.steps)} steps", style="dim"),
             )
-        return Group(bar, Text(headline(tally)), episodes)
+        return Group(bar, Text(headline(sums)), episodes)

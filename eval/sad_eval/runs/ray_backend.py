@@ -16,13 +16,13 @@ from sad_eval.runs.settings import EvalSettings
 
 if TYPE_CHECKING:
     from sad_eval.runs.harness import Play
-    from sad_eval.runs.plan import Plan
+    from sad_eval.runs.plan import EvaluationPlan
 
 _SEATS = 2
 """Tasks that wait for every one that runs, so that no worker of the cluster is ever idle."""
 
 
-def ray_player(plan: Plan) -> Play:
+def ray_player(plan: EvaluationPlan) -> Play:
     """Plays jobs over a Ray cluster: the one that is there, the one at ``ray:ADDRESS``, or one started here.
 
     Every worker makes its own agent from the settings, so checkpoints and data have to lie at the same path on all
@@ -47,7 +47,7 @@ def ray_player(plan: Plan) -> Play:
     return lambda jobs: _play(ray, plan, jobs)
 
 
-def _play(ray: Any, plan: Plan, jobs: Sequence[Job]) -> Iterator[Finished]:
+def _play(ray: Any, plan: EvaluationPlan, jobs: Sequence[Job]) -> Iterator[Finished]:
     settings, recipe, limits = plan.settings, plan.recipe, plan.limits
     remote = ray.remote(num_cpus=1, max_retries=0)(play_jobs)
     size = max(1, min(settings.concurrency, len(jobs) // (2 * int(ray.cluster_resources().get("CPU", 1))) or 1))
@@ -67,7 +67,7 @@ def _play(ray: Any, plan: Plan, jobs: Sequence[Job]) -> Iterator[Finished]:
             ray.cancel(reference, force=True)
 
 
-def _collected(ray: Any, plan: Plan, reference: Any, part: Sequence[Job]) -> Iterator[Finished]:
+def _collected(ray: Any, plan: EvaluationPlan, reference: Any, part: Sequence[Job]) -> Iterator[Finished]:
     try:
         lines: list[tuple[Job, list[str]]] = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
@@ -84,7 +84,7 @@ def _collected(ray: Any, plan: Plan, reference: Any, part: Sequence[Job]) -> Ite
         yield Finished(job, last, tuple(attempts))
 
 
-def _lost(plan: Plan, job: Job, reason: str) -> Trajectory:
+def _lost(plan: EvaluationPlan, job: Job, reason: str) -> Trajectory:
     return Trajectory(
         world=plan.recipe.name,
         data=plan.panel.data,

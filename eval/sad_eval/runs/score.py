@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from sad_env.records import Status
-from sad_eval.metrics.aggregate import Tally
+from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.records import EpisodeKey, Manifest, Results
 from sad_eval.runs.reference import references, sentence_similarity
 from sad_eval.runs.run_folder import RunFolder
 
 
-def tally_for(manifest: Manifest, **changes: object) -> Tally:
-    """An empty tally with the options that a run was made with.
+def sums_for(manifest: Manifest, **changes: object) -> MetricSums:
+    """An empty sums with the options that a run was made with.
 
     Args:
         manifest: of the run.
@@ -22,7 +22,7 @@ def tally_for(manifest: Manifest, **changes: object) -> Tally:
     """
     settings = {**manifest.settings, **changes}
     reference = str(settings.get("reference") or "")
-    return Tally(
+    return MetricSums(
         int(manifest.limits.get("max_steps") or 0),
         tokenizer=str(settings.get("tokenizer") or "auto"),
         references=references(reference, manifest) if reference else None,
@@ -35,15 +35,15 @@ def score(run: RunFolder, **changes: object) -> Results:
 
     Args:
         run: the run folder.
-        changes: as in `tally_for`.
+        changes: as in `sums_for`.
 
     Raises:
         DataError: a file of the run cannot be read.
         ConfigError: a reference of another world, or an extra that is not installed.
     """
-    tally = tally_for(run.manifest, **changes)
+    sums = sums_for(run.manifest, **changes)
     for line in run.episodes():
-        tally.add(line)
+        sums.add(line)
     endings: dict[EpisodeKey, Status] = {line.id: line.attempts[-1].status for line in run.owed_attempts()}
     reference = {**run.manifest.settings, **changes}.get("reference")
-    return tally.results(run.manifest, endings, str(reference or ""))
+    return sums.results(run.manifest, endings, str(reference or ""))
