@@ -17,7 +17,6 @@ from sad_env.safe_text import console, one_line, safe_text, visible
 from sad_eval.records import Results, exit_code
 from sad_eval.report.export import results_json
 from sad_eval.report.terminal import print_report, side_by_side
-from sad_eval.runs import progress
 from sad_eval.runs.harness import EvaluationOutcome, Play, evaluate
 from sad_eval.runs.plan import EvaluationPlan, make_plan, open_or_create, panels_of
 from sad_eval.runs.score import sums_for
@@ -86,13 +85,12 @@ def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
     """
     sums = sums_for(plan.manifest)  # a wrong reference or tokenizer is told before anything is written
     run = open_or_create(plan)
-    shown = progress.chosen(quiet=plan.settings.quiet or plan.settings.actor == PERSON)
     return evaluate(
         run,
         player(plan),
         sums,
         reference=plan.settings.reference,
-        progress=shown,
+        quiet=plan.settings.quiet or plan.settings.actor == PERSON,
         seconds=plan.settings.run_seconds,
         now=plan.manifest,
     )

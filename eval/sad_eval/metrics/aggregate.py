@@ -1,4 +1,4 @@
-"""The sums: episodes in, results out. It keeps numbers, never trajectories, so that memory stays flat."""
+"""From episodes to results: metrics as sums over episodes. Numbers are kept, never trajectories: memory stays flat."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CHANGES = 8
 
 
 class MetricSums:
-    """Adds up the episodes of one run.
+    """The sums of which the metrics of one run are ratios.
 
     Args:
         max_steps: the run's step limit.

@@ -17,7 +17,7 @@ from sad_env.json_lines import JsonLinesWriter
 from sad_env.records import Status
 from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.records import Attempt, EpisodeKey, EpisodeLine, Manifest, Results
-from sad_eval.runs.progress import Progress, Silent
+from sad_eval.runs.progress import shown_run
 from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.signals import Interrupts, TimeUp
 
@@ -29,8 +29,8 @@ class EvaluationOutcome(NamedTuple):
     """How an evaluation ended.
 
     Attributes:
-        results: as they stand in results.json.
-        interrupted: Ctrl-C ended it.
+        results: what results.json holds.
+        interrupted: by Ctrl-C.
         failure: one line when the model stopped answering, the disk is full, or the run's time is up.
     """
 
@@ -73,7 +73,7 @@ def evaluate(
     sums: MetricSums,
     *,
     reference: str = "",
-    progress: Progress | None = None,
+    quiet: bool = True,
     seconds: float = 0.0,
     now: Manifest | None = None,
 ) -> EvaluationOutcome:
@@ -82,9 +82,9 @@ def evaluate(
     Args:
         run: a run folder with its manifest.
         play: plays the jobs it is given.
-        sums: an empty sums with the run's options.
+        sums: without an episode, with the run's options.
         reference: name of the reference run, for the results.
-        progress: told of every episode.
+        quiet: show no progress.
         seconds: wall time of playing; what is owed then stays owed. 0 sets no limit.
         now: the manifest that a run begun at this moment would have; when the run has been played before, its
             versions are added to the run's own.
@@ -96,7 +96,6 @@ def evaluate(
         ConfigError: another process is at work on the run.
         DataError: files of the run are damaged, or the world's data.
     """
-    progress = progress or Silent()
     with run.lock(), Interrupts() as interrupts, contextlib.ExitStack() as stack:
         sweep(run)
         episodes, owed = (stack.enter_context(writer) for writer in run.writers())
@@ -104,16 +103,13 @@ def evaluate(
         jobs = _owed_jobs(books)
         interrupted, failure = False, ""
         if jobs:
-            progress.begin(len(run.manifest.planned()), sums)
             try:
-                with interrupts.limit(seconds):
-                    failure = _play(books, play, jobs, progress, interrupts, now)
+                with shown_run(len(run.manifest.planned()), sums, quiet=quiet) as ended, interrupts.limit(seconds):
+                    failure = _play(books, play, jobs, ended, interrupts, now)
             except TimeUp:
                 failure = f"the run's {seconds:g} s are up"
             except KeyboardInterrupt:
                 interrupted = True
-            finally:
-                progress.close()
         results = sums.results(run.manifest, books.last_endings(), reference)
         try:
             run.write_results(results)
@@ -123,7 +119,7 @@ def evaluate(
 
 
 def _owed_jobs(books: _Books) -> list[Job]:
-    """Read what is done into the sums; return what is not."""
+    """Add what is done to the sums; return what is not."""
     manifest = books.run.manifest
     planned = manifest.planned()
     known = set(planned)
@@ -144,7 +140,7 @@ def _play(
     books: _Books,
     play: Play,
     jobs: Sequence[Job],
-    progress: Progress,
+    ended: Callable[[EpisodeLine], None],
     interrupts: Interrupts,
     now: Manifest | None,
 ) -> str:
@@ -156,7 +152,7 @@ def _play(
         for one in finished:
             with interrupts.shield():
                 for line in books.enter(one):
-                    progress.ended(line, books.sums)
+                    ended(line)
     except InfrastructureError as error:
         return str(error)
     except OSError as error:

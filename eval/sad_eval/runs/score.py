@@ -10,7 +10,7 @@ from sad_eval.runs.run_folder import RunFolder
 
 
 def sums_for(manifest: Manifest, **changes: object) -> MetricSums:
-    """An empty sums with the options that a run was made with.
+    """`MetricSums` without an episode, with the options that a run was made with.
 
     Args:
         manifest: of the run.
