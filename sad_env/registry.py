@@ -63,17 +63,22 @@ _worlds: dict[str, WorldSpec] = {}
 
 @functools.cache
 def load_plugins() -> dict[str, str]:
-    """Register the worlds that other installed distributions offer.
+    """Register the worlds that other installed distributions offer; returns what `load_entries` does."""
+    return load_entries(PLUGIN_GROUP, lambda name, spec: register(spec))
+
+
+def load_entries(group: str, register: Callable[[str, Any], None]) -> dict[str, str]:
+    """Register what other installed distributions offer in an entry-point group, by name.
 
     Returns:
-        Entry-point name to error, empty where the world is registered. A broken plug-in is reported, never fatal.
+        Entry-point name to error, empty where it is registered. A broken plug-in is reported, never fatal.
     """
     outcome = {}
-    for entry in importlib.metadata.entry_points(group=PLUGIN_GROUP):
+    for entry in importlib.metadata.entry_points(group=group):
         try:
-            register(entry.load())
+            register(entry.name, entry.load())
             outcome[entry.name] = ""
-        except Exception as error:
+        except Exception as error:  # whatever the code of a plug-in may raise
             outcome[entry.name] = f"{type(error).__name__}: {error}"
     return outcome
 

@@ -18,6 +18,7 @@ from sad_agents import catalogue
 from sad_env import cli, registry
 from sad_env.data import data_root, pack_folder
 from sad_env.safe_text import console, one_line, safe_text
+from sad_eval.metrics.episode_metrics import load_plugins as load_metrics
 from sad_eval.runs import provenance
 
 
@@ -117,13 +118,10 @@ def _extras() -> Iterator[Finding]:
 
 
 def _plugins() -> Iterator[Finding]:
-    for name, error in registry.load_plugins().items():
+    found = [("world", name, error) for name, error in registry.load_plugins().items()]
+    found += [("metric", name, error) for name, error in load_metrics().items()]
+    found += [("agent", plugin.name, plugin.error) for plugin in catalogue.plugins()]
+    for kind, name, error in found:
         if error:
-            yield Finding("bad", f"world plug-in {one_line(name, 40)}: {one_line(error, 160)}", "update or remove it")
-    for plugin in catalogue.plugins():
-        if plugin.error:
-            yield Finding(
-                "bad",
-                f"agent plug-in {one_line(plugin.name, 40)}: {one_line(plugin.error, 160)}",
-                "update or remove it",
-            )
+            what = f"{kind} plug-in {one_line(name, 40)}: {one_line(error, 160)}"
+            yield Finding("bad", what, "update or remove it")

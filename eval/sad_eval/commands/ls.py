@@ -13,6 +13,8 @@ from sad_agents.perturbed_agent import KINDS
 from sad_env import cli, registry
 from sad_env.data import pack_folder
 from sad_env.safe_text import console, one_line, safe_text
+from sad_eval.metrics.episode_metrics import PLUGIN_GROUP as METRIC_GROUP
+from sad_eval.metrics.episode_metrics import load_plugins as load_metrics
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def _agents() -> Table:
 def _plugins() -> Table:
     table = _table()
     found = [(name, registry.PLUGIN_GROUP, error) for name, error in registry.load_plugins().items()]
+    found += [(name, METRIC_GROUP, error) for name, error in load_metrics().items()]
     found += [(plugin.name, plugin.source, plugin.error) for plugin in catalogue.plugins()]
     for name, source, error in found:
         state = _broken(error) if error else safe_text("ok", "green")

@@ -18,6 +18,7 @@ from sad_eval.metrics.episode_metrics import (
     CountReasoning,
     EpisodeView,
     countable,
+    load_plugins,
     reasoning_counter,
     shares,
 )
@@ -50,6 +51,7 @@ class MetricSums:
         references: Mapping[str, Sequence[Reasoning]] | None = None,
         similarity: Similarity | None = None,
     ) -> None:
+        load_plugins()
         self.max_steps = max_steps
         self.tokenizer = "" if tokenizer == "auto" else tokenizer
         self._count: CountReasoning | None = reasoning_counter(self.tokenizer) if self.tokenizer else None

@@ -1,4 +1,4 @@
-"""Metrics: what is read off an episode. Each is a ratio of sums over episodes; a new one is a function and a line.
+"""Metrics of an episode. Each is a ratio of sums over episodes; a new one is a function and a line, or a plug-in.
 
 A metric that does not apply to an episode gives None and leaves that episode out; one that applies to no episode is
 absent from the results. An empty list has no mean: `estimate` raises.
@@ -6,15 +6,16 @@ absent from the results. An empty list has no mean: `estimate` raises.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from sad_env.errors import DataError
+from sad_env.errors import ConfigError, DataError
 from sad_env.records import SpanKind, Step, Trajectory
+from sad_env.registry import load_entries
 from sad_eval.metrics.cot_match import Agreement, Reasoning, Similarity, agreement
 
 WORDS, SAMPLED = "words", "sampled"
@@ -94,7 +95,7 @@ class EpisodeView:
     references: Sequence[Reasoning] = ()
     similarity: Similarity | None = None
 
-    @cached_property
+    @functools.cached_property
     def agreement(self) -> Agreement | None:
         """Match with the references; None where there is none that speaks."""
         if not self.references:
@@ -247,7 +248,31 @@ METRICS: dict[str, Metric] = {
     ),
     "seconds": Metric("s", "wall time of an episode", lambda s: Share(s.trajectory.seconds)),
 }
-"""All metrics by name, in the order of reports."""
+"""All metrics by name, in the order of reports; those of other distributions come last."""
+
+PLUGIN_GROUP = "sad_eval.metrics"
+"""Entry-point group of other distributions; each entry names a `Metric`, and the metric has the entry's name."""
+
+
+def register(name: str, metric: Metric) -> None:
+    """Add a metric to the results of all runs that are scored from now on.
+
+    Raises:
+        ConfigError: no plain name, or another metric has it.
+        TypeError: no `Metric`.
+    """
+    if not re.fullmatch("[a-z][a-z0-9_]{0,39}", name):
+        raise ConfigError(f"a metric's name is lower-case letters, digits and '_', at most 40, not {name[:60]!r}")
+    if not isinstance(metric, Metric):
+        raise TypeError(f"the metric {name} is a Metric, not {type(metric).__name__}")
+    if METRICS.setdefault(name, metric) is not metric:
+        raise ConfigError(f"there is a metric {name!r} already: choose another name")
+
+
+@functools.cache
+def load_plugins() -> dict[str, str]:
+    """Register the metrics of other installed distributions; returns what `sad_env.registry.load_entries` does."""
+    return load_entries(PLUGIN_GROUP, register)
 
 
 def shares(episode: EpisodeView) -> dict[str, Share]:

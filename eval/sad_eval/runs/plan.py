@@ -152,25 +152,7 @@ def _manifest(
         "max_new_tokens": settings.max_new_tokens,
         "invalid_actions": limits.invalid_actions,
     }
-    identity: dict[str, Any] = {
-        "agent": agent.name,
-        **{f"agent {name}": value for name, value in sorted(facts.items()) if name not in _FLEETING},
-        "world": recipe.name,
-        "data": panel.data,
-        "data_sha256": digest,
-        **{f"world {name}": value for name, value in sorted(recipe.options.items()) if name != "data"},
-        "panel": panel.name,
-        "panel_sha256": panel.sha256,
-        "seed": settings.seed,
-        "repeats": settings.repeats,
-        "temperature": settings.temperature,
-        "top_p": settings.top_p,
-        "context": settings.context,
-        "dtype": settings.dtype,
-        "first_thoughts_sha256": sha256_file(settings.first_thoughts) if settings.first_thoughts else "",
-        "perturb": settings.perturb,
-        **bounds,
-    }
+    identity = {**_who_and_where(recipe, panel, agent, digest), **_how(settings), **bounds}
     commit, dirty = provenance.checkout()
     return Manifest(
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -194,6 +176,35 @@ def _manifest(
         dirty=dirty,
         platform=provenance.machine(),
     )
+
+
+def _who_and_where(recipe: WorldRecipe, panel: Panel, agent: Agent, data_sha256: str) -> dict[str, Any]:
+    """The part of a run's identity that its agent, world and panel decide."""
+    facts = {name: value for name, value in sorted(catalogue.provenance(agent).items()) if name not in _FLEETING}
+    return {
+        "agent": agent.name,
+        **{f"agent {name}": value for name, value in facts.items()},
+        "world": recipe.name,
+        "data": panel.data,
+        "data_sha256": data_sha256,
+        **{f"world {name}": value for name, value in sorted(recipe.options.items()) if name != "data"},
+        "panel": panel.name,
+        "panel_sha256": panel.sha256,
+    }
+
+
+def _how(settings: EvalSettings) -> dict[str, Any]:
+    """The part of a run's identity that its settings decide."""
+    return {
+        "seed": settings.seed,
+        "repeats": settings.repeats,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "context": settings.context,
+        "dtype": settings.dtype,
+        "first_thoughts_sha256": sha256_file(settings.first_thoughts) if settings.first_thoughts else "",
+        "perturb": settings.perturb,
+    }
 
 
 def identity_sha256(identity: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sad_agents.rollout.rollout import Finished, Job, Limits, rollout
 from sad_agents.rollout.world_pool import WorldRecipe
@@ -12,11 +12,9 @@ from sad_agents.rollout.world_pool import WorldRecipe
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.records import Status, Trajectory
 from sad_env.safe_text import one_line
+from sad_eval.runs.harness import Play
+from sad_eval.runs.plan import EvaluationPlan, make_agent
 from sad_eval.runs.settings import EvalSettings
-
-if TYPE_CHECKING:
-    from sad_eval.runs.harness import Play
-    from sad_eval.runs.plan import EvaluationPlan
 
 _SEATS = 2
 """Tasks that wait for every one that runs, so that no worker of the cluster is ever idle."""
@@ -105,8 +103,6 @@ def play_jobs(
     settings: EvalSettings, recipe: WorldRecipe, limits: Limits, jobs: Sequence[Job]
 ) -> list[tuple[Job, list[str]]]:
     """What a worker of the cluster does: play jobs, and send every attempt back as a line of JSON."""
-    from sad_eval.runs.plan import make_agent
-
     settings = dataclasses.replace(settings, backend="local")
     agent = make_agent(settings, recipe)
     return [
