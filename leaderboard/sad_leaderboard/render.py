@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
 
 from sad_eval.report.escape import Cell, markdown_cell
-from sad_eval.report.html import environment, stylesheet
+from sad_eval.report.html import environment
 from sad_eval.report.numbers import interval_text, plain, value_text
 from sad_eval.report.tables import markdown_table
 
@@ -22,8 +21,7 @@ def to_json(board: Board) -> str:
 
 def to_html(board: Board) -> str:
     """One self-contained page without scripts."""
-    template = environment("sad_leaderboard").get_template("board.html.j2")
-    return template.render(board=board, title=TITLE, style=stylesheet(), version=version("sad-env"))
+    return environment("sad_leaderboard").get_template("board.html.j2").render(board=board, title=TITLE)
 
 
 def to_markdown(board: Board) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
+from sad_env import html
 from sad_env.records import Status
-from sad_env.safe_text import one_line, visible
+from sad_env.safe_text import one_line
 from sad_eval.report import plots
 from sad_eval.report.model import Report, RunReport, build_report, shown_trajectories
 from sad_eval.report.numbers import interval_text, plain, unit_text, value_text
@@ -29,25 +27,10 @@ HEADLINE = (
 
 
 def environment(package: str = "sad_eval.report") -> Environment:
-    """The environment of a package's templates: everything that is inserted is escaped."""
-    result = Environment(
-        loader=PackageLoader(package, "."), autoescape=True, undefined=StrictUndefined, auto_reload=False
-    )
-    result.globals.update(
-        shown=one_line,
-        text=visible,
-        figure=plain,
-        steps=shown_steps,
-        value=value_text,
-        interval=interval_text,
-        unit=unit_text,
-    )
+    """The environment of a package's templates, with figures, their intervals and units, and the steps of episodes."""
+    result = html.environment(package)
+    result.globals.update(figure=plain, steps=shown_steps, value=value_text, interval=interval_text, unit=unit_text)
     return result
-
-
-def stylesheet() -> Markup:
-    """Our own style sheet, which pages include whole."""
-    return Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8"))
 
 
 def render_html(runs: Sequence[RunFolder], *, episodes: int = 200) -> Iterator[str]:
@@ -75,19 +58,11 @@ def render_html(runs: Sequence[RunFolder], *, episodes: int = 200) -> Iterator[s
         .generate(
             title=_title(report),
             lead=_lead(report),
-            style=stylesheet(),
             runs=items,
             plots=figures,
             mixed=len({(run.world, run.data, run.panel_sha256) for run in report.runs}) > 1,
-            box={
-                "width": plots.WIDTH,
-                "height": plots.HEIGHT,
-                "left": plots.LEFT,
-                "right": plots.RIGHT,
-                "bottom": plots.BOTTOM,
-            },
+            box=plots.BOX,
             headline=HEADLINE,
-            version=version("sad-env"),
         )
     )
 

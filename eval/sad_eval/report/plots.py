@@ -9,10 +9,22 @@ from typing import NamedTuple
 from sad_env.safe_text import one_line
 from sad_eval.report.model import RunReport
 
-WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 44
 COLOURS = 8
 """Series beyond this many reuse colours; each still has its own label."""
+
+
+class Box(NamedTuple):
+    """A figure's size and its margins, in pixels."""
+
+    width: int = 640
+    height: int = 300
+    left: int = 52
+    right: int = 16
+    top: int = 14
+    bottom: int = 44
+
+
+BOX = Box()
 
 
 class Tick(NamedTuple):
@@ -35,7 +47,7 @@ class Series(NamedTuple):
 
 
 class Plot(NamedTuple):
-    """A figure in pixels of a WIDTH x HEIGHT box."""
+    """A figure in pixels of the `BOX`."""
 
     title: str
     x_label: str
@@ -45,11 +57,11 @@ class Plot(NamedTuple):
 
 
 def _height(share: float) -> float:
-    return round(TOP + (1 - share) * (HEIGHT - TOP - BOTTOM), 2)
+    return round(BOX.top + (1 - share) * (BOX.height - BOX.top - BOX.bottom), 2)
 
 
 def _across(share: float) -> float:
-    return round(LEFT + share * (WIDTH - LEFT - RIGHT), 2)
+    return round(BOX.left + share * (BOX.width - BOX.left - BOX.right), 2)
 
 
 def _percent_ticks() -> tuple[Tick, ...]:
