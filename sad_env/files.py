@@ -89,6 +89,15 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+def sha256_folder(folder: Path, *, contents: bool = True) -> str:
+    """Hex sha256 of the paths of all files below a folder and of their contents, or only of their sizes."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = sha256_file(path) if contents else str(path.stat().st_size)
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
 def safe_name(name: str, what: str = "name") -> str:
     """`name` itself when it may name a file: letters, digits, dot, underscore, dash; at most 64; no leading dot.
 

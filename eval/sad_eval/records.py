@@ -155,15 +155,8 @@ class Manifest(Record):
 
     def resumption(self, scored: int) -> Resumption:
         """This manifest's making as a later call of a run that has `scored` episodes already."""
-        return Resumption(
-            at=self.created,
-            command=self.command,
-            scored=scored,
-            versions=self.versions,
-            commit=self.commit,
-            dirty=self.dirty,
-            platform=self.platform,
-        )
+        names = ("command", "versions", "commit", "dirty", "platform")
+        return Resumption(at=self.created, scored=scored, **{name: getattr(self, name) for name in names})
 
     def changes(self) -> list[str]:
         """What was not the same in all calls that played episodes, e.g. "numpy 2.1.0, 2.2.0"; versions and commit."""

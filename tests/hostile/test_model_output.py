@@ -18,7 +18,7 @@ from sad_eval.playback.timeline import beats
 from sad_eval.records import EpisodeLine
 from sad_eval.report.escape import csv_cell, latex_cell, markdown_cell
 from sad_eval.report.html import environment, render_html
-from sad_eval.report.overlay import shown_steps
+from sad_eval.report.overlay import span_texts
 from sad_eval.report.tables import csv_table, latex_table, markdown_table
 from sad_eval.runs.run_folder import RunFolder
 from sad_leaderboard.board import Board
@@ -171,13 +171,14 @@ def test_a_page_shows_it_as_text(name: str) -> None:
 
 
 def test_a_report_of_hostile_episodes_is_inert(
-    toy_run: Callable[..., RunFolder], trajectory_of: Callable[..., Trajectory]
+    toy_run: Callable[..., RunFolder], trajectory_of: Callable[..., Trajectory], harmless: Callable[[str], None]
 ) -> None:
     run = toy_run()
     lines = [EpisodeLine.of(trajectory_of(TEXTS[name], task_id=TEXTS[name])).to_json() for name in SHORT]
     (run.path / "episodes.jsonl").write_text("\n".join(lines) + "\n")
     page = "".join(render_html([run]))
     inert(page)
+    harmless(page)
     assert "<script" not in page
     assert page.count('<details class="episode') == len(SHORT)
     assert "Content-Security-Policy" in page
@@ -227,10 +228,8 @@ def test_spans_and_beats_are_visible_text(
 ) -> None:
     for name in SHORT:
         trajectory = trajectory_of(TEXTS[name])
-        for step in shown_steps(trajectory):
-            harmless(
-                "".join([step.observation, *step.admissible, *(piece.header + piece.body for piece in step.pieces)])
-            )
+        for step in trajectory.steps:
+            harmless("".join(span.header + span.body for span in span_texts(step)))
         for beat in beats(trajectory):
             harmless(beat.header + beat.text)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.table import Table
 from sad_agents.model import Model
 from sad_agents.react import ReActAgent
 
@@ -22,6 +21,7 @@ from sad_env.safe_text import console, one_line, safe_text
 from sad_eval.analysis.editors import EDIT_TOKENS, Editor, ModelEditor, RuleEditor
 from sad_eval.analysis.faithfulness import Probe, ProbeOutcome, ask, figures, probes
 from sad_eval.records import Estimate
+from sad_eval.report.terminal import plain_table
 from sad_eval.runs.plan import make_agent, world_recipe
 from sad_eval.runs.run_folder import MANIFEST, RunFolder
 from sad_eval.runs.settings import EvalSettings
@@ -156,9 +156,7 @@ def _print(run: RunFolder, model: Model, editor: Editor, estimates: dict[str, Es
         out.print(safe_text(f"! the steps are those of {one_line(run.manifest.agent, 40)}", "yellow"))
     unusable = f", {editor.unusable:,} unusable" if editor.unusable else ""
     out.print(safe_text(f"edits by {one_line(editor.name, 40)}{unusable}", "dim"))
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for index, heading in enumerate(("", "value", "95 % interval", "n")):
-        table.add_column(heading, justify="left" if index == 0 else "right")
+    table = plain_table("", "value", "95 % interval", "n")
     for name, one in estimates.items():
         label = safe_text(name.replace("_", " "), "bold" if name == "faithfulness" else "")
         table.add_row(label, f"{one.value:.3f}", f"{one.low:.3f} – {one.high:.3f}", f"{one.n:,}")

@@ -13,13 +13,13 @@ import tyro
 
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError
-from sad_env.files import atomic_text
 from sad_env.json_lines import RecordError
 from sad_env.records import Trajectory, read_trajectories
 from sad_env.safe_text import console, one_line, visible
 from sad_eval.playback.cast import cast_lines
 from sad_eval.playback.plain import print_episodes
 from sad_eval.playback.timeline import Choice, keeps
+from sad_eval.report.export import write_pieces
 from sad_eval.runs.run_folder import EPISODES, MANIFEST, RunFolder
 
 PROG = "sad-play"
@@ -91,7 +91,7 @@ def play(config: PlayConfig) -> int:
     pairs = ((episode, reference.get(episode.task_id)) for episode in chosen)
     printed = [one for pair in pairs for one in pair if one is not None]
     if config.export is not None:
-        _export(printed, config)
+        _export(printed, config.export, hide_reasoning=config.hide_reasoning)
     elif config.plain or not sys.stdout.isatty():
         print_episodes(printed, console(), hide_reasoning=config.hide_reasoning)
     elif importlib.util.find_spec("textual") is None:
@@ -132,15 +132,9 @@ def _full_screen(episodes: list[Trajectory], reference: dict[str, Trajectory], c
     ).run()
 
 
-def _export(episodes: list[Trajectory], config: PlayConfig) -> None:
-    assert config.export is not None
-    try:
-        with atomic_text(config.export) as file:
-            for line in cast_lines(episodes, hide_reasoning=config.hide_reasoning):
-                file.write(line + "\n")
-    except OSError as error:
-        raise ConfigError(f"cannot write {str(config.export)!r}: {error.strerror}") from None
-    print(visible(f"wrote {config.export}; play it with `asciinema play {config.export}`"))
+def _export(episodes: list[Trajectory], path: Path, *, hide_reasoning: bool) -> None:
+    write_pieces(path, (line + "\n" for line in cast_lines(episodes, hide_reasoning=hide_reasoning)))
+    print(visible(f"wrote {path}; play it with `asciinema play {path}`"))
 
 
 def _play_world(config: PlayConfig) -> int:

@@ -12,7 +12,6 @@ import tyro
 
 from sad_env import cli
 from sad_env.errors import ConfigError
-from sad_env.files import atomic_text
 from sad_env.safe_text import console, visible
 from sad_eval.records import exit_code
 from sad_eval.report import export
@@ -109,10 +108,5 @@ def rescore(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(path: Path, pieces: Iterable[str]) -> None:
-    try:
-        with atomic_text(path) as file:
-            for piece in pieces:
-                file.write(piece)
-    except OSError as error:
-        raise ConfigError(f"cannot write {str(path)!r}: {error.strerror}") from None
+    export.write_pieces(path, pieces)
     print(visible(f"wrote {path}"))

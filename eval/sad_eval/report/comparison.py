@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 
 from sad_env.safe_text import one_line, safe_text
 from sad_eval.analysis.compare import Comparison, Pair
 from sad_eval.metrics.episode_metrics import METRICS
+from sad_eval.report.terminal import plain_table
 
 
 def print_comparison(comparison: Comparison, out: Console, *, flips: int) -> None:
@@ -24,7 +24,7 @@ def print_comparison(comparison: Comparison, out: Console, *, flips: int) -> Non
     )
     for remark in comparison.remarks:
         out.print(safe_text(f"! {remark}", "yellow"))
-    table = _table("run", "success", "95 % interval", "rank", "tied with", words_last=True)
+    table = plain_table("run", "success", "95 % interval", "rank", "tied with", left=(0, 4))
     for run in comparison.runs:
         table.add_row(
             safe_text(one_line(run.name, 40)),
@@ -60,7 +60,7 @@ def _print_pair(pair: Pair, values: Mapping[str, Mapping[str, float]], out: Cons
     counts = f"both {pair.both:,} · only first {pair.only_first:,} · only second {pair.only_second:,}"
     out.print(safe_text(f"{counts} · neither {pair.neither:,} · {pair.test} p = {pair.p_adjusted:.3g}"))
     out.print(safe_text(verdict(pair) + ".", "green" if pair.separable else "yellow"))
-    table = _table("metric", "first", "second", "difference", "95 % interval", gap=2)
+    table = plain_table("metric", "first", "second", "difference", "95 % interval", gap=2)
     for name, difference in pair.differences.items():
         if METRICS[name].further:
             continue
@@ -82,11 +82,3 @@ def _print_pair(pair: Pair, values: Mapping[str, Mapping[str, float]], out: Cons
                 out.print(safe_text(f"  {sign} {one_line(task, 100)}"), soft_wrap=True)
             if len(tasks) > flips:
                 out.print(safe_text(f"  … and {len(tasks) - flips:,} more (--flips {len(tasks)})", "dim"))
-
-
-def _table(*headings: str, gap: int = 3, words_last: bool = False) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, gap, 0, 0))
-    left = {0, len(headings) - 1} if words_last else {0}
-    for index, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if index in left else "right")
-    return table

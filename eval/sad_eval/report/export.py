@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from sad_env.errors import ConfigError
+from sad_env.files import atomic_text
 from sad_eval.records import Results
 from sad_eval.report.escape import Cell, markdown_cell
-from sad_eval.report.model import Report, RunReport
+from sad_eval.report.model import EpisodeSummary, Report, RunReport
 from sad_eval.report.numbers import interval_text, unit_text, value_text
 from sad_eval.report.tables import csv_table, latex_table, markdown_table
 
-EPISODE_COLUMNS = (
-    "run",
-    "agent",
-    "world",
-    "data",
-    "panel",
-    "task_id",
-    "task_type",
-    "seed",
-    "repeat",
-    "status",
-    "success",
-    "score",
-    "steps",
-    "invalid_actions",
-    "generated_tokens",
-    "seconds",
-    "attempts",
-    "chain",
-)
+EPISODE_COLUMNS = ("run", "agent", "world", "data", "panel", *EpisodeSummary.model_fields)
 """Columns of the CSV form, one line an episode."""
-
 
 TABLE_METRICS = (
     "success_rate",
@@ -116,3 +99,16 @@ def _caption(report: Report) -> str:
     units = {unit_text(_COUNTED, run.results) for run in report.runs if _COUNTED in run.results.metrics}
     mixed = " Lengths of reasoning in different units do not compare." if len(units) > 1 else ""
     return f"95 % intervals in brackets. Panels: {'; '.join(panels)}.{mixed}{incomplete}"
+
+
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """Replace a file by these pieces of text, one after the other.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        with atomic_text(path) as file:
+            file.writelines(pieces)
+    except OSError as error:
+        raise ConfigError(f"cannot write {str(path)!r}: {error.strerror}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from jinja2 import Environment
 
@@ -13,7 +12,7 @@ from sad_env.safe_text import one_line
 from sad_eval.report import plots
 from sad_eval.report.model import Report, RunReport, build_report, shown_trajectories
 from sad_eval.report.numbers import interval_text, plain, unit_text, value_text
-from sad_eval.report.overlay import shown_steps
+from sad_eval.report.overlay import span_texts
 from sad_eval.runs.run_folder import RunFolder
 
 HEADLINE = (
@@ -27,9 +26,9 @@ HEADLINE = (
 
 
 def environment(package: str = "sad_eval.report") -> Environment:
-    """The environment of a package's templates, with figures, their intervals and units, and the steps of episodes."""
+    """The environment of a package's templates, which print figures, intervals, units and spans."""
     result = html.environment(package)
-    result.globals.update(figure=plain, steps=shown_steps, value=value_text, interval=interval_text, unit=unit_text)
+    result.globals.update(figure=plain, spans=span_texts, value=value_text, interval=interval_text, unit=unit_text)
     return result
 
 
@@ -102,9 +101,7 @@ def _title(report: Report) -> str:
 
 
 def _lead(report: Report) -> str:
-    names: dict[str, Any] = {}
-    for run in report.runs:
-        names[f"{run.world}, panel {run.panel}, {run.data} data"] = None
+    names = dict.fromkeys(f"{run.world}, panel {run.panel}, {run.data} data" for run in report.runs)
     if len(report.runs) > 1:
         return one_line("; ".join(names), 400)
     run = report.runs[0]

@@ -119,24 +119,14 @@ def report_run(run: RunFolder) -> RunReport:
     """
     manifest, results = run.manifest, run.results()
     episodes = tuple(sorted((summary(line) for line in run.episodes()), key=_order))
+    shared = RunReport.model_fields.keys() & Manifest.model_fields.keys() - {"panel"}
     return RunReport(
+        **{name: getattr(manifest, name) for name in shared},
         name=run.path.resolve().name,
-        created=manifest.created,
-        world=manifest.world,
-        data=manifest.data,
         panel=manifest.panel.name,
         panel_sha256=manifest.panel.sha256,
         panel_description=manifest.panel.description,
-        agent=manifest.agent,
-        agent_sha256=manifest.agent_sha256,
         parameters=parameters_of(manifest),
-        command=manifest.command,
-        commit=manifest.commit,
-        dirty=manifest.dirty,
-        versions=manifest.versions,
-        seed=manifest.seed,
-        repeats=manifest.repeats,
-        limits=manifest.limits,
         results=results,
         solved_within=solved_within(episodes),
         episodes=episodes,

@@ -112,15 +112,16 @@ def _head(results: Results) -> list[RenderableType]:
     return blocks
 
 
-def _table(*columns: str, gap: int = 3) -> Table:
+def plain_table(*columns: str, gap: int = 3, left: Sequence[int] = (0,)) -> Table:
+    """A table without lines: figures flush right, and the columns numbered in `left` flush left."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, gap, 0, 0))
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=index > 0)
+        table.add_column(column, justify="left" if index in left else "right", no_wrap=index not in left)
     return table
 
 
 def _metrics(results: Results) -> Table:
-    table = _table("", "value", "95 % interval", "n")
+    table = plain_table("", "value", "95 % interval", "n")
     named = {name for _, names in GROUPS for name in names}
     others = {
         name: name.replace("pass_hat_", "pass^").replace("_", " ")
@@ -137,7 +138,7 @@ def _metrics(results: Results) -> Table:
 
 
 def _forms(results: Results) -> Table:
-    table = _table("other forms", "recall, %", "precision, %", "F1, %", "length", gap=2)
+    table = plain_table("other forms", "recall, %", "precision, %", "F1, %", "length", gap=2)
     for name, label in FORMS.items():
         if name in results.metrics:
             cells = [_share_cell(results.metrics.get(name + suffix)) for suffix in ("", "_precision", "_f1")]
@@ -183,8 +184,7 @@ def _bar(count: int, most: int, style: str) -> Text:
 
 
 def _endings(results: Results) -> Table:
-    table = _table("ended by", "episodes", "")
-    table.columns[2].justify = "left"
+    table = plain_table("ended by", "episodes", "", left=(0, 2))
     most = max([*results.counts.values(), 1])
     for status in Status:
         if count := results.counts.get(status.value, 0):
@@ -194,7 +194,7 @@ def _endings(results: Results) -> Table:
 
 
 def _task_types(results: Results) -> Table:
-    table = _table("task type", "success", "95 % interval", "steps", "n")
+    table = plain_table("task type", "success", "95 % interval", "steps", "n")
     for kind, metrics in results.by_task_type.items():
         rate = metrics.get("success_rate")
         if rate is None:

@@ -118,7 +118,7 @@ def make_agent(settings: EvalSettings, recipe: WorldRecipe) -> Agent:
         shots=None if settings.shots < 0 else settings.shots,
         votes=settings.votes,
         prompt=Path(settings.prompt) if settings.prompt else None,
-        first_thoughts=existing_file(settings.first_thoughts) if settings.first_thoughts else None,
+        first_thoughts=_existing_file(settings.first_thoughts) if settings.first_thoughts else None,
         device=settings.device,
         dtype=settings.dtype,
         concurrency=settings.concurrency,
@@ -129,12 +129,7 @@ def make_agent(settings: EvalSettings, recipe: WorldRecipe) -> Agent:
     return agent if settings.perturb == "none" else PerturbedAgent(agent, settings.perturb)
 
 
-def existing_file(path: str) -> Path:
-    """`path`, when a file is there.
-
-    Raises:
-        DataError: there is none.
-    """
+def _existing_file(path: str) -> Path:
     if not Path(path).is_file():
         raise DataError(f"no file {one_line(path, 120)!r}")
     return Path(path)

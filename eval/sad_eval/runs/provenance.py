@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -10,7 +9,7 @@ import sys
 from pathlib import Path
 
 import sad_env
-from sad_env.files import sha256_file
+from sad_env.files import sha256_folder
 
 _PACKAGES = ("sad-env", "numpy", "gymnasium", "torch", "transformers", "tokenizers", "alfworld", "textworld", "ray")
 
@@ -65,10 +64,5 @@ def data_sha256(folder: Path | None) -> str:
     """
     if folder is None:
         return ""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    whole = sum(path.stat().st_size for path in files) <= MAX_HASHED_BYTES
-    digest = hashlib.sha256()
-    for path in files:
-        content = sha256_file(path) if whole else str(path.stat().st_size)
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest() if whole else f"sizes:{digest.hexdigest()}"
+    whole = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= MAX_HASHED_BYTES
+    return sha256_folder(folder) if whole else f"sizes:{sha256_folder(folder, contents=False)}"

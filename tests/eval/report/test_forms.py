@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +15,7 @@ from sad_eval.commands.evaluate import main
 from sad_eval.report.export import EPISODE_COLUMNS, to_csv, to_json, to_latex, to_markdown
 from sad_eval.report.html import render_html
 from sad_eval.report.model import Report, build_report, json_schema, shown_trajectories, solved_within
-from sad_eval.report.overlay import pieces, shown_steps
+from sad_eval.report.overlay import span_texts
 from sad_eval.report.plots import nice_step, size_plot, steps_plot
 from sad_eval.runs.run_folder import RunFolder
 
@@ -125,10 +126,13 @@ def test_axis_steps_are_round_and_few(span: int) -> None:
 def test_the_overlay_is_the_completion_piece_by_piece(runs: list[RunFolder]) -> None:
     trajectory = next(runs[0].episodes()).trajectory
     for step in trajectory.steps:
-        found = pieces(step)
+        found = span_texts(step)
         assert "".join(piece.header + piece.body for piece in found) == step.completion
         assert [piece.kind for piece in found] == [SpanKind.REASON, SpanKind.ACT]
-    assert [step.number for step in shown_steps(trajectory)] == list(range(1, len(trajectory.steps) + 1))
+    page = "".join(render_html(runs[:1]))
+    numbers = [int(number) for number in re.findall(r'<div class="at">(\d+)</div>', page)]
+    episodes = sorted((line.trajectory for line in runs[0].episodes()), key=lambda one: one.task_id)
+    assert numbers == [number for one in episodes for number in range(len(one.steps) + 1)]
 
 
 def test_a_cut_page_shows_failures_and_successes_in_turn(runs: list[RunFolder]) -> None:
