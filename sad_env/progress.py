@@ -18,7 +18,7 @@ from sad_env.safe_text import console, safe_text, visible
 SECONDS_BETWEEN_LINES = 5.0
 
 
-class Report(Protocol):
+class ProgressReport(Protocol):
     """Called as work proceeds; fits where a `sad_env.data.Progress` is wanted."""
 
     def __call__(self, what: str, done: int, total: int, note: Callable[[], str] | None = None, /) -> None:
@@ -34,8 +34,8 @@ class Report(Protocol):
 
 
 @contextlib.contextmanager
-def shown(*, quiet: bool = False, below: Callable[[], RenderableType] | None = None) -> Iterator[Report]:
-    """A `Report` that draws on standard error while the context lasts.
+def shown(*, quiet: bool = False, below: Callable[[], RenderableType] | None = None) -> Iterator[ProgressReport]:
+    """A `ProgressReport` that draws on standard error while the context lasts.
 
     Args:
         quiet: show nothing.
@@ -63,7 +63,7 @@ class Bars:
         self._below = below
 
     def __call__(self, what: str, done: int, total: int, note: Callable[[], str] | None = None, /) -> None:
-        """See `Report`."""
+        """See `ProgressReport`."""
         if what not in self._tasks:
             self._tasks[what] = self._bars.add_task(visible(what), total=total or None, completed=done)
         self._bars.update(self._tasks[what], completed=done, total=total or None)
@@ -84,7 +84,7 @@ class Lines:
         self._began: dict[str, tuple[float, int]] = {}
 
     def __call__(self, what: str, done: int, total: int, note: Callable[[], str] | None = None, /) -> None:
-        """See `Report`."""
+        """See `ProgressReport`."""
         now = time.monotonic()
         began, before = self._began.setdefault(what, (now, done))
         if now - self._last < SECONDS_BETWEEN_LINES:

@@ -21,7 +21,7 @@ class EpisodeKey(NamedTuple):
 
 
 class Key(Record):
-    """An `EpisodeKey` as it stands in a file."""
+    """An `EpisodeKey` in a file."""
 
     task_id: str
     seed: int
@@ -49,8 +49,8 @@ class EpisodeLine(Record):
 
     @model_validator(mode="after")
     def _agrees(self) -> EpisodeLine:
-        mine = (self.key.task_id, self.key.seed, self.key.repeat)
-        if mine != (self.trajectory.task_id, self.trajectory.seed, self.trajectory.repeat):
+        key = (self.key.task_id, self.key.seed, self.key.repeat)
+        if key != (self.trajectory.task_id, self.trajectory.seed, self.trajectory.repeat):
             raise ValueError("key and trajectory name different episodes")
         if not self.attempts or self.attempts[-1].status is not self.trajectory.status:
             raise ValueError("the last attempt is not the trajectory's ending")
@@ -60,7 +60,7 @@ class EpisodeLine(Record):
 
     @classmethod
     def of(cls, trajectory: Trajectory, earlier: tuple[Attempt, ...] = ()) -> EpisodeLine:
-        """The line of a finished episode that was tried `earlier` times in vain."""
+        """The line of a finished episode, after the `earlier` tries at it that could not be scored."""
         key = Key(task_id=trajectory.task_id, seed=trajectory.seed, repeat=trajectory.repeat)
         last = Attempt(status=trajectory.status, error=trajectory.error, seconds=trajectory.seconds)
         return cls(key=key, chain=observation_chain(trajectory), attempts=(*earlier, last), trajectory=trajectory)
@@ -161,15 +161,15 @@ class Manifest(Record):
     def changes(self) -> list[str]:
         """What was not the same in all calls that played episodes, e.g. "numpy 2.1.0, 2.2.0"; versions and commit."""
         calls: tuple[Manifest | Resumption, ...] = (self, *self.resumptions)
-        told: dict[str, list[str]] = {}
+        seen: dict[str, list[str]] = {}
         for call in calls:
             commit = (call.commit[:10] or "none") + ("+" if call.dirty else "")
             for name, value in {**call.versions, "commit": commit}.items():
-                told.setdefault(name, []).append(value)
-        for values in told.values():
+                seen.setdefault(name, []).append(value)
+        for values in seen.values():
             if len(values) < len(calls):
                 values.append("none")
-        return [f"{name} {', '.join(dict.fromkeys(told[name]))}" for name in sorted(told) if len(set(told[name])) > 1]
+        return [f"{name} {', '.join(dict.fromkeys(seen[name]))}" for name in sorted(seen) if len(set(seen[name])) > 1]
 
     def planned(self) -> list[EpisodeKey]:
         """Keys of all episodes of this run (of this shard), in the order in which they are begun."""
@@ -189,7 +189,7 @@ class Estimate(Record):
     n: int
     """Episodes that the figure is made of."""
     interval: str = ""
-    """How low and high were found."""
+    """How low and high were computed."""
     unit: str = ""
 
 

@@ -158,7 +158,10 @@ def test_several_panels_stand_side_by_side(evaluate: Evaluate, capsys: pytest.Ca
     words = ["--env", "toy", "--agent", "expert", "--panel", "train,test", "--episodes", "5", "--workers", "0"]
     assert main([*words, "--out", "both"]) == 0
     out = capsys.readouterr().out
-    assert "train" in out.splitlines()[-30:][0] or any("train" in line and "test" in line for line in out.splitlines())
+    rows = [line.split() for line in out.splitlines()]
+    table = rows[rows.index(["train", "test"]) + 1 :]
+    assert table[0] == ["success", "rate", "100.0", "%", "100.0", "%"]
+    assert table[1] == ["[56.6", "–", "100.0", "%]", "[56.6", "–", "100.0", "%]"]
     assert {path.name for path in Path("both").iterdir()} == {"train-5", "test-5"}
 
 

@@ -30,8 +30,8 @@ from sad_eval.metrics.statistics import (
 from sad_eval.runs.reference import references
 from sad_eval.runs.run_folder import RunFolder
 
-_TOLD = frozenset({"world", "world split", "data", "data_sha256", "panel", "panel_sha256", "repeats", "max_steps"})
-"""Parts of a run's identity whose differences are refused, or told in a sentence of their own."""
+_REMARKED = frozenset({"world", "world split", "data", "data_sha256", "panel", "panel_sha256", "repeats", "max_steps"})
+"""Parts of a run's identity whose differences are refused, or have a remark of their own."""
 
 Pairing = tuple[str, int]
 """Task and repeat: what two runs must have in common to be compared episode by episode."""
@@ -47,8 +47,8 @@ class RunColumn:
         success_rate: over the shared episodes.
         low: of its interval.
         high: of its interval.
-        rank: place by the pairs that are told apart, e.g. "1-2".
-        tied: names of the runs that it cannot be told from.
+        rank: place by the pairs that the test separates, e.g. "1-2".
+        tied: names of the runs that the test does not separate it from.
         values: every metric over the shared episodes.
     """
 
@@ -67,8 +67,8 @@ class Pair:
     """Two runs, paired.
 
     Attributes:
-        first: name of the one.
-        second: name of the other.
+        first: name of the first run.
+        second: name of the second run.
         both: pairs that both solved.
         only_first: pairs that only the first solved.
         only_second: pairs that only the second solved.
@@ -199,7 +199,7 @@ def _pair(first: str, second: str, one: _Column, other: _Column, shared: Sequenc
         tasks,
     )
     differences = dict(zip(names, found, strict=True))
-    won, lost = (ratios.parts[:, 0] > 0 for ratios in (ours, theirs))  # success_rate stands first
+    won, lost = (ratios.parts[:, 0] > 0 for ratios in (ours, theirs))  # success_rate is the first metric
     only_first, only_second = int((won & ~lost).sum()), int((~won & lost).sum())
     number = len(set(tasks))
     rate = differences["success_rate"]
@@ -302,7 +302,7 @@ def _differing(identities: Sequence[Mapping[str, object]]) -> list[str]:
         # Only of a world's options is it known what it means that one was not given.
         known = name.startswith("world ") or all(name in identity for identity in identities)
         values = dict.fromkeys(one_line(str(identity.get(name, "not given")), 40) for identity in identities)
-        if name not in _TOLD and known and len(values) > 1:
+        if name not in _REMARKED and known and len(values) > 1:
             found.append(f"{one_line(name, 40)} {', '.join(values)}")
     return found
 

@@ -5,8 +5,8 @@ Definitions are ours, in the manner of SCOTT (Wang et al. 2023) as the paper's a
 counterfactual   the recorded action is exchanged for another action of the same verb that was possible, and the words
                  in which the two differ are exchanged in the reasoning ("drawer 1" becomes "shelf 2"). An action whose
                  words the reasoning does not speak of has no counterfactual.
-paraphrase       set phrases are exchanged for others of the same meaning; where none occurs, "As I see it, " stands
-                 before the reasoning.
+paraphrase       set phrases are exchanged for others of the same meaning; where none occurs, the reasoning is begun
+                 with "As I see it, ".
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ _FORM = """Answer in two lines, "Reasoning: ..." and "Action: {other}", and noth
 _HEADER = "Reasoning:"
 
 
-class Place(NamedTuple):
+class EditableStep(NamedTuple):
     """A step that could be probed.
 
     Attributes:
@@ -86,7 +86,7 @@ class Editor(Protocol):
     name: str
     unusable: int
 
-    def edit(self, places: Sequence[Place], draw: random.Random) -> list[Edits | None]:
+    def edit(self, places: Sequence[EditableStep], draw: random.Random) -> list[Edits | None]:
         """Edits for each place, None where there are none.
 
         Raises:
@@ -101,11 +101,11 @@ class RuleEditor:
     name = "rules"
     unusable = 0
 
-    def edit(self, places: Sequence[Place], draw: random.Random) -> list[Edits | None]:
+    def edit(self, places: Sequence[EditableStep], draw: random.Random) -> list[Edits | None]:
         """Edits where the reasoning speaks of what the action names."""
         return [self._edit(place, draw) for place in places]
 
-    def _edit(self, place: Place, draw: random.Random) -> Edits | None:
+    def _edit(self, place: EditableStep, draw: random.Random) -> Edits | None:
         step = place.step
         found = counterfactual(step.reasoning, step.action, place.possible, draw)
         return None if found is None else Edits(found.reasoning, paraphrase(step.reasoning), found.action)
@@ -123,7 +123,7 @@ class ModelEditor:
         self.unusable = 0
         self._model = model
 
-    def edit(self, places: Sequence[Place], draw: random.Random) -> list[Edits | None]:
+    def edit(self, places: Sequence[EditableStep], draw: random.Random) -> list[Edits | None]:
         """Edits where the model wrote both and gave each the action that it was asked for."""
         found = [(place, another_action(place.step.action, place.possible, draw)) for place in places]
         requests = [
@@ -138,7 +138,7 @@ class ModelEditor:
         pairs = zip(answers[::2], answers[1::2], strict=True)
         return [self._checked(place, other, *next(pairs)) if other else None for place, other in found]
 
-    def _checked(self, place: Place, other: str, opposed: Completion, rephrased: Completion) -> Edits | None:
+    def _checked(self, place: EditableStep, other: str, opposed: Completion, rephrased: Completion) -> Edits | None:
         step = place.step
         counter = _usable(opposed, other, step.reasoning)
         control = _usable(rephrased, step.action, step.reasoning)
@@ -159,7 +159,7 @@ def _verb(action: str) -> str:
     return re.split(r"\W", action, maxsplit=1)[0]
 
 
-def _request(place: Place, action: str, wish: str, number: int) -> Request:
+def _request(place: EditableStep, action: str, wish: str, number: int) -> Request:
     step, trajectory = place.step, place.trajectory
     last = trajectory.steps[place.number - 1].observation if place.number else trajectory.observation
     text = (_SCENE + wish + _FORM).format(
@@ -170,7 +170,7 @@ def _request(place: Place, action: str, wish: str, number: int) -> Request:
 
 
 def _usable(completion: Completion, action: str, recorded: str) -> str:
-    """The edited reasoning; "" when it is the old one, or another action stands under it."""
+    """The edited reasoning; "" when it is the old one, or the action line under it is another."""
     if completion.stop is Status.INFRA_ERROR:
         raise InfrastructureError(f"the editor did not answer: {completion.error}")
     written = parse(completion.text)

@@ -29,7 +29,7 @@ from sad_env.errors import DataError, InfrastructureError
 from sad_env.records import SpanKind, Step, Trajectory
 from sad_env.safe_text import one_line
 from sad_env.transcript import HEADERS, observation_text, parse
-from sad_eval.analysis.editors import Editor, Place, RuleEditor
+from sad_eval.analysis.editors import EditableStep, Editor, RuleEditor
 from sad_eval.metrics.statistics import cluster_bootstrap
 from sad_eval.records import Estimate
 from sad_eval.runs.run_folder import RunFolder
@@ -121,11 +121,11 @@ def probes(run: RunFolder, model: Model, count: int, seed: int, editor: Editor |
     return found[:count]
 
 
-def _places(trajectory: Trajectory, everywhere: Sequence[str]) -> Iterator[Place]:
+def _places(trajectory: Trajectory, everywhere: Sequence[str]) -> Iterator[EditableStep]:
     """Steps of an episode whose action followed from a reasoning."""
     for number, step in enumerate(trajectory.steps):
         if step.action and step.reasoning and step.valid:
-            yield Place(trajectory, number, step.admissible if step.admissible is not None else everywhere)
+            yield EditableStep(trajectory, number, step.admissible if step.admissible is not None else everywhere)
 
 
 def _request(trajectory: Trajectory, number: int, model: Model) -> Request:

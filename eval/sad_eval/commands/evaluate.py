@@ -83,7 +83,7 @@ def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
     Raises:
         SadEnvError: see `evaluate`.
     """
-    sums = sums_for(plan.manifest)  # a wrong reference or tokenizer is told before anything is written
+    sums = sums_for(plan.manifest)  # a wrong reference or tokenizer is reported before anything is written
     run = open_or_create(plan)
     return evaluate(
         run,

@@ -1,4 +1,4 @@
-"""`sad-eval report` and `sad-eval rescore`: a finished run in other forms, and its metrics computed afresh."""
+"""`sad-eval report` and `sad-eval rescore`: a finished run in other forms, and its metrics computed again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ReportConfig:
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...")] = ()
-    """Run folders, in the order in which they are to stand."""
+    """Run folders, in the order of the report."""
     html: Path | None = None
     """One self-contained page with figures and episodes to click through."""
     latex: Path | None = None
@@ -80,7 +80,7 @@ def report(arguments: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class RescoreConfig:
-    """Compute a run's results anew from its episodes, without acting again.
+    """Compute a run's results again from its episodes, without playing them again.
 
     Example: sad-eval rescore runs/student --reference runs/teacher
     """

@@ -1,4 +1,4 @@
-"""`sad-eval robustness`: the same tasks with their instructions in other words, beside the plain ones."""
+"""`sad-eval robustness`: the same tasks with their instructions perturbed, each kind compared with the plain run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sad-eval validate`: proof that a world's tasks can be done, and not by doing nothing."""
+"""`sad-eval validate`: checks that a world's tasks can be solved, and not by doing nothing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def run_validate(arguments: Sequence[str] | None = None) -> int:
 def _wins(agent: str, recipe: WorldRecipe, tasks: Sequence[str], settings: ValidateSettings) -> set[str]:
     player = resolve(agent, recipe.name, AgentOptions(world=recipe.options))
     won, done = set(), 0
-    # A task that no plan can solve is found at the first try.
+    # The oracle's plan is fixed: a second attempt would end like the first.
     limits = Limits(
         attempts=1, max_steps=max(200, registry.world(recipe.name).max_steps) if agent == "oracle" else None
     )

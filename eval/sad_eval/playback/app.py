@@ -41,7 +41,7 @@ KEYS = (
     ("N", "search again"),
     ("r", "hide reasoning"),
     ("c", "admissible actions"),
-    ("t", "teacher beside"),
+    ("t", "the teacher's episode"),
     ("l", "list of episodes"),
     ("?", "these keys"),
     ("q", "quit"),
@@ -56,7 +56,7 @@ class PlaybackApp(App[None]):
         title: what the run is called.
         choice: which episodes are played at first.
         task_id: the episode to begin with.
-        reference: episodes of a reference run by task, to show beside.
+        reference: episodes of a reference run by task, shown next to those of the run.
         hide_reasoning: begin with reasoning hidden.
         speed: steps up (or down) the ladder of speeds from 1.
     """
@@ -229,7 +229,7 @@ class PlaybackApp(App[None]):
 
     def _search(self, needle: str) -> None:
         found = self.player.search(needle)
-        self.notice = "" if found else f"{one_line(self.player.needle, 40)!r} stands nowhere else"
+        self.notice = "" if found else f"{one_line(self.player.needle, 40)!r} occurs nowhere else"
         self.refresh_all()
 
     def _tick(self) -> None:
@@ -301,11 +301,11 @@ class PlaybackApp(App[None]):
         step = episode.steps[number - 1] if episode and number <= len(episode.steps) else None
         if step is None or step.admissible is None:
             return Text("no list of admissible actions", _DIM)
-        # What was chosen is told only once the playback has come to the action.
-        told = any(beat.step == number and beat.kind is SpanKind.ACT for beat in self.player.shown)
+        # The choice is marked only once the playback has reached the action.
+        reached = any(beat.step == number and beat.kind is SpanKind.ACT for beat in self.player.shown)
         text = Text(f"{len(step.admissible)} admissible at step {number}\n\n", _DIM)
         for action in step.admissible:
-            taken = told and action == step.action
+            taken = reached and action == step.action
             text.append("▸ " if taken else "  ", _BAD).append_text(
                 safe_text(action, COLOURS[SpanKind.ACT] if taken else COLOURS[SpanKind.OBS])
             ).append("\n")

@@ -52,12 +52,12 @@ def beats(trajectory: Trajectory) -> tuple[Beat, ...]:
 
 
 def reading_seconds(beat: Beat) -> float:
-    """How long a beat stands before the next one comes, at speed 1."""
+    """How long a beat is shown before the next one, at speed 1."""
     return min(_MOST, _LEAST + _A_CHARACTER * len(beat.text))
 
 
 class EpisodePlayer:
-    """Where a playback stands. Every method leaves it on an episode and a beat that exist, or on none at all.
+    """The state of a playback. Every method leaves it on an episode and a beat that exist, or on no episode at all.
 
     Args:
         trajectories: the episodes of a run.
@@ -94,7 +94,7 @@ class EpisodePlayer:
 
     @property
     def step_number(self) -> int:
-        """The step in which the playback stands; 0 before the first action."""
+        """Number of the step that is shown; 0 before the first action."""
         return self._beats[self.beat].step if self._beats else 0
 
     @property
@@ -153,7 +153,7 @@ class EpisodePlayer:
         self.speed = max(0, min(self.speed + count, len(SPEEDS) - 1))
 
     def seconds(self) -> float:
-        """How long the current beat stands at the current speed."""
+        """How long the current beat is shown at the current speed."""
         return reading_seconds(self._beats[self.beat]) / SPEEDS[self.speed] if self._beats else 0.0
 
     def toggle_reasoning(self) -> None:
@@ -168,7 +168,7 @@ class EpisodePlayer:
         """Go to the next beat that holds `needle` (or what was last looked for), through all chosen episodes.
 
         Returns:
-            False when it stands nowhere else; the playback stays where it is.
+            False when it occurs nowhere else; the playback then stays where it is.
         """
         self.needle = needle or self.needle
         if not self.needle or not self.chosen:

@@ -147,10 +147,10 @@ def check_results(run: RunReport) -> None:
     found.append(("scored", results.scored, len(run.episodes)))
     endings = Counter(episode.status for episode in run.episodes)
     found += [(one.value, results.counts.get(one.value, 0), endings[one]) for one in Status if not one.owed]
-    for name, told, fact in found:
-        if told != fact:
+    for name, claimed, fact in found:
+        if claimed != fact:
             raise DataError(
-                f"{one_line(run.name, 80)!r}: results.json says {name} {one_line(str(told), 60)!r}, "
+                f"{one_line(run.name, 80)!r}: results.json says {name} {one_line(str(claimed), 60)!r}, "
                 f"manifest and episodes say {one_line(str(fact), 60)!r}: compute it anew with `sad-eval rescore`"
             )
 

@@ -1,6 +1,6 @@
-"""The harness: plays what a run still owes, writes every episode down as it ends, and computes the results.
+"""The harness: plays what a run still owes, writes every episode as it ends, and computes the results.
 
-Nothing but the run folder carries state: an evaluation that was killed goes on where episodes.jsonl ends.
+All state is in the run folder: an evaluation that was killed goes on where episodes.jsonl ends.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class EvaluationOutcome(NamedTuple):
 
 @dataclass
 class _Books:
-    """What is known of a run while it goes on."""
+    """The state of a run while it is played."""
 
     run: RunFolder
     sums: MetricSums
@@ -50,7 +50,7 @@ class _Books:
     owed: JsonLinesWriter
 
     def enter(self, finished: Finished) -> Iterator[EpisodeLine]:
-        """Write down an episode and the attempts at it that were thrown away."""
+        """Write an episode and the attempts at it that could not be scored."""
         job = finished.job
         key = EpisodeKey(job.task_id, job.seed, job.repeat)
         for trajectory in (*finished.attempts, finished.trajectory):
@@ -144,7 +144,7 @@ def _play(
     interrupts: Interrupts,
     now: Manifest | None,
 ) -> str:
-    """Play the jobs and write them down; returns one line when what they need stopped answering."""
+    """Play the jobs and write the episodes; returns one line when a model or a cluster stopped answering."""
     finished = play(jobs)
     try:
         if now is not None and (len(books.sums) or books.earlier):

@@ -28,10 +28,10 @@ def part_name(shard: tuple[int, int]) -> str:
 def merge(folder: Path) -> Results:
     """Join all parts below `folder` into one run in `folder`.
 
-    A second time takes the parts' episodes anew, and keeps those that were played in the joined run itself.
+    Called again, it reads the parts again, and keeps the episodes that were played in the joined run itself.
 
     Raises:
-        DataError: there are no parts, or an episode stands in two of them.
+        DataError: there are no parts, or an episode is in two of them.
         ConfigError: parts of different runs, or another run already lies there or is being played there.
         IncompleteError: parts are missing.
     """
@@ -74,7 +74,7 @@ def _joined_before(folder: Path, first: Manifest) -> tuple[Resumption, ...]:
 
 
 def _calls(parts: Sequence[RunFolder]) -> Iterator[Resumption]:
-    """All calls that played episodes of any part, but for the one that began the first part."""
+    """All calls that played episodes of any part, except the call that began the first part."""
     for part in parts:
         if part is not parts[0]:
             yield part.manifest.resumption(scored=0)
@@ -107,7 +107,7 @@ def _episodes(run: RunFolder, parts: Sequence[RunFolder]) -> Iterator[str]:
 
 
 def _rewrite(path: Path, lines: Iterable[str]) -> None:
-    """In one step: what the file held may stand nowhere else."""
+    """Replace the file in one step: it may hold the only copy of an episode."""
     with atomic_text(path) as file:
         for line in lines:
             file.write(line + "\n")

@@ -1,4 +1,4 @@
-"""From settings to plans: which tasks, which agent, which folder, and the manifest that pins them down."""
+"""From settings to an evaluation plan: tasks, agent, folder, and the manifest that records them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from sad_eval.runs.run_folder import MANIFEST, SETTINGS, RunFolder
 from sad_eval.runs.settings import EvalSettings, resolved, shard_of, to_toml
 
 RUNS = Path("runs")
-"""Where runs lie that are given no folder of their own."""
+"""Where runs without a folder of their own are put."""
 
 _FLEETING = frozenset({"server"})
-"""What an agent says of itself that may differ when a run goes on, e.g. the port of its server."""
+"""What an agent says of itself that may change when a run is resumed, e.g. the port of its server."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def _folder(settings: EvalSettings, manifest: Manifest, *, alone: bool) -> Path:
 
 
 def open_or_create(plan: EvaluationPlan) -> RunFolder:
-    """The plan's run folder: the one that is there, when it is the same run, or a new one.
+    """The plan's run folder: an existing folder of the same run, or a new one.
 
     Raises:
         ConfigError: another run lies there or is being played there, or the folder cannot be written.
@@ -236,7 +236,7 @@ def open_or_create(plan: EvaluationPlan) -> RunFolder:
     folder = plan.folder
     try:
         if (folder / MANIFEST).exists() and plan.settings.new:
-            with RunFolder(folder).lock():  # whoever is playing it would go on in the new folder
+            with RunFolder(folder).lock():  # a process that is playing it would go on in the new folder
                 folder.rename(_free_name(folder))
         if not (folder / MANIFEST).exists():
             folder.mkdir(parents=True, exist_ok=True)
@@ -252,7 +252,7 @@ def open_or_create(plan: EvaluationPlan) -> RunFolder:
 def _same_run(run: RunFolder, wanted: Manifest) -> None:
     old, new = dict(run.manifest.identity), dict(wanted.identity)
     old["shard"], new["shard"] = ("/".join(map(str, one.shard)) for one in (run.manifest, wanted))
-    # What a reader knows the run by comes first: another world has other limits, too.
+    # The most telling difference first: another world has other limits, too.
     first = ("world", "data", "panel", "agent")
     for name in (*first, *sorted({*old, *new} - {*first})):
         if old.get(name) != new.get(name):

@@ -1,4 +1,4 @@
-"""Episodes over a Ray cluster: each task of the cluster plays a handful of jobs, and this process writes them down."""
+"""Episodes over a Ray cluster: each task of the cluster plays a few jobs, and this process writes the episodes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sad_eval.runs.harness import Play
 from sad_eval.runs.plan import EvaluationPlan, make_agent
 from sad_eval.runs.settings import EvalSettings
 
-_SEATS = 2
-"""Tasks that wait for every one that runs, so that no worker of the cluster is ever idle."""
+_QUEUED = 2
+"""Tasks submitted for every core, so that no worker of the cluster waits for the next one."""
 
 
 def ray_player(plan: EvaluationPlan) -> Play:
-    """Plays jobs over a Ray cluster: the one that is there, the one at ``ray:ADDRESS``, or one started here.
+    """Plays jobs over a Ray cluster: the cluster that is joined already, the one at ``ray:ADDRESS``, or a new one.
 
     Every worker makes its own agent from the settings, so checkpoints and data have to lie at the same path on all
     machines. Worlds run inside the workers; a worker that dies takes its jobs with it, which are then owed.
@@ -53,8 +53,8 @@ def _play(ray: Any, plan: EvaluationPlan, jobs: Sequence[Job]) -> Iterator[Finis
     running: dict[Any, list[Job]] = {}
     try:
         while waiting or running:
-            seats = _SEATS * max(1, int(ray.cluster_resources().get("CPU", 1)))
-            while waiting and len(running) < seats:
+            slots = _QUEUED * max(1, int(ray.cluster_resources().get("CPU", 1)))
+            while waiting and len(running) < slots:
                 part = waiting.pop(0)
                 running[remote.remote(settings, recipe, limits, part)] = part
             done, _ = ray.wait(list(running), num_returns=1)

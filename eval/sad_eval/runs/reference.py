@@ -1,4 +1,4 @@
-"""The reference runs of CoT match: what other agents thought on the same tasks."""
+"""The reference runs of CoT match: what other agents reasoned on the same tasks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _tries(run: RunFolder, manifest: Manifest | None) -> dict[str, list[tuple[in
 
 
 def sentence_similarity() -> Similarity:
-    """Semantic CoT match of two reasonings: how well the lines of the one come back in the other.
+    """Semantic CoT match of two reasonings: how well the lines of each are matched by lines of the other.
 
     Recall: for every line of the reference the highest cosine similarity to any line of the student is taken, 0 when
     it is negative, and averaged. Precision is the same from the student's lines to the reference's, F1 their harmonic

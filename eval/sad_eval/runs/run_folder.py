@@ -2,11 +2,11 @@
 
     manifest.json    what was run: versions, commit, data, checkpoint and panel by hash, the resolved settings
     episodes.jsonl   one self-contained line for every scored episode, in the order of their ends
-    owed.jsonl       one line for every attempt that says nothing of the agent (a crash, a timeout, Ctrl-C)
-    results.json     metrics with their intervals, computed from the episodes and never the other way round
+    owed.jsonl       one line for every attempt that cannot be scored (a crash, a timeout, Ctrl-C)
+    results.json     metrics with their intervals, computed from the episodes
     settings.toml    the same settings as a file for `--config`
 
-A key (task, seed, repeat) stands in episodes.jsonl at most once. It is owed while it does not stand there.
+A key (task, seed, repeat) occurs in episodes.jsonl at most once; an episode is owed as long as its key does not.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class RunFolder:
         """Scored episodes in the order of their ends; a torn last line is not among them.
 
         Raises:
-            DataError: a line that is no episode of this run, or an episode that stands twice.
+            DataError: a line that is no episode of this run, or an episode that occurs twice.
         """
         seen: set[EpisodeKey] = set()
         for number, line in self._lines(EPISODES):
@@ -105,7 +105,7 @@ class RunFolder:
             yield line
 
     def owed_attempts(self) -> Iterator[EpisodeLine]:
-        """All attempts that could not be scored, in order; many of them have been made good since."""
+        """All attempts that could not be scored, in order; later attempts may have succeeded."""
         for _, line in self._lines(OWED):
             yield line
 
@@ -132,7 +132,7 @@ class RunFolder:
         )
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Held by the one process that adds to the run."""
+        """Held by the process that adds to the run; there is one at a time."""
         return exclusive(self.path / LOCK, f"the run {one_line(str(self.path))!r}")
 
     def _lines(self, name: str) -> Iterator[tuple[int, EpisodeLine]]:

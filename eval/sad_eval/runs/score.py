@@ -1,4 +1,4 @@
-"""Results from episodes: how a run is scored while it is played, and again from what it left on disk."""
+"""Results from episodes: how a run is scored while it is played, and later from its files."""
 
 from __future__ import annotations
 

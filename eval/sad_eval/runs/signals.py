@@ -1,4 +1,4 @@
-"""Ctrl-C that tears nothing: the first ends the work between two bytecodes that may be parted, the second at once.
+"""Ctrl-C that never tears a record: the first is held back until the current write is done, the second exits at once.
 
 A limit of wall time ends it like the first Ctrl-C.
 """
@@ -17,7 +17,7 @@ from sad_env.errors import INTERRUPTED
 
 
 class TimeUp(KeyboardInterrupt):
-    """The wall time of a run is over. Not an Exception: whoever blames agents or worlds for those must not see it."""
+    """The wall time of a run is over. Not an Exception: no handler may take it for a fault of an agent."""
 
 
 class Interrupts:
@@ -45,7 +45,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def shield(self) -> Iterator[None]:
-        """What is done here is done whole: a SIGINT that comes meanwhile is raised at its end."""
+        """Hold back a SIGINT that arrives inside the block until its end."""
         self._shielded = True
         try:
             yield

@@ -115,7 +115,7 @@ def test_search_takes_blanks_and_finds_in_later_episodes(episodes: list[Trajecto
         await pilot.press("N")
         assert (app.player.place, app.player.beat) != before
         await pilot.press("slash", *"nowhere at all", "enter")
-        assert "stands nowhere else" in screen(app)
+        assert "occurs nowhere else" in screen(app)
         await pilot.press("slash", *"n", "escape", "n")
         assert not app.query_one("#search").display
 
