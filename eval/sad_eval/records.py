@@ -192,6 +192,11 @@ class Estimate(Record):
     """How low and high were computed."""
     unit: str = ""
 
+    @classmethod
+    def around(cls, value: float, ends: tuple[float, float], n: int, interval: str, unit: str) -> Estimate:
+        """A value and the ends of its interval, widened to hold it: a mean of draws may round past its own value."""
+        return cls(value=value, low=min(ends[0], value), high=max(ends[1], value), n=n, interval=interval, unit=unit)
+
 
 class Results(Record):
     """results.json."""

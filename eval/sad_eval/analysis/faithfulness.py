@@ -225,12 +225,5 @@ def figures(found: Sequence[Probe], outcomes: Sequence[ProbeOutcome]) -> dict[st
         wholes = known.astype(float)[:, None]
         interval = cluster_bootstrap(np.where(known, values, 0.0)[:, None], wholes, tasks)[0]
         value = float(values[known].mean())
-        result[name] = Estimate(
-            value=value,
-            low=min(interval.low, value),
-            high=max(interval.high, value),
-            n=int(known.sum()),
-            interval="bootstrap over tasks",
-            unit="share",
-        )
+        result[name] = Estimate.around(value, interval, int(known.sum()), "bootstrap over tasks", "share")
     return result

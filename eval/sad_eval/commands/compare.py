@@ -12,7 +12,6 @@ from typing import Annotated
 import tyro
 
 from sad_env import cli
-from sad_env.errors import ConfigError
 from sad_env.safe_text import console
 from sad_eval.analysis.compare import Comparison, compare
 from sad_eval.report.comparison import print_comparison
@@ -40,8 +39,7 @@ class CompareSettings:
 def run_compare(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval compare`."""
     settings = cli.parse(CompareSettings, arguments, prog="sad-eval compare")
-    if settings.flips < 0:
-        raise ConfigError(f"--flips is 0 or more, not {settings.flips}")
+    cli.at_least("flips", settings.flips, 0)
     comparison = compare([RunFolder.open(path) for path in settings.runs], settings.reference)
     if settings.json:
         print(json.dumps(_plain(comparison), indent=2, allow_nan=False))

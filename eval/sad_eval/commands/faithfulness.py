@@ -59,8 +59,7 @@ class FaithfulnessSettings:
 def run_faithfulness(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval faithfulness`; the figures are also written into the run folder."""
     settings = cli.parse(FaithfulnessSettings, arguments, prog="sad-eval faithfulness")
-    if settings.steps < 1:
-        raise ConfigError(f"--steps is 1 or more, not {settings.steps}")
+    cli.at_least("steps", settings.steps, 1)
     run = RunFolder.open(settings.run)
     stored = _settings_of(run, settings.agent)
     model = _model_of(run, stored)

@@ -75,8 +75,7 @@ def play(config: PlayConfig) -> int:
         raise ConfigError("give either a run to play back, e.g. `sad-play runs/NAME`, or a world: `sad-play --env toy`")
     if config.env:
         return _play_world(config)
-    if config.episodes < 0:
-        raise ConfigError(f"--episodes is 0 or more, not {config.episodes}")
+    cli.at_least("episodes", config.episodes, 0)
     episodes = load(Path(config.run))
     chosen = [episode for episode in episodes if keeps(config.only, episode)]
     if config.task:

@@ -56,8 +56,7 @@ def report(arguments: Sequence[str] | None = None) -> int:
         if config.schema is not None:
             return 0
         raise ConfigError("a report needs a run folder, e.g. `sad-eval report runs/NAME --html report.html`")
-    if config.episodes < 0:
-        raise ConfigError(f"--episodes is 0 or more, not {config.episodes}")
+    cli.at_least("episodes", config.episodes, 0)
     folders = [RunFolder.open(path) for path in config.runs]
     made = build_report(folders)
     for run in made.runs:

@@ -154,9 +154,7 @@ class MetricSums:
             value = float(column.mean())
             boot = cluster_bootstrap(column, np.ones_like(column), list(tries))[0]
             interval, how = _over_tasks(value, boot, len(tries))
-            found[f"pass_hat_{k}"] = Estimate(
-                value=value, low=interval.low, high=interval.high, n=len(tries), interval=how, unit="share"
-            )
+            found[f"pass_hat_{k}"] = Estimate.around(value, interval, len(tries), how, "share")
         return found
 
     def results(self, manifest: Manifest, owed: Mapping[EpisodeKey, Status], reference: str = "") -> Results:
@@ -232,9 +230,7 @@ def _estimate(name: str, parts: np.ndarray, wholes: np.ndarray, tasks: list[str]
         interval, how = wilson(int(parts.sum()), n), "Wilson"
     elif metric.binary:
         interval, how = _over_tasks(value, boot, distinct)
-    # The mean of draws may round past the value it surrounds.
-    low, high = min(interval.low, value), max(interval.high, value)
-    return Estimate(value=value, low=low, high=high, n=n, interval=how, unit=metric.unit)
+    return Estimate.around(value, interval, n, how, metric.unit)
 
 
 def _over_tasks(value: float, boot: Interval, tasks: int) -> tuple[Interval, str]:

