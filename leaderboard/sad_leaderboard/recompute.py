@@ -34,14 +34,21 @@ _OUR_COUNTERS = (WORDS, SAMPLED)
 
 
 class Findings(list[str]):
-    """What speaks against an entry, one line each; beyond `SHOWN` only the number grows."""
+    """What keeps an entry from a level, one line each; beyond `SHOWN` only the number grows.
+
+    Attributes:
+        more: findings that are not kept.
+        refutes: a check contradicts the entry. False while it only could not be made.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.more = 0
+        self.refutes = False
 
-    def report(self, text: str) -> None:
+    def report(self, text: str, *, refutes: bool = True) -> None:
         """Add a finding."""
+        self.refutes = self.refutes or refutes
         if len(self) < SHOWN:
             self.append(one_line(text, 300))
         else:

@@ -1,8 +1,8 @@
 """The level "replayed": the recorded actions, played again in the world, must give what was recorded.
 
-All worlds are deterministic given task and seed, so one invented observation, one changed action or one borrowed
-verdict shows; and what counts as reasoning and what as action is read off the completion again. What a replay cannot
-show is that the named agent wrote the completions: that is the level "rerun".
+All worlds are deterministic given task and seed, so a replay shows every invented observation, changed action or
+borrowed verdict. What counts as reasoning and what as action is read off the completion again. Whether the named agent
+wrote the completions is the level "rerun".
 """
 
 from __future__ import annotations
@@ -15,91 +15,102 @@ from sad_eval.runs.run_folder import EpisodeLine
 from sad_env import registry
 from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, SadEnvError
-from sad_env.records import Span, SpanKind, Status, Step, Trajectory
+from sad_env.data import Progress, silent
+from sad_env.records import Span, SpanKind, Step, Trajectory
 from sad_env.safe_text import one_line
 from sad_env.transcript import parse
+from sad_leaderboard.endings import Bounds, ending_fault, is_unexplained
 from sad_leaderboard.entries import Submission
-from sad_leaderboard.recompute import Findings, step_limit
+from sad_leaderboard.recompute import Findings
 from sad_leaderboard.worlds import open_world, panel_fault
-
-NOT_TAKEN = "No action was taken: "
-"""How the rollout answers a completion that holds no action; the world is not asked."""
-
 
 class MismatchError(Exception):
     """The world says otherwise; the message is one line."""
 
 
-def replay(submission: Submission, *, data: str = "") -> Findings:
+def replay(submission: Submission, *, data: str = "", progress: Progress = silent) -> Findings:
     """Play all episodes of an entry again.
 
     Args:
         submission: the entry; it should have passed `recompute`.
         data: the world's data where the entry's are a folder ("given") or lie elsewhere; the entry's kind when empty.
+        progress: called before every episode.
 
     Returns:
-        What differs, at most one finding an episode.
+        What differs. A world that cannot be made here and an agent error, which a replay cannot repeat, keep an entry
+        from the level without refuting it.
     """
     findings = Findings()
     manifest = submission.manifest
-    max_steps = step_limit(manifest)
+    bounds, planned = Bounds.of(manifest), manifest.repeats * len(manifest.panel.task_ids)
     try:
         world, registered = open_world(manifest, data)
     except ConfigError as error:
-        findings.report(str(error))
+        findings.report(str(error), refutes=False)
         return findings
     try:
         if world.panel.data != manifest.data:
-            findings.report(f"the entry is of {manifest.data} data, these are {world.panel.data}: see --data")
+            what = f"the entry is of {manifest.data} data, these are {world.panel.data}: see --data"
+            findings.report(what, refutes=False)
             return findings
         if fault := panel_fault(manifest, registered):
             findings.report(fault)
             return findings
-        for line in submission.episodes():
+        for number, line in enumerate(submission.episodes(), start=1):
+            progress(f"replay {submission.name}", number, planned)
             try:
-                replay_episode(world, line, max_steps)
+                replay_episode(world, line, bounds)
             except MismatchError as mismatch:
                 findings.report(f"{one_line(line.key.task_id, 80)!r}, {mismatch}")
             except SadEnvError as error:
                 findings.report(f"{one_line(line.key.task_id, 80)!r} cannot be played: {error}")
+            if is_unexplained(line.trajectory):
+                what = f"{one_line(line.key.task_id, 80)!r} ended as agent_error, which a replay cannot repeat"
+                findings.report(what, refutes=False)
     finally:
         world.close()
     return findings
 
 
-def replay_episode(world: TextEnv, line: EpisodeLine, max_steps: int) -> None:
+def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> None:
     """Play one episode again.
 
     Args:
         world: any world of the entry's kind and split.
         line: the record.
-        max_steps: the step limit; an episode that the world did not end has to have reached it.
+        limits: of the run, or its step limit alone; an episode that the world did not end has to have reached one.
 
     Raises:
         MismatchError: with the first step at which world and record differ.
     """
-    recorded = line.trajectory
+    recorded, bounds = line.trajectory, Bounds(limits) if isinstance(limits, int) else limits
     observation, info = world.reset(seed=line.key.seed, options={"task_id": line.key.task_id})
     _same("first observation", observation, recorded.observation)
     _same("task type", str(info.get("task_type", "")), recorded.task_type)
     spelled = registry.canonical_action(recorded.world) or str
-    terminated = False
+    terminated, invalid = False, 0
     for number, step in enumerate(recorded.steps, start=1):
         where = f"step {number}: "
         if terminated:
             raise MismatchError(f"{where}the episode was over before it")
+        if invalid >= bounds.invalid_actions:
+            raise MismatchError(f"{where}{invalid} invalid actions in a row had ended the episode before it")
         _check_listed(where, step, info)
         _check_read(where, step)
-        if not step.parsed:
+        if step.parsed:
+            _check_written(where, step, spelled)
+            observation, reward, terminated, _, info = world.step(step.action)
+            _same(f"{where}observation", observation, step.observation)
+            _same(f"{where}reward", float(reward), step.reward)
+            _same(f"{where}valid", info["valid_action"], step.valid)
+        else:
             _check_unparsed(where, step)
-            continue
-        _check_written(where, step, spelled)
-        observation, reward, terminated, _, info = world.step(step.action)
-        _same(f"{where}observation", observation, step.observation)
-        _same(f"{where}reward", float(reward), step.reward)
-        _same(f"{where}valid", info["valid_action"], step.valid)
-    _check_verdict(recorded, terminated, info)
-    _check_ending(recorded, terminated, len(recorded.steps) == max_steps)
+        if step.progress is not None:
+            _same(f"{where}progress", info.get("progress"), step.progress)
+        invalid = 0 if step.valid else invalid + 1
+    _check_verdict(recorded, info)
+    if fault := ending_fault(recorded, bounds, terminated, info):
+        raise MismatchError(fault)
 
 
 def _check_listed(where: str, step: Step, info: Mapping[str, Any]) -> None:
@@ -108,10 +119,13 @@ def _check_listed(where: str, step: Step, info: Mapping[str, Any]) -> None:
 
 
 def _check_unparsed(where: str, step: Step) -> None:
-    if step.action or step.valid or step.reward or not step.observation.startswith(NOT_TAKEN):
-        raise MismatchError(
-            f"{where}marked as without action, yet it has an action, a reward or an answer of the world"
-        )
+    """The completion holds no action, the world was not asked, and the answer is the rollout's."""
+    if step.action or step.valid or step.reward:
+        raise MismatchError(f"{where}marked as without action, yet it has an action or a reward")
+    read = parse(step.completion)
+    if not read.complaint:
+        raise MismatchError(f"{where}marked as without action, yet the completion says {_short(read.action)}")
+    _same(f"{where}answer to a completion without action", f"No action was taken: {read.complaint}.", step.observation)
 
 
 def _check_read(where: str, step: Step) -> None:
@@ -130,10 +144,19 @@ def _nobodys(span: Span) -> Span:
 
 
 def _check_written(where: str, step: Step, spelled: Callable[[str], str]) -> None:
-    """The action that was played is the one that stands in the completion, as it stands or as the world spells it."""
-    written = parse(step.completion).action
-    if _words(step.action) not in (_words(written), _words(spelled(written))):
+    """The action that was played is the one in the completion, as written or as the world spells it, and its end.
+
+    Completions are cut behind their first action line when they are sampled. Text behind it would be neither played
+    nor counted as reasoning.
+    """
+    read = parse(step.completion)
+    if read.complaint:
         raise MismatchError(f"{where}the action {one_line(step.action, 60)!r} is not what the completion says")
+    if _words(step.action) not in (_words(read.action), _words(spelled(read.action))):
+        raise MismatchError(f"{where}the action {one_line(step.action, 60)!r} is not what the completion says")
+    act = next(span for span in read.spans if span.kind is SpanKind.ACT)
+    if _words(step.completion[act.body :]) != _words(read.action):
+        raise MismatchError(f"{where}the completion goes on behind its action line")
 
 
 def _words(text: str) -> list[str]:
@@ -141,21 +164,11 @@ def _words(text: str) -> list[str]:
     return text.split()
 
 
-def _check_verdict(recorded: Trajectory, terminated: bool, info: Mapping[str, Any]) -> None:
+def _check_verdict(recorded: Trajectory, info: Mapping[str, Any]) -> None:
     _same("verdict", bool(info["success"]), recorded.success)
     _same("score", float(info["score"]), recorded.score)
-
-
-def _check_ending(recorded: Trajectory, terminated: bool, at_limit: bool) -> None:
-    ending = recorded.status
-    by_world = (Status.SUCCESS, Status.FAILURE, Status.FORCED_FINISH)
-    if terminated and ending not in by_world:
-        raise MismatchError(f"recorded as {ending.value}, but the world's episode is over")
-    # A world may be won without being over: then the limit ends the episode.
-    if not terminated and ending in by_world and not (ending is Status.SUCCESS and at_limit):
-        raise MismatchError(f"recorded as {ending.value}, but the world's episode is not over")
-    if ending is Status.MAX_STEPS and not at_limit:
-        raise MismatchError(f"recorded as {ending.value} after {len(recorded.steps)} steps, which is not the limit")
+    for name, figure in recorded.extra.items():
+        _same(one_line(name, 40), info.get(name), figure)
 
 
 def _same(what: str, world: object, entry: object) -> None:
