@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+from sad_agents.rollout.episodes import NO_LIMITS
 from sad_eval.metrics.aggregate import Tally
 from sad_eval.metrics.episode_metrics import SAMPLED, WORDS
+from sad_eval.report.model import parameters_of
 from sad_eval.runs.plan import identity_sha256
 from sad_eval.runs.run_folder import EpisodeKey, EpisodeLine, Manifest, Results
 
 from sad_env import registry
 from sad_env.errors import ConfigError
 from sad_env.files import safe_name
-from sad_env.panels import Panel
+from sad_env.panels import Panel, name_fault
 from sad_env.records import Status
 from sad_env.safe_text import one_line
+from sad_leaderboard.conditions import condition_faults, world_options
 from sad_leaderboard.entries import EntryError, Submission
+from sad_leaderboard.schema import ENTRY, Entry
 from sad_leaderboard.worlds import KINDS, open_world, panel_fault
 
 SHOWN = 20
 """Findings that are kept in full; the rest is counted."""
 
 MOST_EPISODES = 1_000_000
+MOST_VERSIONS = 64
 
 BOARD_METRICS = ("success_rate", "score", "environment_steps", "reasoning_per_step", "invalid_actions")
 """Metrics on the board: those that follow from the episodes alone. Whatever else results.json claims is not shown."""
 
 PRIVILEGED = ("oracle", "expert-gold-titles")
-"""Agents of ours that are told hidden state or gold answers. Of the others their submitters have to say it."""
+"""Agents of ours that see hidden state or gold answers. Of others their submitters have to say it."""
+
+LARGEST = 10**9
+"""Tokens, seconds and scores beyond it are refused: sums of larger ones would leave the range of numbers."""
 
 _OUR_COUNTERS = (WORDS, SAMPLED)
 
@@ -70,13 +79,12 @@ def recompute(submission: Submission) -> Recomputed:
     if findings:
         return Recomputed(None, findings)
     _check_plan(manifest, findings)
-    if manifest.agent in PRIVILEGED and submission.entry.track != "privileged":
-        findings.report(f"{manifest.agent} sees what agents do not: its track is privileged (add --track privileged)")
+    _check_entry(submission.entry, manifest, findings)
     # The board counts reasoning in words for all entries; what an entry claims is compared in its own unit, where
     # that is a counter that every installation has.
     tally = Tally(step_limit(manifest), tokenizer=WORDS)
     counter = submission.results.tokenizer if _countable(submission.results) else WORDS
-    claim = tally if counter == WORDS else Tally(step_limit(manifest), tokenizer=counter)
+    tallies = [tally] if counter == WORDS else [tally, Tally(step_limit(manifest), tokenizer=counter)]
     planned, seen = set(manifest.planned()), set[EpisodeKey]()
     try:
         for line in submission.episodes():
@@ -86,9 +94,9 @@ def recompute(submission: Submission) -> Recomputed:
                 findings.report(f"the episode {_named(line.id)} is not one of the panel, seed and repeats")
             else:
                 _check_line(line, manifest, findings)
-                tally.add(line)
-                if claim is not tally:
-                    claim.add(line)
+                if not findings:
+                    for one in tallies:
+                        one.add(line)
             seen.add(line.id)
     except EntryError as error:
         findings.report(str(error))
@@ -96,11 +104,11 @@ def recompute(submission: Submission) -> Recomputed:
     missing = sorted(planned - seen)
     if missing:
         findings.report(f"{len(missing)} of {len(planned)} episodes are missing, e.g. {_named(missing[0])}")
-    if not len(tally):
+    if findings:
         return Recomputed(None, findings)
-    results = tally.results(manifest, {})
-    _compare(submission.results, results if claim is tally else claim.results(manifest, {}), findings)
-    return Recomputed(results, findings)
+    computed = [one.results(manifest, {}) for one in tallies]
+    _compare(submission.results, computed[-1], findings)
+    return Recomputed(computed[0], findings)
 
 
 def _check_size(manifest: Manifest, findings: Findings) -> None:
@@ -108,8 +116,11 @@ def _check_size(manifest: Manifest, findings: Findings) -> None:
     tasks = len(manifest.panel.task_ids)
     if not 1 <= manifest.repeats * tasks <= MOST_EPISODES:
         findings.report(f"{manifest.repeats} repeats of {tasks} tasks; 1 to {MOST_EPISODES:,} episodes are taken")
-    if any("\ud800" <= character <= "\udfff" for task in manifest.panel.task_ids for character in task):
-        findings.report("a task's name holds half a character")
+    for fault in filter(None, map(name_fault, manifest.panel.task_ids)):
+        findings.report(fault)
+    for name, value in manifest.identity.items():
+        if value is not None and not isinstance(value, str | int | float):
+            findings.report(f"the identity's {one_line(name, 40)} is neither text nor a number")
     if not 0 <= manifest.seed < 2**63:
         findings.report("the seed is not a number from 0 to 2^63 - 1")
     known = {spec.name for spec in registry.known()}
@@ -121,8 +132,24 @@ def _check_size(manifest: Manifest, findings: Findings) -> None:
         safe_name(manifest.panel.name, "panel")
     except ConfigError as error:
         findings.report(str(error))
+    if len(manifest.versions) > MOST_VERSIONS or any(
+        len(text) > 100 for pair in manifest.versions.items() for text in pair
+    ):
+        findings.report(f"versions are at most {MOST_VERSIONS} names and values of at most 100 characters")
+    if len(manifest.panel.description) > 500 or "\n" in manifest.panel.description:
+        findings.report("the panel's description is more than one line of 500 characters")
+    if manifest.data == "generated" and manifest.data_sha256:
+        findings.report("generated data have no files, yet data_sha256 names some")
     if manifest.shard != (1, 1):
         findings.report("a part of a run: join the parts with `sad-eval merge`")
+
+
+def _check_entry(entry: Entry, manifest: Manifest, findings: Findings) -> None:
+    if manifest.agent.partition("+")[0] in PRIVILEGED and entry.track != "privileged":
+        findings.report(f"{manifest.agent} sees what agents do not: its track is privileged (add --track privileged)")
+    parameters = parameters_of(manifest)
+    if parameters is not None and entry.parameters not in (None, parameters):
+        findings.report(f"{ENTRY} says {entry.parameters:,} parameters, the run's agent {parameters:,}")
 
 
 def _check_plan(manifest: Manifest, findings: Findings) -> None:
@@ -133,7 +160,7 @@ def _check_plan(manifest: Manifest, findings: Findings) -> None:
     panel = Panel(manifest.world, manifest.data, manifest.panel.name, tasks)
     if panel.sha256 != manifest.panel.sha256:
         findings.report("the panel's sha256 is not that of its tasks")
-    if manifest.data == "generated":
+    if manifest.data == "generated" and not condition_faults(manifest):
         try:
             world, registered = open_world(manifest)
         except ConfigError as error:
@@ -142,13 +169,9 @@ def _check_plan(manifest: Manifest, findings: Findings) -> None:
             world.close()
             if fault := panel_fault(manifest, registered):
                 findings.report(fault)
-    own = registry.world(manifest.world).max_steps
-    if step_limit(manifest) != own:
-        findings.report(f"episodes of {step_limit(manifest)} steps; the benchmark's are of {own}")
-    if manifest.settings.get("perturb", "none") != "none":
-        findings.report("a run with reworded instructions is not ranked with plain ones")
-    if manifest.settings.get("options"):
-        findings.report("a world with --options of its own is not ranked with the benchmark's")
+    _check_limits(manifest, findings)
+    for fault in condition_faults(manifest):
+        findings.report(fault)
     if identity_sha256(manifest.identity) != manifest.identity_sha256:
         findings.report("the manifest's identity is not the one that its sha256 names")
     for name, told in _identified(manifest).items():
@@ -158,18 +181,40 @@ def _check_plan(manifest: Manifest, findings: Findings) -> None:
             )
 
 
+def _check_limits(manifest: Manifest, findings: Findings) -> None:
+    limits, own = manifest.limits, _own_limit(manifest)
+    if step_limit(manifest) != own:
+        findings.report(f"episodes of {step_limit(manifest)} steps; the benchmark's are of {own}")
+    if limits.get("invalid_actions", NO_LIMITS.invalid_actions) != NO_LIMITS.invalid_actions:
+        findings.report(
+            f"episodes end after {limits['invalid_actions']} invalid actions; ours after {NO_LIMITS.invalid_actions}"
+        )
+    for name in ("max_tokens", "max_seconds", "max_new_tokens"):
+        value = limits.get(name)
+        if value is not None and not 0 < value <= LARGEST:
+            findings.report(f"the limit {name} is {value:.6g}; a limit is above 0, or null")
+
+
 def _identified(manifest: Manifest) -> dict[str, object]:
     """What stands in the manifest and in its identity."""
     return {
+        **manifest.limits,  # first, so that none of them takes the place of another fact
         "agent": manifest.agent,
         "world": manifest.world,
         "data": manifest.data,
+        "data_sha256": manifest.data_sha256,
         "panel": manifest.panel.name,
         "panel_sha256": manifest.panel.sha256,
         "seed": manifest.seed,
         "repeats": manifest.repeats,
-        "max_steps": manifest.limits.get("max_steps"),
+        **_where_given("agent checkpoint_sha256", manifest.agent_sha256, manifest.identity),
+        **_where_given("agent prompt_sha256", manifest.prompt_sha256, manifest.identity),
     }
+
+
+def _where_given(name: str, said: str, identity: dict[str, Any]) -> dict[str, str]:
+    """A fact that both name or neither."""
+    return {name: said} if said or name in identity else {}
 
 
 def _check_line(line: EpisodeLine, manifest: Manifest, findings: Findings) -> None:
@@ -181,8 +226,13 @@ def _check_line(line: EpisodeLine, manifest: Manifest, findings: Findings) -> No
         findings.report(f"the episode {name} is of {' · '.join(said)}")
     if trajectory.status.owed:
         findings.report(f"the episode {name} ended as {trajectory.status.value}, which is no scored ending")
-    if trajectory.success != (trajectory.status is Status.SUCCESS) and trajectory.status is not Status.FORCED_FINISH:
+    if trajectory.success != (trajectory.status is Status.SUCCESS):
         findings.report(f"the episode {name} ended as {trajectory.status.value} but its verdict says otherwise")
+    figures = [trajectory.score, trajectory.seconds, *trajectory.extra.values()]
+    for step in trajectory.steps:
+        figures += (step.reward, step.generated_tokens, step.agent_seconds, step.world_seconds, step.progress or 0.0)
+    if not all(-LARGEST <= figure <= LARGEST for figure in figures):
+        findings.report(f"the episode {name} holds a number beyond {LARGEST:,}")
     limit = step_limit(manifest)
     if len(trajectory.steps) > limit:
         findings.report(f"the episode {name} has {len(trajectory.steps)} steps; the limit is {limit}")
@@ -220,7 +270,12 @@ def _close(left: float, right: float) -> bool:
 def step_limit(manifest: Manifest) -> int:
     """Steps of an episode at most."""
     chosen = manifest.limits.get("max_steps")
-    return int(chosen) if chosen else registry.world(manifest.world).max_steps
+    return int(chosen) if chosen else _own_limit(manifest)
+
+
+def _own_limit(manifest: Manifest) -> int:
+    """The benchmark's step limit."""
+    return registry.world(manifest.world).limit(world_options(manifest))
 
 
 def _named(key: EpisodeKey) -> str:

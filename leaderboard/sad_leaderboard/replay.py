@@ -8,14 +8,16 @@ wrote the completions is the level "rerun".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from sad_eval.runs.provenance import data_sha256
 from sad_eval.runs.run_folder import EpisodeLine
 
 from sad_env import registry
 from sad_env.core import TextEnv
-from sad_env.errors import ConfigError, SadEnvError
 from sad_env.data import Progress, silent
+from sad_env.errors import ConfigError, SadEnvError
 from sad_env.records import Span, SpanKind, Step, Trajectory
 from sad_env.safe_text import one_line
 from sad_env.transcript import parse
@@ -23,6 +25,7 @@ from sad_leaderboard.endings import Bounds, ending_fault, is_unexplained
 from sad_leaderboard.entries import Submission
 from sad_leaderboard.recompute import Findings
 from sad_leaderboard.worlds import open_world, panel_fault
+
 
 class MismatchError(Exception):
     """The world says otherwise; the message is one line."""
@@ -52,6 +55,9 @@ def replay(submission: Submission, *, data: str = "", progress: Progress = silen
         if world.panel.data != manifest.data:
             what = f"the entry is of {manifest.data} data, these are {world.panel.data}: see --data"
             findings.report(what, refutes=False)
+            return findings
+        if manifest.data == "given" and data_sha256(Path(data)) != manifest.data_sha256:
+            findings.report(f"{one_line(data, 80)!r} is not the entry's data: the sha256 differ", refutes=False)
             return findings
         if fault := panel_fault(manifest, registered):
             findings.report(fault)
@@ -86,6 +92,7 @@ def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> N
     recorded, bounds = line.trajectory, Bounds(limits) if isinstance(limits, int) else limits
     observation, info = world.reset(seed=line.key.seed, options={"task_id": line.key.task_id})
     _same("first observation", observation, recorded.observation)
+    _same("split", str(info.get("split", "")), recorded.split)
     _same("task type", str(info.get("task_type", "")), recorded.task_type)
     spelled = registry.canonical_action(recorded.world) or str
     terminated, invalid = False, 0
@@ -114,8 +121,8 @@ def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> N
 
 
 def _check_listed(where: str, step: Step, info: Mapping[str, Any]) -> None:
-    if step.admissible is not None:
-        _same(f"{where}admissible actions", tuple(info.get("admissible_actions") or ()), step.admissible)
+    listed = info.get("admissible_actions")
+    _same(f"{where}admissible actions", None if listed is None else tuple(listed), step.admissible)
 
 
 def _check_unparsed(where: str, step: Step) -> None:
