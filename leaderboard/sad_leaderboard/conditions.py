@@ -30,7 +30,7 @@ def world_options(manifest: Manifest) -> dict[str, Any]:
 
 
 def conditions(manifest: Manifest) -> list[str]:
-    """What was not as in a plain run, e.g. ["reveal=True", "perturb typos"]. Runs that differ in it have tables apart."""
+    """What was not as in a plain run, e.g. ["reveal=True", "perturb typos"]. Other conditions are another track."""
     found = [f"{name}={value}" for name, value in world_options(manifest).items()]
     if _perturbed(manifest) != _PLAIN:
         found.append(f"perturb {_perturbed(manifest)}")
