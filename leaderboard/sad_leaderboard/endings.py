@@ -56,7 +56,7 @@ def ending_fault(recorded: Trajectory, bounds: Bounds, terminated: bool, info: M
         terminated: the world says that the episode is over.
         info: the world's last.
 
-    An agent error cannot be replayed. After a step it is not held against an entry here; see `is_unexplained`.
+    An agent error after a step can neither be repeated nor contradicted; it is no fault here.
     """
     ending, steps = recorded.status, recorded.steps
     if terminated:
@@ -80,11 +80,6 @@ def ending_fault(recorded: Trajectory, bounds: Bounds, terminated: bool, info: M
 
 
 _UNSPENT = "which no limit of tokens, time or context explains"
-
-
-def is_unexplained(recorded: Trajectory) -> bool:
-    """True for an ending that a replay can neither repeat nor contradict: the agent's own code raised."""
-    return recorded.status is Status.AGENT_ERROR
 
 
 def _verdict(info: Mapping[str, Any]) -> Status:

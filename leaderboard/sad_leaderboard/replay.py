@@ -18,10 +18,10 @@ from sad_env import registry
 from sad_env.core import TextEnv
 from sad_env.data import Progress, silent
 from sad_env.errors import ConfigError, SadEnvError
-from sad_env.records import Span, SpanKind, Step, Trajectory
+from sad_env.records import Span, SpanKind, Status, Step, Trajectory
 from sad_env.safe_text import one_line
 from sad_env.transcript import parse
-from sad_leaderboard.endings import Bounds, ending_fault, is_unexplained
+from sad_leaderboard.endings import Bounds, ending_fault
 from sad_leaderboard.entries import Submission
 from sad_leaderboard.recompute import Findings
 from sad_leaderboard.worlds import open_world, panel_fault
@@ -70,9 +70,10 @@ def replay(submission: Submission, *, data: str = "", progress: Progress = silen
                 findings.report(f"{one_line(line.key.task_id, 80)!r}, {mismatch}")
             except SadEnvError as error:
                 findings.report(f"{one_line(line.key.task_id, 80)!r} cannot be played: {error}")
-            if is_unexplained(line.trajectory):
-                what = f"{one_line(line.key.task_id, 80)!r} ended as agent_error, which a replay cannot repeat"
-                findings.report(what, refutes=False)
+            else:
+                if line.trajectory.status is Status.AGENT_ERROR:
+                    what = f"{one_line(line.key.task_id, 80)!r} ended as agent_error, which a replay cannot repeat"
+                    findings.report(what, refutes=False)
     finally:
         world.close()
     return findings

@@ -83,12 +83,14 @@ def verify(
 def duplicates(submissions: Sequence[Submission], *, least: int = 5) -> list[str]:
     """Pairs of entries that share episodes word for word, one line a pair.
 
-    Two runs of one deterministic agent do; two agents that were trained apart hardly ever. A person has to look.
+    Two runs of one deterministic agent do, agents that were trained apart hardly ever: a person has to look.
 
     Args:
         submissions: the entries.
         least: pairs that share fewer episodes are not reported.
     """
+    if len(submissions) < 2:
+        return []
     prints = [(submission.name, set(map(fingerprint, submission.episodes()))) for submission in submissions]
     lines = []
     for index, (name, mine) in enumerate(prints):
