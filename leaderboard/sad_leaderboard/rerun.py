@@ -86,10 +86,10 @@ class _Counted(Silent):
 
 
 def _outcome(line: EpisodeLine) -> bytes:
-    """Hash of all that agent and world wrote in an episode; times and error messages are left out."""
-    timed = {"seconds", "error"}
+    """Hash of all that agent and world wrote in an episode, without times, error messages and the agent's name."""
+    left_out = {"seconds", "error", "agent"}
     steps = {"__all__": {"agent_seconds", "world_seconds"}}
-    episode = line.trajectory.model_dump(mode="json", exclude={**dict.fromkeys(timed, True), "steps": steps})
+    episode = line.trajectory.model_dump(mode="json", exclude={**dict.fromkeys(left_out, True), "steps": steps})
     return hashlib.sha256(json.dumps(episode, sort_keys=True).encode()).digest()
 
 
