@@ -14,6 +14,7 @@ from sad_eval.runs.plan import identity_sha256
 from sad_eval.runs.run_folder import EpisodeKey, EpisodeLine, Manifest, Results
 
 from sad_env import registry
+from sad_env.data import Progress, silent
 from sad_env.errors import ConfigError
 from sad_env.files import safe_name
 from sad_env.panels import Panel, name_fault
@@ -72,8 +73,16 @@ class Recomputed:
     findings: Findings
 
 
-def recompute(submission: Submission) -> Recomputed:
-    """Check the episodes of an entry against its manifest, and compute its results afresh."""
+def recompute(submission: Submission, progress: Progress = silent) -> Recomputed:
+    """Check the episodes of an entry against its manifest and compute its results from them.
+
+    Args:
+        submission: the entry.
+        progress: called for every episode.
+
+    Returns:
+        Results and findings; no results where the episodes do not hold.
+    """
     manifest, findings = submission.manifest, Findings()
     _check_size(manifest, findings)
     if findings:
@@ -87,7 +96,8 @@ def recompute(submission: Submission) -> Recomputed:
     tallies = [tally] if counter == WORDS else [tally, Tally(step_limit(manifest), tokenizer=counter)]
     planned, seen = set(manifest.planned()), set[EpisodeKey]()
     try:
-        for line in submission.episodes():
+        for number, line in enumerate(submission.episodes(), start=1):
+            progress(f"recompute {submission.name}", number, len(planned))
             if line.id in seen:
                 findings.report(f"the episode {_named(line.id)} stands twice")
             elif line.id not in planned:

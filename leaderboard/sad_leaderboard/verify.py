@@ -52,7 +52,7 @@ def verify(
         level: how far to go.
         data: the world's data for the replay, where the entry's kind does not name them.
         rerun: needed for `Level.RERUN`.
-        progress: called before every episode that is replayed.
+        progress: called for every episode that is read or replayed.
     """
     name = folder.name
     try:
@@ -63,7 +63,7 @@ def verify(
         return Verification(name, Level.CLAIMED, submission=submission)
     passed, results, findings = Level.CLAIMED, None, Findings()
     try:
-        computed = recompute(submission)
+        computed = recompute(submission, progress)
         findings = computed.findings
         if findings or computed.results is None:
             return Verification(name, passed, _lines(findings), submission, refuted=True)
