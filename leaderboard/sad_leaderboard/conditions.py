@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ from sad_agents.perturbed_agent import KINDS
 from sad_agents.rollout.world_pool import WorldRecipe
 from sad_eval.runs.run_folder import Manifest
 
+from sad_env import registry
 from sad_env.errors import ConfigError
 from sad_env.safe_text import one_line
 
@@ -31,7 +33,12 @@ def world_options(manifest: Manifest) -> dict[str, Any]:
 
 def conditions(manifest: Manifest) -> list[str]:
     """What was not as in a plain run, e.g. ["reveal=True", "perturb typos"]. Other conditions are another track."""
-    found = [f"{name}={value}" for name, value in world_options(manifest).items()]
+    usual = _usual_options(manifest.world)
+    found = [
+        f"{name}={bool(value) if isinstance(usual.get(name), bool) else value}"
+        for name, value in world_options(manifest).items()
+        if value != usual.get(name)
+    ]
     if _perturbed(manifest) != _PLAIN:
         found.append(f"perturb {_perturbed(manifest)}")
     if thoughts := manifest.identity.get("first_thoughts_sha256"):
@@ -64,6 +71,12 @@ def condition_faults(manifest: Manifest) -> list[str]:
         )
         if said != is_so
     ]
+
+
+def _usual_options(world: str) -> dict[str, Any]:
+    """What a world's options are when none is given: naming them changes nothing."""
+    parameters = inspect.signature(registry.load(registry.world(world).entry)).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
 
 
 def _perturbed(manifest: Manifest) -> object:

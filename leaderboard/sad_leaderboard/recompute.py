@@ -103,11 +103,11 @@ def recompute(submission: Submission, progress: Progress = silent) -> Recomputed
             elif line.id not in planned:
                 findings.report(f"the episode {_named(line.id)} is not one of the panel, seed and repeats")
             else:
+                seen.add(line.id)
                 _check_line(line, manifest, findings)
                 if not findings:
                     for one in tallies:
                         one.add(line)
-            seen.add(line.id)
     except EntryError as error:
         findings.report(str(error))
         return Recomputed(None, findings)

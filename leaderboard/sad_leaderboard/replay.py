@@ -96,13 +96,15 @@ def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> N
     _same("split", str(info.get("split", "")), recorded.split)
     _same("task type", str(info.get("task_type", "")), recorded.task_type)
     spelled = registry.canonical_action(recorded.world) or str
-    terminated, invalid = False, 0
+    terminated, invalid, tokens = False, 0, 0
     for number, step in enumerate(recorded.steps, start=1):
         where = f"step {number}: "
         if terminated:
             raise MismatchError(f"{where}the episode was over before it")
         if invalid >= bounds.invalid_actions:
             raise MismatchError(f"{where}{invalid} invalid actions in a row had ended the episode before it")
+        if bounds.max_tokens is not None and tokens >= bounds.max_tokens > 0:
+            raise MismatchError(f"{where}{tokens:,} generated tokens had ended the episode before it")
         _check_listed(where, step, info)
         _check_read(where, step)
         if step.parsed:
@@ -116,6 +118,7 @@ def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> N
         if step.progress is not None:
             _same(f"{where}progress", info.get("progress"), step.progress)
         invalid = 0 if step.valid else invalid + 1
+        tokens += step.generated_tokens
     _check_verdict(recorded, info)
     if fault := ending_fault(recorded, bounds, terminated, info):
         raise MismatchError(fault)

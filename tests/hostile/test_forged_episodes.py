@@ -14,11 +14,14 @@ import pytest
 from sad_eval.runs.run_folder import EpisodeLine, RunFolder
 from sad_leaderboard.add import add
 from sad_leaderboard.command import main
+from sad_leaderboard.endings import Bounds
 from sad_leaderboard.entries import read_submission
 from sad_leaderboard.recompute import recompute
+from sad_leaderboard.replay import MismatchError, replay_episode
 from sad_leaderboard.schema import EPISODES, Level
 from sad_leaderboard.verify import verify
 
+from sad_env import registry
 from sad_env.records import observation_chain
 from sad_env.transcript import segment
 
@@ -172,6 +175,23 @@ def test_a_forged_episode_is_refused_and_its_entry_not_shown(
     board = json.loads((tmp_path / "out" / "board.json").read_text())
     assert board["tables"] == []
     assert board["remarks"][0].startswith("entry (recomputed only) is left out: ")
+
+
+def test_steps_after_the_last_token_or_the_last_invalid_action_are_refused(entry: Path) -> None:
+    line = next(read_submission(entry).episodes())
+    with_tokens, without = (
+        tuple(step.model_copy(update={"generated_tokens": tokens}) for step in line.trajectory.steps)
+        for tokens in (5, 0)
+    )
+    world = registry.make("toy")
+    for steps, bounds, refused in (
+        (with_tokens, Bounds(20, max_tokens=5), "step 2: 5 generated tokens had ended the episode"),
+        (without, Bounds(20, invalid_actions=0), "step 1: 0 invalid actions in a row had ended the episode"),
+    ):
+        forged = line.model_copy(update={"trajectory": line.trajectory.model_copy(update={"steps": steps})})
+        replay_episode(world, forged, Bounds(20))
+        with pytest.raises(MismatchError, match=refused):
+            replay_episode(world, forged, bounds)
 
 
 def test_the_honest_entry_is_shown(entry: Path) -> None:

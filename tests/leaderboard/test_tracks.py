@@ -99,14 +99,20 @@ def test_a_run_with_world_options_has_a_table_of_its_own_and_is_replayed_with_th
 ) -> None:
     from sad_eval.commands.evaluate import main
 
-    for name, options in {"plain": [], "revealed": ["--options", "reveal=true", "turns=9"]}.items():
+    runs = {
+        "plain": [],
+        "revealed": ["--options", "reveal=true", "turns=9"],
+        "spelled-otherwise": ["--options", "turns=9", "reveal=1"],
+        "usual": ["--options", "reveal=false", "turns=7"],
+    }
+    for name, options in runs.items():
         words = ["--env", "hotpotqa", "--agent", "expert", "--episodes", "2", "--workers", "0", "--quiet"]
         assert main([*words, "--out", str(tmp_path / name), *options]) == 0
         add(RunFolder.open(tmp_path / name), tmp_path / "board", name, **SAID)
     board = board_of(tmp_path / "board")
     assert [(table.track, [(row.name, row.level) for row in table.rows]) for table in board.tables] == [
-        ("standard", [("plain", "replayed")]),
-        ("standard, reveal=True, turns=9", [("revealed", "replayed")]),
+        ("standard", [("plain", "replayed"), ("usual", "replayed")]),
+        ("standard, reveal=True, turns=9", [("revealed", "replayed"), ("spelled-otherwise", "replayed")]),
     ]
 
 
