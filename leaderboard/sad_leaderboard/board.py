@@ -57,9 +57,9 @@ class Board(Record):
     schema_version: Literal[1] = 1
     tables: Many[Table]
     published: Many[PublishedRow]
-    """Numbers printed elsewhere; nobody here has checked them, and they are not ranked."""
+    """Numbers printed elsewhere, unchecked and unranked."""
     remarks: Many[str] = ()
-    """E.g. entries that share episodes."""
+    """E.g. entries that were left out, and entries that share episodes."""
 
 
 def json_schema() -> dict[str, Any]:

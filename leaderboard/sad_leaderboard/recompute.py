@@ -1,4 +1,4 @@
-"""The level "recomputed": the right episodes, each once, whole, and the figures that follow from them."""
+"""The level "recomputed": every planned episode is there once and whole, and the figures follow from the episodes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BOARD_METRICS = ("success_rate", "score", "environment_steps", "reasoning_per_st
 """Metrics on the board: those that follow from the episodes alone. Whatever else results.json claims is not shown."""
 
 PRIVILEGED = ("oracle", "expert-gold-titles")
-"""Agents of ours that see hidden state or gold answers. Of others their submitters have to say it."""
+"""Agents of ours that see hidden state or gold answers. Other such agents are declared by their submitters."""
 
 LARGEST = 10**9
 """Tokens, seconds and scores beyond it are refused: sums of larger ones would leave the range of numbers."""
@@ -67,7 +67,7 @@ class Findings(list[str]):
 
 @dataclass(frozen=True)
 class Recomputed:
-    """Results as they follow from the episodes (None when they cannot), and what speaks against the entry."""
+    """Results that follow from the episodes, None where they cannot be computed, and the findings."""
 
     results: Results | None
     findings: Findings
@@ -122,7 +122,7 @@ def recompute(submission: Submission, progress: Progress = silent) -> Recomputed
 
 
 def _check_size(manifest: Manifest, findings: Findings) -> None:
-    """Refuse what could not be gone through, before anything is counted by it."""
+    """Bounds on what the other checks loop over or pass on."""
     tasks = len(manifest.panel.task_ids)
     if not 1 <= manifest.repeats * tasks <= MOST_EPISODES:
         findings.report(f"{manifest.repeats} repeats of {tasks} tasks; 1 to {MOST_EPISODES:,} episodes are taken")
@@ -184,10 +184,10 @@ def _check_plan(manifest: Manifest, findings: Findings) -> None:
         findings.report(fault)
     if identity_sha256(manifest.identity) != manifest.identity_sha256:
         findings.report("the manifest's identity is not the one that its sha256 names")
-    for name, told in _identified(manifest).items():
-        if manifest.identity.get(name) != told:
+    for name, said in _identified(manifest).items():
+        if manifest.identity.get(name) != said:
             findings.report(
-                f"the manifest says {name} {str(told)!r}, its identity {str(manifest.identity.get(name))!r}"
+                f"the manifest says {name} {str(said)!r}, its identity {str(manifest.identity.get(name))!r}"
             )
 
 
@@ -206,7 +206,7 @@ def _check_limits(manifest: Manifest, findings: Findings) -> None:
 
 
 def _identified(manifest: Manifest) -> dict[str, object]:
-    """What stands in the manifest and in its identity."""
+    """Facts that the manifest holds twice: in a field of its own and in its identity."""
     return {
         **manifest.limits,  # first, so that none of them takes the place of another fact
         "agent": manifest.agent,
@@ -257,14 +257,14 @@ def _compare(claimed: Results, computed: Results, findings: Findings) -> None:
         if claimed.counts.get(status, 0) != count:
             findings.report(f"results.json claims {claimed.counts.get(status, 0)} {status}; the episodes give {count}")
     for name in BOARD_METRICS:
-        told, found = claimed.metrics.get(name), computed.metrics.get(name)
-        if told is None or (name == "reasoning_per_step" and not _countable(claimed)):
+        said, found = claimed.metrics.get(name), computed.metrics.get(name)
+        if said is None or (name == "reasoning_per_step" and not _countable(claimed)):
             continue
         if found is None:
             findings.report(f"results.json claims {name}, which does not follow from the episodes")
-        elif told.n != found.n or not _close(told.value, found.value):
+        elif said.n != found.n or not _close(said.value, found.value):
             findings.report(
-                f"results.json claims {name} {told.value:.6g} of {told.n}; "
+                f"results.json claims {name} {said.value:.6g} of {said.n}; "
                 f"the episodes give {found.value:.6g} of {found.n}"
             )
 

@@ -28,7 +28,7 @@ from sad_leaderboard.worlds import open_world, panel_fault
 
 
 class MismatchError(Exception):
-    """The world says otherwise; the message is one line."""
+    """An episode is not what the world or its own completions give; the message is one line."""
 
 
 def replay(submission: Submission, *, data: str = "", progress: Progress = silent) -> Findings:
@@ -142,15 +142,15 @@ def _check_unparsed(where: str, step: Step) -> None:
 def _check_read(where: str, step: Step) -> None:
     """Spans and reasoning are those that the completion gives to whoever reads it."""
     read = parse(step.completion)
-    # A slip is an action alone that belongs to nobody; with reasoning in it, the label would hide the reasoning.
-    slipped = () if read.reasoning else tuple(_nobodys(span) for span in read.spans)
+    # A slip is an action alone, labelled as not the agent's. With reasoning in it the label would hide the reasoning.
+    slipped = () if read.reasoning else tuple(_unlabelled(span) for span in read.spans)
     if step.spans not in (read.spans, slipped):
         raise MismatchError(f"{where}its spans are not where the completion's headers put them")
     if _words(step.reasoning) != _words(read.reasoning):
         raise MismatchError(f"{where}the reasoning {_short(step.reasoning)} is not what the completion says")
 
 
-def _nobodys(span: Span) -> Span:
+def _unlabelled(span: Span) -> Span:
     return span.model_copy(update={"kind": SpanKind.NONE})
 
 
@@ -171,7 +171,7 @@ def _check_written(where: str, step: Step, spelled: Callable[[str], str]) -> Non
 
 
 def _words(text: str) -> list[str]:
-    """Experts are recorded as they speak, their completions on one line: blanks do not count."""
+    """The words of a text: an expert's completion is on one line where its reasoning may hold line breaks."""
     return text.split()
 
 

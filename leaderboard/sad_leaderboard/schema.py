@@ -1,4 +1,4 @@
-"""What a submission says of itself. Nothing in it is a figure: figures are recomputed from the episodes."""
+"""The documents and levels of an entry. No figure is declared in it: figures are recomputed from the episodes."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ class Level(IntEnum):
     """How far an entry has been checked; each level holds those before it."""
 
     CLAIMED = 0
-    """Its files are whole and of this version; its figures are what the submitter says."""
+    """Its files are whole and of this version; its figures are claims."""
     RECOMPUTED = 1
     """Every planned episode is there once, and the figures are those of the episodes."""
     REPLAYED = 2
-    """The recorded actions, played again in the world, give the recorded observations and verdicts."""
+    """The recorded actions, played again in the world, give the recorded observations, verdicts and endings."""
     RERUN = 3
-    """The named agent, run again, does the same."""
+    """The named agent, run again, writes and does the same."""
 
     @property
     def label(self) -> str:

@@ -28,7 +28,7 @@ class Verification:
     Attributes:
         name: of the entry's folder.
         level: the highest level passed; None when not even its files could be read.
-        findings: what speaks against the next level, one line each; the first stops the climb.
+        findings: why the next level was not reached, one line each.
         submission: the entry; None when it could not be read.
         results: recomputed results; None below the level "recomputed".
         refuted: a check contradicts the entry: it is not shown, whatever level it had reached before.

@@ -31,7 +31,7 @@ def open_world(manifest: Manifest, data: str = "") -> tuple[TextEnv, Panel]:
 
     Args:
         manifest: of the entry.
-        data: where the data lie, unless the entry's kind says it.
+        data: folder of the data; needed for given data.
 
     Returns:
         The world, made with the world options of the entry, and its panel. The panel's name is the registered one:
