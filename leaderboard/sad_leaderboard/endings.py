@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sad_agents.rollout.episodes import NO_LIMITS
 from sad_eval.runs.run_folder import Manifest
 
-from sad_env.records import Status, Trajectory
+from sad_env.records import Status, Step, Trajectory
 from sad_env.transcript import observation_text
 from sad_leaderboard.recompute import step_limit
 
@@ -46,6 +46,15 @@ class Bounds:
             completion=int(limits.get("max_new_tokens") or 0),
         )
 
+    def reached(self, steps: Sequence[Step]) -> str:
+        """The limit that these steps have used up, in words; empty when an episode goes on after them."""
+        run, tokens = invalid_run(steps), sum(step.generated_tokens for step in steps)
+        if run >= self.invalid_actions:
+            return f"{run} invalid actions in a row"
+        if steps and self.max_tokens is not None and tokens >= self.max_tokens:
+            return f"{tokens:,} generated tokens"
+        return ""
+
 
 def ending_fault(recorded: Trajectory, bounds: Bounds, terminated: bool, info: Mapping[str, Any]) -> str:
     """Why an episode cannot have ended as recorded, in one line; empty when it can.
@@ -68,7 +77,7 @@ def ending_fault(recorded: Trajectory, bounds: Bounds, terminated: bool, info: M
         # A world may be won without being over: then the limit ends the episode.
         expected = Status.SUCCESS if info["success"] else Status.MAX_STEPS
         why = "the world's episode is not over at the step limit"
-    elif _invalid_run(recorded) >= bounds.invalid_actions:
+    elif invalid_run(steps) >= bounds.invalid_actions:
         expected = Status.INVALID_ACTIONS
         why = f"its last {bounds.invalid_actions} actions were invalid"
     elif ending is Status.BUDGET:
@@ -88,9 +97,10 @@ def _verdict(info: Mapping[str, Any]) -> Status:
     return Status.FORCED_FINISH if info.get("forced_finish") else Status.FAILURE
 
 
-def _invalid_run(recorded: Trajectory) -> int:
+def invalid_run(steps: Sequence[Step]) -> int:
+    """Invalid actions at the end, one after the other."""
     run = 0
-    for step in reversed(recorded.steps):
+    for step in reversed(steps):
         if step.valid:
             break
         run += 1
@@ -99,8 +109,7 @@ def _invalid_run(recorded: Trajectory) -> int:
 
 def _budget_spent(recorded: Trajectory, bounds: Bounds) -> bool:
     """Whether tokens or time, which are checked after a step, or the model's context can have been used up."""
-    tokens = sum(step.generated_tokens for step in recorded.steps)
-    if recorded.steps and bounds.max_tokens is not None and tokens >= bounds.max_tokens:
+    if bounds.reached(recorded.steps):
         return True
     if recorded.steps and bounds.max_seconds is not None and recorded.seconds >= bounds.max_seconds:
         return True

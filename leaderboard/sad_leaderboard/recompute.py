@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ SHOWN = 20
 """Findings that are kept in full; the rest is counted."""
 
 MOST_EPISODES = 1_000_000
+MOST_REPEATS = 10_000
 MOST_VERSIONS = 64
 
 BOARD_METRICS = ("success_rate", "score", "environment_steps", "reasoning_per_step", "invalid_actions")
@@ -94,26 +96,10 @@ def recompute(submission: Submission, progress: Progress = silent) -> Recomputed
     tally = Tally(step_limit(manifest), tokenizer=WORDS)
     counter = submission.results.tokenizer if _countable(submission.results) else WORDS
     tallies = [tally] if counter == WORDS else [tally, Tally(step_limit(manifest), tokenizer=counter)]
-    planned, seen = set(manifest.planned()), set[EpisodeKey]()
     try:
-        for number, line in enumerate(submission.episodes(), start=1):
-            progress(f"recompute {submission.name}", number, len(planned))
-            if line.id in seen:
-                findings.report(f"the episode {_named(line.id)} stands twice")
-            elif line.id not in planned:
-                findings.report(f"the episode {_named(line.id)} is not one of the panel, seed and repeats")
-            else:
-                seen.add(line.id)
-                _check_line(line, manifest, findings)
-                if not findings:
-                    for one in tallies:
-                        one.add(line)
+        _read_episodes(submission, tallies, findings, progress)
     except EntryError as error:
         findings.report(str(error))
-        return Recomputed(None, findings)
-    missing = sorted(planned - seen)
-    if missing:
-        findings.report(f"{len(missing)} of {len(planned)} episodes are missing, e.g. {_named(missing[0])}")
     if findings:
         return Recomputed(None, findings)
     computed = [one.results(manifest, {}) for one in tallies]
@@ -121,11 +107,31 @@ def recompute(submission: Submission, progress: Progress = silent) -> Recomputed
     return Recomputed(computed[0], findings)
 
 
+def _read_episodes(submission: Submission, tallies: Sequence[Tally], findings: Findings, progress: Progress) -> None:
+    """Check every episode, and count it while there is no finding."""
+    planned, seen = set(submission.manifest.planned()), set[EpisodeKey]()
+    for number, line in enumerate(submission.episodes(), start=1):
+        progress(f"recompute {submission.name}", number, len(planned))
+        if line.id in seen:
+            findings.report(f"the episode {_named(line.id)} stands twice")
+        elif line.id not in planned:
+            findings.report(f"the episode {_named(line.id)} is not one of the panel, seed and repeats")
+        else:
+            seen.add(line.id)
+            _check_line(line, submission.manifest, findings)
+            for tally in tallies if not findings else ():
+                tally.add(line)
+    if missing := sorted(planned - seen):
+        findings.report(f"{len(missing)} of {len(planned)} episodes are missing, e.g. {_named(missing[0])}")
+
+
 def _check_size(manifest: Manifest, findings: Findings) -> None:
     """Bounds on what the other checks loop over or pass on."""
     tasks = len(manifest.panel.task_ids)
     if not 1 <= manifest.repeats * tasks <= MOST_EPISODES:
         findings.report(f"{manifest.repeats} repeats of {tasks} tasks; 1 to {MOST_EPISODES:,} episodes are taken")
+    if manifest.repeats > MOST_REPEATS:
+        findings.report(f"{manifest.repeats} repeats; at most {MOST_REPEATS:,} are taken")
     for fault in filter(None, map(name_fault, manifest.panel.task_ids)):
         findings.report(fault)
     for name, value in manifest.identity.items():

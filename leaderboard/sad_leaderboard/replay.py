@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sad_eval.runs.provenance import data_sha256
-from sad_eval.runs.run_folder import EpisodeLine
+from sad_eval.runs.run_folder import EpisodeLine, Manifest
 
 from sad_env import registry
 from sad_env.core import TextEnv
@@ -43,40 +43,48 @@ def replay(submission: Submission, *, data: str = "", progress: Progress = silen
         What differs. A world that cannot be made here and an agent error, which a replay cannot repeat, keep an entry
         from the level without refuting it.
     """
-    findings = Findings()
-    manifest = submission.manifest
-    bounds, planned = Bounds.of(manifest), manifest.repeats * len(manifest.panel.task_ids)
+    findings, manifest = Findings(), submission.manifest
     try:
         world, registered = open_world(manifest, data)
     except ConfigError as error:
         findings.report(str(error), refutes=False)
         return findings
     try:
-        if world.panel.data != manifest.data:
-            what = f"the entry is of {manifest.data} data, these are {world.panel.data}: see --data"
-            findings.report(what, refutes=False)
-            return findings
-        if manifest.data == "given" and data_sha256(Path(data)) != manifest.data_sha256:
-            findings.report(f"{one_line(data, 80)!r} is not the entry's data: the sha256 differ", refutes=False)
-            return findings
-        if fault := panel_fault(manifest, registered):
+        if unusable := _data_fault(world, manifest, data):
+            findings.report(unusable, refutes=False)
+        elif fault := panel_fault(manifest, registered):
             findings.report(fault)
-            return findings
-        for number, line in enumerate(submission.episodes(), start=1):
-            progress(f"replay {submission.name}", number, planned)
-            try:
-                replay_episode(world, line, bounds)
-            except MismatchError as mismatch:
-                findings.report(f"{one_line(line.key.task_id, 80)!r}, {mismatch}")
-            except SadEnvError as error:
-                findings.report(f"{one_line(line.key.task_id, 80)!r} cannot be played: {error}")
-            else:
-                if line.trajectory.status is Status.AGENT_ERROR:
-                    what = f"{one_line(line.key.task_id, 80)!r} ended as agent_error, which a replay cannot repeat"
-                    findings.report(what, refutes=False)
+        else:
+            _replay_all(submission, world, findings, progress)
     finally:
         world.close()
     return findings
+
+
+def _data_fault(world: TextEnv, manifest: Manifest, data: str) -> str:
+    """Why these data are not those that the entry names; empty when they are."""
+    if world.panel.data != manifest.data:
+        return f"the entry is of {manifest.data} data, these are {world.panel.data}: see --data"
+    if manifest.data == "given" and data_sha256(Path(data)) != manifest.data_sha256:
+        return f"{one_line(data, 80)!r} is not the entry's data: the sha256 differ"
+    return ""
+
+
+def _replay_all(submission: Submission, world: TextEnv, findings: Findings, progress: Progress) -> None:
+    bounds = Bounds.of(submission.manifest)
+    planned = submission.manifest.repeats * len(submission.manifest.panel.task_ids)
+    for number, line in enumerate(submission.episodes(), start=1):
+        progress(f"replay {submission.name}", number, planned)
+        task = repr(one_line(line.key.task_id, 80))
+        try:
+            replay_episode(world, line, bounds)
+        except MismatchError as mismatch:
+            findings.report(f"{task}, {mismatch}")
+        except SadEnvError as error:
+            findings.report(f"{task} cannot be played: {error}")
+        else:
+            if line.trajectory.status is Status.AGENT_ERROR:
+                findings.report(f"{task} ended as agent_error, which a replay cannot repeat", refutes=False)
 
 
 def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> None:
@@ -96,15 +104,13 @@ def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> N
     _same("split", str(info.get("split", "")), recorded.split)
     _same("task type", str(info.get("task_type", "")), recorded.task_type)
     spelled = registry.canonical_action(recorded.world) or str
-    terminated, invalid, tokens = False, 0, 0
+    terminated = False
     for number, step in enumerate(recorded.steps, start=1):
         where = f"step {number}: "
         if terminated:
             raise MismatchError(f"{where}the episode was over before it")
-        if invalid >= bounds.invalid_actions:
-            raise MismatchError(f"{where}{invalid} invalid actions in a row had ended the episode before it")
-        if bounds.max_tokens is not None and tokens >= bounds.max_tokens > 0:
-            raise MismatchError(f"{where}{tokens:,} generated tokens had ended the episode before it")
+        if limit := bounds.reached(recorded.steps[: number - 1]):
+            raise MismatchError(f"{where}{limit} had ended the episode before it")
         _check_listed(where, step, info)
         _check_read(where, step)
         if step.parsed:
@@ -117,8 +123,6 @@ def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> N
             _check_unparsed(where, step)
         if step.progress is not None:
             _same(f"{where}progress", info.get("progress"), step.progress)
-        invalid = 0 if step.valid else invalid + 1
-        tokens += step.generated_tokens
     _check_verdict(recorded, info)
     if fault := ending_fault(recorded, bounds, terminated, info):
         raise MismatchError(fault)

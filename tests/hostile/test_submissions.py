@@ -209,6 +209,10 @@ SPOILED: dict[str, Callable[[Path], None]] = {
     "a manifest with an overflowing number": rewrite(
         "manifest.json", lambda content: content.replace(b'"seed": 0', b'"seed": 1e999')),
     "a trillion repeats": edit("manifest", lambda manifest: manifest.update(repeats=10**12)),
+    "a task tried 10,001 times": both(
+        edit("manifest", lambda manifest: manifest["panel"].update(task_ids=["test-0000"])),
+        edit("manifest", lambda manifest: manifest.update(repeats=10_001)),
+    ),
     "no repeat": edit("manifest", lambda manifest: manifest.update(repeats=0)),
     "repeats below nothing": edit("manifest", lambda manifest: manifest.update(repeats=-3)),
     "a seed below nothing": edit("manifest", lambda manifest: manifest.update(seed=-1)),
