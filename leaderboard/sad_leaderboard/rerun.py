@@ -20,13 +20,15 @@ from sad_eval.runs.settings import EvalSettings
 
 from sad_env.data import Progress, silent
 from sad_env.safe_text import one_line
+from sad_leaderboard.conditions import world_options
 from sad_leaderboard.entries import EntryError, Submission
 from sad_leaderboard.recompute import Findings
 from sad_leaderboard.verify import Rerun
 from sad_leaderboard.worlds import split_of
 
 _NUMBERS = ("temperature", "top_p", "max_new_tokens", "shots", "votes", "context", "max_tokens", "max_seconds")
-"""Settings taken from the entry: numbers that decide what an agent does. No path and no address is."""
+"""Settings taken from the entry: numbers that decide what an agent does, but no path and no address. `recompute` has
+checked the world options and the perturbation, which are taken from the identity."""
 
 
 def rerunner(agent: str, *, data: str = "", workers: int = 2, progress: Progress = silent) -> Rerun:
@@ -94,9 +96,9 @@ def _outcome(line: EpisodeLine) -> bytes:
 
 
 def _differing_facts(entry: Manifest, again: Manifest) -> list[tuple[str, object, object]]:
-    """Facts of the two identities that differ. The name of a checkpoint's file is none: its sha256 is compared."""
+    """Facts of the two identities that differ. Names of checkpoint file and panel may: their sha256 are compared."""
     old, new = entry.identity, again.identity
-    names = sorted({*old, *new} - {"agent checkpoint"})
+    names = sorted({*old, *new} - {"agent checkpoint", "panel"})
     return [(name, old.get(name), new.get(name)) for name in names if (old.get(name) or "") != (new.get(name) or "")]
 
 
@@ -118,6 +120,8 @@ def rerun_settings(manifest: Manifest, agent: str, data: str, out: Path, workers
         env=manifest.world,
         agent=agent,
         data=data or manifest.data,
+        options=tuple(f"{name}={json.dumps(value)}" for name, value in world_options(manifest).items()),
+        perturb=str(manifest.identity.get("perturb", "none")),
         episodes=split_of(manifest)[1],
         repeats=manifest.repeats,
         seed=manifest.seed,

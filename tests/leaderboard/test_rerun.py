@@ -95,6 +95,11 @@ def test_times_may_differ(rerun: Callable[..., Verification]) -> None:
     assert rerun(step=lambda step: step.update(agent_seconds=9.0, world_seconds=9.0)).level is Level.RERUN
 
 
+def test_a_perturbed_run_is_rerun_with_its_perturbation(toy_run: Callable[..., RunFolder], tmp_path: Path) -> None:
+    folder = add(toy_run("expert", "--perturb", "distractor", episodes=2), tmp_path, "entry", **SAID)
+    assert verify(folder, Level.RERUN, rerun=rerunner("expert", workers=0)).level is Level.RERUN
+
+
 def test_the_command_reruns(
     toy_run: Callable[..., RunFolder], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
