@@ -8,14 +8,18 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
+from sad_eval.records import EpisodeKey, EpisodeLine
+from sad_eval.runs.run_folder import EPISODES as RUN_EPISODES
 from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.errors import ConfigError, IncompleteError
 from sad_env.files import safe_name, sha256_file, sync_folder
-from sad_env.records import Record
+from sad_env.json_lines import read_lines
+from sad_env.records import Record, parse_record
 from sad_env.safe_text import one_line
 from sad_leaderboard.entries import EntryError, read_submission
 from sad_leaderboard.recompute import recompute
@@ -73,10 +77,9 @@ def add(run: RunFolder, board: Path, name: str, **said: object) -> Path:
 def _write(folder: Path, run: RunFolder, said: dict[str, object]) -> None:
     _json(folder / MANIFEST, run.manifest)
     _json(folder / RESULTS, run.results())
-    episodes = sorted(run.episodes(), key=lambda line: line.id)
     # No name and no time in the header: the same run gives the same file.
     with open(folder / EPISODES, "wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
-        for line in episodes:
+        for line in _in_order(run):
             packed.write(line.to_json().encode() + b"\n")
     files = {name: sha256_file(folder / name) for name in (MANIFEST, RESULTS, EPISODES)}
     try:
@@ -86,6 +89,20 @@ def _write(folder: Path, run: RunFolder, said: dict[str, object]) -> None:
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"the entry's {where}: {one_line(first['msg'], 200)}") from None
     _json(folder / ENTRY, entry)
+
+
+def _in_order(run: RunFolder) -> Iterator[EpisodeLine]:
+    """The episodes by key. Only keys and offsets are held in memory: a run may hold more episodes than fit."""
+    path, offset = run.path / RUN_EPISODES, 0
+    index: list[tuple[EpisodeKey, int]] = []
+    for (_, content), line in zip(read_lines(path), run.episodes(), strict=True):
+        index.append((line.id, offset))
+        offset += len(content) + 1
+    index.sort()
+    with open(path, "rb") as file:
+        for _, offset in index:
+            file.seek(offset)
+            yield parse_record(EpisodeLine, file.readline())
 
 
 def _json(path: Path, document: Record) -> None:

@@ -1,15 +1,18 @@
-"""The board: entries of one world, panel, kind of data and track side by side, with ranks that admit ties."""
+"""The board: a table for each world, panel, kind of data and track, with ranks that admit ties."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sad_eval.records import Estimate
+from sad_eval.records import Estimate, PanelRecord
 
 from sad_env.records import Many, Record
+from sad_leaderboard.conditions import conditions
+from sad_leaderboard.entries import Submission
 from sad_leaderboard.published import PublishedRow
 from sad_leaderboard.recompute import BOARD_METRICS
+from sad_leaderboard.schema import Level
 from sad_leaderboard.verify import Verification
 
 
@@ -40,9 +43,11 @@ class Table(Record):
     world: str
     data: str
     panel: str
+    """The panel's name; entries may know the same tasks under other names, e.g. "test-1000" for all of "test"."""
     panel_sha256: str
     description: str
-    track: Literal["standard", "privileged"]
+    track: str
+    """standard or privileged, with the run's conditions, e.g. "standard, perturb typos"."""
     rows: Many[Row]
 
 
@@ -52,9 +57,9 @@ class Board(Record):
     schema_version: Literal[1] = 1
     tables: Many[Table]
     published: Many[PublishedRow]
-    """Numbers printed elsewhere; nobody here has checked them, and they are not ranked."""
+    """Numbers printed elsewhere, unchecked and unranked."""
     remarks: Many[str] = ()
-    """E.g. entries that share episodes."""
+    """E.g. entries that were left out, and entries that share episodes."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -65,23 +70,24 @@ def json_schema() -> dict[str, Any]:
 def build_board(
     verified: Sequence[Verification], published: Sequence[PublishedRow] = (), remarks: Sequence[str] = ()
 ) -> Board:
-    """The board of entries that reached at least the level "recomputed"; others are left out."""
+    """The board of the entries that reached the level "recomputed" and that no check contradicts."""
     groups: dict[tuple[str, str, str, str, str], list[Verification]] = {}
     for one in verified:
-        if one.submission is None or one.results is None:
-            continue
-        manifest = one.submission.manifest
-        key = (
-            manifest.world,
-            manifest.panel.name,
-            manifest.data,
-            one.submission.entry.track,
-            manifest.panel.sha256,
-        )
-        groups.setdefault(key, []).append(one)
-    # "standard" stands before "privileged" though the alphabet has it otherwise.
-    order = sorted(groups, key=lambda key: (*key[:3], key[3] != "standard", key[4]))
-    return Board(tables=tuple(_table(groups[key]) for key in order), published=tuple(published), remarks=tuple(remarks))
+        if one.submission is not None and one.results is not None and not one.refuted:
+            manifest = one.submission.manifest
+            # Two folders of given data may hold different tasks under the same ids.
+            files = manifest.data_sha256 if manifest.data == "given" else ""
+            key = (manifest.world, manifest.data, files, manifest.panel.sha256, track_of(one.submission))
+            groups.setdefault(key, []).append(one)
+    tables = [_table(group, track) for (*_, track), group in groups.items()]
+    # Tracks are in the order of the alphabet, but for those of standard entries, which come before privileged ones.
+    tables.sort(key=lambda one: (one.world, one.panel, one.data, one.track[0] != "s", one.track, one.panel_sha256))
+    return Board(tables=tuple(tables), published=tuple(published), remarks=tuple(remarks))
+
+
+def track_of(submission: Submission) -> str:
+    """The track an entry is ranked on: what it saw, and its conditions."""
+    return ", ".join((submission.entry.track, *conditions(submission.manifest)))
 
 
 def ranks(intervals: Sequence[tuple[float, float]]) -> list[int]:
@@ -93,23 +99,30 @@ def ranks(intervals: Sequence[tuple[float, float]]) -> list[int]:
     return [1 + sum(low > high for low, _ in intervals) for _, high in intervals]
 
 
-def _table(group: Sequence[Verification]) -> Table:
+def _table(group: Sequence[Verification], track: str) -> Table:
     first = group[0].submission
     assert first is not None
     rates = [_rate(one) for one in group]
     places = ranks([(rate.low, rate.high) for rate in rates])
     rows = [_row(one, place) for one, place in zip(group, places, strict=True)]
     rows.sort(key=lambda row: (-row.metrics["success_rate"].value, row.rank, row.name))
-    manifest = first.manifest
+    panel = _named_panel(group)
     return Table(
-        world=manifest.world,
-        data=manifest.data,
-        panel=manifest.panel.name,
-        panel_sha256=manifest.panel.sha256,
-        description=manifest.panel.description,
-        track=first.entry.track,
+        world=first.manifest.world,
+        data=first.manifest.data,
+        panel=panel.name,
+        panel_sha256=panel.sha256,
+        description=panel.description,
+        track=track,
         rows=tuple(rows),
     )
+
+
+def _named_panel(group: Sequence[Verification]) -> PanelRecord:
+    """The panel under the shortest of its names, "test" before "test-1000", among the entries checked furthest."""
+    best = max(one.level or Level.CLAIMED for one in group)
+    panels = [one.submission.manifest.panel for one in group if one.submission and one.level == best]
+    return min(panels, key=lambda panel: (len(panel.name), panel.name))
 
 
 def _rate(one: Verification) -> Estimate:

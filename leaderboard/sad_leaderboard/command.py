@@ -17,7 +17,8 @@ from sad_eval.runs.run_folder import RunFolder
 
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError, UnknownNameError
-from sad_env.files import atomic_text
+from sad_env.files import write_text
+from sad_env.progress import shown
 from sad_env.records import Record
 from sad_env.safe_text import one_line, visible
 from sad_leaderboard import render
@@ -42,7 +43,7 @@ USAGE = f"""usage: {PROG} add | verify | build | schema
   build        write the board:                            {PROG} build --out board
   schema       print the JSON Schemas of the formats
 
-`{PROG} COMMAND --help` shows the options. Exit codes: 0 done, 2 usage, 3 owed episodes, 5 an entry does not hold."""
+`{PROG} COMMAND --help` shows the options. Exit codes: 0 done, 2 usage, 3 owed episodes, 5 an entry fails."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class AddConfig:
 
 @dataclass(frozen=True)
 class VerifyConfig:
-    """Check entries, and say of each how far it holds.
+    """Check entries and print the level that each reaches.
 
     Example: sad-leaderboard verify --level replayed
     """
@@ -84,12 +85,12 @@ class VerifyConfig:
     entries: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[ENTRY ...]")] = ()
     """Entry folders; all of the board when none is named."""
     level: LevelName = "recomputed"
-    """claimed: files whole. recomputed: figures follow from the episodes. replayed: the world says the same again.
-    rerun: the agent does the same again."""
+    """claimed: the files are whole. recomputed: the figures follow from the episodes. replayed: the recorded actions,
+    played again, give the recorded answers. rerun: the agent, run again, writes and does the same."""
     agent: str = ""
     """For rerun: the entry's agent on this machine, as for `sad-eval --agent`."""
     data: str = ""
-    """The world's data for the replay, where the entry's kind does not name them."""
+    """Folder of the world's data; needed for entries on given data."""
     root: Path = ENTRIES
     """Folder of the entries."""
 
@@ -106,9 +107,9 @@ class BuildConfig:
     out: Path = Path("board")
     """Folder for board.md, board.html and board.json."""
     level: Literal["recomputed", "replayed"] = "recomputed"
-    """How far entries are checked now; the board shows what each reached."""
+    """How far entries are checked; the board shows the level that each reached and leaves out those that fail."""
     data: str = ""
-    """The world's data for the replay."""
+    """Folder of the world's data; needed for entries on given data."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -158,13 +159,14 @@ def run_verify(config: VerifyConfig) -> int:
     wanted = Level[config.level.upper()]
     if wanted is Level.RERUN and not config.agent:
         raise ConfigError("--level rerun needs --agent: the checkpoint that the entry names, e.g. --agent student.pt")
-    again = rerunner(config.agent, data=config.data) if config.agent else None
     folders = config.entries or entry_folders(config.root)
-    checked = [verify(folder, wanted, data=config.data, rerun=again) for folder in folders]
+    with shown() as progress:
+        again = rerunner(config.agent, data=config.data, progress=progress) if config.agent else None
+        checked = [verify(folder, wanted, data=config.data, rerun=again, progress=progress) for folder in folders]
     if not checked:
         print(visible(f"no entry in {config.root}"))
     for one in checked:
-        _tell(one, wanted)
+        _print(one, wanted)
     for line in duplicates([one.submission for one in checked if _reached(one, Level.RECOMPUTED) and one.submission]):
         print(visible(f"look: {line}"))
     _refuse([one for one in checked if not _reached(one, wanted)], len(checked))
@@ -174,18 +176,20 @@ def run_verify(config: VerifyConfig) -> int:
 def run_build(config: BuildConfig) -> int:
     """`sad-leaderboard build`."""
     wanted = Level[config.level.upper()]
-    checked = [verify(folder, wanted, data=config.data) for folder in entry_folders(config.root)]
-    good = [one for one in checked if _reached(one, Level.RECOMPUTED)]
-    remarks = duplicates([one.submission for one in good if one.submission])
-    board = build_board(good, published_rows(), remarks)
+    with shown() as progress:
+        checked = [verify(folder, wanted, data=config.data, progress=progress) for folder in entry_folders(config.root)]
+    good = [one for one in checked if _reached(one, Level.RECOMPUTED) and not one.refuted]
+    bad = [one for one in checked if not _reached(one, wanted)]
+    remarks = [_left_out(one) for one in bad if one.refuted]
+    board = build_board(
+        good, published_rows(), remarks + duplicates([one.submission for one in good if one.submission])
+    )
     forms = {"board.md": render.to_markdown, "board.html": render.to_html, "board.json": render.to_json}
     for name, form in forms.items():
-        with atomic_text(config.out / name) as file:
-            file.write(form(board))
+        write_text(config.out / name, form(board))
     print(visible(f"wrote {config.out}/board.md, board.html, board.json: {len(good)} entries"))
-    bad = [one for one in checked if not _reached(one, wanted)]
     for one in bad:
-        _tell(one, wanted)
+        _print(one, wanted)
     _refuse(bad, len(checked))
     return 0
 
@@ -201,7 +205,12 @@ def _reached(one: Verification, level: Level) -> bool:
     return one.level is not None and one.level >= level
 
 
-def _tell(one: Verification, wanted: Level) -> None:
+def _left_out(one: Verification) -> str:
+    reached = "refused" if one.level is None else f"{one.level.label} only"
+    return f"{one_line(one.name, 80)} ({reached}) is left out: {one_line(one.findings[0], 200)}"
+
+
+def _print(one: Verification, wanted: Level) -> None:
     reached = "refused" if one.level is None else one.level.label
     mark = "ok " if _reached(one, wanted) else "BAD"
     print(visible(f"{mark} {reached:<10} {one_line(one.name, 80)}"))

@@ -1,4 +1,4 @@
-"""Numbers that papers print: shown beside the board, marked, never ranked."""
+"""Numbers that papers print: shown below the tables, marked as unchecked, never ranked."""
 
 from __future__ import annotations
 

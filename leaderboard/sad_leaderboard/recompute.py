@@ -1,47 +1,66 @@
-"""The level "recomputed": the right episodes, each once, whole, and the figures that follow from them."""
+"""The level "recomputed": every planned episode is there once and whole, and the figures follow from the episodes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from sad_agents.rollout.episodes import NO_LIMITS
 from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.metrics.episode_metrics import SAMPLED, WORDS
 from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, Results
+from sad_eval.report.model import parameters_of
 from sad_eval.runs.plan import identity_sha256
 
 from sad_env import registry
+from sad_env.data import Progress, silent
 from sad_env.errors import ConfigError
 from sad_env.files import safe_name
-from sad_env.panels import Panel
+from sad_env.panels import Panel, name_fault
 from sad_env.records import Status
 from sad_env.safe_text import one_line
+from sad_leaderboard.conditions import condition_faults, world_options
 from sad_leaderboard.entries import EntryError, Submission
+from sad_leaderboard.schema import ENTRY, Entry
 from sad_leaderboard.worlds import KINDS, open_world, panel_fault
 
 SHOWN = 20
 """Findings that are kept in full; the rest is counted."""
 
 MOST_EPISODES = 1_000_000
+MOST_REPEATS = 10_000
+MOST_VERSIONS = 64
 
 BOARD_METRICS = ("success_rate", "score", "environment_steps", "reasoning_per_step", "invalid_actions")
 """Metrics on the board: those that follow from the episodes alone. Whatever else results.json claims is not shown."""
 
 PRIVILEGED = ("oracle", "expert-gold-titles")
-"""Agents of ours that are told hidden state or gold answers. Of the others their submitters have to say it."""
+"""Agents of ours that see hidden state or gold answers. Other such agents are declared by their submitters."""
+
+LARGEST = 10**9
+"""Tokens, seconds and scores beyond it are refused: sums of larger ones would leave the range of numbers."""
 
 _OUR_COUNTERS = (WORDS, SAMPLED)
 
 
 class Findings(list[str]):
-    """What speaks against an entry, one line each; beyond `SHOWN` only the number grows."""
+    """What keeps an entry from a level, one line each; beyond `SHOWN` only the number grows.
+
+    Attributes:
+        more: findings that are not kept.
+        refutes: a check contradicts the entry. False while it only could not be made.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.more = 0
+        self.refutes = False
 
-    def report(self, text: str) -> None:
+    def report(self, text: str, *, refutes: bool = True) -> None:
         """Add a finding."""
+        self.refutes = self.refutes or refutes
         if len(self) < SHOWN:
             self.append(one_line(text, 300))
         else:
@@ -50,59 +69,74 @@ class Findings(list[str]):
 
 @dataclass(frozen=True)
 class Recomputed:
-    """Results as they follow from the episodes (None when they cannot), and what speaks against the entry."""
+    """Results that follow from the episodes, None where they cannot be computed, and the findings."""
 
     results: Results | None
     findings: Findings
 
 
-def recompute(submission: Submission) -> Recomputed:
-    """Check the episodes of an entry against its manifest, and compute its results afresh."""
+def recompute(submission: Submission, progress: Progress = silent) -> Recomputed:
+    """Check the episodes of an entry against its manifest and compute its results from them.
+
+    Args:
+        submission: the entry.
+        progress: called for every episode.
+
+    Returns:
+        Results and findings; no results where the episodes do not hold.
+    """
     manifest, findings = submission.manifest, Findings()
     _check_size(manifest, findings)
     if findings:
         return Recomputed(None, findings)
     _check_plan(manifest, findings)
-    if manifest.agent in PRIVILEGED and submission.entry.track != "privileged":
-        findings.report(f"{manifest.agent} sees what agents do not: its track is privileged (add --track privileged)")
+    _check_entry(submission.entry, manifest, findings)
     # The board counts reasoning in words for all entries; what an entry claims is compared in its own unit, where
     # that is a counter that every installation has.
     sums = MetricSums(step_limit(manifest), tokenizer=WORDS)
     counter = submission.results.tokenizer if _countable(submission.results) else WORDS
-    claim = sums if counter == WORDS else MetricSums(step_limit(manifest), tokenizer=counter)
-    planned, seen = set(manifest.planned()), set[EpisodeKey]()
+    counted = [sums] if counter == WORDS else [sums, MetricSums(step_limit(manifest), tokenizer=counter)]
     try:
-        for line in submission.episodes():
-            if line.id in seen:
-                findings.report(f"the episode {_named(line.id)} stands twice")
-            elif line.id not in planned:
-                findings.report(f"the episode {_named(line.id)} is not one of the panel, seed and repeats")
-            else:
-                _check_line(line, manifest, findings)
-                sums.add(line)
-                if claim is not sums:
-                    claim.add(line)
-            seen.add(line.id)
+        _read_episodes(submission, counted, findings, progress)
     except EntryError as error:
         findings.report(str(error))
+    if findings:
         return Recomputed(None, findings)
-    missing = sorted(planned - seen)
-    if missing:
+    computed = [one.results(manifest, {}) for one in counted]
+    _compare(submission.results, computed[-1], findings)
+    return Recomputed(computed[0], findings)
+
+
+def _read_episodes(submission: Submission, sums: Sequence[MetricSums], findings: Findings, progress: Progress) -> None:
+    """Check every episode, and count it while there is no finding."""
+    planned, seen = set(submission.manifest.planned()), set[EpisodeKey]()
+    for number, line in enumerate(submission.episodes(), start=1):
+        progress(f"recompute {submission.name}", number, len(planned))
+        if line.id in seen:
+            findings.report(f"the episode {_named(line.id)} stands twice")
+        elif line.id not in planned:
+            findings.report(f"the episode {_named(line.id)} is not one of the panel, seed and repeats")
+        else:
+            seen.add(line.id)
+            _check_line(line, submission.manifest, findings)
+            for one in sums if not findings else ():
+                one.add(line)
+    if missing := sorted(planned - seen):
         findings.report(f"{len(missing)} of {len(planned)} episodes are missing, e.g. {_named(missing[0])}")
-    if not len(sums):
-        return Recomputed(None, findings)
-    results = sums.results(manifest, {})
-    _compare(submission.results, results if claim is sums else claim.results(manifest, {}), findings)
-    return Recomputed(results, findings)
 
 
 def _check_size(manifest: Manifest, findings: Findings) -> None:
-    """Refuse what could not be gone through, before anything is counted by it."""
+    """Bounds on what the other checks loop over or pass on."""
     tasks = len(manifest.panel.task_ids)
     if not 1 <= manifest.repeats * tasks <= MOST_EPISODES:
         findings.report(f"{manifest.repeats} repeats of {tasks} tasks; 1 to {MOST_EPISODES:,} episodes are taken")
-    if any("\ud800" <= character <= "\udfff" for task in manifest.panel.task_ids for character in task):
-        findings.report("a task's name holds half a character")
+    if manifest.repeats > MOST_REPEATS:
+        findings.report(f"{manifest.repeats} repeats; at most {MOST_REPEATS:,} are taken")
+    for fault in filter(None, map(name_fault, manifest.panel.task_ids)):
+        findings.report(fault)
+    for name, value in manifest.identity.items():
+        if value is not None and not isinstance(value, str | int | float):
+            findings.report(f"the identity's {one_line(name, 40)} is neither text nor a number")
     if not 0 <= manifest.seed < 2**63:
         findings.report("the seed is not a number from 0 to 2^63 - 1")
     known = {spec.name for spec in registry.known()}
@@ -114,8 +148,24 @@ def _check_size(manifest: Manifest, findings: Findings) -> None:
         safe_name(manifest.panel.name, "panel")
     except ConfigError as error:
         findings.report(str(error))
+    if len(manifest.versions) > MOST_VERSIONS or any(
+        len(text) > 100 for pair in manifest.versions.items() for text in pair
+    ):
+        findings.report(f"versions are at most {MOST_VERSIONS} names and values of at most 100 characters")
+    if len(manifest.panel.description) > 500 or "\n" in manifest.panel.description:
+        findings.report("the panel's description is more than one line of 500 characters")
+    if manifest.data == "generated" and manifest.data_sha256:
+        findings.report("generated data have no files, yet data_sha256 names some")
     if manifest.shard != (1, 1):
         findings.report("a part of a run: join the parts with `sad-eval merge`")
+
+
+def _check_entry(entry: Entry, manifest: Manifest, findings: Findings) -> None:
+    if manifest.agent.partition("+")[0] in PRIVILEGED and entry.track != "privileged":
+        findings.report(f"{manifest.agent} sees what agents do not: its track is privileged (add --track privileged)")
+    parameters = parameters_of(manifest)
+    if parameters is not None and entry.parameters not in (None, parameters):
+        findings.report(f"{ENTRY} says {entry.parameters:,} parameters, the run's agent {parameters:,}")
 
 
 def _check_plan(manifest: Manifest, findings: Findings) -> None:
@@ -126,7 +176,7 @@ def _check_plan(manifest: Manifest, findings: Findings) -> None:
     panel = Panel(manifest.world, manifest.data, manifest.panel.name, tasks)
     if panel.sha256 != manifest.panel.sha256:
         findings.report("the panel's sha256 is not that of its tasks")
-    if manifest.data == "generated":
+    if manifest.data == "generated" and not condition_faults(manifest):
         try:
             world, registered = open_world(manifest)
         except ConfigError as error:
@@ -135,34 +185,52 @@ def _check_plan(manifest: Manifest, findings: Findings) -> None:
             world.close()
             if fault := panel_fault(manifest, registered):
                 findings.report(fault)
-    own = registry.world(manifest.world).max_steps
-    if step_limit(manifest) != own:
-        findings.report(f"episodes of {step_limit(manifest)} steps; the benchmark's are of {own}")
-    if manifest.settings.get("perturb", "none") != "none":
-        findings.report("a run with reworded instructions is not ranked with plain ones")
-    if manifest.settings.get("options"):
-        findings.report("a world with --options of its own is not ranked with the benchmark's")
+    _check_limits(manifest, findings)
+    for fault in condition_faults(manifest):
+        findings.report(fault)
     if identity_sha256(manifest.identity) != manifest.identity_sha256:
         findings.report("the manifest's identity is not the one that its sha256 names")
-    for name, told in _identified(manifest).items():
-        if manifest.identity.get(name) != told:
+    for name, said in _identified(manifest).items():
+        if manifest.identity.get(name) != said:
             findings.report(
-                f"the manifest says {name} {str(told)!r}, its identity {str(manifest.identity.get(name))!r}"
+                f"the manifest says {name} {str(said)!r}, its identity {str(manifest.identity.get(name))!r}"
             )
 
 
+def _check_limits(manifest: Manifest, findings: Findings) -> None:
+    limits, own = manifest.limits, _own_limit(manifest)
+    if step_limit(manifest) != own:
+        findings.report(f"episodes of {step_limit(manifest)} steps; the benchmark's are of {own}")
+    if limits.get("invalid_actions", NO_LIMITS.invalid_actions) != NO_LIMITS.invalid_actions:
+        findings.report(
+            f"episodes end after {limits['invalid_actions']} invalid actions; ours after {NO_LIMITS.invalid_actions}"
+        )
+    for name in ("max_tokens", "max_seconds", "max_new_tokens"):
+        value = limits.get(name)
+        if value is not None and not 0 < value <= LARGEST:
+            findings.report(f"the limit {name} is {value:.6g}; a limit is above 0, or null")
+
+
 def _identified(manifest: Manifest) -> dict[str, object]:
-    """What stands in the manifest and in its identity."""
+    """Facts that the manifest holds twice: in a field of its own and in its identity."""
     return {
+        **manifest.limits,  # first, so that none of them takes the place of another fact
         "agent": manifest.agent,
         "world": manifest.world,
         "data": manifest.data,
+        "data_sha256": manifest.data_sha256,
         "panel": manifest.panel.name,
         "panel_sha256": manifest.panel.sha256,
         "seed": manifest.seed,
         "repeats": manifest.repeats,
-        "max_steps": manifest.limits.get("max_steps"),
+        **_where_given("agent checkpoint_sha256", manifest.agent_sha256, manifest.identity),
+        **_where_given("agent prompt_sha256", manifest.prompt_sha256, manifest.identity),
     }
+
+
+def _where_given(name: str, said: str, identity: dict[str, Any]) -> dict[str, str]:
+    """A fact that both name or neither."""
+    return {name: said} if said or name in identity else {}
 
 
 def _check_line(line: EpisodeLine, manifest: Manifest, findings: Findings) -> None:
@@ -174,8 +242,13 @@ def _check_line(line: EpisodeLine, manifest: Manifest, findings: Findings) -> No
         findings.report(f"the episode {name} is of {' · '.join(said)}")
     if trajectory.status.owed:
         findings.report(f"the episode {name} ended as {trajectory.status.value}, which is no scored ending")
-    if trajectory.success != (trajectory.status is Status.SUCCESS) and trajectory.status is not Status.FORCED_FINISH:
+    if trajectory.success != (trajectory.status is Status.SUCCESS):
         findings.report(f"the episode {name} ended as {trajectory.status.value} but its verdict says otherwise")
+    figures = [trajectory.score, trajectory.seconds, *trajectory.extra.values()]
+    for step in trajectory.steps:
+        figures += (step.reward, step.generated_tokens, step.agent_seconds, step.world_seconds, step.progress or 0.0)
+    if not all(-LARGEST <= figure <= LARGEST for figure in figures):
+        findings.report(f"the episode {name} holds a number beyond {LARGEST:,}")
     limit = step_limit(manifest)
     if len(trajectory.steps) > limit:
         findings.report(f"the episode {name} has {len(trajectory.steps)} steps; the limit is {limit}")
@@ -190,14 +263,14 @@ def _compare(claimed: Results, computed: Results, findings: Findings) -> None:
         if claimed.counts.get(status, 0) != count:
             findings.report(f"results.json claims {claimed.counts.get(status, 0)} {status}; the episodes give {count}")
     for name in BOARD_METRICS:
-        told, found = claimed.metrics.get(name), computed.metrics.get(name)
-        if told is None or (name == "reasoning_per_step" and not _countable(claimed)):
+        said, found = claimed.metrics.get(name), computed.metrics.get(name)
+        if said is None or (name == "reasoning_per_step" and not _countable(claimed)):
             continue
         if found is None:
             findings.report(f"results.json claims {name}, which does not follow from the episodes")
-        elif told.n != found.n or not _close(told.value, found.value):
+        elif said.n != found.n or not _close(said.value, found.value):
             findings.report(
-                f"results.json claims {name} {told.value:.6g} of {told.n}; "
+                f"results.json claims {name} {said.value:.6g} of {said.n}; "
                 f"the episodes give {found.value:.6g} of {found.n}"
             )
 
@@ -213,7 +286,12 @@ def _close(left: float, right: float) -> bool:
 def step_limit(manifest: Manifest) -> int:
     """Steps of an episode at most."""
     chosen = manifest.limits.get("max_steps")
-    return int(chosen) if chosen else registry.world(manifest.world).max_steps
+    return int(chosen) if chosen else _own_limit(manifest)
+
+
+def _own_limit(manifest: Manifest) -> int:
+    """The benchmark's step limit."""
+    return registry.world(manifest.world).limit(world_options(manifest))
 
 
 def _named(key: EpisodeKey) -> str:

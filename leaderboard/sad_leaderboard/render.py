@@ -46,8 +46,8 @@ def to_markdown(board: Board) -> str:
 
 
 def _table(table: Table) -> str:
-    track = " · privileged" if table.track == "privileged" else ""
-    head = f"## {markdown_cell(f'{table.world} · {table.panel} · {table.data} data')}{track}\n"
+    track = f" · {table.track}" if table.track != "standard" else ""
+    head = f"## {markdown_cell(f'{table.world} · {table.panel} · {table.data} data{track}')}\n"
     description = f"\n{markdown_cell(table.description)}\n" if table.description else ""
     header = [
         "rank",

@@ -1,32 +1,43 @@
-"""The level "rerun": the named agent, run again on the same tasks and seeds, does the same, episode by episode."""
+"""The level "rerun": the named agent, run again on the same tasks and seeds, writes and does the same."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sad_eval.commands.evaluate import run_plan
-from sad_eval.records import EpisodeLine, Manifest
-from sad_eval.runs.plan import make_plan, open_or_create
+from sad_agents.rollout.rollout import Finished, Job
+from sad_eval.commands.evaluate import player
+from sad_eval.records import EpisodeKey, EpisodeLine, Manifest
+from sad_eval.runs.harness import evaluate
+from sad_eval.runs.plan import EvaluationPlan, make_plan, open_or_create
+from sad_eval.runs.score import sums_for
 from sad_eval.runs.settings import EvalSettings
 
+from sad_env.data import Progress, silent
+from sad_env.safe_text import one_line
+from sad_leaderboard.conditions import world_options
 from sad_leaderboard.entries import EntryError, Submission
 from sad_leaderboard.recompute import Findings
-from sad_leaderboard.verify import Rerun, fingerprint
+from sad_leaderboard.verify import Rerun
 from sad_leaderboard.worlds import split_of
 
-_SAMPLING = ("temperature", "top_p", "max_new_tokens", "shots", "votes", "context")
-"""Settings taken from the entry: numbers that decide what an agent does. No path and no address is."""
+_NUMBERS = ("temperature", "top_p", "max_new_tokens", "shots", "votes", "context", "max_tokens", "max_seconds")
+"""Settings taken from the entry: numbers that decide what an agent does, but no path and no address. `recompute` has
+checked the world options and the perturbation, which are taken from the identity."""
 
 
-def rerunner(agent: str, *, data: str = "", workers: int = 2) -> Rerun:
+def rerunner(agent: str, *, data: str = "", workers: int = 2, progress: Progress = silent) -> Rerun:
     """Makes the check that runs `agent` again.
 
     Args:
         agent: as for ``sad-eval --agent``: the checkpoint that the entry names, on this machine.
         data: the world's data where the entry's kind does not name them.
         workers: processes that hold worlds.
+        progress: called after every episode.
 
     Returns:
         A function from an entry to what differs. Exact only for greedy decoding on like hardware: elsewhere a
@@ -34,29 +45,61 @@ def rerunner(agent: str, *, data: str = "", workers: int = 2) -> Rerun:
     """
 
     def rerun(submission: Submission) -> Findings:
-        findings = Findings()
+        findings, manifest = Findings(), submission.manifest
         with tempfile.TemporaryDirectory() as scratch:
-            settings = rerun_settings(submission.manifest, agent, data, Path(scratch) / "run", workers)
-            plan = make_plan(settings, split_of(submission.manifest)[0], command="sad-leaderboard verify --level rerun")
-            wanted = submission.manifest.agent_sha256
-            if wanted and plan.manifest.agent_sha256 != wanted:
-                findings.report(f"{agent} is not the entry's checkpoint, whose sha256 begins {wanted[:12]}")
+            settings = rerun_settings(manifest, agent, data, Path(scratch) / "run", workers)
+            plan = make_plan(settings, split_of(manifest)[0], command="sad-leaderboard verify --level rerun")
+            if plan.manifest.agent_sha256 != manifest.agent_sha256:
+                wanted = manifest.agent_sha256[:12] or "none"
+                findings.report(f"{agent} is not the entry's checkpoint, whose sha256 begins {wanted}")
                 return findings
-            run_plan(plan)
-            again = {line.id: _done_and_written(line) for line in open_or_create(plan).episodes()}
-        differing = [line.id for line in submission.episodes() if again.get(line.id) != _done_and_written(line)]
+            again = _played_again(
+                plan,
+                lambda done: progress(f"rerun {submission.name}", done, len(plan.panel.task_ids) * manifest.repeats),
+            )
+        differing = [line.id for line in submission.episodes() if again.get(line.id) != _outcome(line)]
         if differing:
             first = differing[0]
             example = f"{first.task_id!r} repeat {first.repeat}"
             findings.report(f"{len(differing)} of {len(again)} episodes differ, e.g. {example}")
+        for name, entrys, ours in _differing_facts(manifest, plan.manifest):
+            findings.report(f"the entry was run with {name} {_shown(entrys)}, the rerun with {_shown(ours)}")
         return findings
 
     return rerun
 
 
-def _done_and_written(line: EpisodeLine) -> tuple[str, bytes]:
-    """The chain holds actions and observations; the reasoning stands in the completions alone."""
-    return line.chain, fingerprint(line)
+def _played_again(plan: EvaluationPlan, report: Callable[[int], None]) -> dict[EpisodeKey, bytes]:
+    """Play the plan's episodes; `report` is called with the number of those that have ended."""
+    play = player(plan)
+
+    def counted(jobs: Sequence[Job]) -> Iterator[Finished]:
+        for number, finished in enumerate(play(jobs), start=1):
+            report(number)
+            yield finished
+
+    run = open_or_create(plan)
+    evaluate(run, counted, sums_for(plan.manifest), quiet=True)
+    return {line.id: _outcome(line) for line in run.episodes()}
+
+
+def _outcome(line: EpisodeLine) -> bytes:
+    """Hash of all that agent and world wrote in an episode, without times, error messages and the agent's name."""
+    left_out = {"seconds", "error", "agent"}
+    steps = {"__all__": {"agent_seconds", "world_seconds"}}
+    episode = line.trajectory.model_dump(mode="json", exclude={**dict.fromkeys(left_out, True), "steps": steps})
+    return hashlib.sha256(json.dumps(episode, sort_keys=True).encode()).digest()
+
+
+def _differing_facts(entry: Manifest, again: Manifest) -> list[tuple[str, object, object]]:
+    """Facts of the two identities that differ. Names of checkpoint file and panel may: their sha256 are compared."""
+    old, new = entry.identity, again.identity
+    names = sorted({*old, *new} - {"agent checkpoint", "panel"})
+    return [(name, old.get(name), new.get(name)) for name in names if (old.get(name) or "") != (new.get(name) or "")]
+
+
+def _shown(value: object) -> str:
+    return repr(one_line(str(value), 40))
 
 
 def rerun_settings(manifest: Manifest, agent: str, data: str, out: Path, workers: int) -> EvalSettings:
@@ -65,14 +108,16 @@ def rerun_settings(manifest: Manifest, agent: str, data: str, out: Path, workers
     Raises:
         EntryError: the entry's settings are not numbers.
     """
-    taken: dict[str, Any] = {name: manifest.settings[name] for name in _SAMPLING if name in manifest.settings}
+    taken: dict[str, Any] = {name: manifest.settings[name] for name in _NUMBERS if name in manifest.settings}
     for name, value in taken.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise EntryError(f"the entry's {name} is no number")
+            raise EntryError(f"the entry's {name} is not a number")
     return EvalSettings(
         env=manifest.world,
         agent=agent,
         data=data or manifest.data,
+        options=tuple(f"{name}={json.dumps(value)}" for name, value in world_options(manifest).items()),
+        perturb=str(manifest.identity.get("perturb", "none")),
         episodes=split_of(manifest)[1],
         repeats=manifest.repeats,
         seed=manifest.seed,

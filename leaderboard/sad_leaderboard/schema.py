@@ -1,9 +1,10 @@
-"""What a submission says of itself. Nothing in it is a figure: figures are recomputed from the episodes."""
+"""The documents and levels of an entry. No figure is declared in it: figures are recomputed from the episodes."""
 
 from __future__ import annotations
 
 import datetime
 import re
+import unicodedata
 from enum import IntEnum
 from typing import Annotated, Literal
 
@@ -18,10 +19,26 @@ FILES = (ENTRY, MANIFEST, RESULTS, EPISODES)
 
 _LINK = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~/%+=&?#:@!,;()*-]*)?")
 
+_MARKS = re.compile("m+")
+MOST_MARKS = 4
+"""Combining marks in a row; more would cover the lines above and below."""
+
 
 def _one_visible_line(text: str) -> str:
     if text != visible(text) or "\n" in text or "\t" in text or text != text.strip():
         raise ValueError("one line of visible characters, without blanks at its ends")
+    if max(map(len, _MARKS.findall("".join(map(_is_mark, text)))), default=0) > MOST_MARKS:
+        raise ValueError(f"at most {MOST_MARKS} combining marks on a character")
+    return text
+
+
+def _is_mark(character: str) -> str:
+    return "m" if unicodedata.category(character) in ("Mn", "Me") else " "
+
+
+def _drawn(text: str) -> str:
+    if not any(unicodedata.category(character)[0] in "LNPS" and character != "\u2800" for character in text):
+        raise ValueError("at least one character that can be seen")
     return text
 
 
@@ -39,19 +56,20 @@ def _date(text: str) -> str:
 
 
 Line = Annotated[str, AfterValidator(_one_visible_line)]
+Name = Annotated[Line, Field(min_length=1, max_length=80), AfterValidator(_drawn)]
 
 
 class Level(IntEnum):
     """How far an entry has been checked; each level holds those before it."""
 
     CLAIMED = 0
-    """Its files are whole and of this version; its figures are what the submitter says."""
+    """Its files are whole and of this version; its figures are claims."""
     RECOMPUTED = 1
     """Every planned episode is there once, and the figures are those of the episodes."""
     REPLAYED = 2
-    """The recorded actions, played again in the world, give the recorded observations and verdicts."""
+    """The recorded actions, played again in the world, give the recorded observations, verdicts and endings."""
     RERUN = 3
-    """The named agent, run again, does the same."""
+    """The named agent, run again, writes and does the same."""
 
     @property
     def label(self) -> str:
@@ -63,9 +81,9 @@ class Entry(Record):
     """entry.json."""
 
     schema_version: Literal[1] = 1
-    title: Annotated[Line, Field(min_length=1, max_length=80)]
+    title: Name
     """What the agent is called on the board."""
-    submitter: Annotated[Line, Field(min_length=1, max_length=80)]
+    submitter: Name
     """Person or group."""
     submitted: Annotated[str, AfterValidator(_date)]
     """YYYY-MM-DD."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sad_eval.records import EpisodeLine, Results
 
+from sad_env.data import Progress, silent
 from sad_env.errors import SadEnvError
 from sad_leaderboard.entries import Submission, read_submission
 from sad_leaderboard.recompute import Findings, recompute
@@ -16,7 +18,7 @@ from sad_leaderboard.replay import replay
 from sad_leaderboard.schema import Level
 
 Rerun = Callable[[Submission], Findings]
-"""Runs the named agent again and tells what differs."""
+"""Runs the named agent again; what differs are its findings."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,10 @@ class Verification:
     Attributes:
         name: of the entry's folder.
         level: the highest level passed; None when not even its files could be read.
-        findings: what speaks against the next level, one line each; the first stops the climb.
+        findings: why the next level was not reached, one line each.
         submission: the entry; None when it could not be read.
         results: recomputed results; None below the level "recomputed".
+        refuted: a check contradicts the entry: it is not shown, whatever level it had reached before.
     """
 
     name: str
@@ -36,52 +39,60 @@ class Verification:
     findings: tuple[str, ...] = ()
     submission: Submission | None = None
     results: Results | None = None
+    refuted: bool = False
 
 
-def verify(folder: Path, level: Level, *, data: str = "", rerun: Rerun | None = None) -> Verification:
-    """Check an entry up to a level; never raises for what stands in it.
+def verify(
+    folder: Path, level: Level, *, data: str = "", rerun: Rerun | None = None, progress: Progress = silent
+) -> Verification:
+    """Check an entry up to a level; nothing that an entry holds makes it raise.
 
     Args:
         folder: the entry folder.
         level: how far to go.
         data: the world's data for the replay, where the entry's kind does not name them.
         rerun: needed for `Level.RERUN`.
+        progress: called for every episode that is read or replayed.
     """
     name = folder.name
     try:
         submission = read_submission(folder)
     except (SadEnvError, OSError) as error:
-        return Verification(name, None, (str(error),))
+        return Verification(name, None, (str(error),), refuted=True)
     if level is Level.CLAIMED:
         return Verification(name, Level.CLAIMED, submission=submission)
     passed, results, findings = Level.CLAIMED, None, Findings()
     try:
-        computed = recompute(submission)
+        computed = recompute(submission, progress)
         findings = computed.findings
         if findings or computed.results is None:
-            return Verification(name, passed, _lines(findings), submission)
+            return Verification(name, passed, _lines(findings), submission, refuted=True)
         passed, results = Level.RECOMPUTED, computed.results
         if level >= Level.REPLAYED:
-            findings = replay(submission, data=data)
+            findings = replay(submission, data=data, progress=progress)
             passed = passed if findings else Level.REPLAYED
         if level is Level.RERUN and passed is Level.REPLAYED and rerun is not None:
             findings = rerun(submission)
             passed = passed if findings else Level.RERUN
     except Exception as error:
-        # Whatever a submission does to the code that reads it speaks against the submission, not for a traceback.
+        # A submission that breaks the code that reads it is refused like any other.
         findings.report(f"it cannot be checked: {type(error).__name__}: {error}")
-    return Verification(name, passed, _lines(findings), submission, results)
+    # A rerun differs on other hardware, too: that is a reason to look and refutes nothing.
+    refuted = findings.refutes and passed < Level.REPLAYED
+    return Verification(name, passed, _lines(findings), submission, results, refuted)
 
 
 def duplicates(submissions: Sequence[Submission], *, least: int = 5) -> list[str]:
     """Pairs of entries that share episodes word for word, one line a pair.
 
-    Two runs of one deterministic agent do; two agents that were trained apart hardly ever. A person has to look.
+    Two runs of one deterministic agent do, agents that were trained apart hardly ever: a person has to look.
 
     Args:
         submissions: the entries.
         least: pairs that share fewer episodes are not reported.
     """
+    if len(submissions) < 2:
+        return []
     prints = [(submission.name, set(map(fingerprint, submission.episodes()))) for submission in submissions]
     lines = []
     for index, (name, mine) in enumerate(prints):
@@ -96,10 +107,8 @@ def duplicates(submissions: Sequence[Submission], *, least: int = 5) -> list[str
 
 def fingerprint(line: EpisodeLine) -> bytes:
     """Hash of all that the agent wrote in an episode, and of the task."""
-    digest = hashlib.sha256(f"{line.trajectory.world}\0{line.key.task_id}".encode("utf-8", "surrogatepass"))
-    for step in line.trajectory.steps:
-        digest.update(b"\0" + step.completion.encode("utf-8", "surrogatepass"))
-    return digest.digest()
+    written = [line.trajectory.world, line.key.task_id, *(step.completion for step in line.trajectory.steps)]
+    return hashlib.sha256(json.dumps(written).encode()).digest()
 
 
 def _lines(findings: Findings) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from sad_env import registry
 from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, SadEnvError
 from sad_env.panels import Panel
+from sad_leaderboard.conditions import world_options
 
 KINDS = ("generated", "official", "given")
 """Kinds of data; only the first is on every machine."""
@@ -30,7 +31,11 @@ def open_world(manifest: Manifest, data: str = "") -> tuple[TextEnv, Panel]:
 
     Args:
         manifest: of the entry.
-        data: where the data lie, unless the entry's kind says it.
+        data: folder of the data; needed for given data.
+
+    Returns:
+        The world, made with the world options of the entry, and its panel. The panel's name is the registered one:
+        "test" where the entry says "test-1000" and that is all of it.
 
     Raises:
         ConfigError: the world cannot be made here, with the reason.
@@ -39,16 +44,17 @@ def open_world(manifest: Manifest, data: str = "") -> tuple[TextEnv, Panel]:
     if manifest.data == "given" and not data:
         raise ConfigError("the entry is of given data: name the folder with --data")
     try:
-        world = registry.make(manifest.world, data=data or manifest.data, split=split)
+        world = registry.make(manifest.world, data=data or manifest.data, split=split, **world_options(manifest))
         return world, world.panel.head(count) if count else world.panel
     except (SadEnvError, ImportError, TypeError) as error:
         raise ConfigError(f"{manifest.world} {manifest.panel.name!r} cannot be made here: {error}") from None
 
 
 def panel_fault(manifest: Manifest, panel: Panel) -> str:
-    """One line when the entry's tasks are not those of the registered panel; empty when they are."""
-    if panel.sha256 == manifest.panel.sha256:
-        return ""
+    """One line when the entry's tasks or their description are not the registered panel's; empty when they are."""
+    if panel.task_ids == manifest.panel.task_ids:
+        same = panel.description == manifest.panel.description
+        return "" if same else f"the description of the panel {manifest.panel.name!r} is not the registered one"
     strange = len(set(manifest.panel.task_ids) - set(panel.task_ids))
     missing = len(set(panel.task_ids) - set(manifest.panel.task_ids))
     return f"not the tasks of the registered panel {manifest.panel.name!r}: {missing} are missing, {strange} are others"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sad_eval.runs.plan import identity_sha256
 from sad_eval.runs.run_folder import RunFolder
 from sad_leaderboard import entries
 from sad_leaderboard.add import add
@@ -97,6 +98,76 @@ def subfolder(folder: Path) -> None:
     (folder / "results.json").mkdir()
 
 
+def identity(**facts: object) -> Callable[[Path], None]:
+    """Facts of the identity, its sha256 made right again; `__` in a name is a blank."""
+
+    def change(manifest: Document) -> None:
+        manifest["identity"].update({name.replace("__", " "): value for name, value in facts.items()})
+        manifest["identity_sha256"] = identity_sha256(manifest["identity"])
+
+    return edit("manifest", change)
+
+
+def both(*spoils: Callable[[Path], None]) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        for one in spoils:
+            one(folder)
+
+    return spoil
+
+
+def settings(**changes: object) -> Callable[[Path], None]:
+    return edit("manifest", lambda manifest: manifest["settings"].update(changes))
+
+
+def limit(**limits: object) -> Callable[[Path], None]:
+    return both(edit("manifest", lambda manifest: manifest["limits"].update(limits)), identity(**limits))
+
+
+def renamed(agent: str) -> Callable[[Path], None]:
+    """Another agent's name, wherever it is written."""
+    return both(
+        edit("manifest", lambda manifest: manifest.update(agent=agent)),
+        identity(agent=agent),
+        edit("results", lambda results: results.update(agent=agent)),
+        pack(lambda lines: [line.replace(b'"agent":"expert"', f'"agent":"{agent}"'.encode()) for line in lines]),
+    )
+
+
+def episode(**changes: object) -> Callable[[Path], None]:
+    """The first episode with other values."""
+
+    def change(lines: list[bytes]) -> list[bytes]:
+        first = json.loads(lines[0])
+        first["trajectory"].update(changes)
+        first["attempts"][-1]["status"] = first["trajectory"]["status"]
+        return [json.dumps(first).encode() + b"\n", *lines[1:]]
+
+    return pack(change)
+
+
+def first_step(**changes: object) -> Callable[[Path], None]:
+    """The first step of the first episode with other values."""
+
+    def change(lines: list[bytes]) -> list[bytes]:
+        first = json.loads(lines[0])
+        first["trajectory"]["steps"][0].update(changes)
+        return [json.dumps(first).encode() + b"\n", *lines[1:]]
+
+    return pack(change)
+
+
+def joined(manifest: Document) -> None:
+    """Two tasks under one name: the ids joined by newlines are the same text."""
+    first, second, *others = manifest["panel"]["task_ids"]
+    manifest["panel"]["task_ids"] = [f"{first}\n{second}", *others]
+
+
+def named_header(content: bytes) -> bytes:
+    """A gzip header whose file name does not end."""
+    return content[:3] + b"\x08" + content[4:10] + b"a" * 1_000_000
+
+
 SPOILED: dict[str, Callable[[Path], None]] = {
     "a file too many": lambda folder: (folder / "run.sh").write_text("rm -rf /") and None,
     "a hidden file": lambda folder: (folder / ".git").write_text("") and None,
@@ -138,6 +209,10 @@ SPOILED: dict[str, Callable[[Path], None]] = {
     "a manifest with an overflowing number": rewrite(
         "manifest.json", lambda content: content.replace(b'"seed": 0', b'"seed": 1e999')),
     "a trillion repeats": edit("manifest", lambda manifest: manifest.update(repeats=10**12)),
+    "a task tried 10,001 times": both(
+        edit("manifest", lambda manifest: manifest["panel"].update(task_ids=["test-0000"])),
+        edit("manifest", lambda manifest: manifest.update(repeats=10_001)),
+    ),
     "no repeat": edit("manifest", lambda manifest: manifest.update(repeats=0)),
     "repeats below nothing": edit("manifest", lambda manifest: manifest.update(repeats=-3)),
     "a seed below nothing": edit("manifest", lambda manifest: manifest.update(seed=-1)),
@@ -166,6 +241,61 @@ SPOILED: dict[str, Callable[[Path], None]] = {
     "a line of brackets": pack(lambda lines: [*lines[:-1], b"[" * 1_000_000 + b"\n"]),
     "an episode of another run": pack(lambda lines: [*lines, lines[0].replace(b"test-", b"best-")]),
     "no episode": pack(lambda lines: []),
+    "two tasks in one name": edit("manifest", joined),
+    "a limit below nothing": limit(max_tokens=-1),
+    "a limit of time without end": limit(max_seconds=1e300),
+    "one invalid action as the limit": limit(invalid_actions=1),
+    "a limit that is called agent": limit(agent=1),
+    "a perturbation nobody knows": identity(perturb="noise"),
+    "a perturbation in the settings alone": settings(perturb="typos"),
+    "a perturbation in the identity alone": identity(perturb="typos"),
+    "a perturbation in the agent's name alone": renamed("expert+typos"),
+    "a world option in the settings alone": settings(options=["reveal=true"]),
+    "a world option in the identity alone": identity(world__reveal=True),
+    "a world option that the world has not": both(settings(options=["fly=true"]), identity(world__fly=True)),
+    "a world option that is a path": both(settings(options=["corpus=/etc"]), identity(world__corpus="/etc")),
+    "a world option beyond reason": both(settings(options=["turns=1000000000"]), identity(world__turns=10**9)),
+    "world options that are no list": settings(options="reveal=true"),
+    "first thoughts in the settings alone": settings(first_thoughts="thoughts.jsonl"),
+    "first thoughts that are no hash": both(
+        settings(first_thoughts="x"), identity(first_thoughts_sha256="\x1b[2Jbest")),
+    "an identity of lists": identity(context=json.loads("[" * 400 + "]" * 400)),
+    "files of generated data": edit("manifest", lambda manifest: manifest.update(data_sha256="0" * 64)),
+    "a checkpoint that the identity does not name": edit(
+        "manifest", lambda manifest: manifest.update(agent_sha256="0" * 64)),
+    "a prompt that the identity does not name": edit(
+        "manifest", lambda manifest: manifest.update(prompt_sha256="0" * 64)),
+    "a checkpoint that only the identity names": identity(agent__checkpoint_sha256="0" * 64),
+    "a panel description of its own": edit(
+        "manifest", lambda manifest: manifest["panel"].update(description="The best is ENTRY.")),
+    "a panel description of many lines": edit(
+        "manifest", lambda manifest: manifest["panel"].update(description="a\n# b")),
+    "versions without end": edit(
+        "manifest", lambda manifest: manifest.update(versions={str(one): "1" for one in range(100)})),
+    "fewer parameters than the run's": both(
+        identity(agent__parameters="1000"), edit("entry", lambda entry: entry.update(parameters=10))),
+    "an oracle that slips": renamed("oracle+slip-0.1"),
+    "a title of blank braille": edit("entry", lambda entry: entry.update(title="\u2800")),
+    "a title of a joiner": edit("entry", lambda entry: entry.update(title="\u200d")),
+    "a title that runs over its neighbours": edit("entry", lambda entry: entry.update(title="a" + "\u0301" * 40)),
+    "a submitter of two lines": edit("entry", lambda entry: entry.update(submitter="a\r\nb")),
+    "a description with an escape code": edit("entry", lambda entry: entry.update(description="\x9b2J")),
+    "half a character in a manifest": edit("manifest", lambda manifest: manifest.update(agent="\ud800")),
+    "a key twice in a manifest": rewrite(
+        "manifest.json", lambda content: content.replace(b'"seed": 0', b'"seed": 0, "seed": 0', 1)),
+    "a score beyond numbers": episode(score=1e308),
+    "seconds below nothing": episode(seconds=-1e308),
+    "a figure beyond numbers": episode(extra={"f1": 1e308}),
+    "tokens of 400 digits": first_step(generated_tokens=10**400),
+    "a reward beyond numbers": first_step(reward=1e308),
+    "a success by forced finish": episode(status="forced_finish"),
+    "NaN in an episode": pack(lambda lines: [lines[0].replace(b'"score":1.0', b'"score":NaN'), *lines[1:]]),
+    "a key twice in an episode": pack(lambda lines: [lines[0].replace(b'{"', b'{"chain":"","', 1), *lines[1:]]),
+    "a second archive behind the first": rewrite(EPISODES, lambda content: content + content),
+    "bytes behind the archive": rewrite(EPISODES, lambda content: content + b"\0" * 10),
+    "a hundred thousand empty archives": rewrite(EPISODES, lambda content: gzip.compress(b"") * 100_000 + content),
+    "an archive whose name does not end": rewrite(EPISODES, named_header),
+    "an archive with a wrong checksum": rewrite(EPISODES, lambda content: content[:-8] + b"\0" * 8),
 }  # fmt: skip
 
 

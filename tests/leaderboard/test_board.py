@@ -164,3 +164,19 @@ def test_a_mistake_is_told_in_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["verify"], ["build", "--out", "BOARD"]])
+def test_long_checks_show_how_far_they_are(
+    command: list[str],
+    entries: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sad_env.progress._SECONDS_BETWEEN_LINES", 0.0)
+    words = [str(tmp_path) if word == "BOARD" else word for word in command]
+    assert main([*words, "--root", str(entries), "--level", "replayed"]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert "recompute small: 5 of 5" in told
+    assert "replay small: 5 of 5" in told
