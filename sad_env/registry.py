@@ -222,8 +222,8 @@ for _spec in (
         summary="answer questions by reading an encyclopedia (HotPotQA as ReAct plays it)",
         experts={
             "expert": "sad_env.hotpotqa.expert:HotPotQAExpert",
-            "expert-plain": "sad_env.hotpotqa.expert:PlainHotPotQAExpert",
-            "expert-gold-titles": "sad_env.hotpotqa.expert:GoldTitlesExpert",
+            "expert-plain": "sad_env.hotpotqa.plain_expert:PlainHotPotQAExpert",
+            "expert-gold-titles": "sad_env.hotpotqa.gold_expert:GoldTitlesExpert",
         },
         data="sad_env.hotpotqa.data:DATA",
         turns="turns",

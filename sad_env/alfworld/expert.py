@@ -48,7 +48,7 @@ class ALFWorldExpert(Expert):
         draw = self.words(f"{self.seed} {memory.sentence} {memory.receptacles} {memory.turns}")
         return ThoughtAction(self._think(intent, draw), intent.action)
 
-    def _think(self, intent: Intent, draw: random.Random) -> str:
+    def _think(self, intent: Intent, draw: random.Random | None) -> str:
         return speak(intent.situation, intent.fields, self._memory, draw)
 
     def _intend(self) -> Intent:

@@ -38,7 +38,7 @@ class PlainALFWorldExpert(ALFWorldExpert):
         listed, reachable = self._memory.receptacles, self._memory.reachable
         return min(places, key=lambda one: (not reachable(one), listed.index(one))) if places else None
 
-    def _think(self, intent: Intent, draw: random.Random) -> str:
+    def _think(self, intent: Intent, draw: random.Random | None) -> str:
         memory, fields = self._memory, intent.fields
         match intent.situation:
             case "search go" | "search on go":
