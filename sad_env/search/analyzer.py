@@ -46,7 +46,7 @@ class _Classes(dict[int, str]):
 _CLASSES = _Classes()
 
 # A text is mapped to a string of class letters, and one regular expression over that string matches the longest word
-# at each position. Names follow UAX 29; no alternative needs a look-ahead, so that a text cut at any place matches alike.
+# at each position. Names follow UAX 29. Nothing looks ahead, so that a text which is cut anywhere matches alike.
 _X = "[XTZVFCGH]*"
 _UNIT = f"(?:W{_X}(?:Q{_X}|D{_X}W{_X})|N{_X}(?:[MBQ]{_X}N{_X})*|[AWi]{_X}(?:[LBQ]{_X}[AWi]{_X})*)"
 _BLOCK = f"(?:(?:K{_X})+|{_UNIT}+)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sad_env.data import Progress, silent
+from sad_env.errors import DataError
 from sad_env.files import atomic_bytes, exclusive, refuse_foreign, sync_folder
 from sad_env.search.analyzer import analyze
 from sad_env.search.index import FORMAT, RankedIndex
@@ -51,7 +53,8 @@ def build_index(
     """
     folder = Path(folder)
     if _fingerprint(folder / "index.json") == fingerprint:
-        return RankedIndex.open(folder)
+        with contextlib.suppress(DataError):  # a damaged index is built again
+            return RankedIndex.open(folder)
     refuse_foreign(folder, "index.json")
     work = folder.with_name(folder.name + ".building")
     with exclusive(folder.with_name(folder.name + ".lock"), str(folder)):
