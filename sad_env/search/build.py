@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sad_env.data import Progress, silent
-from sad_env.errors import DataError
+from sad_env.errors import ConfigError, DataError
 from sad_env.files import atomic_bytes, exclusive, refuse_foreign, sync_folder
 from sad_env.search.analyzer import analyze
 from sad_env.search.index import FORMAT, RankedIndex
@@ -52,12 +52,16 @@ def build_index(
         ConfigError: another process is building the same folder, or it holds something else.
     """
     folder = Path(folder)
+    work, lock = (folder.with_name(f"{folder.name}.{end}") for end in ("building", "lock"))
     if _fingerprint(folder / "index.json") == fingerprint:
         with contextlib.suppress(DataError):  # a damaged index is built again
-            return RankedIndex.open(folder)
+            index = RankedIndex.open(folder)
+            if work.exists():  # left by a process that was killed after its last rename
+                with contextlib.suppress(ConfigError), exclusive(lock, str(folder)):
+                    shutil.rmtree(work, ignore_errors=True)
+            return index
     refuse_foreign(folder, "index.json")
-    work = folder.with_name(folder.name + ".building")
-    with exclusive(folder.with_name(folder.name + ".lock"), str(folder)):
+    with exclusive(lock, str(folder)):
         if _fingerprint(work / "source.json") != fingerprint:
             shutil.rmtree(work, ignore_errors=True)
             _write_json(work / "source.json", {"fingerprint": fingerprint})

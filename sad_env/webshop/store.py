@@ -138,7 +138,7 @@ def build_catalogue(source: Path, target: Path, *, progress: Progress = silent) 
     refuse_foreign(target, *_OURS)
     with exclusive(target.with_name(target.name + ".lock"), str(target)):
         target.mkdir(parents=True, exist_ok=True)
-        for leftover in (*target.glob(".*.part"), *target.glob("*.part")):
+        for leftover in list(target.glob("*.part")):
             leftover.unlink()
         (target / _ABOUT).unlink(missing_ok=True)
         store = None if built else _finished_table(target, fingerprint)
