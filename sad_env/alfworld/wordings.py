@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sad_env.alfworld.memory import Memory, kind
+from sad_env.alfworld.memory import HouseholdMemory, kind
 from sad_env.tables import read_table
 
 
@@ -29,7 +29,7 @@ _STATUS: dict[str, tuple[str, ...]] = _TABLE["status"]
 _SITUATIONS: dict[str, tuple[tuple[str, ...], ...]] = _TABLE["situations"]
 
 
-def speak(situation: str, fields: Fields, memory: Memory, draw: random.Random | None) -> str:
+def speak(situation: str, fields: Fields, memory: HouseholdMemory, draw: random.Random | None) -> str:
     """A thought that leads to the action of this situation.
 
     Args:
@@ -53,7 +53,7 @@ def speak(situation: str, fields: Fields, memory: Memory, draw: random.Random | 
     return _join([_pick(wordings, draw).format(**words) for wordings in clauses], draw)
 
 
-def _status(situation: str, memory: Memory) -> list[Sequence[str]]:
+def _status(situation: str, memory: HouseholdMemory) -> list[Sequence[str]]:
     """Clauses that come first: the goal at the start, a failed action, what is missing while searching."""
     if memory.stuck:
         return [_STATUS["failed"]]
@@ -68,7 +68,7 @@ def _status(situation: str, memory: Memory) -> list[Sequence[str]]:
     return [_STATUS["another"]] if situation == "fetch go" and _one_is_placed(memory) else []
 
 
-def _one_is_placed(memory: Memory) -> bool:
+def _one_is_placed(memory: HouseholdMemory) -> bool:
     """The last action brought the first of two objects to its place."""
     words = memory.last.split()
     return (

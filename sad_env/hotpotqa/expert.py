@@ -15,7 +15,7 @@ from sad_env.hotpotqa.generator.plans import Mention, Path, QuestionPlan, parse_
 from sad_env.hotpotqa.generator.quiz import number_in
 from sad_env.hotpotqa.generator.reading import names_in, plain, spoken
 from sad_env.hotpotqa.generator.relations import ENTITIES, ENTITY, NAMESAKES, RELATIONS, YEAR, Relation
-from sad_env.hotpotqa.memory import Memory, Notes, bracket
+from sad_env.hotpotqa.memory import Notes, ReadingMemory, bracket
 from sad_env.hotpotqa.wordings import say
 
 _TRIES = 2
@@ -67,7 +67,7 @@ class HotPotQAExpert(Expert):
         if plan is None:
             raise ConfigError("this expert reads generated questions only: on real data take expert-gold-titles")
         self._plan: QuestionPlan = plan
-        self._memory = Memory()
+        self._memory = ReadingMemory()
         self._turns_left = int(info.get("turns_left", 7))
         self._draw_seed = f"{self.seed} {question}"
         self._order = list(range(len(plan.paths)))

@@ -19,7 +19,7 @@ from sad_env.errors import ConfigError, DataError
 from sad_env.files import atomic_bytes, exclusive, refuse_foreign, sync_folder
 from sad_env.search.analyzer import analyze
 from sad_env.search.index import FORMAT, RankedIndex
-from sad_env.search.runs import Array, Run, RunBuilder, Strings, merge
+from sad_env.search.runs import Array, IndexRun, RunBuilder, Strings, merge
 
 RUN_TOKENS = 1 << 23
 """Tokens that are held in memory before they are written out as a run; about 300 MB with all that belongs to them."""
@@ -106,7 +106,7 @@ def _write_runs(
     progress("indexing", done, done)
 
 
-def _save_run(path: Path, run: Run) -> None:
+def _save_run(path: Path, run: IndexRun) -> None:
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -122,14 +122,14 @@ def _save_run(path: Path, run: Run) -> None:
     sync_folder(path.parent)
 
 
-def _load_run(path: Path) -> Run:
+def _load_run(path: Path) -> IndexRun:
     def array(name: str) -> Array:
         return np.asarray(np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False))
 
     def strings(name: str) -> Strings:
         return Strings(array(f"{name}_blob"), array(f"{name}_starts"))
 
-    return Run(strings("key"), strings("term"), array("starts"), array("docs"), array("weights"), array("tokens"))
+    return IndexRun(strings("key"), strings("term"), array("starts"), array("docs"), array("weights"), array("tokens"))
 
 
 def _write_index(work: Path, folder: Path, fingerprint: str, progress: Progress) -> None:
