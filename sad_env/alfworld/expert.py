@@ -119,7 +119,7 @@ class ALFWorldExpert(Expert):
         return likelihood(self._room, wanted, kind(place)) / siblings / steps
 
     def _search_again(self, wanted: str) -> Intent:
-        """Everything was looked at in vain: somebody must have moved it, so take the place that was seen longest ago."""
+        """Everything was looked at in vain: somebody must have moved it, so take the place seen longest ago."""
         memory = self._memory
         if not memory.receptacles:
             return Intent("lost", "look", Fields(wanted=wanted))
