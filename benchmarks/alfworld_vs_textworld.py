@@ -26,7 +26,7 @@ from sad_env.alfworld.env import ALFWorldEnv
 from sad_env.alfworld.game import Game
 from sad_env.alfworld.problem import GAME_FILE, read_game
 from sad_env.alfworld.reference import ReferenceEngine, ReferenceSession
-from sad_env.alfworld.session import Session
+from sad_env.alfworld.session import ALFWorldSession
 from sad_env.alfworld.sources import open_store
 from sad_env.alfworld.store import FolderStore
 from sad_env.data import pack_folder, silent
@@ -63,7 +63,7 @@ def timed(work: Callable[[], object], rounds: int = 1) -> float:
 def commands_for(path: Path) -> list[str]:
     """The walkthrough's first half and then a random walk, the same for both engines."""
     game = Game(read_game(path))
-    session, draw = Session(game), random.Random(path.parent.name)
+    session, draw = ALFWorldSession(game), random.Random(path.parent.name)
     commands = list(game.walkthrough[: STEPS // 2])
     for command in commands:
         session.step(command)
@@ -83,7 +83,7 @@ class Ours:
 
     def warm(self) -> object:
         """The same game anew."""
-        self.session = Session(self.game)
+        self.session = ALFWorldSession(self.game)
         return self.session.opening, self.session.admissible()
 
 
@@ -104,7 +104,7 @@ class Original:
         return self.session.opening, self.session.admissible()
 
 
-def play(session: Session | ReferenceSession, commands: list[str]) -> list[object]:
+def play(session: ALFWorldSession | ReferenceSession, commands: list[str]) -> list[object]:
     """Observation, admissible commands and verdict after each command."""
     return [(session.step(command), session.admissible(), session.won) for command in commands]
 
@@ -112,7 +112,7 @@ def play(session: Session | ReferenceSession, commands: list[str]) -> list[objec
 def memory_of_open_games(paths: list[Path], count: int) -> float:
     """Megabytes that `count` open games take; the peak of the process, so this is measured first."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    kept = [Session(Game(read_game(paths[number % len(paths)]))) for number in range(count)]
+    kept = [ALFWorldSession(Game(read_game(paths[number % len(paths)]))) for number in range(count)]
     assert len(kept) == count
     unit = 1 if sys.platform == "darwin" else 1024
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit / 1e6

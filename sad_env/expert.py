@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 
@@ -15,11 +15,9 @@ class ThoughtAction(NamedTuple):
     action: str
 
 
-class _First(random.Random):
-    """Draws the first of everything."""
-
-    def random(self) -> float:
-        return 0.0
+def choose(wordings: Sequence[str], draw: random.Random | None) -> str:
+    """One of the wordings: the first where there is no generator to draw with."""
+    return wordings[0] if draw is None else draw.choice(wordings)
 
 
 class Expert(abc.ABC):
@@ -41,9 +39,9 @@ class Expert(abc.ABC):
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
 
-    def words(self, moment: str) -> random.Random:
-        """What chooses the wording at a moment; it chooses alike when it is asked again."""
-        return _First() if self.plain else random.Random(moment)
+    def words(self, moment: str) -> random.Random | None:
+        """The generator that chooses the wording at a moment, the same for the same moment; None in a plain expert."""
+        return None if self.plain else random.Random(moment)
 
     @abc.abstractmethod
     def begin(self, observation: str, info: Mapping[str, Any]) -> None:

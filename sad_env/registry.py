@@ -54,6 +54,14 @@ class WorldSpec:
         turns = options.get(self.turns, 0) if self.turns else 0
         return max(self.max_steps, turns + 1) if isinstance(turns, int) else self.max_steps
 
+    def default_panel(self, data: str) -> str:
+        """The split that an evaluation takes when none is named: of data that was given, the one the world chooses.
+
+        Args:
+            data: the world's `data` argument.
+        """
+        return self.panel if data == "generated" else make(self.name, data=data).panel.name
+
 
 PLUGIN_GROUP = "sad_env.worlds"
 """Entry-point group of other distributions; each entry names a `WorldSpec`."""
@@ -227,8 +235,8 @@ for _spec in (
         summary="answer questions by reading an encyclopedia (HotPotQA as ReAct plays it)",
         experts={
             "expert": "sad_env.hotpotqa.expert:HotPotQAExpert",
-            "expert-plain": "sad_env.hotpotqa.expert:PlainHotPotQAExpert",
-            "expert-gold-titles": "sad_env.hotpotqa.expert:GoldTitlesExpert",
+            "expert-plain": "sad_env.hotpotqa.plain_expert:PlainHotPotQAExpert",
+            "expert-gold-titles": "sad_env.hotpotqa.gold_expert:GoldTitlesExpert",
         },
         data="sad_env.hotpotqa.data:DATA",
         turns="turns",

@@ -9,7 +9,7 @@ from sad_env.alfworld.engine import initial_state, is_won
 from sad_env.alfworld.generator import SPLITS, blueprints, generate
 from sad_env.alfworld.pack import PACK_SUFFIX, write_pack
 from sad_env.alfworld.problem import GAME_FILE, write_game
-from sad_env.alfworld.session import Session
+from sad_env.alfworld.session import ALFWorldSession
 from sad_env.alfworld.sources import OFFICIAL_FOLDER, open_store
 from sad_env.alfworld.store import GameStore
 from sad_env.data import DataPack, Progress, RemoteFile
@@ -89,7 +89,7 @@ def _splits(source: Path) -> list[tuple[str, GameStore]]:
 
 def _check_game(store: GameStore, task_id: str) -> None:
     game = store.game(task_id)
-    session = Session(game)
+    session = ALFWorldSession(game)
     if is_won(game, initial_state(game)):
         raise DataError(f"{task_id}: won before the first command")
     for command in game.walkthrough:

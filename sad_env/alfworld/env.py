@@ -13,7 +13,7 @@ from sad_env.alfworld.engine import State
 from sad_env.alfworld.planner import plan
 from sad_env.alfworld.problem import TASK_TYPES
 from sad_env.alfworld.progress import progress
-from sad_env.alfworld.session import Session
+from sad_env.alfworld.session import ALFWorldSession
 from sad_env.alfworld.sources import open_store
 from sad_env.alfworld.store import GameStore, GeneratedStore, scene_of
 from sad_env.core import TextEnv, Turn
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Backend = Literal["fast", "textworld"]
 
 
-class Player(Protocol):
+class GameSession(Protocol):
     """One game being played, by our engine or by the original."""
 
     opening: str
@@ -96,7 +96,7 @@ class ALFWorldEnv(TextEnv):
         kind, self.store = _open(data, split, tasks, generator_seed)
         panel = _panel(kind, self.store, split, task_type, tasks)
         super().__init__(panel=replace(panel, description=f"dialect {dialect}"), render_mode=render_mode)
-        self._player: Player | None = None
+        self._player: GameSession | None = None
         self._task_info: dict[str, Any] = {}
         self._original: ReferenceEngine | None = None
         self._progress = 0.0
@@ -106,7 +106,7 @@ class ALFWorldEnv(TextEnv):
         if self.backend == "textworld":
             self._player = self._reference().begin(self.store.text(task_id))
         else:
-            self._player = Session(self.store.game(task_id))
+            self._player = ALFWorldSession(self.store.game(task_id))
         return self._turn(self._player, self._player.opening, valid=True)
 
     def _reference(self) -> ReferenceEngine:
@@ -132,9 +132,9 @@ class ALFWorldEnv(TextEnv):
             about["task_type"] = self.store.task_type(task_id)
         return about
 
-    def _turn(self, player: Player, text: str, *, valid: bool) -> Turn:
+    def _turn(self, player: GameSession, text: str, *, valid: bool) -> Turn:
         info = dict(self._task_info)
-        if isinstance(player, Session):
+        if isinstance(player, ALFWorldSession):
             self._progress = max(self._progress, progress(player.game, player.state))
             info["progress"] = self._progress
         return Turn(
@@ -168,7 +168,7 @@ class ALFWorldEnv(TextEnv):
         """
         if self._task_id is None or self._player is None:
             raise ResetNeededError("no episode has begun: call reset() before clone_state()")
-        if not isinstance(self._player, Session):
+        if not isinstance(self._player, ALFWorldSession):
             raise ConfigError("only backend='fast' can clone a state")
         return Snapshot(self._task_id, self._player.state, self._progress, self._last_observation, self._running)
 
@@ -179,7 +179,7 @@ class ALFWorldEnv(TextEnv):
         if snapshot.task_id not in self._task_set:
             raise ConfigError(f"the snapshot's task is not in {self.panel.name!r}: {snapshot.task_id[:120]!r}")
         self._task_id, self._task_info = snapshot.task_id, self._about(snapshot.task_id)
-        self._player = Session(self.store.game(snapshot.task_id), snapshot.state)
+        self._player = ALFWorldSession(self.store.game(snapshot.task_id), snapshot.state)
         self._progress = snapshot.progress
         self._last_observation, self._running = snapshot.observation, snapshot.running
 

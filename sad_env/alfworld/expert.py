@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sad_env.alfworld.habits import OPENING_KINDS, accepts, likelihood, room_of
-from sad_env.alfworld.memory import Memory, kind
+from sad_env.alfworld.memory import HouseholdMemory, kind
 from sad_env.alfworld.wordings import Fields, speak
 from sad_env.expert import Expert, ThoughtAction
 
@@ -21,7 +21,7 @@ _LIKELY = 0.1
 
 
 class Intent(NamedTuple):
-    """What to do now, and what it is about: the key of `phrases`."""
+    """What to do now, and what it is about: a key of `wordings`."""
 
     situation: str
     action: str
@@ -29,11 +29,11 @@ class Intent(NamedTuple):
 
 
 class ALFWorldExpert(Expert):
-    """Plays from the observations alone; see `Memory` for what it keeps and `phrases` for how it thinks aloud."""
+    """Plays from the observations alone: `HouseholdMemory` is what it knows, `wordings` how it thinks aloud."""
 
     def begin(self, observation: str, info: Mapping[str, Any]) -> None:
         """Read the task and the receptacles off the first observation."""
-        self._memory = Memory(observation)
+        self._memory = HouseholdMemory(observation)
         self._room = room_of(self._memory.receptacles)
         self._put = "put {} in/on {}" if info.get("dialect") == "react" else "move {} to {}"
 
@@ -48,7 +48,7 @@ class ALFWorldExpert(Expert):
         draw = self.words(f"{self.seed} {memory.sentence} {memory.receptacles} {memory.turns}")
         return ThoughtAction(self._think(intent, draw), intent.action)
 
-    def _think(self, intent: Intent, draw: random.Random) -> str:
+    def _think(self, intent: Intent, draw: random.Random | None) -> str:
         return speak(intent.situation, intent.fields, self._memory, draw)
 
     def _intend(self) -> Intent:
@@ -119,7 +119,7 @@ class ALFWorldExpert(Expert):
         return likelihood(self._room, wanted, kind(place)) / siblings / steps
 
     def _search_again(self, wanted: str) -> Intent:
-        """Everything has been seen and it was nowhere: somebody must have moved it, so look at the oldest sight."""
+        """Everything was looked at in vain: somebody must have moved it, so take the place seen longest ago."""
         memory = self._memory
         if not memory.receptacles:
             return Intent("lost", "look", Fields(wanted=wanted))
@@ -208,7 +208,7 @@ class ALFWorldExpert(Expert):
         if place in memory.closed:
             return Intent(f"{aim} open", f"open {place}", fields)
         if place not in memory.contents:
-            # It stands beside the one that was walked to, so nobody has said yet whether it is open.
+            # It is next to the receptacle that was walked to, so it is not known yet whether it is open.
             return Intent(f"{aim} examine", f"examine {place}", fields)
         return None
 

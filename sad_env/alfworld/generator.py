@@ -9,9 +9,16 @@ from functools import cache
 from itertools import accumulate
 
 from sad_env.alfworld.game import Game
-from sad_env.alfworld.households import UNSEEN_SCENES, Place, composed_scene, floor_plan, households, mangle
+from sad_env.alfworld.households import (
+    UNSEEN_SCENES,
+    FloorPlanReceptacle,
+    composed_scene,
+    floor_plan,
+    households,
+    mangle,
+)
 from sad_env.alfworld.planner import plan
-from sad_env.alfworld.problem import Fact, Goal, Problem
+from sad_env.alfworld.problem import Fact, HouseholdGoal, Problem
 from sad_env.errors import UnknownNameError
 
 ROOMS_SPLIT = "train_rooms"
@@ -145,7 +152,7 @@ def _able(kind: str, ability: str) -> bool:
 
 
 @cache
-def _usual_places(scene: int, kind: str, avoid: tuple[str, ...]) -> tuple[list[Place], list[float]]:
+def _usual_places(scene: int, kind: str, avoid: tuple[str, ...]) -> tuple[list[FloorPlanReceptacle], list[float]]:
     """Receptacles of a scene in which a type of object may lie at the start, with cumulative weights."""
     home, floor = households(), floor_plan(scene)
     usual = home.places[floor.room].get(f"{kind.lower()}type", {})
@@ -166,7 +173,9 @@ def generate(blueprint: Blueprint) -> Problem:
         template = draw.choice(SENTENCES[blueprint.task_type])
         problem = Problem(
             facts=tuple(sorted(_facts(blueprint, draw))),
-            goal=Goal(blueprint.task_type, f"{blueprint.object.lower()}type", f"{blueprint.place.lower()}type"),
+            goal=HouseholdGoal(
+                blueprint.task_type, f"{blueprint.object.lower()}type", f"{blueprint.place.lower()}type"
+            ),
             task=template.format(object=blueprint.object.lower(), place=blueprint.place.lower()),
             walkthrough=(),
         )

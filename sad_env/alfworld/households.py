@@ -32,7 +32,7 @@ _MISSING = {
 }
 
 
-class Place(NamedTuple):
+class FloorPlanReceptacle(NamedTuple):
     """A receptacle of a floor plan: PDDL id, type such as "Drawer", location id, and whether it opens."""
 
     id: str
@@ -54,7 +54,7 @@ class FloorPlan:
 
     scene: int
     room: str
-    places: tuple[Place, ...]
+    places: tuple[FloorPlanReceptacle, ...]
     objects: tuple[str, ...]
 
     @property
@@ -128,7 +128,7 @@ def _composed(scene: int) -> FloorPlan:
     room = {composed_scene(name, 0) // 10_000: name for name in ROOM_OF_HUNDRED.values()}[scene // 10_000]
     donors = [plan for plan in households().plans.values() if plan.room == room and plan.scene not in UNSEEN_SCENES]
     draw = random.Random(f"floor plan {scene}")
-    places: dict[str, Place] = {}
+    places: dict[str, FloorPlanReceptacle] = {}
     every = sorted({kind for plan in donors for kind in plan.kinds})
     for kind in every:
         # What two houses have at one spot would be seen and reached together, so the later one is left out.
@@ -144,7 +144,7 @@ def _composed(scene: int) -> FloorPlan:
 
 def _floor_plan(scene: int, plan: Mapping[str, Any]) -> FloorPlan:
     places = [
-        Place(mangle(name), _kind(name), _location(*at), _kind(name) in _OPENABLE)
+        FloorPlanReceptacle(mangle(name), _kind(name), _location(*at), _kind(name) in _OPENABLE)
         for name, at in sorted(plan["receptacles"].items())
     ]
     known = Counter(place.kind for place in places)
@@ -153,7 +153,9 @@ def _floor_plan(scene: int, plan: Mapping[str, Any]) -> FloorPlan:
             for number in range(count):
                 # Burners are reached in pairs, as on every stove of the official games.
                 location = _location(100 + list(_MISSING).index(kind), number // 2, 0, 30)
-                places.append(Place(mangle(f"{kind}|+00.00|+00.90|+0{number}.00"), kind, location, openable=False))
+                places.append(
+                    FloorPlanReceptacle(mangle(f"{kind}|+00.00|+00.90|+0{number}.00"), kind, location, openable=False)
+                )
     return FloorPlan(scene, ROOM_OF_HUNDRED[scene // 100], tuple(places), tuple(plan["objects"]))
 
 

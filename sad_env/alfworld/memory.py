@@ -42,7 +42,7 @@ def kind(name: str) -> str:
     return name.partition(" ")[0]
 
 
-class Memory:
+class HouseholdMemory:
     """Beliefs about one episode, built from its first observation and then from each action and its answer.
 
     Attributes:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sad_env.alfworld.problem import SIGNATURES, TASK_TYPES, Goal, Problem, write_game
+from sad_env.alfworld.problem import SIGNATURES, TASK_TYPES, HouseholdGoal, Problem, write_game
 from sad_env.alfworld.store import GameStore
 from sad_env.data import Progress, silent
 from sad_env.errors import DataError
@@ -155,5 +155,5 @@ def _decode(row: Sequence[Any]) -> Problem:
         if len(names) % width:
             raise ValueError(f"facts of {predicate} do not come out even")
         facts += [(predicate, *names[start : start + width]) for start in range(0, len(names), width)]
-    goal = Goal(task_type, str(object_type), str(place_type))
+    goal = HouseholdGoal(task_type, str(object_type), str(place_type))
     return Problem(tuple(sorted(facts)), goal, str(task), tuple(map(str, walkthrough)), tuple(map(str, washers)))

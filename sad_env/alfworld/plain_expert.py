@@ -1,4 +1,4 @@
-"""The expert for models that begin from nothing: each thought says, step by step, what its decision is made of."""
+"""The expert for models that are trained from scratch: each thought says step by step what its decision rests on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sad_env.alfworld.wordings import speak, with_article
 class PlainALFWorldExpert(ALFWorldExpert):
     """One wording for each situation, and a search that can be read off the text.
 
-    A small model copies well: what followed a word when it last stood there. It decides badly where one word must be
+    A small model copies well: what followed a word at its last occurrence. It decides badly where one word must be
     chosen by comparing lists. So the thing that is sought is named right before it is found or not, the list of
     receptacles is gone through in its own order within a type, and each likely type is named before it is said to be
     there or not. Types come in one order for a room and a thing, see `search_order`.
@@ -38,7 +38,7 @@ class PlainALFWorldExpert(ALFWorldExpert):
         listed, reachable = self._memory.receptacles, self._memory.reachable
         return min(places, key=lambda one: (not reachable(one), listed.index(one))) if places else None
 
-    def _think(self, intent: Intent, draw: random.Random) -> str:
+    def _think(self, intent: Intent, draw: random.Random | None) -> str:
         memory, fields = self._memory, intent.fields
         match intent.situation:
             case "search go" | "search on go":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 from sad_env.alfworld.game import Game
-from sad_env.alfworld.session import Session
+from sad_env.alfworld.session import ALFWorldSession
 
 _TREATMENT = {
     "pick_clean_then_place_in_recep": "clean",
@@ -18,7 +18,7 @@ class _Script:
     """Commands being written down while they are played."""
 
     def __init__(self, game: Game) -> None:
-        self.session = Session(game)
+        self.session = ALFWorldSession(game)
         self.commands: list[str] = []
 
     def play(self, command: str) -> None:

@@ -108,7 +108,7 @@ _CONSTANTS = {
 
 
 @dataclass(frozen=True)
-class Goal:
+class HouseholdGoal:
     """What is to be done.
 
     Attributes:
@@ -135,7 +135,7 @@ class Problem:
     """
 
     facts: tuple[Fact, ...]
-    goal: Goal
+    goal: HouseholdGoal
     task: str
     walkthrough: tuple[str, ...]
     washers: tuple[str, ...] = ("sinkbasintype",)
@@ -232,7 +232,7 @@ def _resource(name: str) -> str:
     return (resources.files("sad_env.alfworld") / "resources" / name).read_text(encoding="utf-8")
 
 
-def _parse_pddl(text: str) -> tuple[tuple[Fact, ...], Goal]:
+def _parse_pddl(text: str) -> tuple[tuple[Fact, ...], HouseholdGoal]:
     if ";" in text:
         text = re.sub(r";[^\n]*", "", text)
     text = text.lower()
@@ -258,7 +258,7 @@ def _check_fact(fact: Fact, declared: Mapping[str, str]) -> None:
             raise ValueError(f"{name[:60]!r} in {fact[0]} is not declared as {kind}")
 
 
-def _parse_goal(text: str) -> Goal:
+def _parse_goal(text: str) -> HouseholdGoal:
     # The parenthesis that closes the whole problem may stand after the goal.
     squeezed = re.sub(r"\s*([()])\s*", r"\1", re.sub(r"\s+", " ", text.strip()))
     for candidate in (squeezed, squeezed.removesuffix(")")):
@@ -270,7 +270,7 @@ def _parse_goal(text: str) -> Goal:
                     types = types[::-1]
                 elif types[2:] not in ((), types[:2]):
                     continue
-                return Goal(task_type, types[0], types[1])
+                return HouseholdGoal(task_type, types[0], types[1])
     raise ValueError("the goal has none of the six known shapes: play it with backend='textworld'")
 
 
@@ -306,7 +306,7 @@ def _pddl_text(problem: Problem, name: str) -> str:
     return "\n".join([*lines, goal_text(problem.goal), ")"]) + "\n"
 
 
-def goal_text(goal: Goal) -> str:
+def goal_text(goal: HouseholdGoal) -> str:
     """The goal in PDDL."""
     types = [goal.object_type, goal.place_type]
     if goal.task_type == "look_at_obj_in_light":

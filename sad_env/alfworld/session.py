@@ -7,7 +7,7 @@ from sad_env.alfworld.engine import State
 from sad_env.alfworld.game import Game
 
 
-class Session:
+class ALFWorldSession:
     """Plays a game command by command; any state of the game can be put back.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import os
+import re
 import struct
 import zipfile
 import zlib
@@ -20,6 +21,11 @@ from sad_env.safe_text import one_line
 _CACHED_GAMES = 512
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_UNSUPPORTED = ("movable", "Sliced")
+"""Parts of the names of tasks that the original leaves out (`collect_game_files` in alfred_tw_env.py)."""
+_SOLVABLE = re.compile(rb'(?<!\\)"solvable"\s*:\s*(true|false)')
+_TAIL = 4096
+"""Bytes at the end of a game file that normally hold the mark, which comes before the walkthrough."""
 
 
 class GameStore(abc.ABC):
@@ -107,6 +113,8 @@ def _by_task_id(split: str, count: int | None, seed: int) -> Mapping[str, Bluepr
 class FolderStore(GameStore):
     """Games as files TASK/TRIAL/game.tw-pddl under a folder.
 
+    As in the original, games that are marked unsolvable and tasks with movable receptacles or slices are left out.
+
     Raises:
         DataError: there is none.
     """
@@ -119,7 +127,7 @@ class FolderStore(GameStore):
             f"{task.name}/{trial.name}"
             for task in _folders(folder)
             for trial in _folders(Path(task.path))
-            if os.path.isfile(os.path.join(trial.path, GAME_FILE))
+            if _is_supported(f"{task.name}/{trial.name}") and _may_be_solved(os.path.join(trial.path, GAME_FILE))
         ]
         if not found:
             raise DataError(f"no TASK/TRIAL/{GAME_FILE} under {one_line(str(folder))}")
@@ -144,6 +152,8 @@ class FolderStore(GameStore):
 class ArchiveStore(GameStore):
     """Games inside an official release archive (a zip file), read one by one without unpacking it.
 
+    Games are left out as by `FolderStore`.
+
     Args:
         path: the archive.
         split: folder inside it.
@@ -160,10 +170,14 @@ class ArchiveStore(GameStore):
             with zipfile.ZipFile(path) as archive:
                 for member in archive.infolist():
                     *_, folder, task, trial, file = ("", "", "", *member.filename.split("/"))
-                    if file == GAME_FILE and folder == split and member.compress_type in _METHODS:
+                    playable = file == GAME_FILE and folder == split and member.compress_type in _METHODS
+                    if playable and _is_supported(f"{task}/{trial}"):
                         self._members[f"{task}/{trial}"] = member
         except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise DataError(f"{path.name}: not a whole zip archive: {one_line(str(error), 80)}") from None
+        for task_id in list(self._members):
+            if self._is_marked_unsolvable(task_id):
+                del self._members[task_id]
         if not self._members:
             raise DataError(f"{path.name} holds no {split}/TASK/TRIAL/{GAME_FILE}")
         self.task_ids = tuple(sorted(self._members))
@@ -175,6 +189,12 @@ class ArchiveStore(GameStore):
     def text(self, task_id: str) -> str:
         """The game file as it is."""
         return self._read(task_id).decode("utf-8", "replace")
+
+    def _is_marked_unsolvable(self, task_id: str) -> bool:
+        try:
+            return _mark(self._read(task_id)) == b"false"
+        except DataError:  # reported when the game is played
+            return False
 
     def _read(self, task_id: str) -> bytes:
         # Opening a ZipFile again would read its whole directory for each game.
@@ -195,6 +215,31 @@ class ArchiveStore(GameStore):
             problem = one_line(str(error), 80)
             raise DataError(f"{self.path.name}: {one_line(task_id)}: damaged ({problem})") from None
         return data
+
+
+def _is_supported(task_id: str) -> bool:
+    return not any(part in task_id for part in _UNSUPPORTED)
+
+
+def _may_be_solved(path: str) -> bool:
+    """Whether a game file is there and not marked unsolvable."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            mark = _mark(file.read(_TAIL))
+            if mark is None:
+                file.seek(0)
+                mark = _mark(file.read(MAX_GAME_BYTES + 1))
+    except OSError:  # reported when the game is played
+        return True
+    return mark != b"false"
+
+
+def _mark(game: bytes) -> bytes | None:
+    match = _SOLVABLE.search(game)
+    return match[1] if match else None
 
 
 def _folders(path: Path) -> list[os.DirEntry[str]]:

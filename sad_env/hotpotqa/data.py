@@ -10,7 +10,7 @@ from sad_env.errors import DataError
 from sad_env.files import atomic_text
 from sad_env.hotpotqa.built import build_questions
 from sad_env.hotpotqa.corpus import normalize_title
-from sad_env.hotpotqa.fullwiki import STORE, StoredSource, article_line, build_corpus
+from sad_env.hotpotqa.fullwiki import STORE, StoredSource, article_line, build_corpus, has_dump
 from sad_env.hotpotqa.packs import PACKS
 from sad_env.hotpotqa.questions import OFFICIAL_FILES, Question, articles_file, load_questions, save_questions
 from sad_env.hotpotqa.scoring import normalize_answer
@@ -42,17 +42,21 @@ class HotPotQAData:
         return f"{path}: {count:,} questions over {len(tasks.articles):,} articles"
 
     def build(self, source: Path, target: Path, *, progress: Progress) -> str:
-        """Turn question files into the on-disk form, to be given as `data`; or a dump of articles into a corpus.
+        """Turn question files into the on-disk form, to be given as `data`, and a dump of articles into a corpus.
 
-        A corpus serves `source="fullwiki"`. Interrupted, the same command goes on where it was.
+        A corpus serves `source="fullwiki"`. Either may be missing. Interrupted, the same command goes on where it was.
         """
         files = {split: source / name for split, name in OFFICIAL_FILES.items() if (source / name).is_file()}
-        if not files:
-            corpus = build_corpus(source, target, progress=progress)
+        found = []
+        for split, path in files.items():
+            found.append(f"{split} {build_questions(path, target, split, progress=progress):,} questions")
+        # The articles that belong to a question file are part of its on-disk form.
+        pools = {articles_file(source, split) for split in files}
+        if not files or has_dump(source, but=pools):
+            corpus = build_corpus(source, target, but=pools, progress=progress)
             corpus.close()
-            return f"{target}: {len(corpus):,} articles"
-        counts = {split: build_questions(path, target, split, progress=progress) for split, path in files.items()}
-        return f"{target}: " + ", ".join(f"{split} {count:,} questions" for split, count in counts.items())
+            found.append(f"{len(corpus):,} articles")
+        return f"{target}: " + ", ".join(found)
 
     def verify(self, folder: Path, *, progress: Progress) -> list[str]:
         """Look at every question of every file, and at a corpus where there is one.

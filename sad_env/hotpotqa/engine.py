@@ -10,6 +10,8 @@ from sad_env.hotpotqa.scoring import exact_match
 
 SHOWN_SENTENCES = 5
 _DEEPEST_SEARCH = 3
+QUESTION = "Question: "
+"""What comes before the question in the first observation."""
 
 
 class Answered(NamedTuple):
@@ -52,7 +54,7 @@ class ReActEngine:
 
     def begin(self) -> str:
         """The first observation."""
-        return f"Question: {self._question}"
+        return QUESTION + self._question
 
     def step(self, text: str) -> Answered:
         """Take one action, whatever it is.

@@ -1,4 +1,4 @@
-"""Experts of HotPotQA: one that reads the generated encyclopedia, one that is led by gold titles on real data."""
+"""The expert of HotPotQA, which answers generated questions by reading the generated encyclopedia."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from typing import Any
 
 from sad_env.errors import ConfigError
 from sad_env.expert import Expert, ThoughtAction
-from sad_env.hotpotqa import wordings as thoughts
 from sad_env.hotpotqa.corpus import base_name, normalize_title
-from sad_env.hotpotqa.generator.plans import Mention, Path, Plan, parse_question
+from sad_env.hotpotqa.engine import QUESTION
+from sad_env.hotpotqa.generator.plans import Mention, Path, QuestionPlan, parse_question
 from sad_env.hotpotqa.generator.quiz import number_in
 from sad_env.hotpotqa.generator.reading import names_in, plain, spoken
 from sad_env.hotpotqa.generator.relations import ENTITIES, ENTITY, NAMESAKES, RELATIONS, YEAR, Relation
-from sad_env.hotpotqa.gold_expert import GoldTitlesExpert
-from sad_env.hotpotqa.memory import Memory, Notes, bracket
+from sad_env.hotpotqa.memory import Notes, ReadingMemory, bracket
+from sad_env.hotpotqa.wordings import say
 
-__all__ = ["GoldTitlesExpert", "HotPotQAExpert", "PlainHotPotQAExpert"]
-
-QUESTION = "Question: "
 _TRIES = 2
 """Titles of a "Similar:" list that are tried for one name."""
 
@@ -34,8 +31,8 @@ class _Link:
     value: str
 
     @property
-    def told(self) -> str:
-        return self.relation.told.format(x=spoken(self.subject), v=self.value)
+    def statement(self) -> str:
+        return self.relation.statement.format(x=spoken(self.subject), v=self.value)
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,8 @@ class HotPotQAExpert(Expert):
         plan = parse_question(question)
         if plan is None:
             raise ConfigError("this expert reads generated questions only: on real data take expert-gold-titles")
-        self._plan: Plan = plan
-        self._memory = Memory()
+        self._plan: QuestionPlan = plan
+        self._memory = ReadingMemory()
         self._turns_left = int(info.get("turns_left", 7))
         self._draw_seed = f"{self.seed} {question}"
         self._order = list(range(len(plan.paths)))
@@ -99,7 +96,7 @@ class HotPotQAExpert(Expert):
 
     def _say(self, kind: str, **values: str) -> str:
         draw = self.words(f"{self._draw_seed} {kind} {sorted(values.items())}")
-        return thoughts.say(kind, draw, news=[link.told for link in self._news], **values)
+        return say(kind, draw, news=[link.statement for link in self._news], **values)
 
     def _walks(self) -> list[_Walk]:
         return [self._walk(path) for path in self._plan.paths]
@@ -160,7 +157,7 @@ class HotPotQAExpert(Expert):
             answer = self._guess(walks)
             return ThoughtAction(self._say("guess", answer=answer), f"finish[{answer}]")
         answer = self._answer(walks)
-        ends = [walk.links[-1].told for walk in walks]
+        ends = [walk.links[-1].statement for walk in walks]
         kind = {"value": "value", "same": "same", "common": "common"}.get(self._plan.goal, "contest")
         thought = self._say(kind, first=ends[0], second=ends[-1], answer=answer)
         return ThoughtAction(thought, f"finish[{answer}]")
@@ -187,9 +184,3 @@ class HotPotQAExpert(Expert):
             return self._plan.paths[0].start.name
         links = [link for walk in walks for link in walk.links if link.relation.form in (ENTITY, ENTITIES)]
         return names_in(links[-1].value)[0] if links else self._plan.paths[0].start.name
-
-
-class PlainHotPotQAExpert(HotPotQAExpert):
-    """The same policy with one wording for each situation."""
-
-    plain = True

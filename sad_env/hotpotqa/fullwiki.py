@@ -5,13 +5,12 @@ from __future__ import annotations
 import bz2
 import contextlib
 import hashlib
-import io
 import json
 import tarfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from sad_env.data import Progress, silent
 from sad_env.errors import DataError
@@ -78,19 +77,22 @@ def _storable(name: str) -> str:
     return name.encode("utf-8", "replace").decode("utf-8")
 
 
-def build_corpus(source: Path, target: Path, *, progress: Progress = silent) -> StoredSource:
+def build_corpus(
+    source: Path, target: Path, *, but: Collection[Path] = (), progress: Progress = silent
+) -> StoredSource:
     """Turn a dump of articles into a corpus on disk; interrupted, the same call goes on where it was.
 
     Args:
         source: the archive of the 2017 abstracts, or a folder that holds it, its unpacked parts, or JSON lines; each
             line has ``title`` and ``text`` (a list of sentences), and may have ``aliases``.
         target: folder of the corpus.
-        progress: told of every few thousand articles.
+        but: files of the folder that are no part of the dump.
+        progress: called every few thousand articles.
 
     Raises:
         DataError: there is no dump, or it is not in this schema.
     """
-    files = dump_files(source)
+    files = dump_files(source, but=but)
     return write_corpus(lambda: read_dump(files), target, fingerprint(files), progress=progress)
 
 
@@ -102,8 +104,8 @@ def write_corpus(
     Args:
         articles: gives them from the first; called when they are not stored yet.
         target: folder of the corpus.
-        mark: names where they come from; a corpus of another mark is built anew.
-        progress: told of every few thousand articles.
+        mark: names where they come from; a corpus of another mark is built again.
+        progress: called every few thousand articles.
     """
     path = target / STORE
     if not _is_built(path, mark):
@@ -115,7 +117,15 @@ def write_corpus(
     return StoredSource(target)
 
 
-def dump_files(source: Path) -> list[Path]:
+def has_dump(source: Path, *, but: Collection[Path] = ()) -> bool:
+    """Whether a folder holds a dump, other than these files."""
+    try:
+        return bool(dump_files(source, but=but))
+    except DataError:
+        return False
+
+
+def dump_files(source: Path, *, but: Collection[Path] = ()) -> list[Path]:
     """The files of a dump: the archive itself, or what a folder holds of archives, else of parts.
 
     Raises:
@@ -124,7 +134,7 @@ def dump_files(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
     for patterns in (_ARCHIVES, _PARTS):
-        if files := sorted(path for pattern in patterns for path in source.rglob(pattern)):
+        if files := sorted(path for pattern in patterns for path in source.rglob(pattern) if path not in but):
             return files
     raise DataError(f"{source}: no dump of articles ({', '.join(_ARCHIVES + _PARTS)}) is there")
 
@@ -150,15 +160,34 @@ def _open(path: Path) -> Iterator[tuple[str, Iterable[bytes]]]:
         with open(path, "rb") as file:
             yield str(path), file
     elif path.name.endswith((".tar.bz2", ".tar")):
-        # Read as a stream: the archive is never unpacked, neither on disk nor in memory.
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                if member.isfile() and member.name.endswith(".bz2"):
-                    data = cast(io.BufferedReader, archive.extractfile(member)).read()
-                    yield f"{path}:{member.name}", bz2.decompress(data).splitlines()
+        yield from _members(path)
     else:
+        if not path.stat().st_size:  # bz2 takes it for a whole file
+            raise EOFError("it is empty")
         with bz2.open(path, "rb") as file:
             yield str(path), file
+
+
+def _members(path: Path) -> Iterator[tuple[str, Iterable[bytes]]]:
+    # Read as a stream: the archive is never unpacked, neither on disk nor in memory.
+    opened: Callable[[Path, str], IO[bytes]] = bz2.open if path.suffix == ".bz2" else open  # type: ignore[assignment]
+    with opened(path, "rb") as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
+        for member in archive:
+            if member.isfile() and member.name.endswith(".bz2"):
+                data = cast(IO[bytes], archive.extractfile(member)).read()
+                try:
+                    text = bz2.decompress(data)
+                except ValueError:
+                    raise EOFError(f"{member.name} is cut off") from None
+                if not data:  # bz2 takes it for a whole file
+                    raise EOFError(f"{member.name} is empty")
+                yield f"{path}:{member.name}", text.splitlines()
+        end = archive.offset
+    if path.suffix == ".tar":  # tarfile takes a cut or damage between two members for the end; bz2 would notice it
+        with open(path, "rb") as file:
+            file.seek(end)
+            if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+                raise EOFError(f"it is damaged or cut off after {end:,} bytes")
 
 
 def _article(line: bytes, where: str) -> Article:
@@ -192,8 +221,11 @@ def fingerprint(files: list[Path]) -> str:
 def _is_built(path: Path, mark: str) -> bool:
     if not path.is_file():
         return False
-    with contextlib.closing(DocumentStore(path)) as store:
-        return store.about.get("source") == mark
+    try:
+        with contextlib.closing(DocumentStore(path)) as store:
+            return store.about.get("source") == mark and store.is_whole()
+    except DataError:
+        return False
 
 
 def article_line(article: Article) -> str:

@@ -1,4 +1,4 @@
-"""An expert for real data that is told the gold supporting titles, and says an answer only after it was read."""
+"""An expert for real data that knows the gold supporting titles, and gives an answer only after reading it."""
 
 from __future__ import annotations
 
@@ -11,61 +11,40 @@ from sad_env.errors import ConfigError
 from sad_env.expert import Expert, ThoughtAction
 from sad_env.hotpotqa.actions import parse_action
 from sad_env.hotpotqa.corpus import normalize_title
+from sad_env.hotpotqa.engine import QUESTION
 from sad_env.hotpotqa.memory import NO_MORE
 from sad_env.hotpotqa.scoring import normalize_answer
+from sad_env.hotpotqa.wordings import GOLD
 
 _SENTENCE_END = re.compile(r"(?<=\w{3})\.+(?: |$)")
 """A full stop that follows no abbreviation of one or two letters."""
 _WORD = re.compile(r"\w+")
 _VERDICTS = ("yes", "no")
 
-_SEARCH_FIRST = (
-    "The question is about several things. I start by reading the article on {title}.",
-    "To answer this I need to read about {title}, so I search for that title first.",
-    "A good place to begin is {title}. Let me search for it and read.",
-)
-_SEARCH_NEXT = (
-    'I have read: "{quote}" Now I need to read about {title} as well.',
-    'The last page says: "{quote}" Next I search for {title} to find what is missing.',
-    '"{quote}" That is one part; the other part should be in the article on {title}.',
-)
-_LOOK_UP = (
-    "The first sentences do not give the answer yet. I look for {keyword} further down on this page.",
-    "What I need has not come so far, so I look up {keyword} on this page.",
-)
-_FINISH = (
-    'I have read: "{quote}" So the answer is {answer}.',
-    'The page says: "{quote}" That answers the question with {answer}.',
-    'Here it stands: "{quote}" I can finish with {answer}.',
-)
-_GIVE_UP = (
-    "I have read what I could find and the answer was not in it, so I cannot say it.",
-    "None of the pages that I opened gives the answer. I have to end here without it.",
-)
 _QUOTED = 16
 """Words of a page that a thought repeats."""
 
 
 class GoldTitlesExpert(Expert):
-    """Searches the gold supporting articles one by one, and finishes once the gold answer has come before its eyes.
+    """Searches the gold supporting articles one by one, and finishes once it has read the gold answer.
 
-    It is told which titles to search and it recognises the answer when it reads it, so that its trajectories show
-    how a question is answered by reading; it never says an answer that it has not read ("yes" and "no": before all
-    supporting articles were read). It serves to make trajectories on real data, not as a measure of skill.
+    It knows which titles to search and recognises the answer when it reads it, so its trajectories show how a question
+    is answered by reading. It never gives an answer that it has not read ("yes" and "no": before it has read all
+    supporting articles). It makes trajectories on real data; it is no measure of skill.
 
     Args:
         seed: seeds the wording of thoughts.
     """
 
     def begin(self, observation: str, info: Mapping[str, Any]) -> None:
-        """Take down what it is told.
+        """Note the question, the gold titles and the gold answer.
 
         Raises:
             ConfigError: the world does not reveal gold titles.
         """
         if "supporting_titles" not in info or "answer" not in info:
-            raise ConfigError("expert-gold-titles needs to be told the titles: make the world with reveal=True")
-        self._question = observation
+            raise ConfigError("expert-gold-titles needs the gold titles: make the world with reveal=True")
+        self._question = observation.removeprefix(QUESTION)
         self._answer = str(info["answer"])
         self._titles = [str(title) for title in info["supporting_titles"]]
         self._tried: set[str] = set()
@@ -99,14 +78,14 @@ class GoldTitlesExpert(Expert):
         left = [title for title in self._titles if normalize_title(title) not in self._tried]
         if self._turns_left > 1:
             if left and not (found and self._turns_left == 2):
-                wordings = _SEARCH_NEXT if self._last else _SEARCH_FIRST
-                return ThoughtAction(self._say(wordings, title=left[0]), f"search[{left[0]}]")
+                kind = "search next" if self._last else "search first"
+                return ThoughtAction(self._say(kind, title=left[0]), f"search[{left[0]}]")
             keyword = "" if found or not self._open else self._keyword()
             if keyword:
-                return ThoughtAction(self._say(_LOOK_UP, keyword=keyword), f"lookup[{keyword}]")
+                return ThoughtAction(self._say("lookup", keyword=keyword), f"lookup[{keyword}]")
         if not found:
-            return ThoughtAction(self._say(_GIVE_UP), "finish[unknown]")
-        return ThoughtAction(self._say(_FINISH, answer=self._answer), f"finish[{self._answer}]")
+            return ThoughtAction(self._say("give up"), "finish[unknown]")
+        return ThoughtAction(self._say("finish", answer=self._answer), f"finish[{self._answer}]")
 
     def _has_read_answer(self) -> bool:
         if normalize_answer(self._answer) in _VERDICTS:
@@ -121,9 +100,9 @@ class GoldTitlesExpert(Expert):
         words = sorted(set(_WORD.findall(self._question)), key=lambda word: (-len(word), word))
         return next((word for word in words if len(word) > 3 and word not in self._exhausted), "")
 
-    def _say(self, wordings: tuple[str, ...], **values: str) -> str:
+    def _say(self, kind: str, **values: str) -> str:
         draw = random.Random(f"{self.seed} {self._question} {self._turns_left} {sorted(values.items())}")
-        return draw.choice(wordings).format(quote=self._quote(), **values)
+        return draw.choice(GOLD[kind]).format(quote=self._quote(), **values)
 
     def _quote(self) -> str:
         """The sentence of the last page that has most words of the question and the answer, cut to size."""
@@ -133,7 +112,7 @@ class GoldTitlesExpert(Expert):
             return "the page is empty"
         best = max(sentences, key=lambda sentence: len(wanted & set(normalize_answer(sentence).split())))
         words = best.split()
-        # A long sentence is cut so that the answer, where it stands in it, is among what is left.
+        # A long sentence is cut so that an answer in it is kept.
         before = best.lower().partition(self._answer.lower())[0] if self._answer.lower() in best.lower() else ""
         start = max(0, min(len(before.split()) - _QUOTED // 2, len(words) - _QUOTED))
         end = start + _QUOTED

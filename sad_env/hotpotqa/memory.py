@@ -34,7 +34,7 @@ class Notes:
     exhausted: set[str] = field(default_factory=set)
 
 
-class Memory:
+class ReadingMemory:
     """Reads every observation of an episode, whoever's action it answers.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from sad_env.errors import DataError, UnknownNameError
 from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.built import StoredQuestions, pool_folder, questions_file
 from sad_env.hotpotqa.corpus import PoolSource
-from sad_env.hotpotqa.fullwiki import StoredSource, read_dump
+from sad_env.hotpotqa.fullwiki import STORE, StoredSource, read_dump
 from sad_env.hotpotqa.generator.encyclopedia import Writer
 from sad_env.hotpotqa.generator.fiction import Fiction
 from sad_env.hotpotqa.generator.names import SPLITS
@@ -95,7 +96,6 @@ def generate(split: str, count: int, articles: int, seed: int = 0) -> TaskSet:
     return TaskSet("generated", panel, {question.id: question for question in questions}, texts)
 
 
-@lru_cache(maxsize=4)
 def open_tasks(data: str, split: str | None) -> TaskSet:
     """The tasks that a world's `data` and `split` name; copies of the world in one process share them.
 
@@ -113,12 +113,13 @@ def open_tasks(data: str, split: str | None) -> TaskSet:
         split = split or "test"
         if split not in SIZES:
             raise UnknownNameError("split of generated hotpotqa", split, SIZES)
-        return generate(split, *SIZES[split])
+        return _generated(split)
     path = Path(data)
     if path.is_file():
         own = next((name for name, file in OFFICIAL_FILES.items() if file == path.name), path.stem)
         # Before files had the names of their splits, a file's split was called after the file.
-        return _load("given", own if split in (None, path.stem) else str(split), {own: path}, path.parent)
+        name = own if split in (None, path.stem) else str(split)
+        return _load("given", name, ((own, path),), path.parent, _stamp(path.parent, {own: path}))
     kind, folder = resolve(WORLD, data, PACKS)
     assert folder is not None
     built = {name: questions_file(folder, name) for name in OFFICIAL_FILES}
@@ -126,11 +127,36 @@ def open_tasks(data: str, split: str | None) -> TaskSet:
     there = {name: path for name in OFFICIAL_FILES for path in (plain[name], built[name]) if path.is_file()}
     if not there:
         raise DataError(f"{folder}: none of {', '.join(OFFICIAL_FILES.values())} is there")
-    return _load(kind, split or ("dev" if "dev" in there else next(iter(there))), there, folder)
+    split = split or ("dev" if "dev" in there else next(iter(there)))
+    return _load(kind, split, tuple(there.items()), folder, _stamp(folder, there))
 
 
-def _load(kind: str, split: str, there: Mapping[str, Path], folder: Path) -> TaskSet:
-    """The split's questions from its file, and what its pool is made of."""
+@lru_cache(maxsize=2)
+def _generated(split: str) -> TaskSet:
+    return generate(split, *SIZES[split])
+
+
+def _stamp(folder: Path, files: Mapping[str, Path]) -> tuple[tuple[int, int, int], ...]:
+    """What changes when a question file, its articles or its built pool are replaced or rewritten."""
+    pools = [place for split in files for place in (articles_file(folder, split), pool_folder(folder, split))]
+    there = [path for path in (*files.values(), *pools, *(pool / STORE for pool in pools)) if path.exists()]
+    return tuple((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in map(os.stat, there))
+
+
+@lru_cache(maxsize=4)
+def _load(
+    kind: str, split: str, files: tuple[tuple[str, Path], ...], folder: Path, stamp: tuple[tuple[int, int, int], ...]
+) -> TaskSet:
+    """The split's questions from its file, and what its pool is made of.
+
+    Args:
+        kind: official or given.
+        split: its name.
+        files: the file of each split.
+        folder: of the articles, or of the built pool.
+        stamp: of all that is read, so that changed data is read again.
+    """
+    there = dict(files)
     names = [*there, *([REACT] if "dev" in there else [])]
     if split not in names:
         raise UnknownNameError(f"split of hotpotqa in {folder}", split, names)

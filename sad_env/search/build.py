@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -14,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from sad_env.data import Progress, silent
+from sad_env.errors import ConfigError, DataError
 from sad_env.files import atomic_bytes, exclusive, refuse_foreign, sync_folder
 from sad_env.search.analyzer import analyze
 from sad_env.search.index import FORMAT, RankedIndex
-from sad_env.search.runs import Array, Run, RunBuilder, Strings, merge
+from sad_env.search.runs import Array, IndexRun, RunBuilder, Strings, merge
 
 RUN_TOKENS = 1 << 23
 """Tokens that are held in memory before they are written out as a run; about 300 MB with all that belongs to them."""
@@ -50,11 +52,16 @@ def build_index(
         ConfigError: another process is building the same folder, or it holds something else.
     """
     folder = Path(folder)
+    work, lock = (folder.with_name(f"{folder.name}.{end}") for end in ("building", "lock"))
     if _fingerprint(folder / "index.json") == fingerprint:
-        return RankedIndex.open(folder)
+        with contextlib.suppress(DataError):  # a damaged index is built again
+            index = RankedIndex.open(folder)
+            if work.exists():  # left by a process that was killed after its last rename
+                with contextlib.suppress(ConfigError), exclusive(lock, str(folder)):
+                    shutil.rmtree(work, ignore_errors=True)
+            return index
     refuse_foreign(folder, "index.json")
-    work = folder.with_name(folder.name + ".building")
-    with exclusive(folder.with_name(folder.name + ".lock"), str(folder)):
+    with exclusive(lock, str(folder)):
         if _fingerprint(work / "source.json") != fingerprint:
             shutil.rmtree(work, ignore_errors=True)
             _write_json(work / "source.json", {"fingerprint": fingerprint})
@@ -99,7 +106,7 @@ def _write_runs(
     progress("indexing", done, done)
 
 
-def _save_run(path: Path, run: Run) -> None:
+def _save_run(path: Path, run: IndexRun) -> None:
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -115,14 +122,14 @@ def _save_run(path: Path, run: Run) -> None:
     sync_folder(path.parent)
 
 
-def _load_run(path: Path) -> Run:
+def _load_run(path: Path) -> IndexRun:
     def array(name: str) -> Array:
         return np.asarray(np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False))
 
     def strings(name: str) -> Strings:
         return Strings(array(f"{name}_blob"), array(f"{name}_starts"))
 
-    return Run(strings("key"), strings("term"), array("starts"), array("docs"), array("weights"), array("tokens"))
+    return IndexRun(strings("key"), strings("term"), array("starts"), array("docs"), array("weights"), array("tokens"))
 
 
 def _write_index(work: Path, folder: Path, fingerprint: str, progress: Progress) -> None:

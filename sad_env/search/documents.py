@@ -92,6 +92,13 @@ class DocumentStore:
         """Keys and bodies of all documents in order."""
         yield from self._connection.execute("SELECT key, body FROM documents ORDER BY number")
 
+    def is_whole(self) -> bool:
+        """Read the whole file and say whether SQLite can use all of it."""
+        try:
+            return self._rows("PRAGMA quick_check(1)")[0][0] == "ok"
+        except DataError:
+            return False
+
     def __getstate__(self) -> dict[str, object]:
         return {"path": self.path}
 

@@ -64,7 +64,7 @@ class Strings:
 
 
 @dataclass(frozen=True)
-class Run:
+class IndexRun:
     """The inverted lists of consecutive documents.
 
     Attributes:
@@ -85,7 +85,7 @@ class Run:
 
 
 class RunBuilder:
-    """Takes documents and makes a `Run` of them.
+    """Takes documents and makes a `IndexRun` of them.
 
     Args:
         first: number of the first document.
@@ -109,7 +109,7 @@ class RunBuilder:
         self._terms.extend(map(self._vocabulary.__getitem__, terms))
         self._lengths.append(len(terms))
 
-    def finish(self) -> Run:
+    def finish(self) -> IndexRun:
         """The run of all documents added."""
         names = [name.encode("utf-8", "surrogatepass") for name in self._vocabulary]
         order = sorted(range(len(names)), key=names.__getitem__)
@@ -122,7 +122,7 @@ class RunBuilder:
         docs = (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint32)
         starts = np.searchsorted(pairs, np.arange(len(names) + 1, dtype=np.uint64) << np.uint64(32))
         weights = np.minimum(frequencies, (1 << 24) - 1).astype(np.uint32) << np.uint32(8) | encode(lengths)[docs]
-        return Run(
+        return IndexRun(
             keys=Strings.of(self._keys),
             terms=Strings.of([names[index] for index in order]),
             starts=starts.astype(np.uint64),
@@ -132,7 +132,7 @@ class RunBuilder:
         )
 
 
-def merge(runs: Sequence[Run], allocate: Allocate) -> dict[str, Array]:
+def merge(runs: Sequence[IndexRun], allocate: Allocate) -> dict[str, Array]:
     """The arrays of an index over the documents of all runs, which follow one another.
 
     Memory: a few bytes for each term of each run, and about 100 bytes a document while the keys are sorted; the
@@ -182,7 +182,7 @@ def _rank_keys(arrays: dict[str, Array], allocate: Allocate) -> None:
     arrays["key_ranks"][order] = np.arange(len(keys), dtype=np.uint32)
 
 
-def _merge_terms(runs: Sequence[Run], arrays: dict[str, Array], allocate: Allocate) -> list[Array]:
+def _merge_terms(runs: Sequence[IndexRun], arrays: dict[str, Array], allocate: Allocate) -> list[Array]:
     """Writes the terms; returns for each run the number that each of its terms has now."""
     numbers = [array("I") for _ in runs]
     blob, starts = bytearray(), array("Q", [0])
@@ -202,7 +202,9 @@ def _labelled(terms: Strings, label: int) -> Iterator[tuple[bytes, int]]:
     return ((term, label) for term in terms)
 
 
-def _merge_lists(runs: Sequence[Run], numbers: Sequence[Array], arrays: dict[str, Array], allocate: Allocate) -> None:
+def _merge_lists(
+    runs: Sequence[IndexRun], numbers: Sequence[Array], arrays: dict[str, Array], allocate: Allocate
+) -> None:
     terms = len(arrays["term_starts"]) - 1
     starts = allocate("list_starts", terms + 1, np.uint64)
     peaks = allocate("peaks", terms, np.uint32)
@@ -235,7 +237,7 @@ def _merge_lists(runs: Sequence[Run], numbers: Sequence[Array], arrays: dict[str
     arrays.update(list_starts=starts, peaks=peaks, weights=weights, docs=docs, codes=codes)
 
 
-def _pieces(run: Run) -> Iterator[slice]:
+def _pieces(run: IndexRun) -> Iterator[slice]:
     """Stretches of the run's terms with a bounded number of postings each, but at least one term."""
     terms, low = len(run.terms), 0
     while low < terms:

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from sad_env.core import TextEnv, Turn
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_env.webshop.goals import Goal, GoalKind
+from sad_env.webshop.goals import GoalKind, ShoppingGoal
 from sad_env.webshop.html import render_page
 from sad_env.webshop.oracle import plan
 from sad_env.webshop.react import ReactSession
-from sad_env.webshop.session import Result, Session, parse_action
+from sad_env.webshop.session import Result, WebShopSession, parse_action
 from sad_env.webshop.shops import SHOPS_SPLIT, make_panel, open_shop, task_number, training_panel, training_shop
 
 ObservationMode = Literal["text", "text_rich", "html", "url"]
@@ -92,10 +92,10 @@ class WebShopEnv(TextEnv):
         self._seed, self._show_attributes = seed, show_attributes
         self.view, self.observation_mode, self.strict = view, observation_mode, strict
         self._history = _History(num_prev_obs, num_prev_actions)
-        self._session: Session | ReactSession | None = None
+        self._session: WebShopSession | ReactSession | None = None
 
     @property
-    def goal(self) -> Goal:
+    def goal(self) -> ShoppingGoal:
         """The goal of the running episode, its hidden parts included."""
         return self._running_session().goal
 
@@ -108,12 +108,12 @@ class WebShopEnv(TextEnv):
         if self.view == "react":
             self._session = ReactSession(self.shop, goal, draw)
         else:
-            self._session = Session(self.shop, goal, str(number), draw)
+            self._session = WebShopSession(self.shop, goal, str(number), draw)
         return self._turn(self._history.begin(self._observe()), Result(0.0, done=False, understood=True))
 
     def _act(self, action: str) -> Turn:
         session = self._running_session()
-        complaint = self._complaint(session, action) if self.strict and isinstance(session, Session) else ""
+        complaint = self._complaint(session, action) if self.strict and isinstance(session, WebShopSession) else ""
         if complaint:
             return self._turn(complaint, Result(0.0, done=False, understood=False))
         result = session.act(action)
@@ -139,7 +139,7 @@ class WebShopEnv(TextEnv):
             return None
         return plan(self.shop, self.goal, react=self.view == "react")
 
-    def _running_session(self) -> Session | ReactSession:
+    def _running_session(self) -> WebShopSession | ReactSession:
         if self._session is None:
             raise ConfigError("no episode has begun: call reset() first")
         return self._session
@@ -154,7 +154,7 @@ class WebShopEnv(TextEnv):
             return session.rich_text()
         return session.url if self.observation_mode == "url" else render_page(session)
 
-    def _complaint(self, session: Session, action: str) -> str:
+    def _complaint(self, session: WebShopSession, action: str) -> str:
         name, argument = parse_action(action)
         buttons = [f"click[{clickable}]" for clickable in session.clickables if clickable != "search"]
         if session.page.has_search_bar:

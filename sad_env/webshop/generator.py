@@ -30,7 +30,7 @@ _LETTERS_DROPPED = 0.06
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogueEntry:
     """A generated product as it stands in the original's three files.
 
     Attributes:
@@ -90,7 +90,7 @@ class _Listing:
         self._file.write(f"{self._before if self._before != ',' else ''}\n{self._brackets[1]}\n")
 
 
-def entries(seed: int) -> Iterator[Entry]:
+def entries(seed: int) -> Iterator[CatalogueEntry]:
     """Products without end: families of one to five that differ in little, scattered over the shop.
 
     Siblings share brand and kind; each has its own series name, lacks something that another has, and has its own
@@ -109,7 +109,7 @@ def entries(seed: int) -> Iterator[Entry]:
             if number >= INSTRUCTED:
                 about.pop("instruction", None)
                 about.pop("instruction_attributes", None)
-            yield Entry(item, about, human)
+            yield CatalogueEntry(item, about, human)
             number += 1
 
 

@@ -31,7 +31,7 @@ _STEPS = tuple(10.0 * step for step in range(1, 100))
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class ShoppingGoal:
     """One thing to buy.
 
     Attributes:
@@ -61,7 +61,7 @@ class Goal:
 class GoalSet:
     """All goals of a catalogue in the original's order, and the price charged for each product of two prices."""
 
-    goals: tuple[Goal, ...]
+    goals: tuple[ShoppingGoal, ...]
     ranged: npt.NDArray[np.int64]
     """Numbers of the products of two prices, ascending."""
     drawn: npt.NDArray[np.float64]
@@ -100,7 +100,7 @@ def _limit(price: float, draw: random.Random) -> tuple[float, str]:
     return limit, f", and price lower than {limit:.2f} dollars"
 
 
-def _synthetic(catalogue: Catalogue, prices: GoalSet, draw: random.Random) -> Iterator[Goal]:
+def _synthetic(catalogue: Catalogue, prices: GoalSet, draw: random.Random) -> Iterator[ShoppingGoal]:
     """One goal for each combination of options of each product that has an instruction."""
     counts: Counter[str] = Counter()
     for product in catalogue.with_instruction():
@@ -120,7 +120,7 @@ def _synthetic(catalogue: Catalogue, prices: GoalSet, draw: random.Random) -> It
             yield _goal(product, text, asked, options, limit, weight)
 
 
-def _human(catalogue: Catalogue, prices: GoalSet, draw: random.Random) -> Iterator[Goal]:
+def _human(catalogue: Catalogue, prices: GoalSet, draw: random.Random) -> Iterator[ShoppingGoal]:
     products = [product for asin in catalogue.human if (product := catalogue.get(asin))]
     for product in sorted(products, key=lambda product: product.number):
         for entry in catalogue.human[product.asin]:
@@ -137,6 +137,6 @@ def _goal(
     options: tuple[tuple[str, str] | str, ...],
     limit: float,
     weight: float = 1.0,
-) -> Goal:
+) -> ShoppingGoal:
     named = (product.asin, product.title, product.query, product.product_category)
-    return Goal(*named, text, attributes, options, limit, weight)
+    return ShoppingGoal(*named, text, attributes, options, limit, weight)

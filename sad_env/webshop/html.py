@@ -14,8 +14,8 @@ import jinja2
 from markupsafe import Markup
 
 from sad_env.safe_text import visible
-from sad_env.webshop.pages import PER_PAGE, PREVIOUS, SUB_PAGES, Page, options_json
-from sad_env.webshop.session import Session
+from sad_env.webshop.pages import PER_PAGE, PREVIOUS, SUB_PAGES, ShopPage, options_json
+from sad_env.webshop.session import WebShopSession
 
 
 def _finalize(value: Any) -> Any:
@@ -56,7 +56,7 @@ def path(*parts: str | Sequence[str]) -> str:
     return "/" + "/".join("+".join(quote(word.encode("utf-8", "replace"), safe="") for word in part) for part in words)
 
 
-def render_page(session: Session, *, images: bool = False) -> str:
+def render_page(session: WebShopSession, *, images: bool = False) -> str:
     """The page that a session is on, as a whole HTML document.
 
     Args:
@@ -70,7 +70,7 @@ def render_page(session: Session, *, images: bool = False) -> str:
     return _environment().get_template(f"{name}.html").render(**fields, **_fields(session, page))
 
 
-def _fields(session: Session, page: Page) -> dict[str, Any]:
+def _fields(session: WebShopSession, page: ShopPage) -> dict[str, Any]:
     keywords, number = session.keywords or [""], str(session.page_number)
     results = ("search_results", session.name, keywords)
     if page.kind == "search_results":
@@ -106,16 +106,18 @@ def _fields(session: Session, page: Page) -> dict[str, Any]:
     return {}
 
 
-def _escape_json(session: Session) -> str:
+def _escape_json(session: WebShopSession) -> str:
     # options_json has already made < > & and ' harmless; the quotation marks need no escape outside of attributes.
     return visible(options_json(session.options))
 
 
-def _after_previous(page: Page) -> int:
+def _after_previous(page: ShopPage) -> int:
     return next((index + 1 for index, node in enumerate(page.nodes) if node.text == PREVIOUS), 0)
 
 
-def _groups(session: Session, item: tuple[str | Sequence[str], ...]) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+def _groups(
+    session: WebShopSession, item: tuple[str | Sequence[str], ...]
+) -> list[tuple[str, list[tuple[str, str, bool]]]]:
     """Option names with their values, the page that choosing each leads to, and whether it is chosen."""
     groups = []
     for name, values in session.product().options.items():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from sad_env.webshop import pages
-from sad_env.webshop.goals import Goal
+from sad_env.webshop.goals import ShoppingGoal
 from sad_env.webshop.products import Product
 from sad_env.webshop.react import SHOWN
 from sad_env.webshop.session import Shop
 from sad_env.webshop.shops import own_options, own_reward
 
 
-def plan(shop: Shop, goal: Goal, *, react: bool) -> list[str] | None:
+def plan(shop: Shop, goal: ShoppingGoal, *, react: bool) -> list[str] | None:
     """Actions that buy the goal's own product with its own options.
 
     Args:

@@ -19,7 +19,7 @@ NodeKind = Literal["text", "button", "option", "link"]
 _BLANK = " \t\n\r\f\v"
 
 
-class Node(NamedTuple):
+class PageNode(NamedTuple):
     """A piece of text on a page.
 
     Attributes:
@@ -34,7 +34,7 @@ class Node(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Page:
+class ShopPage:
     """One page.
 
     Attributes:
@@ -43,14 +43,14 @@ class Page:
     """
 
     kind: Literal["", "search_results", "item_page", "item_sub_page", "done"]
-    nodes: tuple[Node, ...]
+    nodes: tuple[PageNode, ...]
 
     @property
     def has_search_bar(self) -> bool:
         """True on the first page."""
         return self.kind == ""
 
-    def clickables(self) -> dict[str, Node]:
+    def clickables(self) -> dict[str, PageNode]:
         """What can be clicked: buttons, then products, then option values; all lower case.
 
         A value that stands under two option names belongs to the last.
@@ -61,7 +61,9 @@ class Page:
         return named | {node.text: node for node in self.nodes if node.kind == "option"}
 
 
-def _page(kind: Literal["", "search_results", "item_page", "item_sub_page", "done"], nodes: Iterable[Node]) -> Page:
+def _page(
+    kind: Literal["", "search_results", "item_page", "item_sub_page", "done"], nodes: Iterable[PageNode]
+) -> ShopPage:
     """A page of the nodes that a browser shows: blanks alone shrink to one, or to nothing where a line ended."""
     shown = []
     for node in nodes:
@@ -71,43 +73,43 @@ def _page(kind: Literal["", "search_results", "item_page", "item_sub_page", "don
                 continue
             text = " "
         shown.append(node if text is node.text else node._replace(text=text))
-    return Page(kind, tuple(shown))
+    return ShopPage(kind, tuple(shown))
 
 
-def _text(text: str) -> Node:
-    return Node("text", text)
+def _text(text: str) -> PageNode:
+    return PageNode("text", text)
 
 
-def _button(text: str) -> Node:
-    return Node("button", text)
+def _button(text: str) -> PageNode:
+    return PageNode("button", text)
 
 
-def search_page(instruction: str) -> Page:
+def search_page(instruction: str) -> ShopPage:
     """The first page."""
     return _page("", (_text("WebShop"), _text("Instruction: "), _text(instruction), _button("Search")))
 
 
-def _head(instruction: str) -> list[Node]:
+def _head(instruction: str) -> list[PageNode]:
     return [_text("Instruction:"), _text(instruction), _button(BACK)]
 
 
-def results_page(instruction: str, products: Sequence[Product], number: int) -> Page:
+def results_page(instruction: str, products: Sequence[Product], number: int) -> ShopPage:
     """Page `number`, counted from 1, of the products found."""
     nodes = [*_head(instruction), _text(f"Page {number} (Total results: {len(products)})")]
     if number > 1:
         nodes.append(_button(PREVIOUS))
     nodes.append(_button(NEXT))
     for product in products[(number - 1) * PER_PAGE : number * PER_PAGE]:
-        nodes += [Node("link", product.asin), _text(product.title), _text(product.price_tag)]
+        nodes += [PageNode("link", product.asin), _text(product.title), _text(product.price_tag)]
     return _page("search_results", nodes)
 
 
-def item_page(instruction: str, product: Product, *, show_attributes: bool = False) -> Page:
+def item_page(instruction: str, product: Product, *, show_attributes: bool = False) -> ShopPage:
     """A product with its options."""
     nodes = [*_head(instruction), _button(PREVIOUS)]
     for name, values in product.options.items():
         nodes.append(_text(name))
-        nodes += [Node("option", value, name) for value in values]
+        nodes += [PageNode("option", value, name) for value in values]
     nodes += [_text(product.title), _text(f"Price: {product.price_tag}"), _text("Rating: N.A.")]
     nodes += [_button(name) for name in SUB_PAGES]
     if show_attributes:
@@ -115,7 +117,7 @@ def item_page(instruction: str, product: Product, *, show_attributes: bool = Fal
     return _page("item_page", [*nodes, _button(BUY)])
 
 
-def sub_page(instruction: str, product: Product, name: str) -> Page:
+def sub_page(instruction: str, product: Product, name: str) -> ShopPage:
     """The page `name` of a product: Description, Features, Reviews (always empty) or Attributes."""
     texts: Mapping[str, Sequence[str]] = {
         "Description": (product.description,),
@@ -139,7 +141,7 @@ def options_json(options: Mapping[str, str]) -> str:
     return text
 
 
-def done_page(asin: str, options: Mapping[str, str], reward: float) -> Page:
+def done_page(asin: str, options: Mapping[str, str], reward: float) -> ShopPage:
     """The last page; most of its fields were only ever filled for crowd workers."""
     texts = (
         *(
@@ -157,12 +159,12 @@ def done_page(asin: str, options: Mapping[str, str], reward: float) -> Page:
     return _page("done", map(_text, texts))
 
 
-def as_text(page: Page) -> str:
+def as_text(page: ShopPage) -> str:
     """All nodes, stripped, joined by " [SEP] "."""
     return " [SEP] ".join(node.text.strip() for node in page.nodes)
 
 
-def as_rich_text(page: Page, url: str, opened: Collection[str]) -> str:
+def as_rich_text(page: ShopPage, url: str, opened: Collection[str]) -> str:
     """One node a line, with what can be clicked in brackets.
 
     Args:

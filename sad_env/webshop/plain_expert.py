@@ -1,4 +1,4 @@
-"""The shopper for models that begin from nothing: each thought says, step by step, what its decision is made of."""
+"""The shopper for models that are trained from scratch: each thought says step by step what its decision rests on."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class PlainWebShopExpert(WebShopExpert):
             "item": self._product,
             "tab": self._attributes,
         }
-        told = facts.get(self._page.kind, lambda: iter(()))
+        listed = facts.get(self._page.kind, lambda: iter(()))
         hurry = "Few steps are left. " if purpose in ("leave", "return", "settle") and self._must_settle() else ""
-        return ThoughtAction(" ".join([*(f"{fact}." for fact in told()), f"{hurry}{_VERDICTS[purpose]}"]), action)
+        return ThoughtAction(" ".join([*(f"{fact}." for fact in listed()), f"{hurry}{_VERDICTS[purpose]}"]), action)
 
     def _most_appealing(self) -> Shown | None:
         return next((shown for shown in self._page.products if self._judge(shown)[0]), None)

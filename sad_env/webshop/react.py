@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 
 from sad_env.webshop import pages
 from sad_env.webshop.catalogue import search
-from sad_env.webshop.goals import Goal
-from sad_env.webshop.pages import Page
+from sad_env.webshop.goals import ShoppingGoal
+from sad_env.webshop.pages import ShopPage
 from sad_env.webshop.products import Product
-from sad_env.webshop.reward import Outcome, judge
+from sad_env.webshop.reward import Purchase, judge
 from sad_env.webshop.session import Result, Shop
 
 SHOWN = 3
@@ -45,10 +45,10 @@ class ReactSession:
     """
 
     shop: Shop
-    goal: Goal
+    goal: ShoppingGoal
     draw: random.Random = field(default_factory=lambda: random.Random(0))
     options: dict[str, str] = field(default_factory=dict)
-    outcome: Outcome | None = None
+    outcome: Purchase | None = None
     """Judgement of the purchase."""
     observation: str = ""
 
@@ -90,7 +90,7 @@ class ReactSession:
             names += [*pages.SUB_PAGES, *([pages.ATTRIBUTES] if self.shop.show_attributes else []), pages.BUY]
         return names
 
-    def _show(self, page: Page, *, broken: bool = False) -> bool:
+    def _show(self, page: ShopPage, *, broken: bool = False) -> bool:
         self.page, self._broken = page, broken
         self.observation = "" if broken else self._render()
         return True
@@ -153,7 +153,7 @@ class ReactSession:
     def _buy(self, product: Product) -> bool:
         outcome = judge(product, self.shop.goals.price(product), self.options, self.goal)
         if self._broken_options():
-            outcome = Outcome(0.0, outcome.parts)
+            outcome = Purchase(0.0, outcome.parts)
         self.outcome = outcome
         self._show(pages.done_page(product.asin, self.options, outcome.reward), broken=self._broken_options())
         return True

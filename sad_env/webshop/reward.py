@@ -9,7 +9,7 @@ from typing import Any
 
 from rapidfuzz import fuzz, utils
 
-from sad_env.webshop.goals import Goal
+from sad_env.webshop.goals import ShoppingGoal
 from sad_env.webshop.nouns import nouns
 from sad_env.webshop.products import Product
 
@@ -32,7 +32,7 @@ _LATIN = dict.fromkeys(range(128, 256))
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Purchase:
     """A purchase judged.
 
     Attributes:
@@ -45,7 +45,7 @@ class Outcome:
     parts: Mapping[str, Any]
 
 
-def judge(product: Product, price: float, chosen: Mapping[str, str], goal: Goal) -> Outcome:
+def judge(product: Product, price: float, chosen: Mapping[str, str], goal: ShoppingGoal) -> Purchase:
     """Reward of buying `product` at `price` with the chosen options (name to value)."""
     type_parts = _type(product, goal)
     attributes = sum(_has_attribute(product, attribute) for attribute in goal.attributes)
@@ -62,10 +62,10 @@ def judge(product: Product, price: float, chosen: Mapping[str, str], goal: Goal)
     }
     if goal.options:
         parts |= {"r_option": options / len(goal.options), "w_option": len(goal.options) / asked}
-    return Outcome(reward, parts)
+    return Purchase(reward, parts)
 
 
-def _type(product: Product, goal: Goal) -> dict[str, Any]:
+def _type(product: Product, goal: ShoppingGoal) -> dict[str, Any]:
     """Is it the right kind of thing? By search, by categories, and by the nouns of the two names."""
     wanted = nouns(goal.title)
     common = set(wanted) & set(nouns(product.title))
@@ -99,7 +99,7 @@ def _has_attribute(product: Product, attribute: str) -> bool:
     )
 
 
-def _matching_options(chosen: Iterable[str], goal: Goal) -> int:
+def _matching_options(chosen: Iterable[str], goal: ShoppingGoal) -> int:
     """Goal options that some chosen value is similar to; the option's name is not looked at."""
     bought = [_color(value) or value for value in chosen]
     return sum(any(similarity(own, _wanted(option)) > SIMILAR for own in bought) for option in goal.options)

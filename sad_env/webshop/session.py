@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from sad_env.webshop import pages
 from sad_env.webshop.catalogue import Catalogue, search
-from sad_env.webshop.goals import Goal, GoalSet
-from sad_env.webshop.pages import Page
+from sad_env.webshop.goals import GoalSet, ShoppingGoal
+from sad_env.webshop.pages import ShopPage
 from sad_env.webshop.products import Product
-from sad_env.webshop.reward import Outcome, judge
+from sad_env.webshop.reward import Purchase, judge
 
 BASE_URL = "http://127.0.0.1:3000"
 
@@ -65,7 +65,7 @@ class Shop:
 
 
 @dataclass
-class Session:
+class WebShopSession:
     """A shopper's way through the shop.
 
     Args:
@@ -76,7 +76,7 @@ class Session:
     """
 
     shop: Shop
-    goal: Goal
+    goal: ShoppingGoal
     name: str
     draw: random.Random = field(default_factory=lambda: random.Random(0))
     keywords: list[str] | None = None
@@ -84,20 +84,20 @@ class Session:
     asin: str | None = None
     opened: set[str] = field(default_factory=set)
     options: dict[str, str] = field(default_factory=dict)
-    outcome: Outcome | None = None
+    outcome: Purchase | None = None
     """Judgement of the last purchase."""
 
     def __post_init__(self) -> None:
         self.found: Sequence[Product] = ()
         self._show(pages.search_page(self.goal.text), self.name)
 
-    def _show(self, page: Page, *url: str) -> None:
+    def _show(self, page: ShopPage, *url: str) -> None:
         self.page = page
         self.url = "/".join((BASE_URL, *url))
-        self._clickables: dict[str, pages.Node] | None = None
+        self._clickables: dict[str, pages.PageNode] | None = None
 
     @property
-    def clickables(self) -> dict[str, pages.Node]:
+    def clickables(self) -> dict[str, pages.PageNode]:
         """What can be clicked on this page, by its lower-cased text, in the order of the page."""
         if self._clickables is None:
             self._clickables = self.page.clickables()
@@ -133,7 +133,7 @@ class Session:
         self.show_results(1)
         return True
 
-    def buy(self) -> Outcome:
+    def buy(self) -> Purchase:
         """Buy the product that is open, with the options chosen."""
         product = self.product()
         self.outcome = judge(product, self.shop.goals.price(product), self.options, self.goal)

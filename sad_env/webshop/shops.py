@@ -14,7 +14,7 @@ from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.panels import Panel
 from sad_env.webshop.catalogue import Catalogue
 from sad_env.webshop.generator import generated_catalogue
-from sad_env.webshop.goals import Goal, GoalKind, make_goals
+from sad_env.webshop.goals import GoalKind, ShoppingGoal, make_goals
 from sad_env.webshop.official import load_catalogue
 from sad_env.webshop.reward import judge
 from sad_env.webshop.session import Shop
@@ -143,7 +143,7 @@ def _training_shop(seed: int, show_attributes: bool) -> Shop:
     return Shop(catalogue, replace(made, goals=tuple(itertools.islice(hidden, GOALS_OF_EACH))), show_attributes)
 
 
-def _comes_first(catalogue: Catalogue, goal: Goal) -> bool:
+def _comes_first(catalogue: Catalogue, goal: ShoppingGoal) -> bool:
     found = catalogue.ranked(" ".join((*goal.attributes, goal.query, *own_options(goal).values())))
     return bool(found) and found[0].asin == goal.asin
 
@@ -155,7 +155,7 @@ def _catalogue(folder: Path | None, seed: int) -> Catalogue:
     return StoredCatalogue(folder) if is_store(folder) else load_catalogue(folder)
 
 
-def task_id(number: int, goal: Goal) -> str:
+def task_id(number: int, goal: ShoppingGoal) -> str:
     """Name of the task that goal `number` is: its number in six digits, and the product it was made from."""
     return f"{number:06d}-{goal.asin}"
 
@@ -201,7 +201,7 @@ def _percentile(asin: str) -> int:
     return int.from_bytes(hashlib.sha256(asin.encode()).digest()[:8], "big") % 100
 
 
-def own_reward(shop: Shop, goal: Goal) -> float:
+def own_reward(shop: Shop, goal: ShoppingGoal) -> float:
     """Reward of buying the goal's own product with the goal's own options."""
     product = shop.catalogue.get(goal.asin)
     if product is None:
@@ -209,7 +209,7 @@ def own_reward(shop: Shop, goal: Goal) -> float:
     return judge(product, shop.goals.price(product), own_options(goal), goal).reward
 
 
-def own_options(goal: Goal) -> dict[str, str]:
+def own_options(goal: ShoppingGoal) -> dict[str, str]:
     """The options that a goal names; those of a human goal, whose names are not known, under numbers."""
     return {
         option[0] if isinstance(option, tuple) else str(number): option[1] if isinstance(option, tuple) else option
@@ -217,7 +217,7 @@ def own_options(goal: Goal) -> dict[str, str]:
     }
 
 
-def _ceiling(shop: Shop, goals: Sequence[Goal]) -> str:
+def _ceiling(shop: Shop, goals: Sequence[ShoppingGoal]) -> str:
     rewards = [own_reward(shop, goal) for goal in goals]
     reached = sum(reward == 1.0 for reward in rewards) / len(rewards)
     return (

@@ -16,14 +16,14 @@ from sad_env.errors import ConfigError
 from sad_env.webshop import pages
 from sad_env.webshop.goals import GoalKind
 from sad_env.webshop.html import path, render_page
-from sad_env.webshop.session import Session, Shop
+from sad_env.webshop.session import Shop, WebShopSession
 from sad_env.webshop.shops import open_shop
 
 _LONGEST_FORM = 1 << 16
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-class Answer(NamedTuple):
+class SiteResponse(NamedTuple):
     """What the site answers.
 
     Attributes:
@@ -56,7 +56,7 @@ class Site:
         self.shop, self.images, self.seed = shop, images, seed
         self._visits = itertools.count()
 
-    def answer(self, target: str, form: Mapping[str, str] | None = None) -> Answer:
+    def answer(self, target: str, form: Mapping[str, str] | None = None) -> SiteResponse:
         """The answer to a request.
 
         Args:
@@ -66,21 +66,21 @@ class Site:
         try:
             parts = [part for part in urlsplit(target).path.split("/") if part]
         except ValueError:
-            return Answer(HTTPStatus.NOT_FOUND, "no such page: not a path")
+            return SiteResponse(HTTPStatus.NOT_FOUND, "no such page: not a path")
         if not parts:
             draw = random.Random(f"{self.seed} {next(self._visits)}")
-            return Answer(HTTPStatus.SEE_OTHER, location=path("".join(draw.choices(_LETTERS, k=10))))
+            return SiteResponse(HTTPStatus.SEE_OTHER, location=path("".join(draw.choices(_LETTERS, k=10))))
         query = (form or {}).get("search_query", "").strip().lower()
         if len(parts) == 1 and query:
             keywords = query.split(" ")
-            return Answer(HTTPStatus.SEE_OTHER, location=path("search_results", unquote(parts[0]), keywords, "1"))
+            return SiteResponse(HTTPStatus.SEE_OTHER, location=path("search_results", unquote(parts[0]), keywords, "1"))
         try:
             session = self._visit(parts)
         except (ValueError, LookupError, RecursionError) as error:
-            return Answer(HTTPStatus.NOT_FOUND, f"no such page: {type(error).__name__}")
-        return Answer(HTTPStatus.OK, render_page(session, images=self.images))
+            return SiteResponse(HTTPStatus.NOT_FOUND, f"no such page: {type(error).__name__}")
+        return SiteResponse(HTTPStatus.OK, render_page(session, images=self.images))
 
-    def _visit(self, parts: list[str]) -> Session:
+    def _visit(self, parts: list[str]) -> WebShopSession:
         """The session that is on the page of a URL.
 
         Raises:
@@ -108,7 +108,7 @@ class Site:
             raise ValueError("no such kind of page")
         return session
 
-    def _session(self, name: str) -> Session:
+    def _session(self, name: str) -> WebShopSession:
         goals = self.shop.goals.goals
         if name.startswith("fixed_"):
             number = int(name[len("fixed_") :])
@@ -117,9 +117,9 @@ class Site:
         else:
             digest = hashlib.sha256(f"{self.seed} {name}".encode("utf-8", "surrogatepass")).digest()
             number = int.from_bytes(digest[:8], "big") % len(goals)
-        return Session(self.shop, goals[number], name, random.Random(f"{self.seed} {name}"))
+        return WebShopSession(self.shop, goals[number], name, random.Random(f"{self.seed} {name}"))
 
-    def _search(self, session: Session, keywords: str, number: str) -> None:
+    def _search(self, session: WebShopSession, keywords: str, number: str) -> None:
         if not session.search(" ".join(unquote(word) for word in keywords.split("+"))):
             raise ValueError("a search that breaks down")
         page = int(number)
@@ -128,7 +128,7 @@ class Site:
         if page > 1:
             session.show_results(page)
 
-    def _open(self, session: Session, asin: str, options: str, trail: list[str] | None) -> None:
+    def _open(self, session: WebShopSession, asin: str, options: str, trail: list[str] | None) -> None:
         product = self.shop.catalogue.get(unquote(asin))
         if product is None:
             raise LookupError("no such product")
@@ -145,10 +145,10 @@ class Site:
 class _Server(http.server.ThreadingHTTPServer):
     def __init__(self, port: int, site: Site) -> None:
         self.site = site
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__(("127.0.0.1", port), _SiteHandler)
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _SiteHandler(http.server.BaseHTTPRequestHandler):
     server: _Server
     server_version, sys_version = "sad-env", ""
     timeout = 30
@@ -163,7 +163,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """The search form, and the buttons, which are forms without fields."""
         length = self.headers.get("Content-Length", "0")
         if not length.isdecimal() or int(length) > _LONGEST_FORM:
-            self._send(Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a form has at most {_LONGEST_FORM} bytes"))
+            self._send(SiteResponse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a form has at most {_LONGEST_FORM} bytes"))
             return
         text = self.rfile.read(int(length)).decode("utf-8", "replace")
         try:
@@ -172,7 +172,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             form = {}
         self._send(self.server.site.answer(self.path, form))
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: SiteResponse) -> None:
         body = answer.body.encode("utf-8", "backslashreplace")
         self.send_response(answer.status)
         kind = "text/html" if answer.status is HTTPStatus.OK else "text/plain"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -23,6 +24,9 @@ FORMAT = 1
 """Version of the store's layout; another one is refused."""
 
 _ABOUT, _PRODUCTS, _INDEX, _HUMAN = "store.json", "products.sqlite", "index", "human.json"
+_SCRATCH, _BUILDING = "instructions.sqlite", "products.building"
+_OURS = (_ABOUT, *(f"{name}{end}" for name in (_PRODUCTS, _SCRATCH, _BUILDING) for end in ("", ".part")))
+"""Files of which a store holds one at least, at whatever moment its build was stopped."""
 
 
 class _Found(Sequence[Product]):
@@ -64,7 +68,7 @@ class StoredCatalogue:
             )
             if about["format"] != FORMAT:
                 raise DataError(
-                    f"{folder}: store format {about['format']!r}; this release reads {FORMAT}: build it anew"
+                    f"{folder}: store format {about['format']!r}; this release reads {FORMAT}: build it again"
                 )
             self._ranges = np.load(folder / "ranges.npy", mmap_mode="r", allow_pickle=False)
             self._instructed = np.load(folder / "instructed.npy", mmap_mode="r", allow_pickle=False)
@@ -119,7 +123,7 @@ def build_catalogue(source: Path, target: Path, *, progress: Progress = silent) 
 
     The products are read twice, one at a time: into the product table, then into the search index. An interrupted
     build goes on with the table it finished, or with the index's last whole run. A store is bound to its sources by
-    their sha256: it is opened when they are the same, and built anew when they are not.
+    their sha256: it is opened when they are the same, and built again when they are not, or when the store is damaged.
 
     Raises:
         DataError: the sources are missing or cannot be read.
@@ -127,13 +131,17 @@ def build_catalogue(source: Path, target: Path, *, progress: Progress = silent) 
     """
     files = find_files(source)
     fingerprint = _fingerprint(files, progress)
-    if is_store(target) and _about(target).get("fingerprint") == fingerprint:
-        return StoredCatalogue(target)
-    refuse_foreign(target, _ABOUT, _PRODUCTS, f"{_PRODUCTS}.part")
+    built = _about(target).get("fingerprint") == fingerprint
+    if built and _finished_table(target, fingerprint) is not None:
+        with contextlib.suppress(DataError):  # a damaged store is built again
+            return StoredCatalogue(target)
+    refuse_foreign(target, *_OURS)
     with exclusive(target.with_name(target.name + ".lock"), str(target)):
         target.mkdir(parents=True, exist_ok=True)
+        for leftover in list(target.glob("*.part")):
+            leftover.unlink()
         (target / _ABOUT).unlink(missing_ok=True)
-        store = _finished_table(target, fingerprint)
+        store = None if built else _finished_table(target, fingerprint)
         if store is None:
             store = _build_table(files, target, fingerprint, progress)
         texts = ((asin, Product.from_json(body).indexed_text) for asin, body in store)
@@ -162,8 +170,11 @@ def _fingerprint(files: Mapping[str, Path], progress: Progress) -> str:
 def _finished_table(target: Path, fingerprint: str) -> DocumentStore | None:
     if not (target / _PRODUCTS).exists():
         return None
-    store = DocumentStore(target / _PRODUCTS)
-    return store if store.about.get("fingerprint") == fingerprint else None
+    try:
+        store = DocumentStore(target / _PRODUCTS)
+    except DataError:
+        return None
+    return store if store.about.get("fingerprint") == fingerprint and store.is_whole() else None
 
 
 def _build_table(files: Mapping[str, Path], target: Path, fingerprint: str, progress: Progress) -> DocumentStore:
@@ -179,12 +190,12 @@ def _build_table(files: Mapping[str, Path], target: Path, fingerprint: str, prog
             yield product.asin, product.to_json(), (f"query {product.query}", f"category {product.category}")
 
     size = files["items_shuffle"].stat().st_size
-    scratch = target / "instructions.sqlite"
+    scratch = target / _SCRATCH
     try:
         about = _about_products(files, scratch, progress)
         products = read_products(files, about, lambda byte: progress("reading products", byte, size))
         store_path = target / _PRODUCTS
-        part = target / "products.building"
+        part = target / _BUILDING
         build_store(part, rows(products), about={"fingerprint": fingerprint}).close()
         np.save(target / "ranges.npy", np.array(ranges, dtype=np.float64).reshape(-1, 3))
         np.save(target / "instructed.npy", np.array(instructed, dtype=np.int64))

@@ -14,7 +14,7 @@ import sad_env
 from sad_env.alfworld.env import ALFWorldEnv
 from sad_env.alfworld.expert import ALFWorldExpert
 from sad_env.alfworld.households import households
-from sad_env.alfworld.memory import Memory
+from sad_env.alfworld.memory import HouseholdMemory
 from sad_env.expert import ThoughtAction
 
 LIMIT = 50
@@ -213,7 +213,7 @@ def test_a_target_dropped_elsewhere_is_fetched_again() -> None:
 
 
 def test_what_nobody_has_looked_into_stays_to_be_looked_into() -> None:
-    memory = Memory(ROOM)
+    memory = HouseholdMemory(ROOM)
     memory.update("go to desk 1", "You arrive at desk 1. On the desk 1, you see a mug 1.")
     memory.update("look", "You are facing the desk 1, and drawer 2. Next to it, you see nothing.")
     memory.update("take cd 1 from drawer 2", "You pick up the cd 1 from the drawer 2.")
@@ -247,7 +247,7 @@ def test_a_room_that_is_none_is_survived() -> None:
 
 
 def test_memory_reads_what_was_seen() -> None:
-    memory = Memory(ROOM)
+    memory = HouseholdMemory(ROOM)
     assert (memory.task_type, memory.wanted, memory.goal) == ("pick_and_place_simple", "pencil", "shelf")
     assert memory.receptacles == ("desk 1", "drawer 2", "drawer 1", "shelf 1")
     memory.update("go to desk 1", "On the desk 1, you see a cd 3, and a alarmclock 1.")

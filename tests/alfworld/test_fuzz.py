@@ -9,12 +9,12 @@ import tracemalloc
 from sad_env.alfworld.game import Game
 from sad_env.alfworld.generator import blueprints, generate
 from sad_env.alfworld.problem import Problem
-from sad_env.alfworld.session import Session
+from sad_env.alfworld.session import ALFWorldSession
 
 STRINGS = 100_000
 
 
-def a_string(session: Session, draw: random.Random) -> str:
+def a_string(session: ALFWorldSession, draw: random.Random) -> str:
     choice = draw.random()
     if choice < 0.3:
         return "".join(chr(draw.randrange(sys.maxunicode + 1)) for _ in range(draw.randrange(30)))
@@ -34,7 +34,7 @@ def a_string(session: Session, draw: random.Random) -> str:
 def test_arbitrary_strings_never_raise_and_change_nothing_unless_admissible(problems: list[Problem]) -> None:
     draw, tried = random.Random("fuzz"), 0
     for problem in problems[:10]:
-        session = Session(Game(problem))
+        session = ALFWorldSession(Game(problem))
         for _ in range(STRINGS // 10):
             before, text = session.state, a_string(session, draw)
             admissible = text.strip() in session.admissible()
@@ -49,7 +49,7 @@ def test_a_thousand_open_games_take_less_than_400_megabytes() -> None:
     problems = [generate(one) for one in blueprints("train", 40)]
     tracemalloc.start()
     try:
-        open_games = [Session(Game(problem)) for problem in problems]
+        open_games = [ALFWorldSession(Game(problem)) for problem in problems]
         used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -15,7 +15,7 @@ from sad_env.alfworld.game import Game
 from sad_env.alfworld.generator import GENERATION, Blueprint, blueprints, generate
 from sad_env.alfworld.households import UNSEEN_SCENES, households
 from sad_env.alfworld.problem import TASK_TYPES, Problem, read_game, write_game
-from sad_env.alfworld.session import Session
+from sad_env.alfworld.session import ALFWorldSession
 from sad_env.errors import UnknownNameError
 
 
@@ -28,7 +28,7 @@ def likeness(game: Game) -> object:
 def check(blueprint: Blueprint) -> Game:
     game = Game(generate(blueprint))
     assert not is_won(game, initial_state(game))
-    session = Session(game)
+    session = ALFWorldSession(game)
     for command in game.walkthrough:
         assert not session.won
         assert session.step(command)[1]

@@ -12,7 +12,7 @@ import pytest
 import sad_env
 from sad_env.alfworld.game import Game
 from sad_env.alfworld.problem import parse_game
-from sad_env.alfworld.session import Session
+from sad_env.alfworld.session import ALFWorldSession
 from sad_env.alfworld.store import FolderStore, GameStore, GeneratedStore
 from sad_env.errors import DataError
 
@@ -25,7 +25,7 @@ if sys.version_info >= (3, 13):
 pytest.importorskip("fast_downward", reason="needs the extra sad-env[alfworld]", exc_type=ImportError)
 
 
-def a_command(session: Session, plan: list[str], draw: random.Random) -> str:
+def a_command(session: ALFWorldSession, plan: list[str], draw: random.Random) -> str:
     """Half the time the walkthrough, else something else that can be done, and one in five malformed."""
     admissible = session.admissible()
     here = [command for command in admissible if not command.startswith("go to ")]
@@ -72,7 +72,7 @@ def test_fresh_random_episodes_have_no_difference_to_the_original(official_games
         task_id = draw.choice(store.task_ids)
         text = store.text(task_id)
         original = engine.begin(text)
-        ours = Session(Game(parse_game(text, task_id)))
+        ours = ALFWorldSession(Game(parse_game(text, task_id)))
         assert ours.opening == original.opening
         plan = list(ours.game.walkthrough)
         for _ in range(STEPS):

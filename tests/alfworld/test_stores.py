@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import zipfile
 from pathlib import Path
@@ -164,3 +165,33 @@ def test_the_official_train_split_packs_small_and_opens_fast(official_games: Pat
     assert store.task_ids == source.task_ids
     for task_id in store.task_ids[::50]:
         assert store.problem(task_id) == source.problem(task_id)
+
+
+def test_games_are_left_out_as_the_original_does(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played, unsolvable, movable, sliced, late = FolderStore(folder / "train").task_ids[:5]
+    names = {
+        played: played,
+        unsolvable: unsolvable,
+        movable: f"pick_and_place_with_movable_recep-{movable}",
+        sliced: f"pick_and_place_simple-AppleSliced-{sliced}",
+        late: late,
+    }
+    for source, name in names.items():
+        game = json.loads((folder / "train" / source / "game.tw-pddl").read_text())
+        game["solvable"] = source not in (unsolvable, late)
+        game["walkthrough"] *= 1000 if source == late else 1
+        place = tmp_path / "train" / name
+        place.mkdir(parents=True)
+        (place / "game.tw-pddl").write_text(json.dumps(game))
+        (place / "traj_data.json").write_text(json.dumps({"task_type": name.split("-")[0]}))
+    wanted = (played,)
+    assert FolderStore(tmp_path / "train").task_ids == wanted
+    assert ArchiveStore(zipped(tmp_path, tmp_path / "games.zip"), "train").task_ids == wanted
+
+    original = pytest.importorskip("alfworld.agents.environment.alfred_tw_env", reason="the alfworld extra is absent")
+    env = original.AlfredTWEnv.__new__(original.AlfredTWEnv)
+    env.train_eval = "train"
+    dataset = {"data_path": str(tmp_path / "train"), "num_train_games": 0}
+    env.config = {"dataset": dataset, "env": {"task_types": [1, 2, 3, 4, 5, 6]}}
+    env.collect_game_files()
+    assert sorted(str(Path(file).parent.relative_to(tmp_path / "train")) for file in env.game_files) == list(wanted)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import sad_env
+from sad_env import registry
 from sad_env.data import silent
 from sad_env.errors import DataError, UnknownNameError
 from sad_env.hotpotqa.articles import Article
@@ -21,7 +22,7 @@ from sad_env.hotpotqa.built import stream_records
 from sad_env.hotpotqa.corpus import PoolSource
 from sad_env.hotpotqa.data import DATA
 from sad_env.hotpotqa.env import HotPotQAEnv
-from sad_env.hotpotqa.fullwiki import StoredSource, article_line, build_corpus
+from sad_env.hotpotqa.fullwiki import StoredSource, article_line, build_corpus, read_dump
 from sad_env.hotpotqa.pages import Page, Similar
 from sad_env.hotpotqa.questions import DEV_SIZE, load_questions, react_order, save_questions
 from sad_env.hotpotqa.tasks import generate
@@ -272,6 +273,87 @@ def test_a_build_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     corpus = build_corpus(tmp_path / "dump", tmp_path / "corpus")
     assert len(corpus) == len(SMALL)
     corpus.close()
+
+
+def _packed(members: list[bytes]) -> bytes:
+    """A tar archive of bz2 files."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for number, content in enumerate(members):
+            entry = tarfile.TarInfo(f"AA/wiki_{number:02}.bz2")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def test_a_damaged_archive_is_refused_and_a_whole_one_is_read(tmp_path: Path) -> None:
+    member = bz2.compress((article_line(SMALL[0]) + "\n").encode())
+    whole = _packed([member, member])
+    damaged = {
+        "empty.tar": _packed([member, b""]),
+        "cut-member.tar": _packed([member[:-4], member]),
+        "empty.tar.bz2": bz2.compress(_packed([b"", member])),
+        "cut-member.tar.bz2": bz2.compress(_packed([member, member[:20]])),
+        "between-members.tar": whole[:1024],
+        "in-a-header.tar": whole[:1100],
+        "a-header.tar": whole[:1024] + b"x" + whole[1025:],
+        "cut.tar.bz2": bz2.compress(whole)[:-10],
+        "wiki_00.bz2": b"",
+        "wiki_01.bz2": member[:-4],
+    }
+    for name, content in damaged.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match="cannot be read"):
+            list(read_dump([tmp_path / name]))
+    for name, content in {"whole.tar": whole, "whole.tar.bz2": bz2.compress(whole)}.items():
+        (tmp_path / name).write_bytes(content)
+        assert list(read_dump([tmp_path / name])) == [SMALL[0], SMALL[0]]
+
+
+def test_a_damaged_corpus_is_built_again(tmp_path: Path) -> None:
+    write_dump(tmp_path / "dump", "jsonl")
+    for name in ("articles.sqlite", "ranked/index.json"):
+        for content in (b"nothing of the kind", b""):
+            build_corpus(tmp_path / "dump", tmp_path / "corpus").close()
+            (tmp_path / "corpus" / name).write_bytes(content)
+            corpus = build_corpus(tmp_path / "dump", tmp_path / "corpus")
+            assert len(corpus) == len(SMALL)
+            assert isinstance(corpus.find("C++"), Page)
+            corpus.close()
+
+
+def test_changed_data_is_read_again(tmp_path: Path) -> None:
+    for count in (3, 4):
+        DATA.generate(tmp_path, count=count, seed=5, split="test", progress=silent)
+        for place in (tmp_path, tmp_path / "hotpot_test.json"):
+            assert len(HotPotQAEnv(data=place, split="test").panel.task_ids) == count
+    env = HotPotQAEnv(data=tmp_path, split="test")
+    assert env._tasks is HotPotQAEnv(data=tmp_path, split="test")._tasks
+    (tmp_path / "articles_test.jsonl").write_text(article_line(SMALL[0]) + "\n")
+    assert HotPotQAEnv(data=tmp_path, split="test")._tasks.articles == (SMALL[0],)
+
+
+def test_questions_and_a_dump_are_built_from_one_folder(generated: Path, tmp_path: Path) -> None:
+    write_dump(generated / "dump", "parts")
+    line = DATA.build(generated, tmp_path / "built", progress=silent)
+    assert line.endswith(f"test 60 questions, {len(SMALL)} articles")
+    env = HotPotQAEnv(data=tmp_path / "built", source="fullwiki", corpus=tmp_path / "built")
+    env.reset(seed=0)
+    assert env.step("search[Ed Wood]")[0].startswith("Ed Wood was a director.")
+
+
+def test_the_panel_of_a_given_folder_is_what_it_holds(generated: Path) -> None:
+    (generated / "hotpot_test.json").rename(generated / "hotpot_train_v1.1.json")
+    spec = registry.world("hotpotqa")
+    assert spec.default_panel(str(generated)) == "train"
+    assert spec.default_panel("generated") == "test"
+
+
+def test_the_gold_titles_expert_looks_up_words_of_the_question_only() -> None:
+    expert = sad_env.make_expert("hotpotqa", "expert-gold-titles")
+    expert.begin("Question: Who was he?", {"supporting_titles": ["A"], "answer": "nobody", "turns_left": 7})
+    expert.observe("search[A]", "A is a letter.", {"turns_left": 6})
+    assert expert.decide().action == "finish[unknown]"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sad_env.hotpotqa.engine import ReActEngine
 from sad_env.hotpotqa.generator.plans import parse_question
 from sad_env.hotpotqa.generator.reading import read_opening, read_sentence, split_observation
 from sad_env.hotpotqa.mediawiki import read_answer, search_url, unescape
-from sad_env.hotpotqa.memory import Memory
+from sad_env.hotpotqa.memory import ReadingMemory
 from sad_env.hotpotqa.scoring import answer_score, normalize_answer
 
 TEXT = st.text(st.characters(), max_size=60)
@@ -27,7 +27,7 @@ POOL = PoolSource(
 @given(st.lists(ACTION, max_size=8))
 @settings(deadline=None, max_examples=60)
 def test_any_actions_are_answered_and_read(actions: list[str]) -> None:
-    engine, memory = ReActEngine(POOL, "?", ("x",)), Memory()
+    engine, memory = ReActEngine(POOL, "?", ("x",)), ReadingMemory()
     for action in actions:
         answered = engine.step(action)
         memory.observe(action, answered.observation)

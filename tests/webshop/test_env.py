@@ -13,7 +13,7 @@ from sad_env.webshop import pages
 from sad_env.webshop.env import WebShopEnv
 from sad_env.webshop.products import Product
 from sad_env.webshop.react import INVALID, ReactSession
-from sad_env.webshop.session import Session, Shop, parse_action
+from sad_env.webshop.session import Shop, WebShopSession, parse_action
 from sad_env.webshop.shops import SHOPS_SPLIT, make_panel, open_shop, task_number
 
 
@@ -166,7 +166,7 @@ def test_reward_parts_come_with_the_purchase_only(generated: Shop) -> None:
 
 
 def test_a_value_under_two_option_names_belongs_to_the_last(official: Shop) -> None:
-    session = Session(official, official.goals.goals[0], "0")
+    session = WebShopSession(official, official.goals.goals[0], "0")
     session.search("hair towel wrap")
     product = official.catalogue.get("B08G14B779")
     assert product is not None
@@ -227,7 +227,7 @@ def test_results_of_the_original_view_forget_product_and_options(official: Shop)
         for goal in official.goals.goals
         if any(one.options for one in official.catalogue.ranked(f"search_results {goal.query}")[:10])
     )
-    session = Session(official, goal, "0")
+    session = WebShopSession(official, goal, "0")
     session.act(f"search[search_results {goal.query}]")
     product = next(one for one in session.found[:10] if one.options)
     value = next(value for values in product.options.values() for value in values)

@@ -16,7 +16,7 @@ from sad_env.webshop.goals import GoalSet
 from sad_env.webshop.nouns import nouns
 from sad_env.webshop.react import ReactSession
 from sad_env.webshop.reward import COLORS, judge
-from sad_env.webshop.session import Result, Session, Shop
+from sad_env.webshop.session import Result, Shop, WebShopSession
 from sad_env.webshop.shops import open_shop, task_id
 
 Golden = Callable[[str], Iterator[Any]]
@@ -39,7 +39,7 @@ def test_every_recorded_episode_of_the_original_is_replayed_to_the_character(
     for episode in golden("webshop_golden.jsonl.gz"):
         shop = shops[episode["goals"]]
         goal = shop.goals.goals[episode["goal_index"]]
-        session = Session(shop, goal, episode["session"])
+        session = WebShopSession(shop, goal, episode["session"])
         for recorded in episode["steps"]:
             action = recorded["action"]
             result = Result(0.0, False, True) if action is None else session.act(action)

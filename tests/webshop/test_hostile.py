@@ -17,7 +17,7 @@ from sad_env.webshop.html import render_page
 from sad_env.webshop.nouns import nouns
 from sad_env.webshop.official import load_catalogue
 from sad_env.webshop.react import ReactSession
-from sad_env.webshop.session import Session, Shop
+from sad_env.webshop.session import Shop, WebShopSession
 from sad_env.webshop.shops import open_shop
 
 ITEM: dict[str, Any] = {
@@ -129,7 +129,7 @@ def _hostile_shop(tmp_path: Path) -> Shop:
 
 def test_markup_and_controls_of_a_catalogue_never_reach_a_browser_raw(tmp_path: Path) -> None:
     shop = _hostile_shop(tmp_path)
-    session = Session(shop, shop.goals.goals[0], f"{SCRIPT}\x1b")
+    session = WebShopSession(shop, shop.goals.goals[0], f"{SCRIPT}\x1b")
     seen = [render_page(session, images=True)]
     for action in ("search[alert]", "click[b000000001]", "click[plain]", "click[features]", "click[< prev]"):
         session.act(action)
@@ -165,9 +165,9 @@ def test_nouns_of_any_name_can_be_told(name: str) -> None:
 # --- fuzz -------------------------------------------------------------------------------------------------------
 
 
-def _actions(draw: random.Random, session: Session | ReactSession, count: int) -> list[str]:
+def _actions(draw: random.Random, session: WebShopSession | ReactSession, count: int) -> list[str]:
     """Arbitrary strings, half of them near to what can be done on the page."""
-    page = list(session.clickables) if isinstance(session, Session) else session.possible()
+    page = list(session.clickables) if isinstance(session, WebShopSession) else session.possible()
     words = [
         *page,
         "search_results",
@@ -198,9 +198,12 @@ def _fuzz(shop: Shop, count: int, seed: int) -> None:
     draw = random.Random(seed)
     goals = shop.goals.goals
     before = [shop.catalogue.at(number) for number in range(20)]
-    sessions: list[Session | ReactSession] = [Session(shop, goals[0], "a"), Session(shop, goals[1], "b")]
+    sessions: list[WebShopSession | ReactSession] = [
+        WebShopSession(shop, goals[0], "a"),
+        WebShopSession(shop, goals[1], "b"),
+    ]
     sessions += [ReactSession(shop, goals[2]), ReactSession(shop, goals[3])]
-    untouched = Session(shop, goals[4], "watched")
+    untouched = WebShopSession(shop, goals[4], "watched")
     snapshot = (untouched.text(), untouched.rich_text(), untouched.url)
     while count > 0:
         session = draw.choice(sessions)
@@ -208,7 +211,7 @@ def _fuzz(shop: Shop, count: int, seed: int) -> None:
             count -= 1
             result = session.act(action)
             assert 0.0 <= result.reward <= 1.0
-            text = session.text() + session.rich_text() if isinstance(session, Session) else session.observation
+            text = session.text() + session.rich_text() if isinstance(session, WebShopSession) else session.observation
             assert isinstance(text, str)
             if isinstance(session, ReactSession) and result.done:
                 session.__post_init__()

@@ -14,7 +14,7 @@ from bs4.element import NavigableString, PageElement
 
 from sad_env.errors import ConfigError
 from sad_env.webshop.html import render_page
-from sad_env.webshop.session import Session, Shop
+from sad_env.webshop.session import Shop, WebShopSession
 from sad_env.webshop.shops import own_options
 from sad_env.webshop.site import Site, server
 
@@ -38,7 +38,7 @@ def test_a_browser_shows_what_the_text_mode_says(which: str, request: pytest.Fix
     draw = random.Random(5)
     kinds = set()
     for goal in draw.sample(shop.goals.goals, 12):
-        session = Session(shop, goal, "visitor")
+        session = WebShopSession(shop, goal, "visitor")
         for _ in range(25):
             names = [name for name in session.clickables if name != "search"]
             session.act(f"click[{draw.choice(names)}]" if names else f"search[{goal.query}]")

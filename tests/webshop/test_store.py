@@ -3,11 +3,15 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sad_env.errors import ConfigError, DataError
+from sad_env.search import build, documents
 from sad_env.webshop import store
 from sad_env.webshop.catalogue import search
 from sad_env.webshop.env import View, WebShopEnv
@@ -95,6 +99,56 @@ def test_an_interrupted_build_goes_on_with_the_table_it_finished(
     built = build_catalogue(tmp_path / "files", tmp_path / "store", progress=lambda what, *_: said.append(what))
     assert len(built) == 60
     assert "reading products" not in said
+
+
+@pytest.mark.parametrize("moment", range(0, 40, 3))
+def test_a_killed_build_goes_on(moment: int, tmp_path: Path) -> None:
+    write_files(tmp_path / "files", 40, seed=2)
+    child = os.fork()
+    if child == 0:
+        calls = iter(range(moment))
+
+        def die(*arguments: object) -> None:
+            if next(calls, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        for name in ("_insert", "_save_run", "_write_index"):
+            _count(documents if name == "_insert" else build, name, die)
+        for name in ("unlink", "replace", "fsync"):
+            _count(os, name, die)
+        build_catalogue(tmp_path / "files", tmp_path / "store", progress=die)
+        os._exit(0)
+    os.waitpid(child, 0)
+    if (tmp_path / "store" / "products.sqlite").exists():
+        (tmp_path / "store" / ".store.json.abc.part").touch()
+    assert len(build_catalogue(tmp_path / "files", tmp_path / "store")) == 40
+    assert not list((tmp_path / "store").rglob("*.part")) + list((tmp_path / "store").glob("*.building"))
+
+
+def _count(module: object, name: str, call: Callable[[], None]) -> None:
+    """Make a function of a module call `call` first."""
+    original = getattr(module, name)
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        call()
+        return original(*arguments, **options)
+
+    setattr(module, name, counted)
+
+
+@pytest.mark.parametrize(
+    "name", ["products.sqlite", "ranges.npy", "human.json", "index/index.json", "index/weights.npy"]
+)
+def test_a_damaged_store_is_built_again(name: str, tmp_path: Path) -> None:
+    write_files(tmp_path / "files", 40, seed=2)
+    build_catalogue(tmp_path / "files", tmp_path / "store")
+    path = tmp_path / "store" / name
+    assert path.is_file()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    built, memory = build_catalogue(tmp_path / "files", tmp_path / "store"), load_catalogue(tmp_path / "files")
+    assert [built.at(number) for number in range(40)] == [memory.at(number) for number in range(40)]
+    assert path.stat().st_size == len(whole)
 
 
 def test_a_store_is_bound_to_its_sources(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def run_validate(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval validate`; the exit code is 5 when the world fails."""
     settings = cli.parse(ValidateSettings, arguments, prog="sad-eval validate")
     spec = registry.world(settings.env)
-    recipe = WorldRecipe.of(spec.name, settings.data, settings.panel or spec.panel)
+    recipe = WorldRecipe.of(spec.name, settings.data, settings.panel or spec.default_panel(settings.data))
     panel = recipe.panel(settings.episodes)
     out = console()
     check_world(lambda: registry.make(spec.name, **recipe.options), tasks=min(3, len(panel.task_ids)))

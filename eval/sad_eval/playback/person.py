@@ -47,7 +47,7 @@ def play_world(
     Returns:
         The exit code: 130 when the person left before the end.
     """
-    options: dict[str, Any] = {"data": data, "split": panel or registry.world(world).panel}
+    options: dict[str, Any] = {"data": data, "split": panel or registry.world(world).default_panel(data)}
     with_tasks = registry.make(world, **options)
     task_ids = with_tasks.panel.task_ids
     with_tasks.close()

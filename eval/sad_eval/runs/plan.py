@@ -65,7 +65,7 @@ def panels_of(settings: EvalSettings) -> list[str]:
         ConfigError: one is named twice.
     """
     names = [name.strip() for name in settings.panel.split(",") if name.strip()]
-    names = names or [registry.world(settings.env).panel]
+    names = names or [registry.world(settings.env).default_panel(settings.data)]
     if len(set(names)) < len(names):
         raise ConfigError(f"a panel is named twice: {settings.panel!r}")
     return names

@@ -39,7 +39,7 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Plan:
+class QuestionPlan:
     """What a question asks.
 
     Attributes:
@@ -53,7 +53,7 @@ class Plan:
     paths: tuple[Path, ...]
 
 
-def phrase(plan: Plan, mentions: tuple[str, ...], draw: random.Random) -> str:
+def phrase(plan: QuestionPlan, mentions: tuple[str, ...], draw: random.Random) -> str:
     """A question for the plan.
 
     Args:
@@ -77,15 +77,15 @@ def phrase(plan: Plan, mentions: tuple[str, ...], draw: random.Random) -> str:
     return _capital(draw.choice(templates).format(a=a, b=b))
 
 
-def parse_question(question: str) -> Plan | None:
+def parse_question(question: str) -> QuestionPlan | None:
     """The plan that a question asks for; None when it is no question of the generator."""
     for goal, relations, pattern in _pair_patterns():
         if match := pattern.fullmatch(question):
             ends = zip("ab", relations, strict=True)
-            return Plan(goal, tuple(_read_noun(match[name], (relation,)) for name, relation in ends))
+            return QuestionPlan(goal, tuple(_read_noun(match[name], (relation,)) for name, relation in ends))
     for chain, pattern in _chain_patterns():
         if match := pattern.fullmatch(question):
-            return Plan("value", (_read_noun(match["x"], chain),))
+            return QuestionPlan("value", (_read_noun(match["x"], chain),))
     return None
 
 

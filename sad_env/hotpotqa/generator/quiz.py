@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sad_env.errors import ConfigError
 from sad_env.hotpotqa.generator.encyclopedia import Written
 from sad_env.hotpotqa.generator.fiction import Entity, Fiction
-from sad_env.hotpotqa.generator.plans import LABELS, Goal, Mention, Path, Plan, phrase
+from sad_env.hotpotqa.generator.plans import LABELS, Goal, Mention, Path, QuestionPlan, phrase
 from sad_env.hotpotqa.generator.relations import COMMON, CONTESTS, ENTITIES, ENTITY, RELATIONS, SAME, YEAR, Relation
 from sad_env.hotpotqa.questions import Question
 
@@ -211,7 +211,7 @@ class Quiz:
     def _ask(self, name: str, kind: str, draft: _Draft) -> Question:
         mentions = tuple(self._mention(trail[0]) for trail, _ in draft.sides)
         paths = tuple(Path(Mention(trail[0].name), relations) for trail, relations in draft.sides)
-        text = phrase(Plan(draft.goal, paths), mentions, self._draw)
+        text = phrase(QuestionPlan(draft.goal, paths), mentions, self._draw)
         facts = [
             (entity.title, self._written[entity.title].stated[RELATIONS[relation].slot])
             for trail, relations in draft.sides
