@@ -68,6 +68,11 @@ class Decision:
         rendering = compose(reasoning, action)
         return cls(rendering.text, rendering.spans, reasoning, action)
 
+    @classmethod
+    def stopped(cls, status: Status, error: str, *, generated_tokens: int = 0) -> Decision:
+        """The decision that plays nothing and ends the episode with this status, for this one line of reason."""
+        return cls("", (), "", "", generated_tokens=generated_tokens, stop=status, error=error)
+
 
 class Agent(Protocol):
     """A policy. Episodes are named by an integer that is unique among the live ones.
