@@ -55,6 +55,7 @@ class LocalModel:
             stop=lambda ids: is_complete(self._decode(ids)),
             stop_ids=ids_with_newline(tokenizer),
             end_ids=end_ids(model, tokenizer),
+            columns=self.windowing.budget,
         )
 
     def clear(self) -> None:
