@@ -323,7 +323,9 @@ def check_cacheable(model: PreTrainedModel, columns: int | None = None) -> None:
         if seen <= window:
             other = set()
         elif columns is not None:
-            raise ConfigError(f"{config.model_type} has a sliding window: it is served a context of {window} tokens at most")
+            raise ConfigError(
+                f"{config.model_type} has a sliding window: it is served a context of {window} tokens at most"
+            )
     if other:
         names = ", ".join(sorted(other))
         raise ConfigError(f"{config.model_type} has {names} layers: only full attention is served")
