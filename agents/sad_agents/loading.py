@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -30,6 +31,7 @@ STUDENTS = "students"
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 _WEIGHTS = ("*.safetensors", "config.json", "tokenizer.json")
 """The files of a model's folder that decide what it answers."""
+_HUB_ID = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?")
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,12 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
 def model_path(spec: str) -> Path | None:
     """The file or folder that a word names; None where it is an id of the hub.
 
-    >>> model_path("gpt2") is None, model_path("hf:gpt2") is None, model_path("run/student.pt")
+    >>> model_path("hf:gpt2") is None, model_path("someone/model") is None, model_path("run/student.pt")
     (True, True, PosixPath('run/student.pt'))
     """
-    path = Path(spec.removeprefix("hf:"))
-    return path if path.exists() or path.suffix == ".pt" else None
+    name = spec.removeprefix("hf:")
+    path = Path(name)
+    return path if path.exists() or path.suffix == ".pt" or not _HUB_ID.fullmatch(name) else None
 
 
 def device_of(name: str) -> torch.device:
@@ -157,11 +160,8 @@ def device_of(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = name.partition(":")
-    if (
-        kind == "cuda"
-        and number.isdecimal() | (not number)
-        and int(number or 0) >= (count := torch.cuda.device_count())
-    ):
+    count = torch.cuda.device_count()
+    if kind == "cuda" and (number or "0").isdecimal() and int(number or 0) >= count:
         raise ConfigError(f"--device {name}: no such GPU here ({count} found): give cpu or auto")
     device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name
     try:
@@ -263,7 +263,7 @@ def nano_agent(world: str, options: AgentOptions) -> Agent:
 
 
 def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") -> Agent:
-    """`FILE.pt`, a model folder, `hf:ID` or `smollm2`: a language model in this process."""
+    """`FILE.pt`, a model folder, or `hf:ID`: a language model in this process."""
     from sad_agents.sampling.local_model import LocalModel
 
     loaded = load_language_model(spec, device=options.device, dtype=options.dtype)
