@@ -31,6 +31,9 @@ Shapes = Mapping[str, torch.Size]
 _LAYERS = re.compile(r"(layers?|blocks)$")
 """Settings that say how many layers there are."""
 _NO_LAYERS = frozenset({"max_window_layers"})
+_FREE = re.compile(r"theta|seed|max_length")
+"""Settings that may be large without any memory being taken for them."""
+_LARGE = 2**24
 _ATTENTION = ("attn_implementation", "_attn_implementation")
 _IMPLEMENTATIONS = (*_ATTENTION, "experts_implementation", "_experts_implementation", "kernel_config", "use_kernels")
 _PLAIN_NAME = re.compile(r"[a-z0-9_]{1,40}")
@@ -66,23 +69,24 @@ def parse_object(path: Path, key: str, text: str) -> dict[str, Any]:
     return value
 
 
-def settings_of(path: Path, config: Mapping[str, Any], tensors: int) -> PretrainedConfig:
+def settings_of(path: Path, config: Mapping[str, Any], shapes: Shapes) -> PretrainedConfig:
     """The configuration of a causal LM that transformers itself knows. Code that a checkpoint names is never run.
 
     Args:
         path: for messages.
         config: content of a config.json.
-        tensors: in the checkpoint's files.
+        shapes: of the tensors in the checkpoint's files.
 
     Raises:
-        CheckpointError: another kind of model, a quantised one, or one with more layers than tensors.
+        CheckpointError: another kind of model, a quantised one, or numbers that its tensors are too few for.
     """
     kind = config.get("model_type")
     if type(kind) is not str or kind not in _Configs:
         if config.get("auto_map"):
             refuse(path, "refused: its configuration asks for code of its own, which is never run")
         refuse(path, f"a model of the kind {one_line(str(kind), 40)!r} is not known to the installed transformers")
-    settings = _checked(path, config, tensors)
+    limit = max(_LARGE, sum(shape.numel() for shape in shapes.values()))
+    settings = _checked(path, config, len(shapes), limit)
     try:
         with quiet_transformers():
             found: PretrainedConfig = _Configs[kind].from_dict(settings)
@@ -93,8 +97,8 @@ def settings_of(path: Path, config: Mapping[str, Any], tensors: int) -> Pretrain
     return found
 
 
-def _checked(path: Path, config: Mapping[str, Any], tensors: int) -> dict[str, Any]:
-    """The settings that count, at every depth."""
+def _checked(path: Path, config: Mapping[str, Any], tensors: int, limit: int) -> dict[str, Any]:
+    """The settings that count, at every depth; no number but a base of angles or a seed is above the limit."""
     kept: dict[str, Any] = {}
     for key, value in config.items():
         if key in _IMPLEMENTATIONS and not _is_plain(value):
@@ -104,6 +108,9 @@ def _checked(path: Path, config: Mapping[str, Any], tensors: int) -> dict[str, A
         counts = _LAYERS.search(key) and key not in _NO_LAYERS and type(value) in (int, float, str)
         if counts and (type(value) is not int or not 0 <= value <= tensors):
             refuse(path, f"its configuration claims more layers than its {tensors} tensors can fill")
+        if not _FREE.search(key) and max(_numbers(value), default=0) > limit:
+            shown = one_line(f"{key} {value}", 80)
+            refuse(path, f"its model wants {shown}, its tensors hold far fewer weights")
         if key == "attention_types" and max(_numbers(value), default=0) > tensors:
             refuse(path, f"its attention_types name more layers than its {tensors} tensors can fill")
         if key in ("dtype", "torch_dtype") and value not in _DTYPES:
@@ -111,7 +118,7 @@ def _checked(path: Path, config: Mapping[str, Any], tensors: int) -> dict[str, A
         if key in _ATTENTION and value in ("eager", "sdpa"):
             kept["attn_implementation"] = value
         elif key not in _DROPPED:
-            kept[key] = _checked(path, value, tensors) if isinstance(value, dict) else value
+            kept[key] = _checked(path, value, tensors, limit) if isinstance(value, dict) else value
     return kept
 
 

@@ -210,8 +210,8 @@ def _checked_weights(path: Path, weights: Any) -> dict[str, torch.Tensor]:
 
 def _build(path: Path, config: dict[str, Any], weights: dict[str, torch.Tensor]) -> PreTrainedModel:
     """The model that `config` describes, with these weights."""
-    settings = settings_of(path, config, len(weights))
     held = {name: tensor.shape for name, tensor in weights.items()}
+    settings = settings_of(path, config, held)
     skeleton = outline(path, settings, held)
     shapes = {name: tensor.shape for name, tensor in skeleton.state_dict().items()}
     for name, tensor in weights.items():

@@ -68,7 +68,7 @@ def load_folder(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, d
     files = _weight_files(path)
     config = parse_object(path, "config.json", _text(path / "config.json"))
     shapes = {name: shape for file in files for name, shape in _checked_shapes(file).items()}
-    settings = settings_of(path, config, len(shapes))
+    settings = settings_of(path, config, shapes)
     check_size(path, outline(path, settings, shapes), shapes)
     model = _loaded(path, settings, shapes)
     tokenizer = _folder_tokenizer(path)
