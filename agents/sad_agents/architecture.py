@@ -31,7 +31,7 @@ Shapes = Mapping[str, torch.Size]
 _LAYERS = re.compile(r"(layers?|blocks)$")
 """Settings that say how many layers there are."""
 _NO_LAYERS = frozenset({"max_window_layers"})
-_FREE = re.compile(r"theta|seed|max_length")
+_FREE = re.compile(r"theta|seed|max_length|num_labels")
 """Settings that may be large without any memory being taken for them."""
 _LARGE = 2**24
 _ATTENTION = ("attn_implementation", "_attn_implementation")
@@ -147,11 +147,12 @@ def outline(path: Path, settings: PretrainedConfig, shapes: Shapes) -> PreTraine
     Raises:
         CheckpointError: a configuration that builds no model, or one of far more tensors.
     """
+    weights = _TIED * sum(shape.numel() for shape in shapes.values()) + _SLACK
     try:
-        with quiet_transformers(), torch.device("meta"), _at_most(_TIED * len(shapes) + _FEW):
+        with quiet_transformers(), torch.device("meta"), _at_most(_TIED * len(shapes) + _FEW, weights):
             model = cast(PreTrainedModel, _AutoModel.from_config(settings))
-    except _TooMany:
-        refuse(path, f"its configuration describes far more tensors than its {len(shapes)}")
+    except _TooLarge:
+        refuse(path, f"its configuration describes a model far larger than its {len(shapes)} tensors")
     except Exception:
         refuse(path, "its configuration describes no model that can be built")
     return model
@@ -172,24 +173,31 @@ def check_size(path: Path, model: PreTrainedModel, shapes: Shapes) -> None:
         refuse(path, f"its configuration describes tables of {tables:,} bytes beside {held:,} weights")
 
 
-class _TooMany(Exception):  # noqa: N818  (never leaves this module)
+class _TooLarge(Exception):  # noqa: N818  (never leaves this module)
     """A model under construction has more parts than it may."""
 
 
 @contextlib.contextmanager
-def _at_most(parameters: int) -> Iterator[None]:
-    """Within, this thread builds no module with more parameters, or with many more parts, than this."""
-    thread, counts = threading.get_ident(), {"parameters": 0, "modules": 0}
+def _at_most(tensors: int, weights: int) -> Iterator[None]:
+    """Within, this thread builds no model with more tensors, more weights, or many more parts.
 
-    def count(what: str, limit: int) -> None:
+    A configuration may ask for memory or loops without end in many ways; whatever it asks, the building stops here.
+    """
+    thread, left = threading.get_ident(), {"tensors": tensors, "weights": weights, "parts": 16 * tensors}
+
+    def spend(**amounts: int) -> None:
         if threading.get_ident() == thread:
-            counts[what] += 1
-            if counts[what] > limit:
-                raise _TooMany
+            for what, amount in amounts.items():
+                left[what] -= amount
+            if min(left.values()) < 0:
+                raise _TooLarge
+
+    def parameter(_module: object, _name: str, value: torch.Tensor | None) -> None:
+        spend(tensors=1, weights=0 if value is None else value.numel())
 
     handles = (
-        torch_module.register_module_parameter_registration_hook(lambda *_: count("parameters", parameters)),
-        torch_module.register_module_module_registration_hook(lambda *_: count("modules", 16 * parameters)),
+        torch_module.register_module_parameter_registration_hook(parameter),
+        torch_module.register_module_module_registration_hook(lambda *_: spend(parts=1)),
     )
     try:
         yield
