@@ -147,11 +147,10 @@ def outline(path: Path, settings: PretrainedConfig, shapes: Shapes) -> PreTraine
     Raises:
         CheckpointError: a configuration that builds no model, or one of far more tensors.
     """
-    weights = _TIED * sum(shape.numel() for shape in shapes.values()) + _SLACK
     try:
-        with quiet_transformers(), torch.device("meta"), _at_most(_TIED * len(shapes) + _FEW, weights):
+        with quiet_transformers(), torch.device("meta"), limited_to(shapes):
             model = cast(PreTrainedModel, _AutoModel.from_config(settings))
-    except _TooLarge:
+    except TooLarge:
         refuse(path, f"its configuration describes a model far larger than its {len(shapes)} tensors")
     except Exception:
         refuse(path, "its configuration describes no model that can be built")
@@ -173,16 +172,21 @@ def check_size(path: Path, model: PreTrainedModel, shapes: Shapes) -> None:
         refuse(path, f"its configuration describes tables of {tables:,} bytes beside {held:,} weights")
 
 
-class _TooLarge(Exception):  # noqa: N818  (never leaves this module)
+class TooLarge(Exception):  # noqa: N818  (never leaves the loader)
     """A model under construction has more parts than it may."""
 
 
 @contextlib.contextmanager
-def _at_most(tensors: int, weights: int) -> Iterator[None]:
-    """Within, this thread builds no model with more tensors, more weights, or many more parts.
+def limited_to(shapes: Shapes) -> Iterator[None]:
+    """Within, this thread builds no model of many more tensors, weights or parts than these tensors can fill.
 
     A configuration may ask for memory or loops without end in many ways; whatever it asks, the building stops here.
+
+    Raises:
+        TooLarge: out of the block, when a model asks for more.
     """
+    tensors = _TIED * len(shapes) + _FEW
+    weights = _TIED * sum(shape.numel() for shape in shapes.values()) + _SLACK
     thread, left = threading.get_ident(), {"tensors": tensors, "weights": weights, "parts": 16 * tensors}
 
     def spend(**amounts: int) -> None:
@@ -190,7 +194,7 @@ def _at_most(tensors: int, weights: int) -> Iterator[None]:
             for what, amount in amounts.items():
                 left[what] -= amount
             if min(left.values()) < 0:
-                raise _TooLarge
+                raise TooLarge("far larger than its tensors")
 
     def parameter(_module: object, _name: str, value: torch.Tensor | None) -> None:
         spend(tensors=1, weights=0 if value is None else value.numel())

@@ -18,6 +18,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from sad_agents.adapters import CONFIG_FILE, WEIGHTS_FILE, fold
 from sad_agents.architecture import check_size, outline, parse_object, quiet_transformers, refuse, settings_of
 from sad_env.errors import InfrastructureError
 from sad_env.safe_text import one_line
@@ -61,8 +62,8 @@ def load_folder(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, d
     Raises:
         CheckpointError: anything else than a sound, safe model whose tensors are those of its configuration.
     """
-    if (path / "adapter_config.json").is_file():
-        refuse(path, "an adapter, not a model: fold it into its base (merge_and_unload of peft) and save the result")
+    if (path / CONFIG_FILE).is_file():
+        return _load_adapter(path)
     if not (path / "config.json").is_file():
         refuse(path, "a model folder holds a config.json")
     files = _weight_files(path)
@@ -76,6 +77,26 @@ def load_folder(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, d
     ours = (path / RECORD_FILE).is_file()
     record = parse_object(path, RECORD_FILE, _text(path / RECORD_FILE)) if ours else {}
     return model, tokenizer, record
+
+
+def _load_adapter(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, Any]]:
+    """The base model of an adapter, from disk or the hub, with the adapter folded in."""
+    if not (path / WEIGHTS_FILE).is_file():
+        refuse(path, f"an adapter's folder holds an {WEIGHTS_FILE}; other formats can run code and are not read")
+    config = parse_object(path, CONFIG_FILE, _text(path / CONFIG_FILE))
+    shapes = _checked_shapes(path / WEIGHTS_FILE)
+    name = config.get("base_model_name_or_path")
+    if type(name) is not str or not name:
+        refuse(path, f"its {CONFIG_FILE} names no base model")
+    base = Path(name) if Path(name).is_dir() else hub_folder(name)
+    if (base / CONFIG_FILE).is_file():
+        refuse(path, "its base model is an adapter again")
+    model, tokenizer, _ = load_folder(base)
+    model = fold(path, config, model, shapes)
+    if (path / "tokenizer_config.json").is_file():
+        tokenizer = _folder_tokenizer(path)
+        check_vocabulary(path, model, tokenizer)
+    return model, tokenizer, {}
 
 
 def _weight_files(path: Path) -> list[Path]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -170,8 +172,74 @@ def test_what_is_not_there_is_refused_by_its_kind(hub: Path, tmp_path: Path) -> 
         load_language_model("somebody/tiny", device="cuda:99")
 
 
-def test_an_adapter_is_refused_alike_from_everywhere(hub: Path) -> None:
-    (hub / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "gpt2"}')
-    for spec in (str(hub), "hf:somebody/tiny"):
-        with pytest.raises(CheckpointError, match="an adapter, not a model"):
-            load_language_model(spec)
+# --- adapters --------------------------------------------------------------------------------------------------
+
+
+def adapter(path: Path, base: str) -> tuple[Path, torch.Tensor]:
+    """A LoRA adapter that changes its base, and what base and adapter together answer to ids 0 to 9."""
+    import peft
+
+    config = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM", init_lora_weights=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft uses deprecated names, and looks for a base model's vocabulary
+        model: Any = peft.get_peft_model(tiny_model("llama", len(TOKENIZER)), config)
+        model.peft_config["default"].base_model_name_or_path = base
+        model.save_pretrained(path, save_embedding_layers=False)
+    return path, answers(model)
+
+
+def answers(model: Any) -> torch.Tensor:
+    with torch.inference_mode():
+        return model.eval()(input_ids=torch.arange(10)[None]).logits
+
+
+def reconfigured(path: Path, **settings: object) -> None:
+    file = path / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
+
+
+@pytest.mark.parametrize("base", ["folder", "somebody/tiny"])
+def test_an_adapter_plays_folded_into_its_base(base: str, hub: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    path, wanted = adapter(tmp_path / "adapter", str(hub) if base == "folder" else base)
+    loaded = load_language_model(str(path))
+    assert type(loaded.model).__name__ == "LlamaForCausalLM"
+    torch.testing.assert_close(answers(loaded.model), wanted, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(answers(load_language_model(str(hub)).model), wanted, atol=1e-2)
+
+
+ADAPTERS: dict[str, tuple[dict[str, object], str]] = {
+    "another kind": ({"peft_type": "PROMPT_TUNING"}, "only LORA is read"),
+    "a kind with escape codes": ({"peft_type": "\x1b[2J"}, "only LORA is read"),
+    "no base": ({"base_model_name_or_path": None}, "names no base model"),
+    "its own base": ({"base_model_name_or_path": "."}, "an adapter again"),
+    "a rank beyond its tensors": ({"r": 10**9}, "does not fit its base"),
+    "another rank": ({"r": 3}, "its tensors are not those"),
+    "a rank for a module": ({"rank_pattern": {"q_proj": 10**9}}, "does not fit its base"),
+    "a pattern that runs for ever": ({"target_modules": "(a+)+$"}, "a list of names"),
+    "a pattern as a name": ({"rank_pattern": {"(a+)+$": 2}}, "a list of names"),
+    "other modules": ({"target_modules": ["k_proj"]}, "its tensors are not those"),
+    "no such module": ({"target_modules": ["nothing"]}, "does not fit its base"),
+    "layers again": ({"layer_replication": [[0, 10**9]]}, "'layer_replication', which is not served"),
+    "code of its own": ({"megatron_config": {"a": 1}}, "'megatron_config', which is not served"),
+}
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_another_adapter_is_refused(name: str, hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("peft")
+    path, _ = adapter(tmp_path / "adapter", str(hub))
+    settings, reason = ADAPTERS[name]
+    reconfigured(path, **settings)
+    monkeypatch.chdir(path)
+    with pytest.raises(CheckpointError, match=reason) as caught:
+        load_language_model(str(path))
+    assert str(caught.value).isprintable()
+
+
+def test_an_adapter_in_another_format_is_refused(hub: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    path, _ = adapter(tmp_path / "adapter", str(hub))
+    (path / "adapter_model.safetensors").rename(path / "adapter_model.bin")
+    with pytest.raises(CheckpointError, match="can run code"):
+        load_language_model(str(path))
