@@ -13,7 +13,7 @@ from sad_env.transcript import compose
 
 @dataclass(frozen=True)
 class EpisodeStart:
-    """What an agent is told when an episode begins.
+    """What an agent knows when an episode begins.
 
     Attributes:
         world: the world's short name.

@@ -138,7 +138,7 @@ def _attribute(module: str, name: str) -> Any:
 
 
 def _foreign(spec: str, load: Callable[[], Any], world: str, options: AgentOptions) -> Agent:
-    """An agent of somebody else's code. Whatever that code raises is told in one line, its traceback kept as cause."""
+    """An agent of somebody else's code. Whatever that code raises becomes one line, its traceback kept as the cause."""
     shown = one_line(spec, 80)
     try:
         factory = load()
