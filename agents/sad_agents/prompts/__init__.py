@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from sad_env.cli import read_toml
 from sad_env.errors import ConfigError, UnknownNameError
@@ -77,9 +78,9 @@ def read_prompt(path: Path) -> Prompt:
             raise UnknownNameError(f"setting in {path}", key, _KEYS)
     if not isinstance(values.get("instruction"), str):
         raise ConfigError(f"{path}: a prompt needs an instruction")
-    texts = {key: str(values[key]) for key in _TEXTS if key in values}
-    lists = {key: tuple(values[key]) for key in _KEYS - _TEXTS if key in values}
-    prompt = Prompt(**texts, **lists)
+    fields: dict[str, Any] = {key: str(values[key]) for key in _TEXTS if key in values}
+    fields |= {key: tuple(values[key]) for key in _KEYS - _TEXTS if key in values}
+    prompt = Prompt(**fields)
     if not _is_task_pattern(prompt.task_pattern):
         raise ConfigError(f"{path}: task_pattern is a regular expression with the groups intro and body")
     for number, exemplar in enumerate(prompt.exemplars, 1):
