@@ -23,7 +23,7 @@ import threading
 import time
 from pathlib import Path
 
-from sad_agents.catalogue import AgentOptions, react_agent
+from sad_agents.loading import AgentOptions, react_agent
 from sad_agents.model import ScriptedModel
 from sad_agents.rollout.rollout import Limits, rollout
 from sad_agents.rollout.world_pool import WorldRecipe

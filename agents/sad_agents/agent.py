@@ -13,7 +13,7 @@ from sad_env.transcript import compose
 
 @dataclass(frozen=True)
 class EpisodeStart:
-    """What an agent is told when an episode begins.
+    """What an agent knows when an episode begins.
 
     Attributes:
         world: the world's short name.
@@ -67,6 +67,11 @@ class Decision:
         """The decision of an agent that writes no tokens: an expert, a person, a script."""
         rendering = compose(reasoning, action)
         return cls(rendering.text, rendering.spans, reasoning, action)
+
+    @classmethod
+    def stopped(cls, status: Status, error: str, *, generated_tokens: int = 0) -> Decision:
+        """The decision that plays nothing and ends the episode with this status, for this one line of reason."""
+        return cls("", (), "", "", generated_tokens=generated_tokens, stop=status, error=error)
 
 
 class Agent(Protocol):

@@ -4,68 +4,26 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from importlib import resources
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from sad_agents.agent import GREEDY, Agent, EpisodeStart, Sampling
-from sad_agents.model import Model, ScriptedModel, read_script
+from sad_agents.agent import Agent
+from sad_agents.loading import AgentOptions, model_agent, nano_agent, scripted_agent, server_agent, ships_student
 from sad_agents.policies import ExpertAgent, HumanAgent, NullAgent, OracleAgent, RandomAgent
-from sad_agents.prompts import Prompt, load_prompt, read_prompt
-from sad_agents.react import ReActAgent
-from sad_agents.windowing import Windowing
 from sad_env import registry
-from sad_env.errors import CheckpointError, ConfigError, InfrastructureError, SadEnvError, UnknownNameError
-from sad_env.files import sha256_file
-from sad_env.records import read_trajectories
+from sad_env.errors import ConfigError, SadEnvError, UnknownNameError
 from sad_env.safe_text import one_line
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+__all__ = ["AgentOptions", "Plugin", "known_agents", "plugins", "provenance", "resolve", "ships_student"]
 
 ENTRY_POINT_GROUP = "sad_env.agents"
 """Plug-ins: a name to a callable that takes the world's name and `AgentOptions` and returns an `Agent`."""
 
 _CALLS = ("begin", "act", "observe", "end")
 """What an agent must answer to besides having a name."""
-
-STUDENTS = "students"
-"""Folder of this package with the shipped students, WORLD.pt each."""
-
-
-@dataclass(frozen=True)
-class AgentOptions:
-    """What may be said of an agent besides its name.
-
-    Attributes:
-        sampling: temperature, nucleus, tokens of a completion, seed.
-        shots: exemplars in the prompt; None takes 0 for students and 1 for models that were not trained on the task.
-        votes: completions sampled for each step, the majority's action is taken.
-        prompt: a prompt file instead of the one that ships with the world.
-        first_thoughts: trajectories whose first reasoning line opens the first step on the same task.
-        device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        dtype: "float32", "bfloat16", "float16", or "auto": a checkpoint's own, for student.pt on a processor float32.
-        concurrency: requests to a server at once.
-        context: tokens that a model is shown at most, its completion included: a local one's where its record names
-            no window (its memory for an episode grows with them), a server's where the server does not say.
-        window: False ends an episode that outgrows the model's window.
-        world: keyword arguments of the world, for agents that make a copy of it.
-    """
-
-    sampling: Sampling = GREEDY
-    shots: int | None = None
-    votes: int = 1
-    prompt: Path | None = None
-    first_thoughts: Path | None = None
-    device: str = "auto"
-    dtype: str = "auto"
-    concurrency: int = 16
-    context: int = 4096
-    window: bool = True
-    world: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,7 +60,7 @@ def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
     if colon and kind in _PREFIXES:
         return _PREFIXES[kind](rest, world, options)
     if spec.endswith(".pt") or "/" in spec or Path(spec).is_dir():
-        return _student_agent(Path(spec), world, options)
+        return model_agent(spec, world, options)
     if colon:
         return _imported(spec, world, options)
     for plugin in _plugins():
@@ -150,7 +108,7 @@ def _named(world: str, options: AgentOptions) -> dict[str, Callable[[], Agent]]:
         "null": NullAgent,
         "oracle": lambda: OracleAgent(world, options.world),
         "human": lambda: HumanAgent(sys.stdin, sys.stdout),
-        "nano": lambda: _nano(world, options),
+        "nano": lambda: nano_agent(world, options),
         **{name: expert(name) for name in experts},
     }
 
@@ -180,7 +138,7 @@ def _attribute(module: str, name: str) -> Any:
 
 
 def _foreign(spec: str, load: Callable[[], Any], world: str, options: AgentOptions) -> Agent:
-    """An agent of somebody else's code. Whatever that code raises is told in one line, its traceback kept as cause."""
+    """An agent of somebody else's code. Whatever that code raises becomes one line, its traceback kept as the cause."""
     shown = one_line(spec, 80)
     try:
         factory = load()
@@ -212,194 +170,12 @@ def _said(error: Exception) -> str:
     return one_line(f"{type(error).__name__}: {error}", 160)
 
 
-# --- ReAct agents over models ---------------------------------------------------------------------------------
-
-
-def react_agent(
-    backend: Model, world: str, options: AgentOptions, *, prompt: Prompt | None = None, shots: int = 0, **facts: str
-) -> ReActAgent:
-    """A ReAct agent for a world, as the options say.
-
-    Args:
-        backend: the model.
-        world: decides prompt and spelling of actions.
-        options: as in `resolve`; they go before the other arguments.
-        prompt: instead of the world's.
-        shots: exemplars where the options leave them open.
-        facts: what the manifest is to say besides.
-    """
-    sampling = options.sampling
-    if backend.windowing is not None:
-        sampling = replace(sampling, max_tokens=min(sampling.max_tokens, backend.windowing.room))
-    prompt = read_prompt(options.prompt) if options.prompt else prompt or load_prompt(world)
-    shots = shots if options.shots is None else options.shots
-    agent = ReActAgent(
-        backend,
-        prompt,
-        shots=shots,
-        sampling=sampling,
-        canonical=registry.canonical_action(world),
-        votes=options.votes,
-        first_thought=_first_thoughts(options.first_thoughts) if options.first_thoughts else None,
-        window=options.window,
-    )
-    agent.provenance.update(facts)
-    return agent
-
-
-def _first_thoughts(path: Path) -> Callable[[EpisodeStart], str]:
-    thoughts = {
-        trajectory.task_id: trajectory.steps[0].reasoning for trajectory in read_trajectories(path) if trajectory.steps
-    }
-    return lambda start: thoughts.get(start.task_id, "")
-
-
-def _scripted(rest: str, world: str, options: AgentOptions) -> Agent:
-    path = Path(rest)
-    return react_agent(ScriptedModel(read_script(path)), world, options, script_sha256=sha256_file(path))
-
-
-def ships_student(world: str) -> bool:
-    """Whether the package holds a student of this world, for `--agent nano`."""
-    return (resources.files("sad_agents") / STUDENTS / f"{world}.pt").is_file()
-
-
-def _nano(world: str, options: AgentOptions) -> Agent:
-    with resources.as_file(resources.files("sad_agents") / STUDENTS / f"{world}.pt") as path:
-        if not path.is_file():
-            raise CheckpointError(
-                f"this release ships no student for {world!r}: train one with `sad-distill`, or take --agent expert"
-            )
-        return _student_agent(path, world, options, name="nano")
-
-
-def _student_agent(path: Path, world: str, options: AgentOptions, name: str = "") -> Agent:
-    from sad_agents.checkpoints import load_student
-
-    if not path.exists():
-        raise CheckpointError(f"{one_line(str(path), 120)}: no such file or folder")
-    device, dtype = _placement(options)
-    student = load_student(path, device=device, dtype=dtype or _own_dtype(device))
-    prompt, window = _acting(path, student.record)
-    digest = sha256_file(path) if path.is_file() else _folder_sha256(path)
-    return react_agent(
-        _local_model(student.model, student.tokenizer, name or path.stem, options, window),
-        world,
-        options,
-        prompt=prompt,
-        shots=0 if student.record else 1,
-        checkpoint=path.name,
-        checkpoint_sha256=digest,
-        parameters=_count(student.model),
-    )
-
-
-def _acting(path: Path, record: Mapping[str, Any]) -> tuple[Prompt | None, Windowing | None]:
-    """The prompt and the window that a student was trained with, where its record says so."""
-    acting = record.get("acting", {})
-    try:
-        prompt, window = acting.get("prompt"), acting.get("window")
-        if prompt is not None and type(prompt) is not str:
-            raise TypeError
-        return None if prompt is None else Prompt(prompt), None if window is None else Windowing(**window)
-    except (TypeError, AttributeError, ConfigError):
-        raise CheckpointError(
-            f"{one_line(str(path), 120)}: its record's 'acting' holds a prompt (text) and a window (budget, room, keep)"
-        ) from None
-
-
-def _local_model(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    name: str,
-    options: AgentOptions,
-    window: Windowing | None,
-    start_ids: tuple[int, ...] = (),
-) -> Model:
-    from sad_agents.sampling.kv_cache import context_of
-    from sad_agents.sampling.local_model import LocalModel
-
-    if window is None:
-        context = min(context_of(model), options.context)
-        window = Windowing(budget=context, room=min(options.sampling.max_tokens, context // 2))
-    return LocalModel(model, tokenizer, name=name, windowing=window, start_ids=start_ids)
-
-
-def _hub(rest: str, world: str, options: AgentOptions) -> Agent:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    device, dtype = _placement(options)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(rest, trust_remote_code=False)
-        auto: Any = AutoModelForCausalLM
-        model = auto.from_pretrained(rest, trust_remote_code=False, use_safetensors=True, dtype=dtype or "auto")
-    except Exception as error:
-        raise InfrastructureError(
-            f"{one_line(rest, 80)!r} could not be had from the hub or its cache: {one_line(str(error), 160)}"
-        ) from None
-    model.to(device)
-    start = tuple(tokenizer("")["input_ids"])
-    start = start[:1] if start and start[0] == tokenizer.bos_token_id else ()
-    return react_agent(
-        _local_model(model, tokenizer, rest, options, None, start),
-        world,
-        options,
-        shots=1,
-        model=one_line(rest, 120),
-        parameters=_count(model),
-    )
-
-
-def _openai(rest: str, world: str, options: AgentOptions) -> Agent:
-    from sad_agents.openai_model import OpenAIModel
-
-    url, _, name = rest.partition("#")
-    model = OpenAIModel(
-        url, name, concurrency=options.concurrency, context=options.context, room=options.sampling.max_tokens
-    )
-    return react_agent(model, world, options, shots=1, model=one_line(model.name, 120), server=one_line(url, 120))
-
-
-def _own_dtype(device: str) -> Any:
-    """On a processor a student computes in float32 whatever its file holds: no slower, and batches agree better."""
-    import torch
-
-    return torch.float32 if device == "cpu" else None
-
-
-def _placement(options: AgentOptions) -> tuple[str, Any]:
-    import torch
-
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    names = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if options.dtype not in names:
-        raise UnknownNameError("dtype", options.dtype, names)
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {one_line(device, 40)!r} cannot be used: {one_line(str(error), 120)}") from None
-    return device, names[options.dtype]
-
-
-def _count(model: Any) -> str:
-    """Number of a model's parameters, tied ones once."""
-    return str(sum(parameter.numel() for parameter in model.parameters()))
-
-
-def _folder_sha256(path: Path) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    for file in sorted(path.iterdir()):
-        if file.is_file():
-            digest.update(f"{file.name}\0{sha256_file(file)}\n".encode())
-    return digest.hexdigest()
+def _hub_agent(rest: str, world: str, options: AgentOptions) -> Agent:
+    return model_agent(f"hf:{rest}", world, options)
 
 
 _PREFIXES: dict[str, Callable[[str, str, AgentOptions], Agent]] = {
-    "scripted": _scripted,
-    "hf": _hub,
-    "openai": _openai,
+    "scripted": scripted_agent,
+    "hf": _hub_agent,
+    "openai": server_agent,
 }

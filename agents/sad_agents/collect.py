@@ -14,7 +14,7 @@ from typing import Any
 
 from sad_agents.agent import Agent, Sampling
 from sad_agents.catalogue import AgentOptions, provenance, resolve
-from sad_agents.noisy_agent import SlippingAgent
+from sad_agents.noisy_agent import NoisyAgent
 from sad_agents.rollout.rollout import Finished, Job, Limits, rollout
 from sad_agents.rollout.world_pool import WorldRecipe
 from sad_agents.windowing import COMPLETION_TOKENS
@@ -136,7 +136,7 @@ def _agent(settings: CollectSettings, recipe: WorldRecipe) -> Agent:
         world=recipe.options,
     )
     agent = resolve(settings.agent, settings.env, options)
-    return SlippingAgent(agent, settings.slip, settings.env) if settings.slip else agent
+    return NoisyAgent(agent, settings.slip, settings.env) if settings.slip else agent
 
 
 def _renaming(settings: CollectSettings) -> Callable[[Trajectory], Trajectory]:

@@ -1,4 +1,4 @@
-"""Slips: now and then another action than the agent's is played, so that its recoveries are recorded, too."""
+"""Noise: now and then another action than the agent's is played (a slip), so that its recoveries are recorded too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sad_env.records import Span, SpanKind
 from sad_env.transcript import compose
 
 
-class SlippingAgent:
+class NoisyAgent:
     """Wraps an agent; with a probability each step, a random admissible or a garbled action is played instead.
 
     A slip is recorded as a completion of an action alone whose spans are all of kind N, so that it is context for what
@@ -22,7 +22,7 @@ class SlippingAgent:
     (`final_actions` of the world's prompt file) are never slips.
 
     Args:
-        agent: whose episodes they are; it is told of the slip as if it had been its own.
+        agent: whose episodes they are; it observes a slip as if it had been its own action.
         probability: of a slip in a step.
         world: the world's name.
 
@@ -41,7 +41,7 @@ class SlippingAgent:
         self._admissible: dict[int, Sequence[str]] = {}
 
     def begin(self, episode: int, start: EpisodeStart) -> str:
-        """Seed the episode's slips."""
+        """Seed the episode's draws."""
         self._draws[episode] = random.Random(f"slip {start.seed}")
         self._admissible[episode] = start.info.get("admissible_actions") or ()
         return self._agent.begin(episode, start)
@@ -55,14 +55,14 @@ class SlippingAgent:
         draw = self._draws[episode]
         if draw.random() >= self._probability or not decision.action:
             return decision
-        choices = [one for one in self._admissible[episode] if one != decision.action]
+        choices = [action for action in self._admissible[episode] if action != decision.action]
         if not choices or draw.random() < 0.5:
             choices = garbled(decision.action)
-        choices = [one for one in choices if not one.startswith(self._final)]
+        choices = [action for action in choices if not action.startswith(self._final)]
         return slip(draw.choice(choices)) if choices else decision
 
     def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
-        """Tell the agent, and remember what may be done next."""
+        """Pass it on, and remember which actions are admissible next."""
         self._admissible[episode] = info.get("admissible_actions") or ()
         self._agent.observe(episode, decision, observation, info)
 
@@ -92,4 +92,4 @@ def garbled(action: str) -> list[str]:
     ]
     words = re.findall(r"\s*[^\s\[\]]+", action)
     shorter = [action.replace(word, "", 1).strip() for word in words] if len(words) > 1 else []
-    return [one for one in numbers + shorter if one and one != action]
+    return [changed for changed in numbers + shorter if changed and changed != action]

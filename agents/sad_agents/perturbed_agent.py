@@ -13,6 +13,7 @@ instruction is touched, never what the world answers, and the task stays the sam
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -20,17 +21,10 @@ from typing import Any
 
 from sad_agents import catalogue
 from sad_agents.agent import Agent, Decision, EpisodeStart
+from sad_agents.prompts import Prompt, load_prompt
 from sad_env.errors import UnknownNameError
 
 KINDS = ("rephrase", "typos", "reorder", "distractor")
-
-_INSTRUCTIONS = {
-    "alfworld": re.compile(r"(?P<intro>Your task is to:\s*)(?P<body>[^\n]+)"),
-    "webshop": re.compile(r"(?P<intro>Instruction:\s*(?:\[SEP\]\s*)?)(?P<body>[^\n\[]+)"),
-    "hotpotqa": re.compile(r"(?P<intro>Question:\s*)(?P<body>[^\n]+)"),
-    "toy": re.compile(r"(?P<intro>)(?P<body>Bring the [a-z]+\.)"),
-}
-_WHOLE = re.compile(r"(?P<intro>)(?P<body>.+)", re.DOTALL)
 
 _INTRODUCTIONS = (
     "What you have to do: ",
@@ -49,13 +43,18 @@ _CLAUSE = re.compile(r",\s+|\s+and\s+")
 _TYPO_SHARE = 5
 
 
+@functools.cache
+def _task_pattern(world: str) -> re.Pattern[str]:
+    return re.compile(load_prompt(world).task_pattern)
+
+
 def perturb(text: str, kind: str, *, world: str, seed: int) -> str:
     """The first observation of a task with its instruction in other words.
 
     Args:
         text: the first observation.
         kind: one of `KINDS`.
-        world: decides where in the text the instruction stands; in an unknown world the whole text is taken.
+        world: its prompt file says where in the text the instruction is; without one the whole text is taken.
         seed: of the draws; the same seed gives the same words.
 
     Raises:
@@ -66,7 +65,7 @@ def perturb(text: str, kind: str, *, world: str, seed: int) -> str:
     """
     if kind not in KINDS:
         raise UnknownNameError("perturbation", kind, (*KINDS, "none"))
-    match = _INSTRUCTIONS.get(world, _WHOLE).search(text) or _WHOLE.search(text)
+    match = _task_pattern(world).search(text) or re.search(Prompt.task_pattern, text)
     if match is None:
         return text
     draw = random.Random(f"{kind} {seed} {text}")
@@ -103,7 +102,7 @@ def _reordered(body: str) -> str:
 
 
 class PerturbedAgent:
-    """An agent that is told its task in other words.
+    """An agent that reads its task in other words.
 
     Trajectories keep the world's own words, so that they can be replayed; what the agent read instead follows from
     the episode's seed by `perturb`.

@@ -26,7 +26,7 @@ class ExpertAgent:
     """
 
     def __init__(self, world: str, expert: str = "expert") -> None:
-        registry.make_expert(world, expert)  # an unknown name is told now, not in the first episode
+        registry.make_expert(world, expert)  # an unknown name is refused now, not in the first episode
         self.name = self._expert = expert
         self._world = world
         self._experts: dict[int, Expert] = {}
@@ -99,7 +99,7 @@ class RandomAgent:
 
 
 class NullAgent:
-    """Does nothing, at length. Whoever it beats is not a task."""
+    """Always says "do nothing": a task that it solves tests nothing."""
 
     name = "null"
 
@@ -150,11 +150,11 @@ class OracleAgent:
             if plan:
                 decisions.append(Decision.of("", plan.pop()))
             else:
-                decisions.append(Decision("", (), "", "", stop=Status.AGENT_ERROR, error="the oracle has no plan left"))
+                decisions.append(Decision.stopped(Status.AGENT_ERROR, "the oracle has no plan left"))
         return decisions
 
     def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
-        """A plan needs no eyes."""
+        """Ignored: the plan is fixed."""
 
     def end(self, episode: int) -> None:
         """Forget the episode."""
@@ -195,7 +195,7 @@ class HumanAgent:
         began = time.perf_counter()
         line = self._inbox.readline().strip()
         if not line:
-            return Decision("", (), "", "", stop=Status.CANCELLED, error="the player left")
+            return Decision.stopped(Status.CANCELLED, "the player left")
         if line.isdecimal() and 1 <= int(line) <= len(actions):
             line = actions[int(line) - 1]
         decision = Decision.of("", line)

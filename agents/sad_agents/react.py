@@ -104,7 +104,7 @@ class ReActAgent:
             episode: completions[index * self._votes : (index + 1) * self._votes] for index, episode in enumerate(asked)
         }
         return [
-            _stopped(Status.BUDGET, "the episode outgrew the model's context")
+            Decision.stopped(Status.BUDGET, "the episode outgrew the model's context")
             if episode in full
             else self._elect(ballots[episode], seconds)
             for episode in episodes
@@ -158,7 +158,7 @@ class ReActAgent:
 
     def _decision(self, completion: Completion, generated: int, seconds: float) -> Decision:
         if completion.stop is not None:
-            return Decision("", (), "", "", generated_tokens=generated, stop=completion.stop, error=completion.error)
+            return Decision.stopped(completion.stop, completion.error, generated_tokens=generated)
         reasoning, action, spans, complaint = parse(completion.text)
         if action and self._canonical is not None:
             action = self._canonical(action)
@@ -196,7 +196,3 @@ def label(ends: Sequence[int], spans: Sequence[Span]) -> str:
 def _forced(thought: str) -> str:
     thought = " ".join(thought.split())
     return f"Reasoning: {thought}\n" if thought else ""
-
-
-def _stopped(status: Status, error: str) -> Decision:
-    return Decision("", (), "", "", stop=status, error=error)

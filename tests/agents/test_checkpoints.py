@@ -194,7 +194,7 @@ ATTACKS: dict[str, tuple[Callable[[Path], None], str]] = {
     "unexpected tensor": (rename_weight("model.extra"), "which its model does not have"),
     "hostile name": (rename_weight(ESCAPE), "which its model does not have"),
     "unknown model": (change_config(model_type=ESCAPE), "not known to the installed transformers"),
-    "remote code": (change_config(auto_map={"AutoModel": "evil.Model"}), "asks for code"),
+    "remote code": (change_config(model_type="evil", auto_map={"AutoModel": "evil.Model"}), "asks for code"),
     "quantisation": (change_config(quantization_config={"quant_method": "bitsandbytes"}), "asks for code"),
     "a billion layers": (change_config(num_hidden_layers=10**9), "more layers than"),
     "layers as text": (change_config(num_hidden_layers="2"), "more layers than"),
@@ -243,7 +243,7 @@ FOLDER_ATTACKS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "huge header": (lambda folder: (folder / "model.safetensors").write_bytes(b"\xff" * 64), "truncated or damaged"),
     "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "cannot be read as text"),
     "remote code": (
-        lambda folder: (folder / "config.json").write_text('{"model_type": "llama", "auto_map": {"a": "b"}}'),
+        lambda folder: (folder / "config.json").write_text('{"model_type": "evil", "auto_map": {"a": "b"}}'),
         "asks for code",
     ),
     "config is a list": (lambda folder: (folder / "config.json").write_text("[]"), "no JSON object"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sad_agents.collect import main
-from sad_agents.noisy_agent import SlippingAgent, garbled, slip
+from sad_agents.noisy_agent import NoisyAgent, garbled, slip
 from sad_agents.policies import ExpertAgent
 from sad_agents.rollout.rollout import Job, WorldRecipe, rollout
 
@@ -166,7 +166,7 @@ def test_ctrl_c_ends_with_130_and_leaves_no_worker(tmp_path: Path) -> None:
 
 
 def slipped(probability: float, count: int = 60) -> list[Trajectory]:
-    agent = SlippingAgent(ExpertAgent("toy"), probability, "toy")
+    agent = NoisyAgent(ExpertAgent("toy"), probability, "toy")
     jobs = [Job(task) for task in toy_panel("train").task_ids[:count]]
     return [one.trajectory for one in rollout(agent, jobs, WorldRecipe("toy", {"split": "train"}))]
 
@@ -194,11 +194,11 @@ def test_without_slips_nothing_changes() -> None:
         )
     ]
     with pytest.raises(ConfigError):
-        SlippingAgent(ExpertAgent("toy"), 1.0, "toy")
+        NoisyAgent(ExpertAgent("toy"), 1.0, "toy")
 
 
 def test_final_actions_are_never_slips() -> None:
-    agent = SlippingAgent(ExpertAgent("toy"), 0.99, "hotpotqa")
+    agent = NoisyAgent(ExpertAgent("toy"), 0.99, "hotpotqa")
     agent._final = ("take ",)
     (one,) = rollout(agent, [Job("train-0001")], WorldRecipe("toy", {"split": "train"}))
     assert not any(

@@ -70,7 +70,7 @@ CONTENT: dict[str, Callable[[Content], object]] = {
     "a record with NaN": lambda content: content.update(record='{"a": NaN}'),
     "a record with a key twice": lambda content: content.update(record='{"a": 1, "a": 2}'),
     "a configuration of brackets": lambda content: content.update(config="[" * 100_000),
-    "a configuration with code": _config(auto_map={"AutoConfig": "evil.Config"}),
+    "a configuration with code": _config(model_type="evil", auto_map={"AutoConfig": "evil.Config"}),
     "a kind with escape codes": _config(model_type="\x1b[2Jgpt2"),
     "a million layers": _config(n_layer=10**6),
     "a width nobody has": _config(n_embd=10**9),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from sad_env.cli import read_toml
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.transcript import parse
 
-_KEYS = frozenset({"instruction", "exemplars", "random_actions", "final_actions"})
+_KEYS = frozenset({"instruction", "exemplars", "random_actions", "final_actions", "task_pattern"})
+_TEXTS = frozenset({"instruction", "task_pattern"})
 _DEFAULT = "default"
 
 
@@ -25,12 +28,15 @@ class Prompt:
         exemplars: whole episodes in the house template.
         random_actions: patterns for the random agent where the world lists no actions; "{words}" is filled in.
         final_actions: actions that start like this end an episode for good, so that nothing plays them at random.
+        task_pattern: a regular expression for the task's instruction in the first observation: its group `intro` holds
+            the words before the instruction, `body` the instruction itself. By default all is instruction.
     """
 
     instruction: str
     exemplars: tuple[str, ...] = ()
     random_actions: tuple[str, ...] = ("{words}",)
     final_actions: tuple[str, ...] = ()
+    task_pattern: str = r"(?P<intro>)(?P<body>(?s:.+))"
 
     def text(self, shots: int = 0) -> str:
         """The prompt with the first `shots` exemplars; ends with an empty line.
@@ -72,9 +78,19 @@ def read_prompt(path: Path) -> Prompt:
             raise UnknownNameError(f"setting in {path}", key, _KEYS)
     if not isinstance(values.get("instruction"), str):
         raise ConfigError(f"{path}: a prompt needs an instruction")
-    lists = {key: tuple(values[key]) for key in _KEYS - {"instruction"} if key in values}
-    prompt = Prompt(instruction=values["instruction"], **lists)
+    fields: dict[str, Any] = {key: str(values[key]) for key in _TEXTS if key in values}
+    fields |= {key: tuple(values[key]) for key in _KEYS - _TEXTS if key in values}
+    prompt = Prompt(**fields)
+    if not _is_task_pattern(prompt.task_pattern):
+        raise ConfigError(f"{path}: task_pattern is a regular expression with the groups intro and body")
     for number, exemplar in enumerate(prompt.exemplars, 1):
         if parse(exemplar).complaint:
             raise ConfigError(f"{path}: exemplar {number} has no line that starts with 'Action:'")
     return prompt
+
+
+def _is_task_pattern(text: str) -> bool:
+    try:
+        return {"intro", "body"} <= set(re.compile(text).groupindex)
+    except re.error:
+        return False

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from sad_agents.agent import Decision
-from sad_agents.rollout.world_pool import Seat
-from sad_agents.rollout.world_worker import Answer
+from sad_agents.rollout.world_pool import Slot
+from sad_agents.rollout.world_worker import WorldResponse
 from sad_env.records import Status, Step, Trajectory
 from sad_env.safe_text import one_line
 
@@ -79,7 +79,7 @@ class LiveEpisode:
     Attributes:
         number: the agent's name for it.
         task: what is being played.
-        seat: where its world is.
+        slot: where its world is.
         began: monotonic time.
         info: the world's latest.
         decision: the agent's latest; None before the first.
@@ -90,7 +90,7 @@ class LiveEpisode:
 
     number: int
     task: Task
-    seat: Seat
+    slot: Slot
     began: float
     observation: str = ""
     prompt: str = ""
@@ -102,24 +102,24 @@ class LiveEpisode:
     tokens: int = 0
     invalid_run: int = 0
 
-    def record(self, decision: Decision, observation: str, answer: Answer | None) -> None:
-        """Add a step; `answer` is None when the decision held no action and the world was not asked."""
+    def record(self, decision: Decision, observation: str, response: WorldResponse | None) -> None:
+        """Add a step; `response` is None when the decision held no action and the world was not asked."""
         admissible = self.info.get("admissible_actions")
-        if answer is not None:
-            self.info = answer.info
-        valid = answer is not None and bool(answer.info["valid_action"])
+        if response is not None:
+            self.info = response.info
+        valid = response is not None and bool(response.info["valid_action"])
         progress = self.info.get("progress")
         self.invalid_run = 0 if valid else self.invalid_run + 1
         self.steps.append(
             Step(
                 **_written(decision),
                 observation=observation,
-                reward=float(answer.reward) if answer else 0.0,
-                parsed=answer is not None,
+                reward=float(response.reward) if response else 0.0,
+                parsed=response is not None,
                 valid=valid,
                 admissible=None if admissible is None else tuple(admissible),
                 progress=None if progress is None else float(progress),
-                world_seconds=answer.seconds if answer else 0.0,
+                world_seconds=response.seconds if response else 0.0,
             )
         )
 

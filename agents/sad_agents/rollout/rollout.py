@@ -9,8 +9,9 @@ from typing import Any
 
 from sad_agents.agent import Agent, Decision, EpisodeStart
 from sad_agents.rollout.episodes import NO_LIMITS, Finished, Job, Limits, LiveEpisode, Task, episode_seed, fault_of
-from sad_agents.rollout.world_pool import Event, LocalPool, Pool, ProcessPool, Seat, WorldRecipe, check
-from sad_agents.rollout.world_worker import Answer, Command
+from sad_agents.rollout.world_pool import Event, LocalPool, Pool, ProcessPool, Slot, check
+from sad_agents.rollout.world_recipe import WorldRecipe
+from sad_agents.rollout.world_worker import ResetRequest, StepRequest, WorldResponse
 from sad_env import registry
 from sad_env.errors import CheckpointError, ConfigError, DataError, InfrastructureError, UnknownNameError
 from sad_env.records import Status
@@ -44,7 +45,7 @@ def rollout(
 
     Args:
         agent: serves all live episodes; its `act` gets all that wait for it in one call.
-        jobs: consumed as seats become free.
+        jobs: consumed as slots become free.
         world: how to make the world.
         live: episodes at once.
         workers: processes that hold the worlds; 0 runs them in this process, where a crash is a crash.
@@ -86,9 +87,9 @@ class _Rollout:
         self._limits = limits
         self._max_steps = limits.max_steps or registry.world(world.name).limit(world.options)
         self._again: deque[Task] = deque()
-        """The world was not at fault, so any seat will do."""
+        """Episodes that lost their world by no fault of it, so that any slot will do."""
         self._retries: deque[Task] = deque()
-        self._live: dict[Seat, LiveEpisode] = {}
+        self._live: dict[Slot, LiveEpisode] = {}
         self._ready: list[LiveEpisode] = []
         self._finished: list[Finished] = []
         self._numbers = 0
@@ -133,29 +134,29 @@ class _Rollout:
     # --- beginning -----------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        while self._retries and (seat := self._pool.seat(fresh=True)):
-            self._begin(self._retries.popleft(), seat)
+        while self._retries and (slot := self._pool.acquire(fresh=True)):
+            self._begin(self._retries.popleft(), slot)
         while True:
             if not self._again and self._exhausted:
                 return
-            seat = self._pool.seat(fresh=False)
-            if seat is None:
+            slot = self._pool.acquire(fresh=False)
+            if slot is None:
                 return
             task = self._again.popleft() if self._again else self._next_task()
             if task is None:
-                self._pool.free(seat)
+                self._pool.release(slot)
                 return
-            self._begin(task, seat)
+            self._begin(task, slot)
 
     def _next_task(self) -> Task | None:
         job = next(self._jobs, None)
         self._exhausted = job is None
         return None if job is None else Task(job)
 
-    def _begin(self, task: Task, seat: Seat) -> None:
+    def _begin(self, task: Task, slot: Slot) -> None:
         self._numbers += 1
-        self._live[seat] = LiveEpisode(self._numbers, task, seat, time.monotonic())
-        self._pool.submit(seat, Command(0, None, task.job.task_id, task.job.seed))
+        self._live[slot] = LiveEpisode(self._numbers, task, slot, time.monotonic())
+        self._pool.submit(slot, ResetRequest(task.job.task_id, task.job.seed))
 
     # --- the world's side ----------------------------------------------------------------------------------
 
@@ -177,33 +178,33 @@ class _Rollout:
             self._fill()
 
     def _handle(self, event: Event) -> None:
-        episode = self._live.get(event.seat)
+        episode = self._live.get(event.slot)
         if episode is None:
             return
-        answer = event.answer
-        if answer is None:
+        response = event.response
+        if response is None:
             self._lost(episode, event)
-        elif answer.fault:
-            check(answer)
-            status = Status.INFRA_ERROR if answer.fault == "infrastructure" else Status.ENV_ERROR
-            self._end(episode, status, answer.observation)
+        elif response.fault:
+            check(response)
+            status = Status.INFRA_ERROR if response.fault == "infrastructure" else Status.ENV_ERROR
+            self._end(episode, status, response.observation)
         elif episode.decision is None:
-            self._begun(episode, answer)
+            self._begun(episode, response)
         else:
-            self._stepped(episode, answer)
+            self._stepped(episode, response)
 
     def _lost(self, episode: LiveEpisode, event: Event) -> None:
-        if event.guilty:
+        if event.crashed:
             self._end(episode, Status.ENV_ERROR, event.reason)
         else:
             self._leave(episode)
             self._again.append(episode.task)
 
-    def _begun(self, episode: LiveEpisode, answer: Answer) -> None:
+    def _begun(self, episode: LiveEpisode, response: WorldResponse) -> None:
         job = episode.task.job
-        episode.observation, episode.info, episode.data = answer.observation, answer.info, answer.data
-        visible = _without_verdict(answer.info)
-        start = EpisodeStart(self._world, job.task_id, answer.observation, visible, episode_seed(job), job.seed)
+        episode.observation, episode.info, episode.data = response.observation, response.info, response.data
+        visible = _without_verdict(response.info)
+        start = EpisodeStart(self._world, job.task_id, response.observation, visible, episode_seed(job), job.seed)
         try:
             prompt = self._agent.begin(episode.number, start)
             if not isinstance(prompt, str):
@@ -217,12 +218,12 @@ class _Rollout:
         episode.known_to_agent = True
         self._ready.append(episode)
 
-    def _stepped(self, episode: LiveEpisode, answer: Answer) -> None:
+    def _stepped(self, episode: LiveEpisode, response: WorldResponse) -> None:
         decision = episode.decision
         assert decision is not None
-        episode.record(decision, answer.observation, answer)
-        if self._tell_agent(episode, decision, answer.observation):
-            if answer.terminated:
+        episode.record(decision, response.observation, response)
+        if self._tell_agent(episode, decision, response.observation):
+            if response.terminated:
                 self._end(episode, episode.verdict())
             else:
                 self._go_on(episode)
@@ -243,19 +244,19 @@ class _Rollout:
             elif decision.complaint:
                 self._complain(episode, decision)
             else:
-                self._pool.submit(episode.seat, Command(0, decision.action))
+                self._pool.submit(episode.slot, StepRequest(decision.action))
 
     def _decide(self, episodes: list[LiveEpisode]) -> list[Decision]:
         try:
             decisions = _checked(self._agent.act([episode.number for episode in episodes]), len(episodes))
         except InfrastructureError as error:
             self._count_failure(one_line(str(error)))
-            return [_stopped(Status.INFRA_ERROR, one_line(str(error)))] * len(episodes)
+            return [Decision.stopped(Status.INFRA_ERROR, one_line(str(error)))] * len(episodes)
         except _SETUP:
             raise
         except Exception as error:
             if len(episodes) == 1:
-                return [_stopped(Status.AGENT_ERROR, _reason(error))]
+                return [Decision.stopped(Status.AGENT_ERROR, _reason(error))]
             # One by one, so that one episode's fault is not the others'.
             return [decision for episode in episodes for decision in self._decide([episode])]
         if any(decision.stop is not Status.INFRA_ERROR for decision in decisions):
@@ -311,12 +312,12 @@ class _Rollout:
     # --- ending --------------------------------------------------------------------------------------------
 
     def _leave(self, episode: LiveEpisode) -> None:
-        del self._live[episode.seat]
+        del self._live[episode.slot]
         if episode in self._ready:
             self._ready.remove(episode)
         if episode.known_to_agent:
             self._agent.end(episode.number)
-        self._pool.free(episode.seat)
+        self._pool.release(episode.slot)
 
     def _end(self, episode: LiveEpisode, status: Status, error: str = "", *, final: bool = False) -> None:
         self._leave(episode)
@@ -338,12 +339,8 @@ def _checked(given: object, count: int) -> list[Decision]:
     """What `act` gave, with what is no decision replaced by its episode's end."""
     if not isinstance(given, Sequence) or len(given) != count:
         what = f"{len(given)} decisions" if isinstance(given, Sequence) else f"a {type(given).__name__}"
-        return [_stopped(Status.AGENT_ERROR, f"act gave {what} where a list of {count} is due")] * count
-    return [_stopped(Status.AGENT_ERROR, fault) if (fault := fault_of(one)) else one for one in given]
-
-
-def _stopped(status: Status, error: str) -> Decision:
-    return Decision("", (), "", "", stop=status, error=error)
+        return [Decision.stopped(Status.AGENT_ERROR, f"act gave {what} where a list of {count} is due")] * count
+    return [Decision.stopped(Status.AGENT_ERROR, fault) if (fault := fault_of(one)) else one for one in given]
 
 
 def _reason(error: Exception) -> str:

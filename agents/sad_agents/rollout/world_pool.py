@@ -1,4 +1,4 @@
-"""The parent's side of a rollout: seats for episodes, in this process or in workers that may crash or hang."""
+"""The parent's side of a rollout: slots for episodes, in this process or in workers that may crash or hang."""
 
 from __future__ import annotations
 
@@ -12,111 +12,66 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import IO, Any, Protocol, cast
 
-from sad_agents.rollout.world_worker import Answer, Command, WorldHost
+from sad_agents.rollout.world_recipe import WorldRecipe as WorldRecipe
+from sad_agents.rollout.world_worker import ResetRequest, WorldHost, WorldRequest, WorldResponse, to_wire
 from sad_env import registry
 from sad_env.errors import ConfigError, DataError
-from sad_env.panels import Panel
 from sad_env.safe_text import one_line
 
 _RETRY_SECONDS = 0.01
 """How soon a full pipe is tried again."""
 
 
-@dataclass(frozen=True)
-class WorldRecipe:
-    """How to make a world, in this process or another.
+@dataclass(eq=False)
+class Slot:
+    """A place for one episode at a time.
 
     Attributes:
-        name: the registered world.
-        options: keyword arguments of the world; plain JSON values.
+        index: of the slot among its worker's, or among all where there are no workers.
+        worker: the process that holds its world; None in the pool without processes.
+        dedicated: it is its worker's only slot, and the worker ends with the episode.
     """
 
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, name: str, data: str, split: str, options: Sequence[str] = ()) -> WorldRecipe:
-        """A recipe from what a command was given.
-
-        Args:
-            name: the registered world.
-            data: generated, official, or a folder.
-            split: of its tasks.
-            options: further keyword arguments as NAME=VALUE; a value that is no JSON is text.
-
-        Raises:
-            ConfigError: an option that is not NAME=VALUE, or that names data or split.
-        """
-        found: dict[str, Any] = {"data": data, "split": split}
-        for option in options:
-            key, equals, value = option.partition("=")
-            if not equals or not key.isidentifier() or key in found:
-                raise ConfigError(f"--options takes NAME=VALUE of the world, not {one_line(option, 60)!r}")
-            try:
-                found[key] = json.loads(value)
-            except ValueError:
-                found[key] = value
-        return cls(name, found)
-
-    def panel(self, episodes: int = 0) -> Panel:
-        """The tasks of the world, or the first `episodes` of them.
-
-        Raises:
-            ConfigError: the world does not take these options, or has fewer tasks.
-            DataError: its data are missing or damaged.
-        """
-        try:
-            world = registry.make(self.name, **self.options)
-        except TypeError as error:
-            raise ConfigError(f"{self.name} cannot be made with these --options: {one_line(str(error), 160)}") from None
-        panel = world.panel
-        world.close()
-        return panel.head(episodes) if episodes else panel
-
-
-@dataclass(eq=False)
-class Seat:
-    """A place for one episode at a time: a slot of a worker."""
-
-    slot: int
+    index: int
     worker: _Worker | None = None
-    solo: bool = False
+    dedicated: bool = False
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something happened to the episode in a seat.
+    """Something happened to the episode in a slot.
 
     Attributes:
-        seat: where.
-        answer: what the world said; None when the worker died or was killed.
-        guilty: with `answer` None: this seat's command was being run; the others were lost with it.
-        reason: one line on the death.
+        slot: where.
+        response: what the world said; None when the worker died or was killed.
+        crashed: without a response: this slot's request was being run when the worker ended. Otherwise the slot has
+            only lost its world with the worker.
+        reason: one line on how the worker ended.
     """
 
-    seat: Seat
-    answer: Answer | None
-    guilty: bool = False
+    slot: Slot
+    response: WorldResponse | None
+    crashed: bool = False
     reason: str = ""
 
 
 class Pool(Protocol):
-    """Seats, and the commands that go to them."""
+    """Slots, and the requests that go to them."""
 
-    def seat(self, *, fresh: bool) -> Seat | None:
-        """A free seat, or None; `fresh` asks for one in a process that has run nothing before."""
+    def acquire(self, *, fresh: bool) -> Slot | None:
+        """A free slot, or None; `fresh` asks for one in a process that has run nothing before."""
         ...
 
-    def free(self, seat: Seat) -> None:
-        """The episode in this seat is over."""
+    def release(self, slot: Slot) -> None:
+        """The episode in this slot is over."""
         ...
 
-    def submit(self, seat: Seat, command: Command) -> None:
-        """Queue a command; its `slot` is filled in here."""
+    def submit(self, slot: Slot, request: WorldRequest) -> None:
+        """Queue a request to the slot's world."""
         ...
 
     def events(self, *, wait: float) -> list[Event]:
@@ -128,48 +83,48 @@ class Pool(Protocol):
         ...
 
 
-def check(answer: Answer) -> None:
+def check(response: WorldResponse) -> None:
     """Raise what no further try can mend.
 
     Raises:
         ConfigError: the world does not take these options or this task.
         DataError: data missing or corrupt.
     """
-    if answer.fault == "config":
-        raise ConfigError(answer.observation)
-    if answer.fault == "data":
-        raise DataError(answer.observation)
+    if response.fault == "config":
+        raise ConfigError(response.observation)
+    if response.fault == "data":
+        raise DataError(response.observation)
 
 
 class LocalPool:
     """Worlds in this process: fastest for quick worlds, no protection from a crash."""
 
-    def __init__(self, recipe: WorldRecipe, seats: int) -> None:
+    def __init__(self, recipe: WorldRecipe, slots: int) -> None:
         self._host = WorldHost(registry.world(recipe.name).entry, recipe.options)
-        self._idle = deque(Seat(slot) for slot in range(seats))
-        self._queue: list[tuple[Seat, Command]] = []
+        self._idle = deque(Slot(index) for index in range(slots))
+        self._queue: list[tuple[Slot, WorldRequest]] = []
 
-    def seat(self, *, fresh: bool) -> Seat | None:
-        """A free seat; a fresh one gets a new copy of the world."""
+    def acquire(self, *, fresh: bool) -> Slot | None:
+        """A free slot; a fresh one gets a new copy of the world."""
         if not self._idle:
             return None
-        seat = self._idle.popleft()
+        slot = self._idle.popleft()
         if fresh:
-            self._host.discard(seat.slot)
-        return seat
+            self._host.discard(slot.index)
+        return slot
 
-    def free(self, seat: Seat) -> None:
-        """Give the seat back."""
-        self._idle.append(seat)
+    def release(self, slot: Slot) -> None:
+        """Give the slot back."""
+        self._idle.append(slot)
 
-    def submit(self, seat: Seat, command: Command) -> None:
-        """Queue a command."""
-        self._queue.append((seat, command._replace(slot=seat.slot)))
+    def submit(self, slot: Slot, request: WorldRequest) -> None:
+        """Queue a request."""
+        self._queue.append((slot, request))
 
     def events(self, *, wait: float) -> list[Event]:
         """Run what is queued."""
         queue, self._queue = self._queue, []
-        return [Event(seat, self._host.serve(command)) for seat, command in queue]
+        return [Event(slot, self._host.serve(slot.index, request)) for slot, request in queue]
 
     def close(self) -> None:
         """Close the worlds."""
@@ -177,7 +132,14 @@ class LocalPool:
 
 
 class _Worker:
-    """One child process and what it owes."""
+    """One child process.
+
+    Attributes:
+        outbox: bytes for it that it has not taken yet.
+        requests: in the form of the wire, to be sent with the next flush.
+        awaited: the slot of each request without a response, oldest first, and the seconds that the response may take.
+        progress: monotonic time when it last answered, or began to be waited for.
+    """
 
     def __init__(self, entry: str, options: Mapping[str, Any]) -> None:
         self.stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
@@ -192,8 +154,8 @@ class _Worker:
         )
         self.inbox = b""
         self.outbox = json.dumps({"parent": os.getpid(), "entry": entry, "options": dict(options)}).encode() + b"\n"
-        self.commands: list[Command] = []
-        self.awaited: deque[tuple[Seat, float]] = deque()
+        self.requests: list[list[Any]] = []
+        self.awaited: deque[tuple[Slot, float]] = deque()
         self.progress = time.monotonic()
         os.set_blocking(self._stdin(), False)
 
@@ -205,25 +167,26 @@ class _Worker:
 
     def flush(self) -> bool:
         """Send what a worker that may be busy or hung takes now; True when something is left."""
-        if self.commands:
-            self.outbox += json.dumps(self.commands).encode() + b"\n"
-            self.commands = []
-        # A worker that is gone is noticed when its answers are read.
+        if self.requests:
+            self.outbox += json.dumps(self.requests).encode() + b"\n"
+            self.requests = []
+        # A worker that is gone is noticed when its responses are read.
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             while self.outbox:
                 self.outbox = self.outbox[os.write(self._stdin(), self.outbox) :]
         return bool(self.outbox)
 
-    def read(self) -> list[Answer] | None:
-        """The whole answers that have come; None when the worker is gone."""
+    def read(self) -> list[WorldResponse] | None:
+        """The whole responses that have come; None when the worker is gone."""
         data = os.read(self.fileno(), 1 << 20)
         if not data:
             return None
         *lines, self.inbox = (self.inbox + data).split(b"\n")
         self.progress = time.monotonic()
-        return [Answer(*json.loads(line)) for line in lines]
+        return [WorldResponse(*json.loads(line)) for line in lines]
 
-    def last_words(self) -> str:
+    def last_line(self) -> str:
+        """The last line that it printed."""
         size = self.stderr.seek(0, os.SEEK_END)
         self.stderr.seek(max(0, size - 4096))
         lines = self.stderr.read().decode("utf-8", "replace").split("\n")
@@ -242,123 +205,124 @@ class _Worker:
 class ProcessPool:
     """Worlds in worker processes, several in each.
 
-    A worker that dies or does not answer in time is killed and replaced. The seat whose command it was running is
-    guilty; the others in it have only lost their world and may begin again.
+    A worker that dies or does not answer in time is killed and replaced. The slot whose request it was running has
+    crashed; its other slots have only lost their worlds, and their episodes may begin again.
 
     Args:
         recipe: the world.
         workers: processes.
-        seats: episodes at once, spread over the workers.
+        slots: episodes at once, spread over the workers.
         step_seconds: a step that takes longer is a hang.
         reset_seconds: the same for a reset, the making of the world included.
     """
 
     def __init__(
-        self, recipe: WorldRecipe, workers: int, seats: int, *, step_seconds: float, reset_seconds: float
+        self, recipe: WorldRecipe, workers: int, slots: int, *, step_seconds: float, reset_seconds: float
     ) -> None:
         self._entry = registry.world(recipe.name).entry
         self._options = recipe.options
         self._seconds = (step_seconds, reset_seconds)
         self._selector = selectors.DefaultSelector()
-        self._teams: dict[_Worker, list[Seat]] = {}
-        self._solo_limit = max(1, workers)
-        self._solos = 0
-        self._idle: deque[Seat] = deque()
-        teams: list[list[Seat]] = [[] for _ in range(workers)]
-        for number in range(seats):
-            team = teams[number % workers]
-            team.append(Seat(len(team)))
+        self._workers: dict[_Worker, list[Slot]] = {}
+        self._dedicated_limit = max(1, workers)
+        self._dedicated = 0
+        self._idle: deque[Slot] = deque()
+        shares: list[list[Slot]] = [[] for _ in range(workers)]
+        for number in range(slots):
+            share = shares[number % workers]
+            share.append(Slot(len(share)))
         try:
-            for team in teams:
-                self._man(team)
+            for share in shares:
+                self._start(share)
         except BaseException:
             self.close()
             raise
-        # Neighbours in time are spread over the workers.
-        self._idle.extend(seat for rank in range(len(teams[0])) for team in teams for seat in team[rank : rank + 1])
+        # Slots that are taken one after another belong to different workers.
+        self._idle.extend(slot for rank in range(len(shares[0])) for share in shares for slot in share[rank : rank + 1])
 
-    def _man(self, seats: list[Seat]) -> None:
+    def _start(self, slots: list[Slot]) -> None:
         worker = _Worker(self._entry, self._options)
-        self._teams[worker] = seats
+        self._workers[worker] = slots
         self._selector.register(worker, selectors.EVENT_READ)
-        for seat in seats:
-            seat.worker = worker
+        for slot in slots:
+            slot.worker = worker
 
-    def _dismiss(self, worker: _Worker) -> list[Seat]:
+    def _stop(self, worker: _Worker) -> list[Slot]:
         self._selector.unregister(worker)
         worker.kill()
-        return self._teams.pop(worker)
+        return self._workers.pop(worker)
 
-    def seat(self, *, fresh: bool) -> Seat | None:
-        """A free seat; a fresh one is alone in a new process."""
+    def acquire(self, *, fresh: bool) -> Slot | None:
+        """A free slot; a fresh one is alone in a new process."""
         if fresh:
-            if self._solos >= self._solo_limit:
+            if self._dedicated >= self._dedicated_limit:
                 return None
-            self._solos += 1
-            seat = Seat(0, solo=True)
-            self._man([seat])
-            return seat
+            self._dedicated += 1
+            slot = Slot(0, dedicated=True)
+            self._start([slot])
+            return slot
         return self._idle.popleft() if self._idle else None
 
-    def free(self, seat: Seat) -> None:
-        """Give the seat back; a fresh one's process ends."""
-        if not seat.solo:
-            self._idle.append(seat)
+    def release(self, slot: Slot) -> None:
+        """Give the slot back; a dedicated one's process ends."""
+        if not slot.dedicated:
+            self._idle.append(slot)
             return
-        self._solos -= 1
-        if seat.worker in self._teams:
-            self._dismiss(seat.worker)
+        self._dedicated -= 1
+        if slot.worker in self._workers:
+            self._stop(slot.worker)
 
-    def submit(self, seat: Seat, command: Command) -> None:
-        """Queue a command for the seat's worker."""
-        worker = cast(_Worker, seat.worker)
+    def submit(self, slot: Slot, request: WorldRequest) -> None:
+        """Queue a request for the slot's worker."""
+        worker = cast(_Worker, slot.worker)
         if not worker.awaited:
             worker.progress = time.monotonic()
-        worker.commands.append(command._replace(slot=seat.slot))
-        worker.awaited.append((seat, self._seconds[command.action is None]))
+        worker.requests.append(to_wire(slot.index, request))
+        worker.awaited.append((slot, self._seconds[isinstance(request, ResetRequest)]))
 
     def events(self, *, wait: float) -> list[Event]:
-        """Send what is queued; collect answers, deaths and time-outs."""
-        unsent = [worker for worker in self._teams if worker.flush()]
+        """Send what is queued; collect responses, deaths and time-outs."""
+        unsent = [worker for worker in self._workers if worker.flush()]
         if unsent:
             wait = min(wait, _RETRY_SECONDS)
-        patience = min([wait, *(self._patience(worker) for worker in self._teams if worker.awaited)])
+        wait = min([wait, *(self._time_left(worker) for worker in self._workers if worker.awaited)])
         events: list[Event] = []
-        for key, _ in self._selector.select(max(0.0, patience)):
+        for key, _ in self._selector.select(max(0.0, wait)):
             worker = cast(_Worker, key.fileobj)
-            answers = worker.read()
-            if answers is None:
-                events += self._died(worker, self._epitaph(worker))
+            responses = worker.read()
+            if responses is None:
+                events += self._replace(worker, self._exit_reason(worker))
                 continue
-            events += [Event(worker.awaited.popleft()[0], answer) for answer in answers]
-        for worker in list(self._teams):
-            if worker.awaited and self._patience(worker) <= 0:
-                events += self._died(worker, f"no answer within {worker.awaited[0][1]:g} s")
+            events += [Event(worker.awaited.popleft()[0], response) for response in responses]
+        for worker in list(self._workers):
+            if worker.awaited and self._time_left(worker) <= 0:
+                events += self._replace(worker, f"no answer within {worker.awaited[0][1]:g} s")
         return events
 
     @staticmethod
-    def _patience(worker: _Worker) -> float:
+    def _time_left(worker: _Worker) -> float:
         return worker.progress + worker.awaited[0][1] - time.monotonic()
 
     @staticmethod
-    def _epitaph(worker: _Worker) -> str:
+    def _exit_reason(worker: _Worker) -> str:
         try:
             code = worker.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return "the worker closed its pipe"
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        words = worker.last_words()
-        return f"the worker ended ({how})" + (f": {words}" if words else "")
+        last = worker.last_line()
+        return f"the worker ended ({how})" + (f": {last}" if last else "")
 
-    def _died(self, worker: _Worker, reason: str) -> list[Event]:
-        guilty = worker.awaited[0][0] if worker.awaited else None
-        team = self._dismiss(worker)
-        if not team[0].solo:
-            self._man(team)
-        return [Event(seat, None, guilty=seat is guilty, reason=reason) for seat in team]
+    def _replace(self, worker: _Worker, reason: str) -> list[Event]:
+        """End a worker that died or hangs, and start another one for its slots, unless it was dedicated."""
+        crashed = worker.awaited[0][0] if worker.awaited else None
+        slots = self._stop(worker)
+        if not slots[0].dedicated:
+            self._start(slots)
+        return [Event(slot, None, crashed=slot is crashed, reason=reason) for slot in slots]
 
     def close(self) -> None:
         """Kill all workers."""
-        for worker in list(self._teams):
-            self._dismiss(worker)
+        for worker in list(self._workers):
+            self._stop(worker)
         self._selector.close()

@@ -1,14 +1,15 @@
-"""The child's side of a rollout: worlds in slots, commands in, answers out; also used in-process.
+"""The child's side of a rollout: worlds in slots, requests in, responses out; also used in the parent's own process.
 
-`python -m sad_agents.rollout.world_worker` speaks JSON lines with the parent: lists of commands come in on standard
-input, one answer a command goes out on standard output as soon as it is known, so that a worker that dies names the
-command that killed it.
+`python -m sad_agents.rollout.world_worker` speaks JSON lines with the parent. On standard input come lists of
+requests, on standard output goes one response a request as soon as it is known, in order, so that the parent knows
+which request a worker died of.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -24,23 +25,31 @@ Fault = Literal["world", "infrastructure", "config", "data"]
 """Who is at fault: the world's code, something outside, the caller's settings, the data on disk."""
 
 
-class Command(NamedTuple):
-    """Reset (`task_id` and `seed`) or step (`action`) the world in a slot."""
+class ResetRequest(NamedTuple):
+    """Begin an episode."""
 
-    slot: int
-    action: str | None
-    task_id: str = ""
-    seed: int = 0
+    task_id: str
+    seed: int
 
 
-class Answer(NamedTuple):
-    """What the world said to one command.
+class StepRequest(NamedTuple):
+    """Play an action in the episode that the slot's world is in."""
 
-    `fault` is empty unless the command failed; then `observation` is one line of reason. `data` (the panel's kind of
-    data) comes with the answer to a reset.
+    action: str
+
+
+WorldRequest = ResetRequest | StepRequest
+_KINDS: dict[str, type[ResetRequest] | type[StepRequest]] = {"reset": ResetRequest, "step": StepRequest}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+class WorldResponse(NamedTuple):
+    """What came of one request.
+
+    `fault` is empty unless the request failed; then `observation` is one line of reason. `data` (the panel's kind of
+    data) comes with the response to a reset.
     """
 
-    slot: int
     observation: str
     reward: float = 0.0
     terminated: bool = False
@@ -48,6 +57,25 @@ class Answer(NamedTuple):
     seconds: float = 0.0
     data: str = ""
     fault: Fault | Literal[""] = ""
+
+
+def to_wire(slot: int, request: WorldRequest) -> list[Any]:
+    """A request for the world in a slot, as JSON values: slot, kind, fields.
+
+    >>> to_wire(3, StepRequest("look"))
+    [3, 'step', 'look']
+    """
+    return [slot, _NAMES[type(request)], *request]
+
+
+def from_wire(values: list[Any]) -> tuple[int, WorldRequest]:
+    """The inverse of `to_wire`.
+
+    >>> from_wire([3, "reset", "test-0001", 7])
+    (3, ResetRequest(task_id='test-0001', seed=7))
+    """
+    slot, kind, *fields = values
+    return slot, _KINDS[kind](*fields)
 
 
 class WorldHost:
@@ -63,21 +91,22 @@ class WorldHost:
         self._options = dict(options)
         self._worlds: dict[int, TextEnv] = {}
 
-    def serve(self, command: Command) -> Answer:
-        """Run one command. Whatever the world raises becomes an answer."""
+    def serve(self, slot: int, request: WorldRequest) -> WorldResponse:
+        """Run one request. Whatever the world raises becomes a response."""
         began = time.perf_counter()
         try:
-            if command.action is None:
-                world = self._worlds.get(command.slot) or self._make(command.slot)
-                observation, info = world.reset(seed=command.seed, options={"task_id": command.task_id})
+            if isinstance(request, ResetRequest):
+                world = self._worlds.get(slot) or self._make(slot)
+                observation, info = world.reset(seed=request.seed, options={"task_id": request.task_id})
                 seconds = time.perf_counter() - began
-                return Answer(command.slot, observation, info=info, seconds=seconds, data=world.panel.data)
-            observation, reward, terminated, _, info = self._worlds[command.slot].step(command.action)
-            return Answer(command.slot, observation, reward, terminated, info, time.perf_counter() - began)
+                return WorldResponse(observation, info=info, seconds=seconds, data=world.panel.data)
+            observation, reward, terminated, _, info = self._worlds[slot].step(request.action)
+            return WorldResponse(observation, reward, terminated, info, time.perf_counter() - began)
         except Exception as error:
-            self.discard(command.slot)
+            self.discard(slot)
             reason = str(error) if isinstance(error, SadEnvError) else f"{type(error).__name__}: {error}"
-            return Answer(command.slot, one_line(reason, 300), fault=_fault(error, resetting=command.action is None))
+            fault = _fault(error, resetting=isinstance(request, ResetRequest))
+            return WorldResponse(one_line(reason, 300), fault=fault)
 
     def discard(self, slot: int) -> None:
         """Forget the world in a slot, e.g. after it raised."""
@@ -116,11 +145,21 @@ def _fault(error: Exception, *, resetting: bool) -> Fault:
     return "world"
 
 
-def _exit_with_parent(parent: int) -> None:
-    # A parent that was killed cannot stop its workers, and a world that hangs reads no end of file.
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+def exit_with_parent(parent: int) -> None:
+    """Kill this process and its children within a second after its parent has ended. It must lead its process group.
+
+    A parent that was killed cannot stop its children, and a child that hangs reads no end of file.
+
+    Args:
+        parent: the parent's process id, as the parent itself knows it.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def main() -> None:
@@ -130,12 +169,12 @@ def main() -> None:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)  # what a world prints must not reach the protocol
     first = json.loads(inbox.readline())
-    threading.Thread(target=_exit_with_parent, args=(first["parent"],), daemon=True).start()
+    exit_with_parent(first["parent"])
     host = WorldHost(first["entry"], first["options"])
     for line in inbox:
-        for command in json.loads(line):
-            answer = host.serve(Command(*command))
-            outbox.write(json.dumps(answer._replace(info=dict(answer.info))).encode() + b"\n")
+        for values in json.loads(line):
+            response = host.serve(*from_wire(values))
+            outbox.write(json.dumps(response._replace(info=dict(response.info))).encode() + b"\n")
             outbox.flush()
     host.close()
 

@@ -1,1 +1,1 @@
-"""Sampling from a local model: KV cache, batches, drafts, scores of actions."""
+"""Sampling from a local model: KV cache, batches, speculative decoding, scores of actions."""

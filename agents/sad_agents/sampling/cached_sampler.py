@@ -1,9 +1,18 @@
 """Batched sampling that keeps each conversation's KV cache between calls, for any causal LM of transformers.
 
-Each conversation has a row in a `SlotCache`, valid in its first len(ids) columns. A call compares what it is asked to
-continue with what each row holds, keeps the common prefix, and feeds the rest: many ids of some rows while any row is
-behind, then one id of every row at a time, together with a guess at those that follow it. The rows being decoded are
-kept at the front, where attention takes them as one block.
+    sampler.sample([SampleRequest("episode 1", ids), SampleRequest("episode 2", ids)], sampling)
+
+1. Assign. Each conversation has a row of a `RowKVCache`, and the row remembers the ids that it holds. What the row and
+   the request have in common stays; the other ids of the request are pending. A new conversation copies the longest
+   prefix that any row offers.
+2. Prefill. While some row has more than one id pending, forward passes feed only those that are behind, many ids each.
+   A prefix that all of them share goes through the model once and is copied.
+3. Decode. Then each forward pass feeds every row its one pending id and a draft of what may follow (`NgramDraft`). Of
+   the draft, the ids that the model would have sampled itself are kept, so that drafts change speed and nothing else.
+4. A row ends at an end id, at `stop`, or at the longest completion. Rows at work are moved to the front now and then,
+   where attention takes them as one block.
+
+Each request draws from random numbers of its own: what is sampled does not depend on what else is in the batch.
 """
 
 from __future__ import annotations
@@ -18,8 +27,8 @@ import torch
 from transformers import PreTrainedModel
 
 from sad_agents.agent import Sampling
-from sad_agents.sampling.kv_cache import Feed, SlotCache
-from sad_agents.sampling.ngram_draft import CONTEXT, Drafts
+from sad_agents.sampling.kv_cache import Feed, RowKVCache
+from sad_agents.sampling.ngram_draft import CONTEXT, NgramDraft
 
 _PREFILL_TOKENS = {"cpu": 1024}
 _PREFILL_TOKENS_ELSEWHERE = 8192
@@ -27,7 +36,7 @@ _PREFILL_TOKENS_ELSEWHERE = 8192
 _SHARED_PREFIX = 32
 """A common prefix at least this long is worth computing first and copying."""
 _DRAFT, _DRAFTS = 3, 64
-"""Guessed ids that go along with a row's next one at most, or with all rows together: few rows leave room for more."""
+"""Most draft ids of a row where there are many rows, and of all rows together where there are few."""
 _COMPACT = 0.75
 """Rows at work are moved to the front once they are less than this share of what they span: moving is not free."""
 
@@ -64,7 +73,14 @@ class Sample:
 
 @dataclass(eq=False)
 class _Row:
-    """A row of the cache: where and whose it is, and the ids whose keys and values its first columns hold."""
+    """A row of the cache.
+
+    Attributes:
+        index: of the row in the cache.
+        key: of its conversation; None when it is free.
+        ids: whose keys and values its first columns hold.
+        used: clock of the last call that used it.
+    """
 
     index: int
     key: Hashable = None
@@ -113,13 +129,14 @@ class CachedSampler:
     """Samples continuations for many conversations at once.
 
     Args:
-        model: a causal LM that `SlotCache` takes.
-        stop: told a row's sampled ids after an id of `stop_ids`; True ends the row.
+        model: a causal LM that `RowKVCache` takes.
+        stop: gets a row's sampled ids after an id of `stop_ids`; True ends the row.
         stop_ids: ids after which `stop` is asked.
         end_ids: ids that end a row and are not part of it.
+        columns: no request and its completion are longer; None where nothing is known.
 
     Raises:
-        ConfigError: the model is not one that `SlotCache` takes.
+        ConfigError: the model is not one that `RowKVCache` takes.
     """
 
     def __init__(
@@ -129,6 +146,7 @@ class CachedSampler:
         stop: Callable[[list[int]], bool],
         stop_ids: frozenset[int],
         end_ids: frozenset[int],
+        columns: int | None = None,
     ) -> None:
         self.model = model
         self._stop = stop
@@ -136,15 +154,15 @@ class CachedSampler:
         self._end_ids = end_ids
         self._rows: list[_Row] = []
         self._clock = 0
-        self._cache = SlotCache(model)
-        self._drafts = Drafts()
+        self._cache = RowKVCache(model, columns)
+        self._draft = NgramDraft()
         self._prefill_tokens = _PREFILL_TOKENS.get(model.device.type, _PREFILL_TOKENS_ELSEWHERE)
 
     def clear(self) -> None:
         """Forget all caches: due after the model's weights have changed."""
         self._rows = []
         self._cache.clear()
-        self._drafts.clear()
+        self._draft.clear()
 
     def forget(self, key: Hashable) -> None:
         """The conversation is over. Its row serves as a source of prefixes until it is needed."""
@@ -158,7 +176,7 @@ class CachedSampler:
         training = self.model.training
         self.model.train(False)
         try:
-            jobs = self._seat(requests, sampling)
+            jobs = self._assign(requests, sampling)
             self._share_prefix(jobs)
             self._run(jobs, sampling)
         finally:
@@ -167,7 +185,7 @@ class CachedSampler:
 
     # --- rows ----------------------------------------------------------------------------------------------
 
-    def _seat(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[_Job]:
+    def _assign(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[_Job]:
         """A row for each request, cut to the prefix that it shares with the request."""
         self._clock += 1
         longest = max(len(request.ids) for request in requests) + sampling.max_tokens
@@ -191,7 +209,7 @@ class CachedSampler:
         return jobs
 
     def _claim(self, request: SampleRequest) -> _Row:
-        """A row that is nobody's, with the longest prefix that any row offers."""
+        """The free row that was used longest ago, with the longest prefix that any row offers."""
         row = min((row for row in self._rows if row.key is None), key=lambda row: row.used)
         row.key, row.used = request.key, self._clock
         self._borrow(row, request)
@@ -274,7 +292,7 @@ class CachedSampler:
             if len(ids) < len(job.pending):
                 turns.append(_Turn(job, ids, [], 0))
             else:
-                draft = self._drafts.guess(job.recent, min(longest, max_tokens - job.generated - 1))
+                draft = self._draft.guess(job.recent, min(longest, max_tokens - job.generated - 1))
                 turns.append(_Turn(job, ids, draft, 1 + len(draft)))
         return turns
 
@@ -283,7 +301,7 @@ class CachedSampler:
         for token, guessed in zip(chosen, [*draft, None], strict=True):
             if self._ends(job, token, max_tokens):
                 return
-            self._drafts.learn(job.recent, token)
+            self._draft.learn(job.recent, token)
             job.recent = (*job.recent[1:], token)
             if token != guessed:
                 job.pending = [token]

@@ -1,6 +1,6 @@
 """The KV cache of many conversations in one tensor a layer, and the forward passes over it.
 
-    keys[layer]: [rows, key-value heads, columns, d]      what is valid in a row, its owner knows
+    keys[layer]: [rows, key-value heads, columns, d]      the owner of a row knows how many of its columns are valid
 
 The new ids of all rows go through the model as one packed sequence, so its matrices see no padding. Only attention
 knows of rows: it goes through the attention interface of transformers, with any causal LM that uses it.
@@ -21,7 +21,7 @@ from transformers import AttentionInterface, PreTrainedModel
 
 from sad_env.errors import ConfigError
 
-_NAME = "sad_slots"
+_NAME = "sad_rows"
 """Our attention function among those of transformers."""
 UNSERVED = ("softcap", "s_aux", "position_bias")
 """What some models ask of attention beyond queries, keys, values and a scale."""
@@ -52,7 +52,7 @@ class _Block:
     """Neighbouring rows, and a grid [rows, new] of their new ids.
 
     Attributes:
-        packed: where the ids of the grid stand in the packed sequence, row after row; a row with fewer new ids than
+        packed: places of the grid's ids in the packed sequence, row after row; a row with fewer new ids than
             the grid holds repeats its last.
         rows: of the cache.
         width: columns that they look at.
@@ -74,18 +74,19 @@ class _Block:
         return self._repeated[group]
 
 
-class SlotCache:
+class RowKVCache:
     """Rows of keys and values for a model.
 
     Args:
         model: a causal LM with full attention in every layer, in any precision, on any device.
+        columns: no row gets more of them; None where nothing is known.
 
     Raises:
         ConfigError: a model with other attention, or one that does not use the attention interface of transformers.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        check_cacheable(model)
+    def __init__(self, model: PreTrainedModel, columns: int | None = None) -> None:
+        check_cacheable(model, columns)
         self.model = model
         self._rows = self._columns = 0
         self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -145,7 +146,7 @@ class SlotCache:
         self._places = packed[2], packed[1]
         self._blocks = [self._block(members, before, packed[1]) for members, before in _neighbours(feeds)]
         keep = torch.tensor(wanted, dtype=torch.long, device=device)
-        with _attention_through(self):
+        with _serving_attention(self):
             out = cast(Any, self.model)(
                 input_ids=packed[:1], position_ids=packed[1:2], use_cache=False, logits_to_keep=keep
             )
@@ -228,7 +229,7 @@ def _neighbours(feeds: Sequence[Feed]) -> Iterator[tuple[Sequence[Feed], int]]:
 def _attention(
     query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
 ) -> torch.Tensor:
-    """Attention of a block. The heads that share keys stand beside one another as further queries.
+    """Attention of a block. The heads that share keys become further queries of one head.
 
     So keys and values, which are most of what a decoding step reads, are read once and never repeated.
 
@@ -250,7 +251,7 @@ def _attention(
     return out.reshape(count, heads, new, -1).transpose(1, 2).reshape(count * new, heads, -1)
 
 
-def _slot_attention(
+def _row_attention(
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -266,21 +267,31 @@ def _slot_attention(
     return _serving.get().attend(cast(int, module.layer_idx), query, key, value, scaling), None
 
 
-_serving: ContextVar[SlotCache] = ContextVar("_serving")
+_serving: ContextVar[RowKVCache] = ContextVar("_serving")
 """The cache whose forward pass is under way: not every model hands further arguments down to its attention."""
-AttentionInterface.register(_NAME, _slot_attention)
+AttentionInterface.register(_NAME, _row_attention)
 
 
 @contextmanager
-def _attention_through(slots: SlotCache) -> Iterator[None]:
-    """Within, the attention layers of the cache's model call ours."""
-    config = slots.model.config.get_text_config()
-    before, token = config._attn_implementation, _serving.set(slots)
-    config._attn_implementation = _NAME
+def attention_function(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Within, the model's attention layers call the function of this name in transformers' attention interface."""
+    config = model.config.get_text_config()
+    before = config._attn_implementation
+    config._attn_implementation = name
     try:
         yield
     finally:
         config._attn_implementation = before
+
+
+@contextmanager
+def _serving_attention(cache: RowKVCache) -> Iterator[None]:
+    """Within, the attention layers of the cache's model use the cache."""
+    token = _serving.set(cache)
+    try:
+        with attention_function(cache.model, _NAME):
+            yield
+    finally:
         _serving.reset(token)
 
 
@@ -290,8 +301,13 @@ def context_of(model: PreTrainedModel) -> int:
     return int(getattr(config, "max_position_embeddings", None) or 2**20)
 
 
-def check_cacheable(model: PreTrainedModel) -> None:
+def check_cacheable(model: PreTrainedModel, columns: int | None = None) -> None:
     """Refuse models whose attention the row cache does not describe.
+
+    Args:
+        model: a causal LM.
+        columns: tokens that it will see at most; None takes its positions. Within its window, sliding attention is
+            full attention.
 
     Raises:
         ConfigError: naming what is in the way.
@@ -300,8 +316,18 @@ def check_cacheable(model: PreTrainedModel) -> None:
     kinds = getattr(config, "layer_types", None)
     window = getattr(config, "sliding_window", None)
     other = set(kinds or ()) - {"full_attention"}
-    if other or (kinds is None and window is not None and window < context_of(model)):
-        names = ", ".join(sorted(other)) or "sliding_attention"
+    if kinds is None and window is not None:
+        other = {"sliding_attention"}
+    if other == {"sliding_attention"} and type(window) is int:
+        seen = context_of(model) if columns is None else columns
+        if seen <= window:
+            other = set()
+        elif columns is not None:
+            raise ConfigError(
+                f"{config.model_type} has a sliding window: it is served a context of {window} tokens at most"
+            )
+    if other:
+        names = ", ".join(sorted(other))
         raise ConfigError(f"{config.model_type} has {names} layers: only full attention is served")
     if not getattr(model, "_supports_attention_backend", False):
         raise ConfigError(f"{config.model_type} does not use the attention interface of transformers: not served")

@@ -55,6 +55,7 @@ class LocalModel:
             stop=lambda ids: is_complete(self._decode(ids)),
             stop_ids=ids_with_newline(tokenizer),
             end_ids=end_ids(model, tokenizer),
+            columns=self.windowing.budget,
         )
 
     def clear(self) -> None:
@@ -146,4 +147,5 @@ def end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> froze
     """Ids that end a text, by the model's generation settings and the tokenizer."""
     named = model.generation_config.eos_token_id if model.generation_config is not None else None
     found = named if isinstance(named, list) else [named]
-    return frozenset(id_ for id_ in (*found, tokenizer.eos_token_id) if id_ is not None)
+    # The settings are a file's, which may hold anything.
+    return frozenset(id_ for id_ in (*found, tokenizer.eos_token_id) if type(id_) is int)

@@ -1,8 +1,8 @@
-"""Guesses of what a model writes next, for a sampler that checks several ids in one forward pass.
+"""The draft of speculative decoding (arXiv 2211.17192): a table of n-grams in place of a draft model.
 
-An agent writes the same turns of phrase again and again. What followed the same few ids before, in any conversation,
-is a good guess; a forward pass over the guessed ids tells how many of them the model would have sampled itself, and
-the sampler keeps only those. The idea is speculative decoding (arXiv 2211.17192) with a table for a draft model.
+An agent writes the same phrases again and again. What followed the same few ids before, in any conversation, is a good
+guess; one forward pass over the guessed ids shows how many of them the model would have sampled itself, and the
+sampler keeps only those.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ CONTEXT = 4
 _LIKELY = 0.45
 """A guess ends where the chance that all of it is right falls below this: a wrong id is wasted work."""
 _CAPACITY = 200_000
-"""Contexts known at most, then the table begins anew; a world's phrases take some ten thousand."""
+"""Most contexts that the table holds before it is emptied; a world's phrases take some ten thousand."""
 
 
-class Drafts:
+class NgramDraft:
     """What followed each few ids the last time, and how many times in a row.
 
-    >>> drafts = Drafts()
+    >>> draft = NgramDraft()
     >>> for token in (7, 7):
-    ...     drafts.learn((1, 2, 3, 4), token)
-    >>> drafts.guess((1, 2, 3, 4), 5)
+    ...     draft.learn((1, 2, 3, 4), token)
+    >>> draft.guess((1, 2, 3, 4), 5)
     [7]
     """
 
@@ -29,7 +29,7 @@ class Drafts:
         self._next: dict[tuple[int, ...], tuple[int, int]] = {}
 
     def clear(self) -> None:
-        """Forget all."""
+        """Empty the table."""
         self._next.clear()
 
     def learn(self, before: tuple[int, ...], token: int) -> None:

@@ -1,0 +1,316 @@
+"""Agents over models: the one place that decides a model's device, precision, tokenizer and first tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sad_agents.agent import GREEDY, Agent, EpisodeStart, Sampling
+from sad_agents.model import Model, ScriptedModel, read_script
+from sad_agents.prompts import Prompt, load_prompt, read_prompt
+from sad_agents.react import ReActAgent
+from sad_agents.windowing import Windowing
+from sad_env import registry
+from sad_env.errors import CheckpointError, ConfigError, UnknownNameError
+from sad_env.files import sha256_file
+from sad_env.records import read_trajectories
+from sad_env.safe_text import one_line
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+STUDENTS = "students"
+"""Folder of this package with the shipped students, WORLD.pt each."""
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+_WEIGHTS = ("*.safetensors", "config.json", "tokenizer.json")
+"""The files of a model's folder that decide what it answers."""
+_HUB_ID = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """The settings of an agent.
+
+    Attributes:
+        sampling: temperature, nucleus, tokens of a completion, seed.
+        shots: exemplars in the prompt; None takes 0 for students and 1 for models that were not trained on the task.
+        votes: completions sampled for each step, the majority's action is taken.
+        prompt: a prompt file instead of the one that ships with the world.
+        first_thoughts: trajectories whose first reasoning line opens the first step on the same task.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: "float32", "bfloat16", "float16", or "auto": float32 on a processor, the checkpoint's own elsewhere.
+        concurrency: requests to a server at once.
+        context: tokens that a model is shown at most, its completion included: a local one's where its record names
+            no window (its memory for an episode grows with them), a server's where the server does not say.
+        window: False ends an episode that outgrows the model's window.
+        world: keyword arguments of the world, for agents that make a copy of it.
+    """
+
+    sampling: Sampling = GREEDY
+    shots: int | None = None
+    votes: int = 1
+    prompt: Path | None = None
+    first_thoughts: Path | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    concurrency: int = 16
+    context: int = 4096
+    window: bool = True
+    world: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --- language models ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A language model, ready to be used.
+
+    Attributes:
+        model: on its device, in evaluation mode.
+        tokenizer: its tokenizer.
+        record: how it was trained; empty where it is no student of this project.
+        start_ids: ids before everything. Students of this project were trained without; other models take the begin
+            token that their tokenizer adds.
+        identity: a name for keys and records: a file's or folder's name and hash, a hub id with its commit, or the
+            package's name.
+        path: the file or folder that it was read from; None where a package carries it.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    record: Mapping[str, Any]
+    start_ids: tuple[int, ...]
+    identity: str
+    path: Path | None
+
+
+def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") -> LoadedModel:
+    """The language model that a word names.
+
+    Args:
+        spec: a student.pt, a model folder, `smollm2` (a package that carries the model), or an id of the hub, with or
+            without `hf:` before it.
+        device: as `device_of` takes it.
+        dtype: one of `DTYPES`; "auto" is float32 on a processor, where it is no slower and batches of other sizes
+            agree better, and the checkpoint's own precision elsewhere.
+
+    Raises:
+        CheckpointError: a file or folder that is not sound.
+        InfrastructureError: a hub id that cannot be fetched.
+        ConfigError: a device that is not there, or a package that is not installed.
+        UnknownNameError: no such dtype.
+    """
+    import torch
+
+    from sad_agents.checkpoints import load_student
+    from sad_agents.model_folder import RECORD_FILE, hub_folder
+
+    place = device_of(device)
+    if dtype not in DTYPES:
+        raise UnknownNameError("dtype", dtype, DTYPES)
+    precision = getattr(torch, dtype) if dtype != "auto" else torch.float32 if place.type == "cpu" else None
+    if spec == "smollm2":
+        from sad_agents.smollm2 import load_smollm2
+
+        model, tokenizer = load_smollm2()
+        torch.nn.Module.to(model, device=place, dtype=precision)
+        return LoadedModel(model, tokenizer, {}, _start_ids(tokenizer), spec, None)
+    path, identity = model_path(spec), ""
+    if path is None:
+        name = spec.removeprefix("hf:")
+        path = hub_folder(name)
+        identity = f"{name}@{path.name[:12]}"
+    student = load_student(path, device=str(place), dtype=precision)
+    ours = path.is_file() or (path / RECORD_FILE).is_file()
+    start = () if ours else _start_ids(student.tokenizer)
+    return LoadedModel(*student, start_ids=start, identity=identity or file_identity(path), path=path)
+
+
+def model_path(spec: str) -> Path | None:
+    """The file or folder that a word names; None where it is an id of the hub.
+
+    >>> model_path("hf:gpt2") is None, model_path("someone/model") is None, model_path("run/student.pt")
+    (True, True, PosixPath('run/student.pt'))
+    """
+    name = spec.removeprefix("hf:")
+    path = Path(name)
+    return path if path.exists() or path.suffix == ".pt" or not _HUB_ID.fullmatch(name) else None
+
+
+def device_of(name: str) -> torch.device:
+    """The device that the settings name.
+
+    Args:
+        name: cpu, cuda, cuda:1, mps, or auto: a GPU where there is one. Where a launcher gives each of its processes a
+            GPU, "cuda" is that one.
+
+    Raises:
+        ConfigError: another word, or a device that is not there.
+    """
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    count = torch.cuda.device_count()
+    if kind == "cuda" and (number or "0").isdecimal() and int(number or 0) >= count:
+        raise ConfigError(f"--device {name}: no such GPU here ({count} found): give cpu or auto")
+    device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"--device {one_line(name, 40)!r}: give cpu, cuda or auto; it cannot be used: {one_line(str(error), 120)}"
+        ) from None
+    return torch.device(device)
+
+
+def _start_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """The begin token, where the tokenizer puts it before every text."""
+    ids = tuple(tokenizer("")["input_ids"])
+    return ids[:1] if ids and ids[0] == tokenizer.bos_token_id else ()
+
+
+def file_identity(path: Path) -> str:
+    """Name and hash of a file, or of what decides a model folder's answers."""
+    if path.is_file():
+        return f"{path.stem}-{sha256_file(path)[:12]}"
+    files = sorted(file for pattern in _WEIGHTS for file in path.glob(pattern))
+    content = "".join(f"{file.name} {sha256_file(file)}\n" for file in files)
+    return f"{path.resolve().name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _sha256(path: Path) -> str:
+    """Hash of a file, or of all files of a folder."""
+    if path.is_file():
+        return sha256_file(path)
+    digest = hashlib.sha256()
+    for file in sorted(path.iterdir()):
+        if file.is_file():
+            digest.update(f"{file.name}\0{sha256_file(file)}\n".encode())
+    return digest.hexdigest()
+
+
+# --- ReAct agents over models ---------------------------------------------------------------------------------
+
+
+def react_agent(
+    backend: Model, world: str, options: AgentOptions, *, prompt: Prompt | None = None, shots: int = 0, **facts: str
+) -> ReActAgent:
+    """A ReAct agent for a world, as the options say.
+
+    Args:
+        backend: the model.
+        world: decides prompt and spelling of actions.
+        options: where they differ from the other arguments, they hold.
+        prompt: instead of the world's.
+        shots: exemplars where the options leave them open.
+        facts: further entries of its `provenance`.
+    """
+    sampling = options.sampling
+    if backend.windowing is not None:
+        sampling = replace(sampling, max_tokens=min(sampling.max_tokens, backend.windowing.room))
+    prompt = read_prompt(options.prompt) if options.prompt else prompt or load_prompt(world)
+    shots = shots if options.shots is None else options.shots
+    agent = ReActAgent(
+        backend,
+        prompt,
+        shots=shots,
+        sampling=sampling,
+        canonical=registry.canonical_action(world),
+        votes=options.votes,
+        first_thought=_first_thoughts(options.first_thoughts) if options.first_thoughts else None,
+        window=options.window,
+    )
+    agent.provenance.update(facts)
+    return agent
+
+
+def _first_thoughts(path: Path) -> Callable[[EpisodeStart], str]:
+    thoughts = {
+        trajectory.task_id: trajectory.steps[0].reasoning for trajectory in read_trajectories(path) if trajectory.steps
+    }
+    return lambda start: thoughts.get(start.task_id, "")
+
+
+def scripted_agent(rest: str, world: str, options: AgentOptions) -> Agent:
+    """`scripted:FILE`: completions from a file."""
+    path = Path(rest)
+    return react_agent(ScriptedModel(read_script(path)), world, options, script_sha256=sha256_file(path))
+
+
+def ships_student(world: str) -> bool:
+    """Whether the package holds a student of this world, for `--agent nano`."""
+    return (resources.files("sad_agents") / STUDENTS / f"{world}.pt").is_file()
+
+
+def nano_agent(world: str, options: AgentOptions) -> Agent:
+    """`nano`: the student of the world that ships with the package."""
+    with resources.as_file(resources.files("sad_agents") / STUDENTS / f"{world}.pt") as path:
+        if not path.is_file():
+            raise CheckpointError(
+                f"this release ships no student for {world!r}: train one with `sad-distill`, or take --agent expert"
+            )
+        return model_agent(str(path), world, options, name="nano")
+
+
+def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") -> Agent:
+    """`FILE.pt`, a model folder, or `hf:ID`: a language model in this process."""
+    from sad_agents.sampling.local_model import LocalModel
+
+    loaded = load_language_model(spec, device=options.device, dtype=options.dtype)
+    prompt, window = _acting(spec, loaded.record)
+    local = model_path(spec)
+    facts = {"parameters": str(sum(parameter.numel() for parameter in loaded.model.parameters()))}
+    if local is None:
+        facts |= {"model": one_line(spec.removeprefix("hf:"), 120), "identity": one_line(loaded.identity, 160)}
+    else:
+        facts |= {"checkpoint": local.name, "checkpoint_sha256": _sha256(local)}
+    model = LocalModel(
+        loaded.model,
+        loaded.tokenizer,
+        name=name or (local.stem if local else spec.removeprefix("hf:")),
+        windowing=window or _window(loaded.model, options),
+        start_ids=loaded.start_ids,
+    )
+    return react_agent(model, world, options, prompt=prompt, shots=0 if loaded.record else 1, **facts)
+
+
+def _acting(spec: str, record: Mapping[str, Any]) -> tuple[Prompt | None, Windowing | None]:
+    """The prompt and the window that a student was trained with, where its record says so."""
+    acting = record.get("acting", {})
+    try:
+        prompt, window = acting.get("prompt"), acting.get("window")
+        if prompt is not None and type(prompt) is not str:
+            raise TypeError
+        return None if prompt is None else Prompt(prompt), None if window is None else Windowing(**window)
+    except (TypeError, AttributeError, ConfigError):
+        raise CheckpointError(
+            f"{one_line(spec, 120)}: its record's 'acting' holds a prompt (text) and a window (budget, room, keep)"
+        ) from None
+
+
+def _window(model: PreTrainedModel, options: AgentOptions) -> Windowing:
+    from sad_agents.sampling.kv_cache import context_of
+
+    context = min(context_of(model), options.context)
+    return Windowing(budget=context, room=min(options.sampling.max_tokens, context // 2))
+
+
+def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
+    """`openai:URL[#model]`: a model on a server."""
+    from sad_agents.openai_model import OpenAIModel
+
+    url, _, name = rest.partition("#")
+    model = OpenAIModel(
+        url, name, concurrency=options.concurrency, context=options.context, room=options.sampling.max_tokens
+    )
+    return react_agent(model, world, options, shots=1, model=one_line(model.name, 120), server=one_line(url, 120))
