@@ -1,0 +1,36 @@
+"""The report of a study that an earlier version ran is made again: every figure equal to the printed digit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sad_eval.study.report import write_report
+
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
+
+REWORDED: dict[str, str] = {}
+"""Lines of the old report and what stands there now; each keeps its figures."""
+
+
+def numbers(text: str) -> list[str]:
+    return NUMBER.findall(text)
+
+
+def test_numbers_are_found_where_a_report_has_them() -> None:
+    line = "+0.0 [-5.6, +15.6] points, p = 1.000; toy layers:3 0: 4/2 (p 0.69); 14,147 tokens | 1e-05"
+    expected = ["+0.0", "-5.6", "+15.6", "1.000", "3", "0", "4", "2", "0.69", "14,147", "1e-05"]
+    assert numbers(line) == expected
+
+
+def test_the_report_is_made_again_figure_by_figure(golden_study: Path, published: dict[str, str]) -> None:
+    write_report(golden_study)
+    for name in ("results.csv", "tests.csv"):
+        assert (golden_study / name).read_text(encoding="utf-8") == published[name]
+    before = [REWORDED.get(line, line) for line in published["README.md"].splitlines()]
+    now = (golden_study / "README.md").read_text(encoding="utf-8").splitlines()
+    assert now == before
+    assert len(numbers("\n".join(now))) > 1000
+    for old, new in REWORDED.items():
+        assert old in published["README.md"].splitlines()
+        assert numbers(old) == numbers(new)
