@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_eval.study.arms import ARMS, BASELINES_AND_SAD, VARIANTS
+from sad_eval.study.methods import METHODS, MAIN_METHODS, ABLATIONS
 
 Override = int | float | str | bool
 
@@ -56,9 +56,9 @@ class StudyConfig:
 
     students: tuple[str, ...] = ("nano-2m", "nano-0.7m")
     """What the students begin from."""
-    arms: tuple[str, ...] = BASELINES_AND_SAD
+    arms: tuple[str, ...] = MAIN_METHODS
     """Ways to train students of all sizes."""
-    ablations: tuple[str, ...] = VARIANTS
+    ablations: tuple[str, ...] = ABLATIONS
     """Ways that vary SAD, for the sizes of ablation_students only."""
     ablation_students: tuple[str, ...] = ("nano-0.7m",)
     """Sizes on which the ablations run."""
@@ -121,8 +121,8 @@ class StudyConfig:
             ConfigError: naming them.
         """
         for arm in (*self.arms, *self.ablations):
-            if arm not in ARMS:
-                raise UnknownNameError("arm", arm, ARMS)
+            if arm not in METHODS:
+                raise UnknownNameError("arm", arm, METHODS)
         if twice := set(self.arms) & set(self.ablations):
             raise ConfigError(f"{', '.join(sorted(twice))} is among both arms and ablations: name it once")
         if self.jobs < 1 or self.threads < 1 or self.seeds < 1:

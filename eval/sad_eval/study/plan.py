@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sad_env.files import safe_name
-from sad_eval.study.arms import ARMS
+from sad_eval.study.methods import METHODS
 from sad_eval.study.config import StudyConfig
 
 REFERENCES = ("expert", "random")
@@ -128,15 +128,15 @@ class _World:
         arms = (*config.arms, *(config.ablations if size in config.ablation_students else ()))
         for arm in arms:
             student = self.folder / run_name(size, arm, seed) / "student.pt"
-            flags = {**shared, **ARMS[arm].flags, "student": start}
-            if ARMS[arm].online:
-                flags |= {**self._acting(), "updates": config.updates * int(ARMS[arm].flags.get("passes", 1))}
+            flags = {**shared, **METHODS[arm].flags, "student": start}
+            if METHODS[arm].online:
+                flags |= {**self._acting(), "updates": config.updates * int(METHODS[arm].flags.get("passes", 1))}
                 if config.sampling_temperature != 1.0:
                     flags["sampling-temperature"] = config.sampling_temperature
-            if ARMS[arm].recorded:
+            if METHODS[arm].recorded:
                 flags |= {"episodes": self.episodes, "batch": config.batch}
             flags |= {"steps": config.steps, **self._moving()}
-            needs = [self.teacher, start, *([self.episodes] if ARMS[arm].recorded else [])]
+            needs = [self.teacher, start, *([self.episodes] if METHODS[arm].recorded else [])]
             yield from self._student(size, arm, student, flags, needs)
 
     def _student(

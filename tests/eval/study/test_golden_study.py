@@ -9,8 +9,20 @@ from sad_eval.study.report import write_report
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 
-REWORDED: dict[str, str] = {}
-"""Lines of the old report and what stands there now; each keeps its figures."""
+REWORDED = {
+    # "arm" and "way" are called what the field calls them
+    "| student | way |": "| student | method |",
+    "| way | hotpotqa": "| method | hotpotqa",
+    "Tests of SAD against each way, success": "Tests of SAD against each method, success",
+    "updates of each way, offline": "updates of each method, offline",
+    "(ways).": "(methods).",
+    "all ways of a world are measured": "all methods of a world are measured",
+    # a plain word for a verdict
+    'otherwise it "cannot be told".': 'a claim with a higher p is "undecided".',
+    "mean p of at most 0.05, ": "mean p of at most 0.05; ",
+    "**cannot be told**": "**undecided**",
+}
+"""Phrases of the old report and what is written now; none of them holds a figure that changes."""
 
 
 def numbers(text: str) -> list[str]:
@@ -27,10 +39,12 @@ def test_the_report_is_made_again_figure_by_figure(golden_study: Path, published
     write_report(golden_study)
     for name in ("results.csv", "tests.csv"):
         assert (golden_study / name).read_text(encoding="utf-8") == published[name]
-    before = [REWORDED.get(line, line) for line in published["README.md"].splitlines()]
-    now = (golden_study / "README.md").read_text(encoding="utf-8").splitlines()
-    assert now == before
-    assert len(numbers("\n".join(now))) > 1000
+    before = published["README.md"]
     for old, new in REWORDED.items():
-        assert old in published["README.md"].splitlines()
+        assert old in before
         assert numbers(old) == numbers(new)
+        before = before.replace(old, new)
+    now = (golden_study / "README.md").read_text(encoding="utf-8")
+    assert now.splitlines() == before.splitlines()
+    assert numbers(now) == numbers(published["README.md"])
+    assert len(numbers(now)) > 1000

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sad_eval.study.arms import ARMS
+from sad_eval.study.methods import METHODS
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.plan import Stage, keys, marker, stages, teacher_of
 from sad_eval.study.processes import Ended
@@ -72,7 +72,7 @@ def test_only_the_experts_episodes_are_renamed_and_all_ways_move_alike() -> None
     plan = stages(replace(SMALL, renamed=0.5, distill_optimiser="muon", dagger_steps=3))
     renamed = [stage for stage in plan if "--renamed" in stage.command]
     assert [stage.name for stage in renamed] == ["toy: collect expert"]
-    moved = [stage for stage in plan if any(f"-{arm}-" in stage.name for arm in ARMS) and "train" in stage.name]
+    moved = [stage for stage in plan if any(f"-{arm}-" in stage.name for arm in METHODS) and "train" in stage.name]
     assert moved
     assert all("--optimiser muon" in stage.line for stage in moved)
 
@@ -81,7 +81,7 @@ def test_a_temperature_is_of_online_ways_and_a_factor_for_embeddings_of_what_beg
     settings = replace(SMALL, embedding_factor=10.0, sampling_temperature=0.3)
     plan = named(stages(settings))
     for arm in settings.arms:
-        way, line = ARMS[arm], plan[f"toy: train nano-2m-{arm}-0"].line
+        way, line = METHODS[arm], plan[f"toy: train nano-2m-{arm}-0"].line
         assert ("--sampling-temperature 0.3" in line) == way.online
         assert "--embedding-factor" not in line
     assert "--embedding-factor 10" in plan["toy: train nano-2m-start-0"].line
@@ -123,7 +123,7 @@ def test_settings_of_a_world_are_its_own() -> None:
 def test_a_changed_setting_changes_what_follows_from_it_and_nothing_else() -> None:
     before, after = (keys(stages(config), {}) for config in (SMALL, replace(SMALL, steps=SMALL.steps + 1)))
     changed = {name for name in before if before[name] != after[name]}
-    arms = {f"{size}-{arm}-{seed}" for size in SMALL.students for arm in ARMS for seed in range(2)}
+    arms = {f"{size}-{arm}-{seed}" for size in SMALL.students for arm in METHODS for seed in range(2)}
     assert changed == {name for name in before if name.rpartition(" ")[2] in arms}
     more = keys(stages(replace(SMALL, arms=SMALL.arms[:3])), {})
     assert all(before[name] == key for name, key in more.items())

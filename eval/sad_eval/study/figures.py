@@ -1,0 +1,188 @@
+"""Figures of a study: success by method and size, and success against what training cost. Needs the extra `plots`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from sad_env.files import atomic_bytes
+from sad_eval.runs.run_folder import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+METADATA: dict[str, dict[str, str | None]] = {
+    "svg": {"Date": None},
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None},
+}
+"""By format; nothing that changes from run to run, so that equal figures are equal files."""
+_STYLE = {
+    "svg.hashsalt": "sad-study",
+    "pdf.fonttype": 42,
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.parse_math": False,
+}
+_MARKERS = "osD^vP"
+_DASHES = ((0, (6, 2)), (0, (3, 2)), (0, (1, 2)))
+_SIDE_BY_SIDE = 7.0
+"""Points of the page between marks of almost the same cost."""
+
+
+class Point(NamedTuple):
+    """Students of one method and size.
+
+    Attributes:
+        method: title of the method.
+        size: of the students.
+        success: a share and its interval.
+        costs: mean cost of training by its unit; without those that are not known.
+    """
+
+    method: str
+    size: str
+    success: Estimate
+    costs: dict[str, float]
+
+
+def write_figures(
+    out: Path, world: str, points: Sequence[Point], references: Sequence[tuple[str, float]]
+) -> list[str] | None:
+    """Write the figures of a world as SVG, PNG and PDF.
+
+    Args:
+        out: folder of the study.
+        world: name of the world.
+        points: in the order of the legend.
+        references: agents drawn as lines, with their success.
+
+    Returns:
+        Names of the figures' files without their endings; None where matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        return None
+    figures: dict[str, Callable[[], Figure]] = {
+        f"{world}-success": lambda: success_figure(world, points, references),
+        f"{world}-seconds": lambda: cost_figure(world, "processor seconds of training", points, references),
+        f"{world}-tokens": lambda: cost_figure(world, "supervised tokens", points, references),
+    }
+    with matplotlib.rc_context(_STYLE):
+        for name, draw in figures.items():
+            figure = draw()
+            for ending, metadata in METADATA.items():
+                with atomic_bytes(out / f"{name}.{ending}") as file:
+                    figure.savefig(file, format=ending, metadata=metadata, dpi=160)
+    return list(figures)
+
+
+def success_figure(world: str, points: Sequence[Point], references: Sequence[tuple[str, float]]) -> Figure:
+    """Success of each method, one row a method, one mark a size, with 95 % intervals."""
+    from matplotlib.figure import Figure
+
+    methods, sizes = _distinct(point.method for point in points), _distinct(point.size for point in points)
+    figure = Figure(figsize=(7.2, 1.6 + 0.32 * len(methods)), layout="constrained")
+    axes = figure.subplots()
+    for number, size in enumerate(sizes):
+        mine = [point for point in points if point.size == size]
+        places = [methods.index(point.method) + 0.2 * (number - (len(sizes) - 1) / 2) for point in mine]
+        errors = _errors(mine)
+        axes.errorbar(
+            [100 * point.success.value for point in mine],
+            places,
+            xerr=errors,
+            fmt=_MARKERS[number % len(_MARKERS)],
+            color=f"C{number}",
+            markersize=5,
+            elinewidth=1,
+            label=size,
+        )
+    _reference_lines(axes.axvline, references)
+    axes.set_yticks(range(len(methods)), methods)
+    axes.set_ylim(len(methods) - 0.5, -0.5)
+    axes.set_xlim(-2, 102)
+    axes.set_xlabel("success, % (95 % interval over tasks)")
+    _finish(figure, axes, f"{world}: success by method and size", "x")
+    return figure
+
+
+def cost_figure(world: str, unit: str, points: Sequence[Point], references: Sequence[tuple[str, float]]) -> Figure:
+    """Success against the cost of training on a logarithmic scale; marks of almost equal cost are set side by side."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.transforms import ScaledTranslation
+
+    methods, sizes = _distinct(point.method for point in points), _distinct(point.size for point in points)
+    costly = sorted((point for point in points if point.costs.get(unit, 0) > 0), key=lambda point: point.costs[unit])
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for point, shift in zip(costly, _shifts([point.costs[unit] for point in costly]), strict=True):
+        drawn = axes.errorbar(
+            [point.costs[unit]],
+            [100 * point.success.value],
+            yerr=_errors([point]),
+            fmt=_MARKERS[sizes.index(point.size) % len(_MARKERS)],
+            color=f"C{methods.index(point.method) % 10}",
+            markersize=5,
+            elinewidth=1,
+        )
+        moved = ScaledTranslation(shift / 72, 0, figure.dpi_scale_trans)
+        for artist in drawn.get_children():
+            artist.set_transform(artist.get_transform() + moved)
+    _reference_lines(axes.axhline, references)
+    for number, method in enumerate(methods):
+        axes.plot([], [], marker="s", linestyle="", color=f"C{number % 10}", label=method)
+    for number, size in enumerate(sizes if len(sizes) > 1 else ()):
+        axes.plot([], [], marker=_MARKERS[number % len(_MARKERS)], linestyle="", color="0.3", label=size)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(-2, 102)
+    axes.set_xlabel(f"{unit} (mean over seeds)")
+    axes.set_ylabel("success, %")
+    _finish(figure, axes, f"{world}: success against cost", "y")
+    return figure
+
+
+def _shifts(costs: Sequence[float]) -> list[float]:
+    """How far each of the ascending costs is moved, so that marks within 3 % of their neighbour do not overlap.
+
+    >>> _shifts([1.0, 1.01, 1.02, 5.0])
+    [-7.0, 0.0, 7.0, 0.0]
+    """
+    groups: list[list[float]] = []
+    for cost in costs:
+        if groups and cost <= 1.03 * groups[-1][-1]:
+            groups[-1].append(cost)
+        else:
+            groups.append([cost])
+    return [_SIDE_BY_SIDE * (place - (len(group) - 1) / 2) for group in groups for place in range(len(group))]
+
+
+def _errors(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    """Lengths of the intervals' arms, in per cent; a mean of draws may round past the value that it surrounds."""
+    low = [100 * max(0.0, point.success.value - point.success.low) for point in points]
+    return low, [100 * max(0.0, point.success.high - point.success.value) for point in points]
+
+
+def _reference_lines(draw: Callable[..., object], references: Sequence[tuple[str, float]]) -> None:
+    for number, (name, share) in enumerate(references):
+        style = {"linestyle": _DASHES[number % len(_DASHES)], "color": "0.35", "linewidth": 1, "zorder": 0}
+        draw(100 * share, label=f"{name}, {100 * share:.0f} %", **style)
+
+
+def _finish(figure: Figure, axes: Axes, title: str, grid: str) -> None:
+    axes.set_title(title, loc="left")
+    axes.grid(axis="x" if grid == "x" else "y", color="0.9")
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside right upper", frameon=False)
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
