@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --editable '.[alfworld,play,train]' --group dev
+	$(BIN)/pip install --quiet --editable '.[alfworld,play,train,plots]' --group dev
 	touch $@
 
 demo: $(VENV)/.installed

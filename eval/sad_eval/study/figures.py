@@ -28,6 +28,19 @@ _STYLE = {
     "text.parse_math": False,
 }
 _MARKERS = "osD^vP"
+_COLOURS = (
+    "#777777",
+    "#332288",
+    "#88CCEE",
+    "#44AA99",
+    "#117733",
+    "#DDCC77",
+    "#CC6677",
+    "#882255",
+    "#AA4499",
+    "#999933",
+)
+"""Paul Tol's muted scheme, which colour-blind readers can tell apart; grey, the first, is for the SFT start."""
 _DASHES = ((0, (6, 2)), (0, (3, 2)), (0, (1, 2)))
 _SIDE_BY_SIDE = 7.0
 """Points of the page between marks of almost the same cost."""
@@ -97,7 +110,7 @@ def success_figure(world: str, points: Sequence[Point], references: Sequence[tup
             places,
             xerr=errors,
             fmt=_MARKERS[number % len(_MARKERS)],
-            color=f"C{number}",
+            color=_colour(number + 1),
             markersize=5,
             elinewidth=1,
             label=size,
@@ -127,7 +140,7 @@ def cost_figure(world: str, unit: str, points: Sequence[Point], references: Sequ
             [100 * point.success.value],
             yerr=_errors([point]),
             fmt=_MARKERS[sizes.index(point.size) % len(_MARKERS)],
-            color=f"C{methods.index(point.method) % 10}",
+            color=_colour(methods.index(point.method)),
             markersize=5,
             elinewidth=1,
         )
@@ -136,7 +149,7 @@ def cost_figure(world: str, unit: str, points: Sequence[Point], references: Sequ
             artist.set_transform(artist.get_transform() + moved)
     _reference_lines(axes.axhline, references)
     for number, method in enumerate(methods):
-        axes.plot([], [], marker="s", linestyle="", color=f"C{number % 10}", label=method)
+        axes.plot([], [], marker="s", linestyle="", color=_colour(number), label=method)
     for number, size in enumerate(sizes if len(sizes) > 1 else ()):
         axes.plot([], [], marker=_MARKERS[number % len(_MARKERS)], linestyle="", color="0.3", label=size)
     axes.set_xscale("log")
@@ -151,14 +164,14 @@ def cost_figure(world: str, unit: str, points: Sequence[Point], references: Sequ
 
 
 def _shifts(costs: Sequence[float]) -> list[float]:
-    """How far each of the ascending costs is moved, so that marks within 3 % of their neighbour do not overlap.
+    """How far each of the ascending costs is moved, so that marks within 5 % of their neighbour do not overlap.
 
     >>> _shifts([1.0, 1.01, 1.02, 5.0])
     [-7.0, 0.0, 7.0, 0.0]
     """
     groups: list[list[float]] = []
     for cost in costs:
-        if groups and cost <= 1.03 * groups[-1][-1]:
+        if groups and cost <= 1.05 * groups[-1][-1]:
             groups[-1].append(cost)
         else:
             groups.append([cost])
@@ -173,7 +186,7 @@ def _errors(points: Sequence[Point]) -> tuple[list[float], list[float]]:
 
 def _reference_lines(draw: Callable[..., object], references: Sequence[tuple[str, float]]) -> None:
     for number, (name, share) in enumerate(references):
-        style = {"linestyle": _DASHES[number % len(_DASHES)], "color": "0.35", "linewidth": 1, "zorder": 0}
+        style = {"linestyle": _DASHES[number % len(_DASHES)], "color": "0.35", "linewidth": 1, "zorder": 1}
         draw(100 * share, label=f"{name}, {100 * share:.0f} %", **style)
 
 
@@ -182,6 +195,10 @@ def _finish(figure: Figure, axes: Axes, title: str, grid: str) -> None:
     axes.grid(axis="x" if grid == "x" else "y", color="0.9")
     axes.set_axisbelow(True)
     figure.legend(loc="outside right upper", frameon=False)
+
+
+def _colour(number: int) -> str:
+    return _COLOURS[number % len(_COLOURS)]
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

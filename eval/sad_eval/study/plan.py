@@ -18,7 +18,7 @@ REFERENCES = ("expert", "random")
 
 
 @dataclass(frozen=True)
-class Stage:
+class StudyStage:
     """One of the project's commands.
 
     Attributes:
@@ -43,7 +43,7 @@ class Stage:
         return shlex.join(("python", "-m", *self.command))
 
 
-def stages(config: StudyConfig) -> list[Stage]:
+def stages(config: StudyConfig) -> list[StudyStage]:
     """All stages of the config's worlds; none stands before one that it needs.
 
     Raises:
@@ -53,7 +53,7 @@ def stages(config: StudyConfig) -> list[Stage]:
     return [stage for world in config.worlds for stage in _World(config.in_world(world), world).stages()]
 
 
-def keys(plan: Sequence[Stage], given: Mapping[Path, str]) -> dict[str, str]:
+def keys(plan: Sequence[StudyStage], given: Mapping[Path, str]) -> dict[str, str]:
     """What a stage's result depends on, as a hash: its command and, through them, those of all that it stands on.
 
     Args:
@@ -83,7 +83,7 @@ class _World:
         self.episodes = self.folder / "teacher.jsonl"
         self.reference = self.folder / "eval" / "teacher"
 
-    def stages(self) -> Iterator[Stage]:
+    def stages(self) -> Iterator[StudyStage]:
         config = self.config
         flags: dict[str, object] = {"agent": config.expert, "episodes": config.expert_episodes, "slip": config.slips}
         if config.renamed:
@@ -106,7 +106,7 @@ class _World:
             for size in config.students:
                 yield from self._students(size, seed)
 
-    def _teacher(self) -> Iterator[Stage]:
+    def _teacher(self) -> Iterator[StudyStage]:
         config = self.config
         sft = self.folder / "teacher" / "student.pt"
         flags: dict[str, object] = {"student": config.teacher, **self._sft(config.teacher_steps)}
@@ -116,7 +116,7 @@ class _World:
             ends = {"steps": config.dagger_steps, **self._moving()}
             yield self._train("teacher-dagger", "teacher-dagger", self.teacher, {**flags, **ends}, needs=[sft])
 
-    def _students(self, size: str, seed: int) -> Iterator[Stage]:
+    def _students(self, size: str, seed: int) -> Iterator[StudyStage]:
         config = self.config
         first = 0 if config.shared_start else seed
         start = self.folder / run_name(size, "start", first) / "student.pt"
@@ -141,7 +141,7 @@ class _World:
 
     def _student(
         self, size: str, way: str, student: Path, flags: dict[str, object], needs: Sequence[Path]
-    ) -> Iterator[Stage]:
+    ) -> Iterator[StudyStage]:
         run = student.parent.name
         yield self._train(run, f"{size} {way}", student, flags, needs=needs)
         yield self._evaluate(run, size, str(student), needs=[student])
@@ -171,7 +171,7 @@ class _World:
             flags |= {"horizon-start": config.max_steps, "horizon-every": 10**9}
         return flags
 
-    def _train(self, name: str, kind: str, product: Path, flags: dict[str, object], *, needs: Iterable[Path]) -> Stage:
+    def _train(self, name: str, kind: str, product: Path, flags: dict[str, object], *, needs: Iterable[Path]) -> StudyStage:
         config = self.config
         every = {
             "out": product.parent,
@@ -184,7 +184,7 @@ class _World:
         }
         return self._stage(f"train {name}", f"train {kind}", ["sad_distill", *_words(every)], product, needs)
 
-    def _evaluate(self, name: str, kind: str, agent: str, *, needs: Sequence[Path] = ()) -> Stage:
+    def _evaluate(self, name: str, kind: str, agent: str, *, needs: Sequence[Path] = ()) -> StudyStage:
         config = self.config
         flags: dict[str, object] = {
             "agent": agent,
@@ -215,7 +215,7 @@ class _World:
 
     def _collect(
         self, name: str, flags: dict[str, object], out: Path, more: Sequence[str] = (), *, needs: Iterable[Path]
-    ) -> Stage:
+    ) -> StudyStage:
         config = self.config
         every = {
             **flags,
@@ -228,8 +228,8 @@ class _World:
         }
         return self._stage(name, name, ["sad_agents", *_words(every), *more], out, needs)
 
-    def _stage(self, name: str, kind: str, command: Sequence[str], product: Path, needs: Iterable[Path]) -> Stage:
-        return Stage(
+    def _stage(self, name: str, kind: str, command: Sequence[str], product: Path, needs: Iterable[Path]) -> StudyStage:
+        return StudyStage(
             self.world, f"{self.world}: {name}", f"{self.world}: {kind}", tuple(command), product, tuple(needs)
         )
 

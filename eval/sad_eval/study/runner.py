@@ -18,8 +18,8 @@ from sad_env.json_lines import parse_json
 from sad_env.safe_text import one_line, visible
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import counted
-from sad_eval.study.plan import Stage, keys, marker, stages, teacher_of
-from sad_eval.study.processes import Ended, Process, prepare, stop
+from sad_eval.study.plan import StudyStage, keys, marker, stages, teacher_of
+from sad_eval.study.processes import Ended, StageProcess, prepare, stop
 from sad_eval.study.stale_runs import former_keys, set_aside
 
 _POLL_SECONDS = 0.1
@@ -49,7 +49,7 @@ def run_study(config: StudyConfig) -> int:
     return 0
 
 
-def _run(config: StudyConfig, plan: Sequence[Stage]) -> Runner:
+def _run(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
     with contextlib.ExitStack() as locks:
         for world in config.worlds:
             folder = Path(config.out) / world
@@ -59,7 +59,7 @@ def _run(config: StudyConfig, plan: Sequence[Stage]) -> Runner:
     return runner
 
 
-def begin(config: StudyConfig, plan: Sequence[Stage]) -> Runner:
+def begin(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
     """Make a study's folder ready for a plan: given teachers are there, and nothing of other settings is in its way."""
     found = keys(plan, take_teachers(config))
     for world in config.worlds:
@@ -122,13 +122,13 @@ class Runner:
         config: of the study.
     """
 
-    def __init__(self, plan: Sequence[Stage], keys: Mapping[str, str], config: StudyConfig) -> None:
+    def __init__(self, plan: Sequence[StudyStage], keys: Mapping[str, str], config: StudyConfig) -> None:
         self.plan, self.keys, self.config = plan, keys, config
-        self.failed: list[Stage] = []
+        self.failed: list[StudyStage] = []
         self._made_here = {stage.product for stage in plan}
         self._inner = {path for stage in plan for path in stage.needs}
         self._done = self._found()
-        self._running: dict[str, tuple[Stage, Process]] = {}
+        self._running: dict[str, tuple[StudyStage, StageProcess]] = {}
 
     def _found(self) -> set[str]:
         """Stages that were done before. What one made may be gone, where all that need it have been done, too."""
@@ -171,12 +171,12 @@ class Runner:
                 " the same command goes on"
             )
 
-    def log(self, stage: Stage) -> Path:
+    def log(self, stage: StudyStage) -> Path:
         """Where the output of a stage goes."""
         name = stage.name.partition(": ")[2].replace(" ", "-")
         return Path(self.config.out) / stage.world / "logs" / f"{name}.log"
 
-    def _marker(self, stage: Stage) -> Path:
+    def _marker(self, stage: StudyStage) -> Path:
         return marker(Path(self.config.out), stage.world, self.keys[stage.name])
 
     def _start(self) -> bool:
@@ -192,7 +192,7 @@ class Runner:
                 log.parent.mkdir(parents=True, exist_ok=True)
                 with log.open("a", encoding="utf-8") as file:
                     file.write(f"$ {stage.line}\n")
-                self._running[stage.name] = stage, Process(stage.command, log, self.config.threads)
+                self._running[stage.name] = stage, StageProcess(stage.command, log, self.config.threads)
                 started = True
         return started
 
@@ -211,7 +211,7 @@ class Runner:
                 why = f"with code {ended.code}" if ended.code else f"to fill {stage.product}"
                 self._tell(f"{stage.name} FAILED {why}, log {self.log(stage)}")
 
-    def _keep(self, stage: Stage, ended: Ended) -> None:
+    def _keep(self, stage: StudyStage, ended: Ended) -> None:
         record = {
             "name": stage.name,
             "kind": stage.kind,

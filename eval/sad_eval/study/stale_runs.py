@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sad_env.json_lines import parse_json
 from sad_env.safe_text import visible
-from sad_eval.study.plan import Stage
+from sad_eval.study.plan import StudyStage
 
 
 def former_keys(folder: Path) -> dict[str, str]:
@@ -25,7 +25,7 @@ def former_keys(folder: Path) -> dict[str, str]:
     return {**record.get("former", {}), **dict(record["stages"])}
 
 
-def set_aside(folder: Path, plan: Sequence[Stage], keys: Mapping[str, str]) -> None:
+def set_aside(folder: Path, plan: Sequence[StudyStage], keys: Mapping[str, str]) -> None:
     """Move what a world's stages made under other keys into `earlier/N` of its folder, and say so.
 
     Their markers go, too: a stage whose setting comes back does not take the place's new content for its own.
@@ -50,7 +50,7 @@ def set_aside(folder: Path, plan: Sequence[Stage], keys: Mapping[str, str]) -> N
     print(visible(told), file=sys.stderr, flush=True)
 
 
-def _markers(folder: Path, changed: Mapping[str, Stage]) -> Iterator[Path]:
+def _markers(folder: Path, changed: Mapping[str, StudyStage]) -> Iterator[Path]:
     if not changed:
         return
     for path in sorted(folder.glob("done/*.json")):
@@ -58,7 +58,7 @@ def _markers(folder: Path, changed: Mapping[str, Stage]) -> Iterator[Path]:
             yield path
 
 
-def _made(folder: Path, stage: Stage) -> Iterator[Path]:
+def _made(folder: Path, stage: StudyStage) -> Iterator[Path]:
     """A run folder or an evaluation; of collected episodes the file and those beside it."""
     if stage.product.name in ("student.pt", "results.json"):
         found = [stage.product.parent]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sad_eval.study.methods import METHODS
 from sad_eval.study.config import StudyConfig
-from sad_eval.study.plan import Stage, keys, marker, stages, teacher_of
+from sad_eval.study.plan import StudyStage, keys, marker, stages, teacher_of
 from sad_eval.study.processes import Ended
 from sad_eval.study.report import write_report
 from sad_eval.study.runner import begin
@@ -26,7 +26,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 SMALL = StudyConfig(out="study", worlds=("toy",), seeds=2)
 
 
-def named(plan: list[Stage]) -> dict[str, Stage]:
+def named(plan: list[StudyStage]) -> dict[str, StudyStage]:
     return {stage.name: stage for stage in plan}
 
 

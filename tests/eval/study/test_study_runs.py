@@ -39,14 +39,14 @@ STUDY = """
 import sys
 from pathlib import Path
 from sad_eval.study.config import StudyConfig
-from sad_eval.study.plan import Stage, keys
+from sad_eval.study.plan import StudyStage, keys
 from sad_eval.study.runner import Runner
 from sad_env import cli
 
 out = Path(sys.argv[1])
 PLAN = {"broken": (0, []), "first": (0.3, []), "second": (0.3, ["first"]), "after": (0, ["broken"]), "slow": (%s, [])}
 plan = [
-    Stage("toy", f"toy: {name}", name, ("work", str(out / name), str(seconds), *(str(out / one) for one in needs)),
+    StudyStage("toy", f"toy: {name}", name, ("work", str(out / name), str(seconds), *(str(out / one) for one in needs)),
           out / name, tuple(out / one for one in needs))
     for name, (seconds, needs) in PLAN.items()
 ]
