@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +40,7 @@ def keep_episodes(folder: Path, path: Path) -> None:
     """
     run = RunFolder.open(folder)
     results = run.results().model_copy(update={"metrics": {}, "by_task_type": {}})
-    lines = [run.manifest.model_dump_json(), results.model_dump_json()]
+    lines = [json.dumps(document.model_dump(mode="json"), allow_nan=False) for document in (run.manifest, results)]
     lines += [_without_times(line).to_json() for line in sorted(run.episodes(), key=lambda line: line.id)]
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=9, mtime=0) as file:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from sad_env.files import safe_name
 from sad_eval.study.methods import METHODS
+from sad_eval.runs.run_folder import RESULTS
 from sad_eval.study.config import StudyConfig
+from sad_eval.study.kept_episodes import kept_file
 
 REFERENCES = ("expert", "random")
 """Agents that are evaluated beside teacher and students."""
@@ -41,6 +43,12 @@ class StudyStage:
     def line(self) -> str:
         """The command as a user would type it."""
         return shlex.join(("python", "-m", *self.command))
+
+    @property
+    def kept(self) -> Path | None:
+        """Where the episodes of an evaluation are kept; None for other stages."""
+        run = self.product.parent
+        return kept_file(run.parent.parent, run.name) if self.product.name == RESULTS else None
 
 
 def stages(config: StudyConfig) -> list[StudyStage]:

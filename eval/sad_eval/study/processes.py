@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import multiprocessing
 import os
@@ -89,10 +90,11 @@ class StageProcess:
         pid = self._process.pid
         if self.poll() is not None or pid is None:
             return
-        try:
-            os.killpg(pid, number)
-        except ProcessLookupError:  # it has only just begun and leads no group yet
-            os.kill(pid, number)
+        # A command that has only just begun leads no group yet; one that has just ended cannot be reached at all.
+        for send in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError):
+                send(pid, number)
+                return
 
 
 def stop(processes: Sequence[StageProcess]) -> None:

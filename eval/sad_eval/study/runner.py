@@ -18,6 +18,7 @@ from sad_env.json_lines import parse_json
 from sad_env.safe_text import one_line, visible
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import counted
+from sad_eval.study.kept_episodes import keep_episodes
 from sad_eval.study.plan import StudyStage, keys, marker, stages, teacher_of
 from sad_eval.study.processes import Ended, StageProcess, prepare, stop
 from sad_eval.study.stale_runs import former_keys, set_aside
@@ -86,7 +87,7 @@ def take_teachers(config: StudyConfig) -> dict[Path, str]:
         if not copy.exists():
             write_bytes(copy, source.read_bytes())
         elif source.is_file() and sha256_file(source) != sha256_file(copy):
-            raise ConfigError(f"{config.out} stands on another teacher of {world} than {source}: name another out")
+            raise ConfigError(f"{config.out} was begun with another teacher of {world} than {source}: choose another --out")
         given[copy] = sha256_file(copy)
     return given
 
@@ -131,11 +132,12 @@ class Runner:
         self._running: dict[str, tuple[StudyStage, StageProcess]] = {}
 
     def _found(self) -> set[str]:
-        """Stages that were done before. What one made may be gone, where all that need it have been done, too."""
+        """Stages that were done before. A product may be gone where all that need it are done, or where it is kept."""
         done: set[str] = set()
         needed: set[Path] = set()
         for stage in reversed(self.plan):
-            there = stage.product.exists() or (stage.product in self._inner and stage.product not in needed)
+            spared = stage.product in self._inner or (stage.kept is not None and stage.kept.exists())
+            there = stage.product.exists() or (spared and stage.product not in needed)
             if self._marker(stage).exists() and there:
                 done.add(stage.name)
             else:
@@ -212,6 +214,8 @@ class Runner:
                 self._tell(f"{stage.name} FAILED {why}, log {self.log(stage)}")
 
     def _keep(self, stage: StudyStage, ended: Ended) -> None:
+        if stage.kept is not None:
+            keep_episodes(stage.product.parent, stage.kept)
         record = {
             "name": stage.name,
             "kind": stage.kind,

@@ -46,8 +46,8 @@ def set_aside(folder: Path, plan: Sequence[StudyStage], keys: Mapping[str, str])
         aside = target / path.relative_to(folder)
         aside.parent.mkdir(parents=True, exist_ok=True)
         path.rename(aside)
-    told = f"{folder.name}: {len(changed)} stages have changed and begin anew; what they had made lies in {target}"
-    print(visible(told), file=sys.stderr, flush=True)
+    message = f"{folder.name}: {len(changed)} stages have changed and start again; their earlier files are in {target}"
+    print(visible(message), file=sys.stderr, flush=True)
 
 
 def _markers(folder: Path, changed: Mapping[str, StudyStage]) -> Iterator[Path]:
@@ -59,8 +59,10 @@ def _markers(folder: Path, changed: Mapping[str, StudyStage]) -> Iterator[Path]:
 
 
 def _made(folder: Path, stage: StudyStage) -> Iterator[Path]:
-    """A run folder or an evaluation; of collected episodes the file and those beside it."""
-    if stage.product.name in ("student.pt", "results.json"):
+    """A run folder; an evaluation and its kept episodes; of collected episodes the file and those next to it."""
+    if stage.kept is not None:
+        found = [stage.product.parent, stage.kept]
+    elif stage.product.name == "student.pt":
         found = [stage.product.parent]
     else:
         found = [stage.product, *sorted(stage.product.parent.glob(f"{stage.product.name}.*"))]
