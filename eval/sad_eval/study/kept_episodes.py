@@ -1,4 +1,4 @@
-"""The episodes of a study's evaluations, compressed beside its report, so that every figure can be made again.
+"""The episodes of a study's evaluations, compressed, beside its report, so that every figure can be made again.
 
 `OUT/WORLD/episodes/RUN.jsonl.gz` holds a manifest, the results without their metrics, and one line for each episode, all
 in the format of a run folder. Wall times and lists of admissible actions, which no figure of a report needs, are left out.
@@ -9,12 +9,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 from sad_env.errors import DataError
 from sad_env.files import write_bytes
-from sad_env.json_lines import RecordError
 from sad_env.records import Step, parse_record
 from sad_eval.runs.run_folder import EPISODES, RESULTS, EpisodeLine, Manifest, Results, RunFolder
 
@@ -68,8 +68,8 @@ def read_run(world: Path, run: str) -> RecordedRun | None:
             parse_record(Results, results),
             tuple(parse_record(EpisodeLine, line) for line in episodes),
         )
-    except (OSError, EOFError, ValueError, RecordError) as error:
-        raise DataError(f"{path}: {error}") from None
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise DataError(f"{path}: these are no kept episodes: {error}") from None
 
 
 def _without_times(line: EpisodeLine) -> EpisodeLine:

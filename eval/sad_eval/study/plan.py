@@ -205,10 +205,10 @@ class _World:
         }
         if panel := config.panels.get(self.world):
             flags["panel"] = panel
-        product = self.reference.parent / name / "results.json"
+        product = self.reference.parent / name / RESULTS
         if name != "teacher":
             flags["reference"] = self.reference
-            needs = [*needs, self.reference / "results.json"]
+            needs = [*needs, self.reference / RESULTS]
         return self._stage(
             f"evaluate {name}",
             f"evaluate {kind}",

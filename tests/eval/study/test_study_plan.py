@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sad_eval.study.methods import METHODS
+from sad_eval.runs.run_folder import RunFolder
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.plan import StudyStage, keys, marker, stages, teacher_of
 from sad_eval.study.processes import Ended
@@ -20,9 +21,8 @@ from sad_eval.study.runner import begin
 from sad_env import cli
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.files import write_text
-from sad_env.records import Trajectory
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 SMALL = StudyConfig(out="study", worlds=("toy",), seeds=2)
 
 
@@ -32,7 +32,7 @@ def named(plan: list[StudyStage]) -> dict[str, StudyStage]:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.toml")))
 def test_the_shipped_studies_have_a_plan_in_which_everything_is_made_before_it_is_needed(name: str) -> None:
-    config = cli.parse(StudyConfig, ["--config", str(CONFIGS / f"{name}.toml")], prog="sad-distill study")
+    config = cli.parse(StudyConfig, ["--config", str(CONFIGS / f"{name}.toml")], prog="sad-study")
     plan = stages(config)
     assert all((CONFIGS.parent / path).is_file() for path in config.teachers.values())
     made = {teacher_of(config, world) for world in config.teachers}
@@ -169,7 +169,7 @@ def test_what_was_made_under_another_setting_is_set_aside_and_never_resumed(
     assert "earlier" not in capsys.readouterr().err
     first = (tmp_path / "toy/nano-0.7m-seqkd-0/student.pt").read_text()
     assert act(other) == (0, set())
-    assert "begin anew; what they had made lies in" in capsys.readouterr().err
+    assert "start again; their earlier files are in" in capsys.readouterr().err
     aside = tmp_path / "toy/earlier/1"
     assert (aside / "nano-0.7m-seqkd-0/student.pt").read_text() == first
     assert {path.name for path in aside.glob("expert*")} == {"expert.jsonl", "expert.jsonl.settings.json"}
@@ -179,15 +179,19 @@ def test_what_was_made_under_another_setting_is_set_aside_and_never_resumed(
     assert act(other) == (0, set())
 
 
-def finished(config: StudyConfig, episode: Trajectory) -> Path:
-    """A study in which every stage has ended well, though nothing was run; returns its world's folder."""
+def finished(config: StudyConfig, evaluation: Path) -> Path:
+    """A study in which every stage has ended well, though nothing was run; returns its world's folder.
+
+    Args:
+        config: of the study.
+        evaluation: the run folder that every evaluation is a copy of.
+    """
     runner = begin(config, stages(config))
     for stage in runner.plan:
-        text = {"results.json": json.dumps({"status": "complete", "tokenizer": "sampled"})}
-        write_text(stage.product, text.get(stage.product.name, "x"))
-        write_text(stage.product.parent / "manifest.json", json.dumps({"limits": {"max_steps": 12}}))
-        line = json.dumps({"trajectory": json.loads(episode.to_json())})
-        write_text(stage.product.parent / "episodes.jsonl", line + "\n")
+        if stage.kept is not None:
+            shutil.copytree(evaluation, stage.product.parent)
+        else:
+            write_text(stage.product, "x")
         if stage.product.name == "student.pt":
             lines = [{"step": n, "tokens": 7.0, "rollout_seconds": 1.5, "rollout_tokens": 5.0} for n in range(2)]
             write_text(stage.product.parent / "metrics.jsonl", "".join(json.dumps(one) + "\n" for one in lines))
@@ -196,10 +200,10 @@ def finished(config: StudyConfig, episode: Trajectory) -> Path:
 
 
 def test_a_student_that_was_evaluated_may_be_deleted_and_the_report_still_knows_its_cost(
-    tmp_path: Path, play_toy: Callable[..., Trajectory]
+    tmp_path: Path, toy_run: Callable[..., RunFolder]
 ) -> None:
     config = replace(SMALL, out=str(tmp_path), seeds=1, students=("nano-0.7m",), arms=("seqkd",), ablations=())
-    world = finished(config, play_toy("train-0000"))
+    world = finished(config, toy_run("expert", episodes=2).path)
     (world / "teacher-dagger/student.pt").unlink()  # the report would read it, and it is none
     shutil.rmtree(world / "nano-0.7m-seqkd-0")
     write_report(tmp_path)
