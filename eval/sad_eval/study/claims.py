@@ -110,7 +110,7 @@ def claims_text(worlds: Sequence[WorldResults]) -> str:
         lines.append(
             f'Each line is one of {measured} tests; p values are corrected over them (Holm). "Held" and "did not hold"'
             f' mean p of at most {LEVEL}; a claim with a higher p is "undecided". Differences are first minus second,'
-            " with 95 % intervals, over all sizes and seeds: the mean over the worlds, then each world. \"Detectable\""
+            ' with 95 % intervals, over all sizes and seeds: the mean over the worlds, then each world. "Detectable"'
             " is the difference that such a test would find in four cases of five."
         )
     heading = ""

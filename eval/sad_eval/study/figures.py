@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sad_env.files import atomic_bytes
 from sad_eval.runs.run_folder import Estimate
@@ -19,7 +19,7 @@ METADATA: dict[str, dict[str, str | None]] = {
     "pdf": {"CreationDate": None},
 }
 """By format; nothing that changes from run to run, so that equal figures are equal files."""
-_STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "sad-study",
     "pdf.fonttype": 42,
     "font.size": 9,
@@ -41,6 +41,7 @@ _COLOURS = (
     "#999933",
 )
 """Paul Tol's muted scheme, which colour-blind readers can tell apart; grey, the first, is for the SFT start."""
+_SIZE_COLOURS = ("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE")
 _DASHES = ((0, (6, 2)), (0, (3, 2)), (0, (1, 2)))
 _SIDE_BY_SIDE = 7.0
 """Points of the page between marks of almost the same cost."""
@@ -85,7 +86,7 @@ def write_figures(
         f"{world}-seconds": lambda: cost_figure(world, "processor seconds of training", points, references),
         f"{world}-tokens": lambda: cost_figure(world, "supervised tokens", points, references),
     }
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         for name, draw in figures.items():
             figure = draw()
             for ending, metadata in METADATA.items():
@@ -110,7 +111,7 @@ def success_figure(world: str, points: Sequence[Point], references: Sequence[tup
             places,
             xerr=errors,
             fmt=_MARKERS[number % len(_MARKERS)],
-            color=_colour(number + 1),
+            color=_SIZE_COLOURS[number % len(_SIZE_COLOURS)],
             markersize=5,
             elinewidth=1,
             label=size,
@@ -149,12 +150,13 @@ def cost_figure(world: str, unit: str, points: Sequence[Point], references: Sequ
             artist.set_transform(artist.get_transform() + moved)
     _reference_lines(axes.axhline, references)
     for number, method in enumerate(methods):
-        axes.plot([], [], marker="s", linestyle="", color=_colour(number), label=method)
+        axes.fill_between([], [], color=_colour(number), label=method)
     for number, size in enumerate(sizes if len(sizes) > 1 else ()):
         axes.plot([], [], marker=_MARKERS[number % len(_MARKERS)], linestyle="", color="0.3", label=size)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.xaxis.set_major_formatter(lambda cost, _: _short(cost))
+    axes.margins(x=0.12)
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(-2, 102)
     axes.set_xlabel(f"{unit} (mean over seeds)")
@@ -176,6 +178,18 @@ def _shifts(costs: Sequence[float]) -> list[float]:
         else:
             groups.append([cost])
     return [_SIDE_BY_SIDE * (place - (len(group) - 1) / 2) for group in groups for place in range(len(group))]
+
+
+def _short(cost: float) -> str:
+    """A cost for an axis.
+
+    >>> _short(0.5), _short(20000), _short(3e6)
+    ('0.5', '20 k', '3 M')
+    """
+    for scale, sign in ((1e6, " M"), (1e3, " k")):
+        if cost >= scale:
+            return f"{cost / scale:g}{sign}"
+    return f"{cost:g}"
 
 
 def _errors(points: Sequence[Point]) -> tuple[list[float], list[float]]:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sad_env.files import safe_name
-from sad_eval.study.methods import METHODS
 from sad_eval.runs.run_folder import RESULTS
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.kept_episodes import kept_file
+from sad_eval.study.methods import METHODS
 
 REFERENCES = ("expert", "random")
-"""Agents that are evaluated beside teacher and students."""
+"""Agents that are evaluated in addition to teacher and students."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class StudyStage:
 
 
 def stages(config: StudyConfig) -> list[StudyStage]:
-    """All stages of the config's worlds; none stands before one that it needs.
+    """All stages of the config's worlds; each after those that it needs.
 
     Raises:
         ConfigError: settings that contradict one another.
@@ -62,7 +62,7 @@ def stages(config: StudyConfig) -> list[StudyStage]:
 
 
 def keys(plan: Sequence[StudyStage], given: Mapping[Path, str]) -> dict[str, str]:
-    """What a stage's result depends on, as a hash: its command and, through them, those of all that it stands on.
+    """What a stage's result depends on, as a hash: its command and, through them, those of all that it depends on.
 
     Args:
         plan: stages, none before one that it needs.
@@ -96,7 +96,7 @@ class _World:
         flags: dict[str, object] = {"agent": config.expert, "episodes": config.expert_episodes, "slip": config.slips}
         if config.renamed:
             flags["renamed"] = config.renamed
-        yield self._collect("collect expert", flags, self.expert, self._told("expert"), needs=[])
+        yield self._collect("collect expert", flags, self.expert, self._options("expert"), needs=[])
         if self.world not in config.teachers:
             yield from self._teacher()
         yield self._evaluate("teacher", "teacher", str(self.teacher), needs=[self.teacher])
@@ -109,7 +109,7 @@ class _World:
         )
         for name in REFERENCES:
             yield self._evaluate(name, name, config.expert if name == "expert" else name)
-        # One whole round of all ways after the other, so that a study that is stopped has whole rounds.
+        # One whole round of all methods after the other, so that a study that is stopped has whole rounds.
         for seed in range(config.seeds):
             for size in config.students:
                 yield from self._students(size, seed)
@@ -133,25 +133,25 @@ class _World:
             # The teacher lends its tokenizer.
             flags = {**shared, "student": size, **self._sft(config.start_steps)}
             yield from self._student(size, "start", start, flags, [self.teacher, self.expert])
-        arms = (*config.arms, *(config.ablations if size in config.ablation_students else ()))
-        for arm in arms:
-            student = self.folder / run_name(size, arm, seed) / "student.pt"
-            flags = {**shared, **METHODS[arm].flags, "student": start}
-            if METHODS[arm].online:
-                flags |= {**self._acting(), "updates": config.updates * int(METHODS[arm].flags.get("passes", 1))}
+        for name in (*config.arms, *(config.ablations if size in config.ablation_students else ())):
+            method = METHODS[name]
+            student = self.folder / run_name(size, name, seed) / "student.pt"
+            flags = {**shared, **method.flags, "student": start}
+            if method.online:
+                flags |= {**self._acting(), "updates": config.updates * int(method.flags.get("passes", 1))}
                 if config.sampling_temperature != 1.0:
                     flags["sampling-temperature"] = config.sampling_temperature
-            if METHODS[arm].recorded:
+            if method.recorded:
                 flags |= {"episodes": self.episodes, "batch": config.batch}
             flags |= {"steps": config.steps, **self._moving()}
-            needs = [self.teacher, start, *([self.episodes] if METHODS[arm].recorded else [])]
-            yield from self._student(size, arm, student, flags, needs)
+            needs = [self.teacher, start, *([self.episodes] if method.recorded else [])]
+            yield from self._student(size, name, student, flags, needs)
 
     def _student(
-        self, size: str, way: str, student: Path, flags: dict[str, object], needs: Sequence[Path]
+        self, size: str, method: str, student: Path, flags: dict[str, object], needs: Sequence[Path]
     ) -> Iterator[StudyStage]:
         run = student.parent.name
-        yield self._train(run, f"{size} {way}", student, flags, needs=needs)
+        yield self._train(run, f"{size} {method}", student, flags, needs=needs)
         yield self._evaluate(run, size, str(student), needs=[student])
 
     def _sft(self, steps: int) -> dict[str, object]:
@@ -179,7 +179,9 @@ class _World:
             flags |= {"horizon-start": config.max_steps, "horizon-every": 10**9}
         return flags
 
-    def _train(self, name: str, kind: str, product: Path, flags: dict[str, object], *, needs: Iterable[Path]) -> StudyStage:
+    def _train(
+        self, name: str, kind: str, product: Path, flags: dict[str, object], *, needs: Iterable[Path]
+    ) -> StudyStage:
         config = self.config
         every = {
             "out": product.parent,
@@ -212,12 +214,12 @@ class _World:
         return self._stage(
             f"evaluate {name}",
             f"evaluate {kind}",
-            ["sad_eval", *_words(flags), "--quiet", *self._told(name)],
+            ["sad_eval", *_words(flags), "--quiet", *self._options(name)],
             product,
             needs,
         )
 
-    def _told(self, player: str) -> list[str]:
+    def _options(self, player: str) -> list[str]:
         option = self.config.expert_option
         return ["--options", option] if option and player == "expert" else []
 
@@ -258,13 +260,13 @@ def marker(out: Path, world: str, key: str) -> Path:
     return out / world / "done" / f"{key[:24]}.json"
 
 
-def run_name(size: str, way: str, seed: int) -> str:
+def run_name(size: str, method: str, seed: int) -> str:
     """The folder of a student's run, and of its evaluation.
 
     >>> run_name("layers:5", "sad-online", 2)
     'layers-5-sad-online-2'
     """
-    return safe_name(f"{size.replace(':', '-')}-{way}-{seed}", "run")
+    return safe_name(f"{size.replace(':', '-')}-{method}-{seed}", "run")
 
 
 def _words(flags: Mapping[str, object]) -> list[str]:

@@ -165,7 +165,9 @@ def _results_csv(worlds: Sequence[WorldResults]) -> str:
         for name in (*REFERENCES, "teacher"):
             if name in world.evaluations:
                 found = world.evaluations[name]
-                rows.append([world.name, name, "", "", len(found.tasks), *map(found.value, COLUMNS), *[""] * len(costs)])
+                rows.append(
+                    [world.name, name, "", "", len(found.tasks), *map(found.value, COLUMNS), *[""] * len(costs)]
+                )
         for size in world.settings["students"]:
             for method in ("start", *METHODS):
                 for seed, found in world.runs(size, method).items():
@@ -180,9 +182,7 @@ def _tests_csv(worlds: Sequence[WorldResults]) -> str:
     header = ["metric", "first", "second", "world", "difference", "low", "high", "p", "resolution"]
     rows: list[list[object]] = []
     ablations = [
-        ("sad-offline", method)
-        for method in METHODS
-        if any(method in world.settings["ablations"] for world in worlds)
+        ("sad-offline", method) for method in METHODS if any(method in world.settings["ablations"] for world in worlds)
     ]
     for first, second in (*contests(worlds), *ablations):
         for column in COLUMNS:

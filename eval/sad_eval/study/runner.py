@@ -61,7 +61,7 @@ def _run(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
 
 
 def begin(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
-    """Make a study's folder ready for a plan: given teachers are there, and nothing of other settings is in its way."""
+    """Make a study's folder ready for a plan: given teachers are copied, results of other settings are moved away."""
     found = keys(plan, take_teachers(config))
     for world in config.worlds:
         set_aside(Path(config.out) / world, [stage for stage in plan if stage.world == world], found)
@@ -87,7 +87,9 @@ def take_teachers(config: StudyConfig) -> dict[Path, str]:
         if not copy.exists():
             write_bytes(copy, source.read_bytes())
         elif source.is_file() and sha256_file(source) != sha256_file(copy):
-            raise ConfigError(f"{config.out} was begun with another teacher of {world} than {source}: choose another --out")
+            raise ConfigError(
+                f"{config.out} was begun with another teacher of {world} than {source}: choose another --out"
+            )
         given[copy] = sha256_file(copy)
     return given
 
@@ -98,7 +100,7 @@ def _write_plan(config: StudyConfig, runner: Runner) -> None:
     for world in config.worlds:
         mine = [stage for stage in runner.plan if stage.world == world]
         settings = asdict(config.in_world(world))
-        # Where a teacher was taken from says nothing to anybody else; its copy and its sha256 do.
+        # The path of a given teacher means nothing on another machine; its copy and its sha256 do.
         settings["teachers"] = sorted(set(config.teachers) & {world})
         kept = {key: value for key, value in settings.items() if key not in _NOT_OF_A_WORLD}
         planned = [[stage.name, runner.keys[stage.name]] for stage in mine]
@@ -118,7 +120,7 @@ class Runner:
     """Runs a plan.
 
     Args:
-        plan: stages, none before one that it needs.
+        plan: stages, each after those that it needs.
         keys: of the stages, by name.
         config: of the study.
     """
@@ -149,7 +151,7 @@ class Runner:
         if len(self._done) == len(self.plan):
             return
         prepare(self.config.threads)
-        self._tell("resumed" if self._done else "begun")
+        self._report_progress("resumed" if self._done else "begun")
         try:
             while self._start() or self._running:
                 self._reap()
@@ -207,11 +209,11 @@ class Runner:
             made = stage.product.exists() and stage.product.stat().st_size > 0
             if ended.code == 0 and made:
                 self._keep(stage, ended)
-                self._tell(f"{stage.name} {ended.seconds:.0f} s")
+                self._report_progress(f"{stage.name} {ended.seconds:.0f} s")
             else:
                 self.failed.append(stage)
                 why = f"with code {ended.code}" if ended.code else f"to fill {stage.product}"
-                self._tell(f"{stage.name} FAILED {why}, log {self.log(stage)}")
+                self._report_progress(f"{stage.name} FAILED {why}, log {self.log(stage)}")
 
     def _keep(self, stage: StudyStage, ended: Ended) -> None:
         if stage.kept is not None:
@@ -228,7 +230,7 @@ class Runner:
         write_text(self._marker(stage), json.dumps(record, indent=1) + "\n")
         self._done.add(stage.name)
 
-    def _tell(self, what: str) -> None:
+    def _report_progress(self, what: str) -> None:
         failed = f", {len(self.failed)} failed" if self.failed else ""
         left = self.seconds_left()
         estimate = "" if left is None else f", about {clock(left)} left"

@@ -81,9 +81,7 @@ def pooled_estimate(parts: Floats, wholes: Floats, *, share: bool = False) -> Es
     return Estimate(value=value, low=low, high=high, n=tasks)
 
 
-def paired_effect(
-    first: tuple[Floats, Floats], second: tuple[Floats, Floats], draws: Floats
-) -> tuple[Effect, Floats]:
+def paired_effect(first: tuple[Floats, Floats], second: tuple[Floats, Floats], draws: Floats) -> tuple[Effect, Floats]:
     """A paired comparison: both sides of a resample hold the same tasks.
 
     Args:

@@ -42,8 +42,10 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def main_table(world: WorldResults) -> str:
     """Every method and size with all metrics: the shape of the paper's Table 3."""
-    rows = [_row(name, "", [world.evaluations[name]]) if name in world.evaluations else _row(name, "", [])
-            for name in (*REFERENCES, "teacher")]
+    rows = [
+        _row(name, "", [world.evaluations[name]]) if name in world.evaluations else _row(name, "", [])
+        for name in (*REFERENCES, "teacher")
+    ]
     for size in world.settings["students"]:
         for method in ("start", *world.settings["arms"]):
             rows.append(_row(size, title_of(method), list(world.runs(size, method).values())))
@@ -86,7 +88,9 @@ def cost_table(world: WorldResults) -> str:
             runs = (run_name(size, method, seed) for seed in range(int(world.settings["seeds"])))
             costs = [world.costs[run] for run in runs if run in world.costs]
             if costs:
-                columns = zip(*((cost.cpu_seconds, cost.updates, cost.tokens, cost.sampled) for cost in costs), strict=True)
+                columns = zip(
+                    *((cost.cpu_seconds, cost.updates, cost.tokens, cost.sampled) for cost in costs), strict=True
+                )
                 rows.append([size, title_of(method), *(f"{fmean(column):,.0f}" for column in columns)])
     header = ["student", "method", "processor seconds", "updates", "supervised tokens", "sampled tokens"]
     return f"### {world.name}\n\n{markdown(header, rows)}\n"

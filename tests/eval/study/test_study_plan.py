@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sad_eval.study.methods import METHODS
 from sad_eval.runs.run_folder import RunFolder
 from sad_eval.study.config import StudyConfig
+from sad_eval.study.methods import METHODS
 from sad_eval.study.plan import StudyStage, keys, marker, stages, teacher_of
 from sad_eval.study.processes import Ended
 from sad_eval.study.report import write_report

@@ -60,6 +60,30 @@ sys.exit(cli.run("study", main))
 """
 
 
+CHILD = """
+import os, subprocess, sys
+print("read", repr(sys.stdin.read()), flush=True)
+busy = "import time\\nwhile time.process_time() < 0.5: pass\\nprint('from the child', flush=True)"
+subprocess.run([sys.executable, "-c", busy], check=True)
+print("own session", os.getsid(0) == os.getpid())
+sys.exit(7)
+"""
+"""A command that does its work in a child."""
+
+ONE_STAGE = """
+import sys, time
+from pathlib import Path
+from sad_eval.study.processes import StageProcess, prepare
+
+if __name__ == "__main__":
+    prepare(1)
+    process = StageProcess(("child_work",), Path(sys.argv[1]), 1)
+    while not process.poll():
+        time.sleep(0.05)
+    print(*process.ended)
+"""
+
+
 def launch(folder: Path, slow: float = 0.0) -> subprocess.Popen[str]:
     (folder / "work.py").write_text(WORK)
     path = os.pathsep.join([str(folder), *(entry for entry in sys.path if entry)])
@@ -96,6 +120,31 @@ def test_a_failed_stage_stops_what_needs_it_and_nothing_else(tmp_path: Path) -> 
     assert starts(tmp_path) == {"broken": 2, "first": 1, "second": 1, "slow": 1}
 
 
+def test_a_stage_has_no_terminal_and_the_time_of_its_children_is_its_own(tmp_path: Path) -> None:
+    """Half a second of processor time in a child; the command itself reads its input to the end."""
+    (tmp_path / "child_work.py").write_text(CHILD)
+    script = tmp_path / "one_stage.py"
+    script.write_text(ONE_STAGE)
+    path = os.pathsep.join([str(tmp_path), *(entry for entry in sys.path if entry)])
+    reader, writer = os.pipe()  # an input that never ends
+    process = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "stage.log")],
+        stdin=reader,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        timeout=300,
+        check=True,
+    )
+    os.close(reader)
+    os.close(writer)
+    code, seconds, cpu_seconds = map(float, process.stdout.split())
+    assert (tmp_path / "stage.log").read_text().splitlines() == ["read ''", "from the child", "own session True"]
+    assert code == 7
+    assert cpu_seconds >= 0.5
+    assert seconds >= 0.5
+
+
 def test_what_is_no_longer_needed_may_be_deleted(tmp_path: Path) -> None:
     launch(tmp_path).communicate()
     (tmp_path / "first").unlink()
@@ -125,8 +174,8 @@ def test_stages_end_with_a_study_that_is_interrupted_or_killed(tmp_path: Path, n
 
 
 def alive(folder: Path) -> bool:
-    """True while any process has the folder in its command line; forks keep their parent's."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    """True while any process has the folder in its environment, as the study and all that it starts have."""
+    for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             if int(path.parent.name) != os.getpid() and str(folder).encode() in path.read_bytes():
                 return True

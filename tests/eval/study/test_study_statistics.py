@@ -37,7 +37,10 @@ def test_resamples_draw_as_many_tasks_as_there_are_and_worlds_differ() -> None:
     drawn = task_draws(7, "one", 100)
     assert (drawn.sum(1) == 7).all()
     assert not np.array_equal(drawn, task_draws(7, "other", 100))
-    assert np.array_equal(drawn, task_draws(7, "one", 100))
+    task_draws.cache_clear()
+    again = task_draws(7, "one", 100)
+    assert again is not drawn
+    assert np.array_equal(drawn, again)
 
 
 def test_the_error_of_a_mean_is_the_one_of_the_textbook() -> None:
@@ -78,6 +81,17 @@ def test_p_of_a_bootstrap_is_two_sided_and_never_zero() -> None:
     assert effect_of(0.0, np.array([-1.0, 1.0] * 50)).p == 1.0
     # Ten of hundred at or below zero: 2 * 11 / 101.
     assert effect_of(1.0, np.array([-1.0] * 10 + [1.0] * 90)).p == pytest.approx(22 / 101)
+
+
+def test_a_resample_to_which_a_metric_does_not_apply_is_left_out() -> None:
+    _, resampled = pooled_ratio(np.array([[1.0, 0.0]]), np.array([[2.0, 0.0]]), np.array([[2.0, 0.0], [0.0, 2.0]]))
+    assert resampled[0] == 0.5
+    assert np.isnan(resampled[1])
+    found = pooled_estimate(np.array([[1.0, 0.0]]), np.array([[2.0, 0.0]]))
+    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
+    effect = effect_of(1.0, np.array([np.nan] * 100 + [-1.0] * 10 + [1.0] * 90))
+    assert effect.p == pytest.approx(22 / 101)
+    assert effect.error == pytest.approx(0.6)
 
 
 def test_mcnemar_counts_the_tasks_that_one_alone_won() -> None:
