@@ -150,33 +150,7 @@ class StudyConfig:
         return dataclasses.replace(self, **changes)
 
 
-_OF_A_WORLD = frozenset(
-    {
-        "teacher",
-        "expert",
-        "expert_option",
-        "expert_episodes",
-        "slips",
-        "renamed",
-        "teacher_steps",
-        "dagger_steps",
-        "teacher_episodes",
-        "start_steps",
-    }
-    | {
-        "steps",
-        "batch",
-        "rollouts",
-        "updates",
-        "learning_rate",
-        "embedding_factor",
-        "optimiser",
-        "observation_weight",
-        "distill_rate",
-        "sampling_temperature",
-        "distill_optimiser",
-        "budget",
-    }
-    | {"episodes", "max_steps", "data", "split"}
-)
-"""Settings that a world may have of its own; a comparison over worlds needs the others to be equal."""
+_OF_THE_STUDY = {"out", "worlds", "panels", "teachers", "students", "arms", "ablations", "ablation_students", "seeds"}
+_OF_THE_STUDY |= {"shared_start", "precision", "per_world", "jobs", "threads", "dry_run", "report_only"}
+_OF_A_WORLD = frozenset(field.name for field in dataclasses.fields(StudyConfig)) - _OF_THE_STUDY
+"""Settings that may differ between worlds; a comparison over worlds needs the others to be equal."""

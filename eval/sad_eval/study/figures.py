@@ -25,21 +25,16 @@ STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.titlelocation": "left",
+    "grid.color": "0.9",
+    "legend.frameon": False,
+    "lines.markersize": 5,
+    "errorbar.elinewidth": 1,
     "text.parse_math": False,
 }
 _MARKERS = "osD^vP"
-_COLOURS = (
-    "#777777",
-    "#332288",
-    "#88CCEE",
-    "#44AA99",
-    "#117733",
-    "#DDCC77",
-    "#CC6677",
-    "#882255",
-    "#AA4499",
-    "#999933",
-)
+_COLOURS = ("#777777", "#332288", "#88CCEE", "#44AA99", "#117733", "#DDCC77", "#CC6677", "#882255", "#AA4499")
 """Paul Tol's muted scheme, which colour-blind readers can tell apart; grey, the first, is for the SFT start."""
 _SIZE_COLOURS = ("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE")
 _DASHES = ((0, (6, 2)), (0, (3, 2)), (0, (1, 2)))
@@ -63,16 +58,12 @@ class Point(NamedTuple):
     costs: dict[str, float]
 
 
-def write_figures(
-    out: Path, world: str, points: Sequence[Point], references: Sequence[tuple[str, float]]
-) -> list[str] | None:
-    """Write the figures of a world as SVG, PNG and PDF.
+References = Sequence[tuple[str, float]]
+"""Agents that are drawn as lines, with their success."""
 
-    Args:
-        out: folder of the study.
-        world: name of the world.
-        points: in the order of the legend.
-        references: agents drawn as lines, with their success.
+
+def write_figures(out: Path, world: str, points: Sequence[Point], references: References) -> list[str] | None:
+    """Write the figures of a world as SVG, PNG and PDF.
 
     Returns:
         Names of the figures' files without their endings; None where matplotlib is not installed.
@@ -81,39 +72,31 @@ def write_figures(
         import matplotlib
     except ImportError:
         return None
-    figures: dict[str, Callable[[], Figure]] = {
-        f"{world}-success": lambda: success_figure(world, points, references),
-        f"{world}-seconds": lambda: cost_figure(world, "processor seconds of training", points, references),
-        f"{world}-tokens": lambda: cost_figure(world, "supervised tokens", points, references),
-    }
     with matplotlib.rc_context(STYLE):
-        for name, draw in figures.items():
-            figure = draw()
+        figures = {
+            f"{world}-success": success_figure(world, points, references),
+            f"{world}-seconds": cost_figure(world, "processor seconds of training", points, references),
+            f"{world}-tokens": cost_figure(world, "supervised tokens", points, references),
+        }
+        for name, figure in figures.items():
             for ending, metadata in METADATA.items():
                 with atomic_bytes(out / f"{name}.{ending}") as file:
                     figure.savefig(file, format=ending, metadata=metadata, dpi=160)
     return list(figures)
 
 
-def success_figure(world: str, points: Sequence[Point], references: Sequence[tuple[str, float]]) -> Figure:
-    """Success of each method, one row a method, one mark a size, with 95 % intervals."""
-    from matplotlib.figure import Figure
-
+def success_figure(world: str, points: Sequence[Point], references: References) -> Figure:
+    """Success of each method, a row a method, a mark a size, with 95 % intervals."""
     methods, sizes = _distinct(point.method for point in points), _distinct(point.size for point in points)
-    figure = Figure(figsize=(7.2, 1.6 + 0.32 * len(methods)), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _empty(1.6 + 0.32 * len(methods), f"{world}: success by method and size")
     for number, size in enumerate(sizes):
-        mine = [point for point in points if point.size == size]
-        places = [methods.index(point.method) + 0.2 * (number - (len(sizes) - 1) / 2) for point in mine]
-        errors = _errors(mine)
+        drawn = [point for point in points if point.size == size]
         axes.errorbar(
-            [100 * point.success.value for point in mine],
-            places,
-            xerr=errors,
+            [100 * point.success.value for point in drawn],
+            [methods.index(point.method) + 0.2 * (number - (len(sizes) - 1) / 2) for point in drawn],
+            xerr=_errors(drawn),
             fmt=_MARKERS[number % len(_MARKERS)],
             color=_SIZE_COLOURS[number % len(_SIZE_COLOURS)],
-            markersize=5,
-            elinewidth=1,
             label=size,
         )
     _reference_lines(axes.axvline, references)
@@ -121,48 +104,54 @@ def success_figure(world: str, points: Sequence[Point], references: Sequence[tup
     axes.set_ylim(len(methods) - 0.5, -0.5)
     axes.set_xlim(-2, 102)
     axes.set_xlabel("success, % (95 % interval over tasks)")
-    _finish(figure, axes, f"{world}: success by method and size", "x")
+    axes.grid(axis="x")
+    figure.legend(loc="outside right upper")
     return figure
 
 
-def cost_figure(world: str, unit: str, points: Sequence[Point], references: Sequence[tuple[str, float]]) -> Figure:
+def cost_figure(world: str, unit: str, points: Sequence[Point], references: References) -> Figure:
     """Success against the cost of training on a logarithmic scale; marks of almost equal cost are set side by side."""
-    from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
     from matplotlib.transforms import ScaledTranslation
 
     methods, sizes = _distinct(point.method for point in points), _distinct(point.size for point in points)
-    costly = sorted((point for point in points if point.costs.get(unit, 0) > 0), key=lambda point: point.costs[unit])
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for point, shift in zip(costly, _shifts([point.costs[unit] for point in costly]), strict=True):
-        drawn = axes.errorbar(
+    drawn = sorted((point for point in points if point.costs.get(unit, 0) > 0), key=lambda point: point.costs[unit])
+    figure, axes = _empty(4.2, f"{world}: success against cost")
+    for point, shift in zip(drawn, _shifts([point.costs[unit] for point in drawn]), strict=True):
+        mark = axes.errorbar(
             [point.costs[unit]],
             [100 * point.success.value],
             yerr=_errors([point]),
             fmt=_MARKERS[sizes.index(point.size) % len(_MARKERS)],
-            color=_colour(methods.index(point.method)),
-            markersize=5,
-            elinewidth=1,
+            color=_COLOURS[methods.index(point.method) % len(_COLOURS)],
         )
-        moved = ScaledTranslation(shift / 72, 0, figure.dpi_scale_trans)
-        for artist in drawn.get_children():
-            artist.set_transform(artist.get_transform() + moved)
+        for artist in mark.get_children():
+            artist.set_transform(artist.get_transform() + ScaledTranslation(shift / 72, 0, figure.dpi_scale_trans))
     _reference_lines(axes.axhline, references)
     for number, method in enumerate(methods):
-        axes.fill_between([], [], color=_colour(number), label=method)
+        axes.fill_between([], [], color=_COLOURS[number % len(_COLOURS)], label=method)
     for number, size in enumerate(sizes if len(sizes) > 1 else ()):
         axes.plot([], [], marker=_MARKERS[number % len(_MARKERS)], linestyle="", color="0.3", label=size)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(lambda cost, _: _short(cost))
-    axes.margins(x=0.12)
     axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(x=0.12)
     axes.set_ylim(-2, 102)
     axes.set_xlabel(f"{unit} (mean over seeds)")
     axes.set_ylabel("success, %")
-    _finish(figure, axes, f"{world}: success against cost", "y")
+    axes.grid(axis="y")
+    figure.legend(loc="outside right upper")
     return figure
+
+
+def _empty(height: float, title: str) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, height), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title)
+    return figure, axes
 
 
 def _shifts(costs: Sequence[float]) -> list[float]:
@@ -198,21 +187,10 @@ def _errors(points: Sequence[Point]) -> tuple[list[float], list[float]]:
     return low, [100 * max(0.0, point.success.high - point.success.value) for point in points]
 
 
-def _reference_lines(draw: Callable[..., object], references: Sequence[tuple[str, float]]) -> None:
+def _reference_lines(draw: Callable[..., object], references: References) -> None:
     for number, (name, share) in enumerate(references):
         style = {"linestyle": _DASHES[number % len(_DASHES)], "color": "0.35", "linewidth": 1, "zorder": 1}
         draw(100 * share, label=f"{name}, {100 * share:.0f} %", **style)
-
-
-def _finish(figure: Figure, axes: Axes, title: str, grid: str) -> None:
-    axes.set_title(title, loc="left")
-    axes.grid(axis="x" if grid == "x" else "y", color="0.9")
-    axes.set_axisbelow(True)
-    figure.legend(loc="outside right upper", frameon=False)
-
-
-def _colour(number: int) -> str:
-    return _COLOURS[number % len(_COLOURS)]
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
-"""The episodes of a study's evaluations, compressed, beside its report, so that every figure can be made again.
+"""The episodes of a study's evaluations, compressed, next to its report, so that every figure can be made again.
 
-`OUT/WORLD/episodes/RUN.jsonl.gz` holds a manifest, the results without their metrics, and one line for each episode, all
-in the format of a run folder. Wall times and lists of admissible actions, which no figure of a report needs, are left out.
+`OUT/WORLD/episodes/RUN.jsonl.gz` holds a manifest, the results without their metrics, and a line for each episode, all
+in the format of a run folder. Wall times and lists of admissible actions, which no figure needs, are left out.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def keep_episodes(folder: Path, path: Path) -> None:
 
 
 def read_run(world: Path, run: str) -> RecordedRun | None:
-    """An evaluation of a study's world from its run folder, or from the kept file where that is gone; None without both.
+    """An evaluation from its run folder, or from the kept file where that is gone; None without both.
 
     Raises:
         DataError: a file cannot be read.

@@ -1,4 +1,4 @@
-"""Methods that train a student from its SFT start: the paper's baselines, SAD, and its ablations, as flags of `train`."""
+"""Methods of training a student from its SFT start: the paper's baselines, SAD, its ablations, as flags of `train`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ METHODS: dict[str, Method] = {
     "word-kd": Method("word-level KD", {"method": "word_kd", "mode": "offline"}),
     "token-offline": Method("token KL, offline", {"method": "token_flat", "mode": "offline"}),
     "token-online": Method("token KL, online", {"method": "token_flat", "mode": "online"}),
-    # Its authors train four times on what was sampled; with as many updates, it samples a quarter of the others' tokens.
+    # Its authors train four times on what was sampled; with as many updates, it samples a quarter of the tokens.
     "minillm": Method("MiniLLM", {"method": "minillm", "mode": "online", "passes": "4"}),
     "sad-offline": Method("SAD, offline", _sad()),
     "sad-online": Method("SAD, online", _sad(mode="online")),

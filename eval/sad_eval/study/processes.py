@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
-_CONTEXT = multiprocessing.get_context("forkserver")
+_SERVER = multiprocessing.get_context("forkserver")
 _PRELOADED = [
     "torch",
     "transformers.models.llama.modeling_llama",
@@ -32,13 +32,7 @@ _GRACE_SECONDS = 10.0
 
 
 class Ended(NamedTuple):
-    """A command that has ended.
-
-    Attributes:
-        code: exit status; negative for a signal.
-        seconds: wall time.
-        cpu_seconds: processor time, that of its own children included; 0 where a signal killed it.
-    """
+    """How a command ended: exit status (negative for a signal), wall time, processor time with that of its children."""
 
     code: int
     seconds: float
@@ -46,15 +40,11 @@ class Ended(NamedTuple):
 
 
 def prepare(threads: int) -> None:
-    """Set what the server imports and the environment that it inherits; it starts with the first command.
-
-    Args:
-        threads: of each command.
-    """
-    # Both are read when the libraries are loaded. A server without threads can fork safely.
+    """Say what the server imports and how many threads each command has; the first command starts the server."""
+    # Both are read when the libraries are loaded. A process without threads forks safely.
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    _CONTEXT.set_forkserver_preload(_PRELOADED)
+    _SERVER.set_forkserver_preload(_PRELOADED)
 
 
 class StageProcess:
@@ -68,8 +58,8 @@ class StageProcess:
 
     def __init__(self, command: Sequence[str], log: Path, threads: int) -> None:
         self._began = time.monotonic()
-        self._used, used = _CONTEXT.Pipe(duplex=False)
-        self._process = _CONTEXT.Process(target=_run, args=(tuple(command), log, threads, used))
+        self._used, used = _SERVER.Pipe(duplex=False)
+        self._process = _SERVER.Process(target=_run, args=(tuple(command), log, threads, used))
         self._process.start()
         used.close()
         self.ended: Ended | None = None
@@ -78,59 +68,52 @@ class StageProcess:
         """How it ended, None while it runs."""
         code = self._process.exitcode
         if self.ended is None and code is not None:
-            try:
+            cpu_seconds = 0.0  # of a command that a signal killed it is not known
+            with contextlib.suppress(EOFError):
                 cpu_seconds = self._used.recv()
-            except EOFError:
-                cpu_seconds = 0.0
             self.ended = Ended(code, time.monotonic() - self._began, cpu_seconds)
         return self.ended
 
     def signal(self, number: int) -> None:
         """Send a signal to it and to its children."""
         pid = self._process.pid
-        if self.poll() is not None or pid is None:
-            return
         # A command that has only just begun leads no group yet; one that has just ended cannot be reached at all.
         for send in (os.killpg, os.kill):
             with contextlib.suppress(ProcessLookupError):
-                send(pid, number)
+                if pid is not None and self.poll() is None:
+                    send(pid, number)
                 return
 
 
 def stop(processes: Sequence[StageProcess]) -> None:
     """Interrupt processes as Ctrl-C does, and kill those that do not end."""
-    for process in processes:
-        process.signal(signal.SIGINT)
-    deadline = time.monotonic() + _GRACE_SECONDS
-    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    for process in processes:
-        process.signal(signal.SIGKILL)
-    while any(process.poll() is None for process in processes):
-        time.sleep(0.05)
+    for number, patience in ((signal.SIGINT, _GRACE_SECONDS), (signal.SIGKILL, float("inf"))):
+        for process in processes:
+            process.signal(number)
+        deadline = time.monotonic() + patience
+        while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def _run(command: tuple[str, ...], log: Path, threads: int, used: Connection) -> None:
-    """Run the command as `python -m` does: no terminal, output to the log, processor seconds at the end."""
+    """Run the command as `python -m` does: no terminal, output to the log, processor seconds to the study."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    nothing, file = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for source, target in ((nothing, 0), (file, 1), (file, 2)):
         os.dup2(source, target)
-    threading.Thread(target=_die_with_study, daemon=True).start()
+    threading.Thread(target=_end_with_study, daemon=True).start()
     importlib.import_module("torch").set_num_threads(threads)
     sys.argv = list(command)
     try:
         runpy.run_module(command[0], run_name="__main__", alter_sys=True)
     finally:
-        times = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        used.send(sum(one.ru_utime + one.ru_stime for one in times))
+        usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        used.send(sum(part.ru_utime + part.ru_stime for part in usage))
 
 
-def _die_with_study() -> None:
-    """Kill the command and its children when the study has ended: they would hold the locks that its next start needs."""
-    study = multiprocessing.parent_process()
-    if study is not None:
+def _end_with_study() -> None:
+    """Kill the command when the study's process has ended: it would hold locks that the next start needs."""
+    if study := multiprocessing.parent_process():
         study.join()
         os.killpg(0, signal.SIGKILL)

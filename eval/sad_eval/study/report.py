@@ -30,8 +30,8 @@ NO_FIGURES = "The figures are missing: install `sad-env[plots]` and run `sad-stu
 
 _METHOD = f"""## How to read it
 
-Episodes are greedy, one try a task; all methods of a world are measured on the same tasks. Figures pool the seeds. Their
-95 % intervals are bootstraps over tasks ({RESAMPLES:,} resamples; a task is drawn with all students that played it), so
+Episodes are greedy, one try a task; all methods of a world are measured on the same tasks. Figures pool the seeds.
+Their 95 % intervals are bootstraps over tasks ({RESAMPLES:,} resamples; a task is drawn with all students that played it), so
 they say what other tasks would bring; what other seeds would bring is seen in the columns that list student by student.
 A success rate of 0 or 100 % has Wilson's interval for the number of tasks. Differences are paired: both sides of a
 resample hold the same tasks, sizes and seeds; p is of the same bootstrap, two-sided. McNemar's exact test compares two
@@ -126,8 +126,8 @@ def _setting(out: Path, world: WorldResults) -> str:
         f" method, offline {settings['batch']} rows each, online {settings['rollouts']} episodes, drawn at temperature"
         f" {settings['sampling_temperature']:g}, for every {settings['updates']} of them.",
         f"- Evaluation: {tasks} tasks, {limit}; data: {settings['data']}.",
-        f"- Window {settings['budget']} tokens, {settings['precision']}, learning rates {settings['learning_rate']:g}"
-        f" (SFT; of embeddings {settings['embedding_factor']:g} times that) and {settings['distill_rate']:g} (methods).",
+        f"- Window {settings['budget']} tokens, {settings['precision']}, learning rates {settings['learning_rate']:g} (SFT;"
+        f" of embeddings {settings['embedding_factor']:g} times that) and {settings['distill_rate']:g} (methods).",
     ]
     return "\n".join(lines) + "\n"
 

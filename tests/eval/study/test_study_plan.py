@@ -221,6 +221,23 @@ def test_a_student_that_was_evaluated_may_be_deleted_and_the_report_still_knows_
     assert "| nano-0.7m | SFT start | 2 | 2 | 14 | 5 |" in (tmp_path / "README.md").read_text()
 
 
+def test_an_evaluation_whose_episodes_are_kept_is_not_run_again_unless_another_needs_it(
+    tmp_path: Path, toy_run: Callable[..., RunFolder]
+) -> None:
+    config = replace(SMALL, out=str(tmp_path), seeds=1, students=("nano-0.7m",), arms=("seqkd",), ablations=())
+    world = finished(config, toy_run("expert", episodes=2).path)
+    plan = stages(config)
+    assert sorted(path.name for path in world.glob("episodes/*")) == sorted(
+        f"{stage.product.parent.name}.jsonl.gz" for stage in plan if stage.kept is not None
+    )
+    shutil.rmtree(world / "eval")
+    assert begin(config, plan)._done == {stage.name for stage in plan}
+    (world / "episodes/nano-0.7m-seqkd-0.jsonl.gz").unlink()
+    # The evaluation of the student is to be made, and compares with the run folder of the teacher's.
+    missing = {stage.name for stage in plan} - begin(config, plan)._done
+    assert missing == {"toy: evaluate nano-0.7m-seqkd-0", "toy: evaluate teacher"}
+
+
 def test_flags_of_a_plan_are_flags_that_the_commands_know() -> None:
     from sad_agents.collect import CollectSettings
     from sad_distill.config import TrainConfig
