@@ -33,6 +33,8 @@ STYLE: dict[Any, Any] = {
     "errorbar.elinewidth": 1,
     "text.parse_math": False,
 }
+COSTS = {"seconds": "processor seconds of training", "tokens": "supervised tokens"}
+"""What success is drawn against, by the end of the file's name; a figure without any known cost is left out."""
 _MARKERS = "osD^vP"
 _COLOURS = ("#777777", "#332288", "#88CCEE", "#44AA99", "#117733", "#DDCC77", "#CC6677", "#882255", "#AA4499")
 """Paul Tol's muted scheme, which colour-blind readers can tell apart; grey, the first, is for the SFT start."""
@@ -73,11 +75,10 @@ def write_figures(out: Path, world: str, points: Sequence[Point], references: Re
     except ImportError:
         return None
     with matplotlib.rc_context(STYLE):
-        figures = {
-            f"{world}-success": success_figure(world, points, references),
-            f"{world}-seconds": cost_figure(world, "processor seconds of training", points, references),
-            f"{world}-tokens": cost_figure(world, "supervised tokens", points, references),
-        }
+        figures = {f"{world}-success": success_figure(world, points, references)}
+        for name, unit in COSTS.items():
+            if any(point.costs.get(unit, 0) > 0 for point in points):
+                figures[f"{world}-{name}"] = cost_figure(world, unit, points, references)
         for name, figure in figures.items():
             for ending, metadata in METADATA.items():
                 with atomic_bytes(out / f"{name}.{ending}") as file:

@@ -16,7 +16,7 @@ from sad_env.json_lines import parse_json
 from sad_eval.study.claims import claims_text
 from sad_eval.study.comparisons import compare_methods
 from sad_eval.study.costs import Cost
-from sad_eval.study.figures import Point, write_figures
+from sad_eval.study.figures import COSTS, Point, write_figures
 from sad_eval.study.methods import METHODS
 from sad_eval.study.plan import REFERENCES, run_name, teacher_file
 from sad_eval.study.results import COLUMNS, WorldResults, read_study
@@ -31,12 +31,12 @@ NO_FIGURES = "The figures are missing: install `sad-env[plots]` and run `sad-stu
 _METHOD = f"""## How to read it
 
 Episodes are greedy, one try a task; all methods of a world are measured on the same tasks. Figures pool the seeds.
-Their 95 % intervals are bootstraps over tasks ({RESAMPLES:,} resamples; a task is drawn with all students that played it), so
-they say what other tasks would bring; what other seeds would bring is seen in the columns that list student by student.
-A success rate of 0 or 100 % has Wilson's interval for the number of tasks. Differences are paired: both sides of a
-resample hold the same tasks, sizes and seeds; p is of the same bootstrap, two-sided. McNemar's exact test compares two
-students. An episode that is no success counts as many steps as it was allowed. Reasoning is counted in the model's own
-tokens, of the expert in words and signs; that less of it is better is the paper's reading, by which a student that
+Their 95 % intervals are bootstraps over tasks ({RESAMPLES:,} resamples; a task is drawn with all students that played
+it), so they say what other tasks would bring; what other seeds would bring is seen in the columns that list student by
+student. A success rate of 0 or 100 % has Wilson's interval for the number of tasks. Differences are paired: both sides
+of a resample hold the same tasks, sizes and seeds; p is of the same bootstrap, two-sided. McNemar's exact test compares
+two students. An episode that is no success counts as many steps as it was allowed. Reasoning is counted in the model's
+own tokens, of the expert in words and signs; that less of it is better is the paper's reading, by which a student that
 thinks nothing is best. CoT match compares with the teacher's reasoning on the same task. Processor seconds are those of
 the whole stage, loading included.
 """
@@ -106,8 +106,8 @@ def _mean_costs(costs: Sequence[Cost]) -> dict[str, float]:
     if not costs:
         return {}
     return {
-        "processor seconds of training": fmean(cost.cpu_seconds for cost in costs),
-        "supervised tokens": fmean(cost.tokens for cost in costs),
+        COSTS["seconds"]: fmean(cost.cpu_seconds for cost in costs),
+        COSTS["tokens"]: fmean(cost.tokens for cost in costs),
     }
 
 
@@ -126,8 +126,9 @@ def _setting(out: Path, world: WorldResults) -> str:
         f" method, offline {settings['batch']} rows each, online {settings['rollouts']} episodes, drawn at temperature"
         f" {settings['sampling_temperature']:g}, for every {settings['updates']} of them.",
         f"- Evaluation: {tasks} tasks, {limit}; data: {settings['data']}.",
-        f"- Window {settings['budget']} tokens, {settings['precision']}, learning rates {settings['learning_rate']:g} (SFT;"
-        f" of embeddings {settings['embedding_factor']:g} times that) and {settings['distill_rate']:g} (methods).",
+        f"- Window {settings['budget']} tokens, {settings['precision']}, learning rates"
+        f" {settings['learning_rate']:g} (SFT; of embeddings {settings['embedding_factor']:g} times that) and"
+        f" {settings['distill_rate']:g} (methods).",
     ]
     return "\n".join(lines) + "\n"
 

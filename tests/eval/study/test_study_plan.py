@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -200,8 +201,9 @@ def finished(config: StudyConfig, evaluation: Path) -> Path:
 
 
 def test_a_student_that_was_evaluated_may_be_deleted_and_the_report_still_knows_its_cost(
-    tmp_path: Path, toy_run: Callable[..., RunFolder]
+    tmp_path: Path, toy_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     config = replace(SMALL, out=str(tmp_path), seeds=1, students=("nano-0.7m",), arms=("seqkd",), ablations=())
     world = finished(config, toy_run("expert", episodes=2).path)
     (world / "teacher-dagger/student.pt").unlink()  # the report would read it, and it is none
