@@ -80,7 +80,7 @@ def pairs_of(world: WorldResults, first: str, second: str) -> Iterator[StudentPa
             if one.tasks != other.tasks:
                 raise DataError(
                     f"{world.name}: {first} and {second} of {size} did not play the same tasks, so the world's data"
-                    " changed between them: delete the world's folder eval and run the study again"
+                    " changed between them: delete the world's folders eval and episodes and run the study again"
                 )
             yield StudentPair(size, seed, one, other)
 

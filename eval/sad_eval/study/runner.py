@@ -16,6 +16,7 @@ from sad_env.errors import ConfigError, DataError, IncompleteError
 from sad_env.files import exclusive, sha256_file, write_bytes, write_text
 from sad_env.json_lines import parse_json
 from sad_env.safe_text import one_line, visible
+from sad_eval.runs.progress import duration
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import counted
 from sad_eval.study.kept_episodes import keep_episodes
@@ -233,7 +234,7 @@ class Runner:
     def _report_progress(self, what: str) -> None:
         failed = f", {len(self.failed)} failed" if self.failed else ""
         left = self.seconds_left()
-        estimate = "" if left is None else f", about {clock(left)} left"
+        estimate = "" if left is None else f", about {duration(left)} left"
         print(visible(f"[{len(self._done)}/{len(self.plan)}{failed}{estimate}] {what}"), file=sys.stderr, flush=True)
 
     def seconds_left(self) -> float | None:
@@ -248,15 +249,6 @@ class Runner:
         general = fmean(means.values())
         missing = [stage for stage in self.plan if stage.name not in self._done]
         return sum(means.get(stage.kind, general) for stage in missing) / self.config.jobs
-
-
-def clock(seconds: float) -> str:
-    """A duration to read.
-
-    >>> clock(42), clock(4000)
-    ('42 s', '67 min')
-    """
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def last_line(log: Path) -> str:
