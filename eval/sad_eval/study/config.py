@@ -21,7 +21,7 @@ class StudyConfig:
     Example: sad-study configs/nano.toml
 
     The same command goes on where it was stopped. With --worlds, one world of the same study is run at a time; the
-    report is about all worlds that lie in the folder. Exit codes: 0 done, 3 stages failed, 130 interrupted.
+    report is about all worlds in the folder. Exit codes: 0 done, 3 stages failed, 130 interrupted.
     """
 
     out: str
@@ -36,7 +36,7 @@ class StudyConfig:
     """WORLD PANEL: panel to evaluate on; the world's own where none is given."""
 
     teacher: str = "nano-8m"
-    """What the teachers begin from."""
+    """The model that teachers are trained from."""
     teachers: dict[str, str] = field(default_factory=dict)
     """WORLD FILE.pt: teachers that were trained beforehand; they are copied into the study."""
     expert: str = "expert"
@@ -55,7 +55,7 @@ class StudyConfig:
     """Updates of its DAgger rounds after it; 0 leaves them out."""
 
     students: tuple[str, ...] = ("nano-2m", "nano-0.7m")
-    """What the students begin from."""
+    """The models that students are trained from."""
     arms: tuple[str, ...] = MAIN_METHODS
     """Methods that train students of all sizes."""
     ablations: tuple[str, ...] = ABLATIONS
@@ -81,17 +81,17 @@ class StudyConfig:
     learning_rate: float = 1e-3
     """Learning rate of all that is trained from scratch."""
     optimiser: str = "muon"
-    """Of the same: muon, or adamw where models know language already."""
+    """Optimiser of the same: muon, or adamw for models that know language already."""
     observation_weight: float = 1.0
-    """Of predicting observations while a model is trained from scratch: more text to learn from."""
+    """Weight of predicting observations while a model is trained from scratch: more text to learn from."""
     embedding_factor: float = 1.0
-    """Of the same: learning rate of embeddings, as a multiple of the others'."""
+    """While a model is trained from scratch: learning rate of embeddings, as a multiple of the others'."""
     distill_rate: float = 3e-4
     """Learning rate of the methods."""
     sampling_temperature: float = 1.0
-    """Of the student's episodes online."""
+    """Temperature of the student's episodes, in online methods."""
     distill_optimiser: str = "adamw"
-    """Of the methods: muon moves models trained from scratch further in few updates."""
+    """Optimiser of the methods: muon moves models trained from scratch further in few updates."""
     budget: int = 512
     """Tokens that the models see at once."""
     precision: str = "bf16"
