@@ -149,6 +149,10 @@ class Runner:
 
     def run(self) -> None:
         """Run all stages that can be run; Ctrl-C stops those that are running."""
+        for stage in self.plan:
+            # Earlier releases kept no episodes.
+            if stage.name in self._done and stage.kept and stage.product.exists() and not stage.kept.exists():
+                keep_episodes(stage.product.parent, stage.kept)
         if len(self._done) == len(self.plan):
             return
         prepare(self.config.threads)

@@ -45,6 +45,6 @@ def test_the_report_is_made_again_figure_by_figure(golden_study: Path, published
         assert numbers(old) == numbers(new)
         before = before.replace(old, new)
     now = (golden_study / "README.md").read_text(encoding="utf-8")
-    assert now.split() == before.split()
+    assert now.split() == before.split()  # lines of the last section are broken at other words
     assert numbers(now) == numbers(published["README.md"])
     assert len(numbers(now)) > 1000

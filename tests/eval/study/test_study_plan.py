@@ -232,6 +232,10 @@ def test_an_evaluation_whose_episodes_are_kept_is_not_run_again_unless_another_n
     assert sorted(path.name for path in world.glob("episodes/*")) == sorted(
         f"{stage.product.parent.name}.jsonl.gz" for stage in plan if stage.kept is not None
     )
+    kept = {path: path.read_bytes() for path in world.glob("episodes/*")}
+    shutil.rmtree(world / "episodes")
+    begin(config, plan).run()  # a study of an earlier release, in which nothing is left to do
+    assert {path: path.read_bytes() for path in world.glob("episodes/*")} == kept
     shutil.rmtree(world / "eval")
     assert begin(config, plan)._done == {stage.name for stage in plan}
     (world / "episodes/nano-0.7m-seqkd-0.jsonl.gz").unlink()
