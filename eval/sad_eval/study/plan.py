@@ -65,7 +65,7 @@ def keys(plan: Sequence[StudyStage], given: Mapping[Path, str]) -> dict[str, str
     """What a stage's result depends on, as a hash: its command and, through them, those of all that it depends on.
 
     Args:
-        plan: stages, none before one that it needs.
+        plan: stages, each after those that it needs.
         given: sha256 of products that no stage of the plan makes.
 
     Returns:

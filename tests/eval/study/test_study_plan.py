@@ -244,6 +244,20 @@ def test_an_evaluation_whose_episodes_are_kept_is_not_run_again_unless_another_n
     assert missing == {"toy: evaluate nano-0.7m-seqkd-0", "toy: evaluate teacher"}
 
 
+def test_the_former_name_of_the_command_still_works(capsys: pytest.CaptureFixture[str]) -> None:
+    from sad_distill.commands.main import main as distill
+    from sad_eval.study.command import main
+
+    words = ["--out", "study", "--worlds", "toy", "--dry-run"]
+    assert main(words) == 0
+    lines = capsys.readouterr().out
+    assert "python -m sad_eval " in lines
+    assert distill(["study", *words]) == 0
+    told = capsys.readouterr()
+    assert told.out == lines
+    assert "now called sad-study" in told.err
+
+
 def test_flags_of_a_plan_are_flags_that_the_commands_know() -> None:
     from sad_agents.collect import CollectSettings
     from sad_distill.config import TrainConfig
