@@ -15,7 +15,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --editable '.[alfworld,play,train]' --group dev
+	$(BIN)/pip install --quiet --editable '.[alfworld,play,train,plots]' --group dev
 	touch $@
 
 demo: $(VENV)/.installed
@@ -24,7 +24,7 @@ demo: $(VENV)/.installed
 
 # A teacher's student from nothing, in minutes: SFT on an expert, then Structured Agent Distillation, then a report.
 demo-distill: $(VENV)/.installed
-	$(BIN)/python -m sad_distill study configs/demo.toml
+	$(BIN)/python -m sad_eval.study configs/demo.toml
 
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -n 2

@@ -24,6 +24,8 @@ from functools import cached_property
 from itertools import zip_longest
 from typing import NamedTuple
 
+from rapidfuzz.distance import LCSseq
+
 from sad_env.records import Trajectory
 
 Words = collections.Counter[str]
@@ -118,21 +120,10 @@ def match_rouge_l(student: Reasoning, teacher: Reasoning) -> Match:
 def longest_common_subsequence(one: Sequence[str], other: Sequence[str]) -> int:
     """Length of the longest common subsequence.
 
-    A row of the usual table is held as bits of one integer, 0 where the length grows, so that a word costs a few
-    operations on len(other) bits (Hyyrö 2004); the table itself would take seconds for the longest episodes.
-
     >>> longest_common_subsequence("a b c d".split(), "b d a".split())
     2
     """
-    places: dict[str, int] = {}
-    for index, word in enumerate(other):
-        places[word] = places.get(word, 0) | 1 << index
-    full = (1 << len(other)) - 1
-    row = full
-    for word in one:
-        hits = row & places.get(word, 0)
-        row = ((row + hits) | (row - hits)) & full
-    return len(other) - row.bit_count()
+    return int(LCSseq.similarity(one, other))
 
 
 FORMS: dict[str, Callable[[Reasoning, Reasoning], Match]] = {

@@ -176,7 +176,7 @@ def cluster_bootstrap(
         ValueError: no episode, or a metric that applies to none.
     """
     ratios = _resampled(numerators, denominators, clusters, resamples, seed)
-    return [Interval(float(a), float(b)) for a, b in zip(*_ends(ratios, confidence), strict=True)]
+    return [Interval(float(a), float(b)) for a, b in zip(*percentile_ends(ratios, confidence), strict=True)]
 
 
 def _resampled(
@@ -195,15 +195,26 @@ def _resampled(
     ratios = []
     chunk = max(1, _CHUNK // len(number))
     for start in range(0, resamples, chunk):
-        weights = _draw(generator, len(number), min(chunk, resamples - start))
-        with np.errstate(invalid="ignore"):
-            ratios.append((weights @ tops) / (weights @ bottoms))
+        ratios.append(resampled_ratios(tops, bottoms, _draw(generator, len(number), min(chunk, resamples - start))))
     return np.concatenate(ratios)
 
 
-def _ends(ratios: Floats, confidence: float) -> tuple[Floats, Floats]:
+def resampled_ratios(parts: Floats, wholes: Floats, draws: Floats) -> Floats:
+    """Ratio of sums in each resample, [resamples] or [resamples, metrics]; nan where a denominator is 0.
+
+    Args:
+        parts: numerators, [tasks] or [tasks, metrics].
+        wholes: denominators, of the same shape.
+        draws: how often each task is in each resample, [resamples, tasks].
+    """
+    with np.errstate(invalid="ignore"):
+        return np.asarray((draws @ parts) / (draws @ wholes))
+
+
+def percentile_ends(resampled: Floats, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
+    """Both ends of percentile intervals over the first axis; resamples that are nan are left out."""
     tail = (1 - confidence) / 2
-    low, high = np.nanquantile(ratios, [tail, 1 - tail], axis=0)
+    low, high = np.nanquantile(resampled, [tail, 1 - tail], axis=0)
     return low, high
 
 
@@ -255,7 +266,7 @@ def paired_bootstrap(
     ratios = _resampled(parts, wholes, clusters, resamples, seed)
     values = parts.sum(axis=0) / wholes.sum(axis=0)
     half = first.parts.shape[1]
-    ends = _ends(ratios[:, half:] - ratios[:, :half], confidence)
+    ends = percentile_ends(ratios[:, half:] - ratios[:, :half], confidence)
     return [
         Difference(float(value), float(low), float(high))
         for value, low, high in zip(values[half:] - values[:half], *ends, strict=True)

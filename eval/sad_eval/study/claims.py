@@ -1,14 +1,15 @@
-"""The paper's claims, and what this study says of each: held, did not hold, cannot be told."""
+"""The paper's claims, and what this study says of each: held, did not hold, undecided."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sad_eval.study.arms import ARMS, BASELINES
-from sad_eval.study.comparisons import Comparison, compare
-from sad_eval.study.results import METRICS, WorldResults
-from sad_eval.study.statistics import Difference, holm
+from sad_eval.metrics.statistics import holm
+from sad_eval.study.comparisons import MethodComparison, compare_methods
+from sad_eval.study.methods import BASELINES, METHODS
+from sad_eval.study.results import COLUMNS, WorldResults
+from sad_eval.study.statistics import Effect
 
 LEVEL = 0.05
 CLAIMED = ("success", "reasoning", "cot_f1", "steps")
@@ -16,26 +17,26 @@ CLAIMED = ("success", "reasoning", "cot_f1", "steps")
 
 
 class Claim(NamedTuple):
-    """One statement: the first way is better than the second in a metric."""
+    """A statement that the first method is better than the second in a metric."""
 
     heading: str
     text: str
     first: str
     second: str
-    metric: str
+    column: str
 
 
 class Verdict(NamedTuple):
-    """A claim and what came out.
+    """A claim and its result.
 
     Attributes:
         claim: the claim.
-        comparison: of its two ways.
+        comparison: of its two methods.
         p: of the overall difference, corrected over all claims (Holm); None where nothing was measured.
     """
 
     claim: Claim
-    comparison: Comparison
+    comparison: MethodComparison
     p: float | None
 
     @property
@@ -45,7 +46,7 @@ class Verdict(NamedTuple):
         if overall is None or self.p is None:
             return "not measured"
         if self.p > LEVEL:
-            return "cannot be told"
+            return "undecided"
         return "held" if overall.value * self.comparison.gain > 0 else "did not hold, the opposite did"
 
     @property
@@ -54,30 +55,28 @@ class Verdict(NamedTuple):
         overall = self.comparison.overall
         if overall is None or self.p is None:
             return f"- {self.claim.text}: **{self.word}**."
-        metric = METRICS[self.claim.metric]
-        worlds = "; ".join(f"{name} {figure(one, metric.scale)}" for name, one in self.comparison.worlds.items())
+        scale = COLUMNS[self.claim.column].scale
+        worlds = "; ".join(f"{name} {figure(effect, scale)}" for name, effect in self.comparison.worlds.items())
         return (
-            f"- {self.claim.text}: **{self.word}**. {figure(overall, metric.scale)} {unit(self.claim.metric)},"
-            f" p = {self.p:.3f}; detectable: {metric.scale * overall.resolution:.1f}. {worlds}."
+            f"- {self.claim.text}: **{self.word}**. {figure(overall, scale)} {unit(self.claim.column)},"
+            f" p = {self.p:.3f}; detectable: {scale * overall.resolution:.1f}. {worlds}."
         )
 
 
 def claims() -> Iterator[Claim]:
-    """All claims that a study can speak of."""
+    """All claims that a study can test."""
     for baseline in BASELINES:
         sad = counterpart(baseline)
-        for metric in CLAIMED:
-            title = METRICS[metric].title.partition(",")[0]
-            better = "" if METRICS[metric].higher else " (fewer)"
-            text = f"{ARMS[sad].title}, is ahead of {ARMS[baseline].title} in {title}{better}"
-            yield Claim(f"SAD is ahead of {ARMS[baseline].title}", text, sad, baseline, metric)
+        for column in CLAIMED:
+            title = COLUMNS[column].title.partition(",")[0]
+            better = "" if COLUMNS[column].higher else " (fewer)"
+            text = f"{METHODS[sad].title}, is ahead of {METHODS[baseline].title} in {title}{better}"
+            yield Claim(f"SAD is ahead of {METHODS[baseline].title}", text, sad, baseline, column)
     for other in ("sad-1-2", "sad-2-1"):
-        yield Claim(
-            "λ 1 : 1 is best", f"1 : 1 beats {ARMS[other].title[5:]} in success", "sad-offline", other, "success"
-        )
-    yield Claim(
-        "The curriculum helps", "with the curriculum success is higher", "sad-curriculum", "sad-offline", "success"
-    )
+        text = f"1 : 1 beats {METHODS[other].title[5:]} in success"
+        yield Claim("λ 1 : 1 is best", text, "sad-offline", other, "success")
+    text = "with the curriculum success is higher"
+    yield Claim("The curriculum helps", text, "sad-curriculum", "sad-offline", "success")
     for other, text in (
         ("sad-random-mask", "masks dealt at random lower success"),
         ("sad-no-reasoning", "without the reasoning term success is lower"),
@@ -86,20 +85,20 @@ def claims() -> Iterator[Claim]:
         yield Claim("Masks and both terms are needed", text, "sad-offline", other, "success")
 
 
-def counterpart(arm: str) -> str:
-    """The SAD arm that differs from a baseline in the loss alone.
+def counterpart(method: str) -> str:
+    """The SAD method that differs from a baseline in the loss alone.
 
     >>> counterpart("minillm"), counterpart("seqkd")
     ('sad-online', 'sad-offline')
     """
-    return "sad-online" if ARMS[arm].online else "sad-offline"
+    return "sad-online" if METHODS[method].online else "sad-offline"
 
 
 def verdicts(worlds: Sequence[WorldResults]) -> list[Verdict]:
-    """Every claim against the results; chances are corrected for being as many as were measured."""
-    made = [(claim, compare(worlds, claim.first, claim.second, claim.metric)) for claim in claims()]
-    corrected = iter(holm([one.overall.p for _, one in made if one.overall is not None]))
-    return [Verdict(claim, one, None if one.overall is None else next(corrected)) for claim, one in made]
+    """Every claim against the results; p values are corrected for the number of claims that were measured."""
+    tested = [(claim, compare_methods(worlds, claim.first, claim.second, claim.column)) for claim in claims()]
+    corrected = iter(holm([found.overall.p for _, found in tested if found.overall is not None]))
+    return [Verdict(claim, found, None if found.overall is None else next(corrected)) for claim, found in tested]
 
 
 def claims_text(worlds: Sequence[WorldResults]) -> str:
@@ -110,9 +109,9 @@ def claims_text(worlds: Sequence[WorldResults]) -> str:
     if measured:
         lines.append(
             f'Each line is one of {measured} tests; p values are corrected over them (Holm). "Held" and "did not hold"'
-            f' mean p of at most {LEVEL}, otherwise it "cannot be told". Differences are first minus second, with'
-            ' 95 % intervals, over all sizes and seeds: the mean over the worlds, then each world. "Detectable" is the'
-            " difference that such a test would find in four cases of five."
+            f' mean p of at most {LEVEL}; a claim with a higher p is "undecided". Differences are first minus second,'
+            ' with 95 % intervals, over all sizes and seeds: the mean over the worlds, then each world. "Detectable"'
+            " is the difference that such a test would find in four cases of five."
         )
     heading = ""
     for verdict in found:
@@ -123,21 +122,21 @@ def claims_text(worlds: Sequence[WorldResults]) -> str:
             lines.append(f"\n**{heading}.**\n")
         lines.append(verdict.line)
     if measured < len(found):
-        lines.append(f"\nNot measured, since their ways were not run to the end: {len(found) - measured} claims.")
+        lines.append(f"\nNot measured, since their methods were not run to the end: {len(found) - measured} claims.")
     return "\n".join(lines) + "\n"
 
 
-def figure(one: Difference, scale: float) -> str:
+def figure(effect: Effect, scale: float) -> str:
     """A difference with its interval.
 
-    >>> figure(Difference(0.05, -0.01, 0.11, 0.1, 0.03), 100)
+    >>> figure(Effect(0.05, -0.01, 0.11, 0.1, 0.03), 100)
     '+5.0 [-1.0, +11.0]'
     """
-    return f"{scale * one.value:+.1f} [{scale * one.low:+.1f}, {scale * one.high:+.1f}]"
+    return f"{scale * effect.value:+.1f} [{scale * effect.low:+.1f}, {scale * effect.high:+.1f}]"
 
 
-def unit(metric: str) -> str:
-    """What a difference is counted in."""
-    if METRICS[metric].scale == 100:
+def unit(column: str) -> str:
+    """The unit of a difference."""
+    if COLUMNS[column].scale == 100:
         return "points"
-    return {"reasoning": "tokens", "steps": "steps"}[metric]
+    return {"reasoning": "tokens", "steps": "steps"}[column]

@@ -1,4 +1,4 @@
-"""Two ways side by side: the same seeds, sizes and tasks, in every world and over all of them."""
+"""Two methods compared on the same seeds, sizes and tasks, in every world and over all of them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from sad_env.errors import DataError
-from sad_eval.study.results import METRICS, Evaluation, Floats, WorldResults
-from sad_eval.study.statistics import Difference, difference, mcnemar, summary, weights
+from sad_eval.metrics.statistics import Floats, mcnemar
+from sad_eval.study.results import COLUMNS, Evaluation, WorldResults
+from sad_eval.study.statistics import Effect, effect_of, paired_effect, task_draws
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two students of one size and seed.
+class StudentPair:
+    """Two students of one size and seed, trained by different methods.
 
     Attributes:
         size: of both.
         seed: of both.
-        first: evaluation of the one.
-        second: evaluation of the other, on the same tasks.
+        first: evaluation of the first.
+        second: evaluation of the second, on the same tasks.
     """
 
     size: str
@@ -29,7 +30,7 @@ class Pair:
     second: Evaluation
 
     def flips(self) -> tuple[int, int]:
-        """Tasks that only the first won, and tasks that only the second won."""
+        """Tasks that only the first solved, and tasks that only the second solved."""
         change = self.first.parts["success"] - self.second.parts["success"]
         return int((change > 0).sum()), int((change < 0).sum())
 
@@ -40,13 +41,13 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MethodComparison:
     """First minus second in one metric.
 
     Attributes:
-        first: name of a way.
+        first: name of a method.
         second: name of another.
-        metric: one of `METRICS`.
+        column: one of `COLUMNS`.
         worlds: difference in each world, over all its sizes and seeds.
         overall: mean over worlds; None where no world has both.
         pairs: students compared, by world.
@@ -54,19 +55,19 @@ class Comparison:
 
     first: str
     second: str
-    metric: str
-    worlds: dict[str, Difference]
-    overall: Difference | None
-    pairs: dict[str, tuple[Pair, ...]]
+    column: str
+    worlds: dict[str, Effect]
+    overall: Effect | None
+    pairs: dict[str, tuple[StudentPair, ...]]
 
     @property
     def gain(self) -> float:
         """1 where more is better, -1 where less is."""
-        return 1.0 if METRICS[self.metric].higher else -1.0
+        return 1.0 if COLUMNS[self.column].higher else -1.0
 
 
-def pairs_of(world: WorldResults, first: str, second: str) -> Iterator[Pair]:
-    """Students of two ways that share size and seed.
+def pairs_of(world: WorldResults, first: str, second: str) -> Iterator[StudentPair]:
+    """Students of two methods that share size and seed.
 
     Raises:
         DataError: they did not play the same tasks.
@@ -79,33 +80,34 @@ def pairs_of(world: WorldResults, first: str, second: str) -> Iterator[Pair]:
             if one.tasks != other.tasks:
                 raise DataError(
                     f"{world.name}: {first} and {second} of {size} did not play the same tasks, so the world's data"
-                    " changed between them: delete the world's folder eval and run the study again"
+                    " changed between them: delete the world's folders eval and episodes and run the study again"
                 )
-            yield Pair(size, seed, one, other)
+            yield StudentPair(size, seed, one, other)
 
 
-def compare(worlds: Sequence[WorldResults], first: str, second: str, metric: str) -> Comparison:
-    """Compare two ways in all worlds that have both."""
-    found: dict[str, Difference] = {}
-    pairs: dict[str, tuple[Pair, ...]] = {}
+def compare_methods(worlds: Sequence[WorldResults], first: str, second: str, column: str) -> MethodComparison:
+    """Compare two methods in all worlds that have both."""
+    found: dict[str, Effect] = {}
+    pairs: dict[str, tuple[StudentPair, ...]] = {}
     resampled = []
     for world in worlds:
-        mine = tuple(pairs_of(world, first, second))
-        if not mine:
+        students = tuple(pairs_of(world, first, second))
+        if not students:
             continue
-        sides = _stack([pair.first for pair in mine], metric), _stack([pair.second for pair in mine], metric)
+        sides = stacked([pair.first for pair in students], column), stacked([pair.second for pair in students], column)
         if not all(wholes.sum() for _, wholes in sides):
             continue
-        found[world.name], draws = difference(*sides, weights(len(mine[0].first.tasks), world.name))
-        pairs[world.name] = mine
-        resampled.append(draws)
-    value = float(np.mean([one.value for one in found.values()])) if found else 0.0
-    overall = summary(value, np.mean(resampled, axis=0)) if found else None
-    return Comparison(first, second, metric, found, overall, pairs)
+        found[world.name], changes = paired_effect(*sides, task_draws(len(students[0].first.tasks), world.name))
+        pairs[world.name] = students
+        resampled.append(changes)
+    value = float(np.mean([effect.value for effect in found.values()])) if found else 0.0
+    overall = effect_of(value, np.mean(resampled, axis=0)) if found else None
+    return MethodComparison(first, second, column, found, overall, pairs)
 
 
-def _stack(evaluations: Sequence[Evaluation], metric: str) -> tuple[Floats, Floats]:
+def stacked(evaluations: Sequence[Evaluation], column: str) -> tuple[Floats, Floats]:
+    """Parts and wholes of a metric, [evaluations, tasks] each."""
     return (
-        np.stack([one.parts[metric] for one in evaluations]),
-        np.stack([one.wholes[metric] for one in evaluations]),
+        np.stack([evaluation.parts[column] for evaluation in evaluations]),
+        np.stack([evaluation.wholes[column] for evaluation in evaluations]),
     )

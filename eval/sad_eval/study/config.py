@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_eval.study.arms import ARMS, BASELINES_AND_SAD, VARIANTS
+from sad_eval.study.methods import ABLATIONS, MAIN_METHODS, METHODS
 
 Override = int | float | str | bool
 
@@ -18,10 +18,10 @@ Override = int | float | str | bool
 class StudyConfig:
     """Run a whole study: experts, teachers, students by every method, evaluations, report.
 
-    Example: sad-distill study configs/nano.toml
+    Example: sad-study configs/nano.toml
 
     The same command goes on where it was stopped. With --worlds, one world of the same study is run at a time; the
-    report is about all worlds that lie in the folder. Exit codes: 0 done, 3 stages failed, 130 interrupted.
+    report is about all worlds in the folder. Exit codes: 0 done, 3 stages failed, 130 interrupted.
     """
 
     out: str
@@ -33,45 +33,45 @@ class StudyConfig:
     split: str = "train"
     """Split that experts, teachers and students play and learn from."""
     panels: dict[str, str] = field(default_factory=dict)
-    """WORLD PANEL: panel to evaluate on; the world's own where none is named."""
+    """WORLD PANEL: panel to evaluate on; the world's own where none is given."""
 
     teacher: str = "nano-8m"
-    """What the teachers begin from."""
+    """The model that teachers are trained from."""
     teachers: dict[str, str] = field(default_factory=dict)
     """WORLD FILE.pt: teachers that were trained beforehand; they are copied into the study."""
     expert: str = "expert"
     """The world's expert policy, where it has several."""
     expert_option: str = ""
-    """NAME=VALUE of the world while the expert plays, where it must be told more than a student is: reveal=true."""
+    """NAME=VALUE of the world while the expert plays, where it needs to see more than a student: reveal=true."""
     expert_episodes: int = 4000
     """Expert episodes, for the SFT of teachers and students."""
     slips: float = 0.15
     """Share of the expert's steps that are disturbed, so that recoveries are seen."""
     renamed: float = 0.0
-    """Share of the expert's episodes told under exchanged names, where the world can: `sad-collect --renamed`."""
+    """Share of the expert's episodes with exchanged names, where the world can: `sad-collect --renamed`."""
     teacher_steps: int = 2000
     """Updates of a teacher's SFT."""
     dagger_steps: int = 200
     """Updates of its DAgger rounds after it; 0 leaves them out."""
 
     students: tuple[str, ...] = ("nano-2m", "nano-0.7m")
-    """What the students begin from."""
-    arms: tuple[str, ...] = BASELINES_AND_SAD
-    """Ways to train students of all sizes."""
-    ablations: tuple[str, ...] = VARIANTS
-    """Ways that vary SAD, for the sizes of ablation_students only."""
+    """The models that students are trained from."""
+    arms: tuple[str, ...] = MAIN_METHODS
+    """Methods that train students of all sizes."""
+    ablations: tuple[str, ...] = ABLATIONS
+    """Ablations of SAD, for the sizes of ablation_students only."""
     ablation_students: tuple[str, ...] = ("nano-0.7m",)
     """Sizes on which the ablations run."""
     seeds: int = 3
-    """Students of each size and way."""
+    """Students of each size and method."""
     shared_start: bool = False
-    """One SFT start a size for all seeds: cheaper, but the spread over seeds is then that of the ways alone."""
+    """One SFT start a size for all seeds: cheaper, but the spread over seeds is then that of the methods alone."""
     teacher_episodes: int = 400
-    """Episodes of the teacher that the offline ways learn from; the won ones are kept."""
+    """Episodes of the teacher that the offline methods learn from; only successful ones are kept."""
     start_steps: int = 300
     """Updates of the SFT on expert episodes that students start with."""
     steps: int = 100
-    """Updates of each way after it."""
+    """Updates of each method after it."""
     batch: int = 16
     """Rows of an update (offline)."""
     rollouts: int = 16
@@ -79,19 +79,19 @@ class StudyConfig:
     updates: int = 2
     """Online: updates on an iteration's rows."""
     learning_rate: float = 1e-3
-    """Of everything that begins from nothing."""
+    """Learning rate of all that is trained from scratch."""
     optimiser: str = "muon"
-    """Of the same: muon, or adamw where models know language already."""
+    """Optimiser of the same: muon, or adamw for models that know language already."""
     observation_weight: float = 1.0
-    """Of predicting observations while a model begins from nothing: more text to learn from."""
+    """Weight of predicting observations while a model is trained from scratch: more text to learn from."""
     embedding_factor: float = 1.0
-    """Of the same: learning rate of embeddings, as a multiple of the others'."""
+    """While a model is trained from scratch: learning rate of embeddings, as a multiple of the others'."""
     distill_rate: float = 3e-4
-    """Of the ways."""
+    """Learning rate of the methods."""
     sampling_temperature: float = 1.0
-    """Of the student's episodes online."""
+    """Temperature of the student's episodes, in online methods."""
     distill_optimiser: str = "adamw"
-    """Of the ways: muon moves models from nothing further in few updates."""
+    """Optimiser of the methods: muon moves models trained from scratch further in few updates."""
     budget: int = 512
     """Tokens that the models see at once."""
     precision: str = "bf16"
@@ -118,13 +118,13 @@ class StudyConfig:
         """Refuse settings that contradict one another.
 
         Raises:
-            ConfigError: naming them.
+            ConfigError: which ones.
         """
-        for arm in (*self.arms, *self.ablations):
-            if arm not in ARMS:
-                raise UnknownNameError("arm", arm, ARMS)
+        for method in (*self.arms, *self.ablations):
+            if method not in METHODS:
+                raise UnknownNameError("method", method, METHODS)
         if twice := set(self.arms) & set(self.ablations):
-            raise ConfigError(f"{', '.join(sorted(twice))} is among both arms and ablations: name it once")
+            raise ConfigError(f"{', '.join(sorted(twice))} is in both arms and ablations: name it once")
         if self.jobs < 1 or self.threads < 1 or self.seeds < 1:
             raise ConfigError("jobs, threads and seeds are at least 1")
         if strange := set(self.ablation_students) - set(self.students):
@@ -150,33 +150,7 @@ class StudyConfig:
         return dataclasses.replace(self, **changes)
 
 
-_OF_A_WORLD = frozenset(
-    {
-        "teacher",
-        "expert",
-        "expert_option",
-        "expert_episodes",
-        "slips",
-        "renamed",
-        "teacher_steps",
-        "dagger_steps",
-        "teacher_episodes",
-        "start_steps",
-    }
-    | {
-        "steps",
-        "batch",
-        "rollouts",
-        "updates",
-        "learning_rate",
-        "embedding_factor",
-        "optimiser",
-        "observation_weight",
-        "distill_rate",
-        "sampling_temperature",
-        "distill_optimiser",
-        "budget",
-    }
-    | {"episodes", "max_steps", "data", "split"}
-)
-"""Settings that a world may have of its own; a comparison over worlds needs the others to be equal."""
+_OF_THE_STUDY = {"out", "worlds", "panels", "teachers", "students", "arms", "ablations", "ablation_students", "seeds"}
+_OF_THE_STUDY |= {"shared_start", "precision", "per_world", "jobs", "threads", "dry_run", "report_only"}
+_OF_A_WORLD = frozenset(field.name for field in dataclasses.fields(StudyConfig)) - _OF_THE_STUDY
+"""Settings that may differ between worlds; a comparison over worlds needs the others to be equal."""

@@ -43,7 +43,7 @@ def counted(run: Path) -> dict[str, int]:
 
 
 def cost_of(marker: Mapping[str, Any], run: Path) -> Cost | None:
-    """The cost of a stage that trained; None where it cannot be told any more.
+    """The cost of a stage that trained; None where it is no longer known.
 
     Args:
         marker: its record.

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sad_env.files import safe_name
-from sad_eval.study.arms import ARMS
+from sad_eval.runs.run_folder import RESULTS
 from sad_eval.study.config import StudyConfig
+from sad_eval.study.kept_episodes import kept_file
+from sad_eval.study.methods import METHODS
 
 REFERENCES = ("expert", "random")
-"""Agents that are evaluated beside teacher and students."""
+"""Agents that are evaluated in addition to teacher and students."""
 
 
 @dataclass(frozen=True)
-class Stage:
+class StudyStage:
     """One of the project's commands.
 
     Attributes:
@@ -42,9 +44,15 @@ class Stage:
         """The command as a user would type it."""
         return shlex.join(("python", "-m", *self.command))
 
+    @property
+    def kept(self) -> Path | None:
+        """Where the episodes of an evaluation are kept; None for other stages."""
+        run = self.product.parent
+        return kept_file(run.parent.parent, run.name) if self.product.name == RESULTS else None
 
-def stages(config: StudyConfig) -> list[Stage]:
-    """All stages of the config's worlds; none stands before one that it needs.
+
+def stages(config: StudyConfig) -> list[StudyStage]:
+    """All stages of the config's worlds; each after those that it needs.
 
     Raises:
         ConfigError: settings that contradict one another.
@@ -53,11 +61,11 @@ def stages(config: StudyConfig) -> list[Stage]:
     return [stage for world in config.worlds for stage in _World(config.in_world(world), world).stages()]
 
 
-def keys(plan: Sequence[Stage], given: Mapping[Path, str]) -> dict[str, str]:
-    """What a stage's result depends on, as a hash: its command and, through them, those of all that it stands on.
+def keys(plan: Sequence[StudyStage], given: Mapping[Path, str]) -> dict[str, str]:
+    """What a stage's result depends on, as a hash: its command and, through them, those of all that it depends on.
 
     Args:
-        plan: stages, none before one that it needs.
+        plan: stages, each after those that it needs.
         given: sha256 of products that no stage of the plan makes.
 
     Returns:
@@ -83,12 +91,12 @@ class _World:
         self.episodes = self.folder / "teacher.jsonl"
         self.reference = self.folder / "eval" / "teacher"
 
-    def stages(self) -> Iterator[Stage]:
+    def stages(self) -> Iterator[StudyStage]:
         config = self.config
         flags: dict[str, object] = {"agent": config.expert, "episodes": config.expert_episodes, "slip": config.slips}
         if config.renamed:
             flags["renamed"] = config.renamed
-        yield self._collect("collect expert", flags, self.expert, self._told("expert"), needs=[])
+        yield self._collect("collect expert", flags, self.expert, self._options("expert"), needs=[])
         if self.world not in config.teachers:
             yield from self._teacher()
         yield self._evaluate("teacher", "teacher", str(self.teacher), needs=[self.teacher])
@@ -101,12 +109,12 @@ class _World:
         )
         for name in REFERENCES:
             yield self._evaluate(name, name, config.expert if name == "expert" else name)
-        # One whole round of all ways after the other, so that a study that is stopped has whole rounds.
+        # One whole round of all methods after the other, so that a study that is stopped has whole rounds.
         for seed in range(config.seeds):
             for size in config.students:
                 yield from self._students(size, seed)
 
-    def _teacher(self) -> Iterator[Stage]:
+    def _teacher(self) -> Iterator[StudyStage]:
         config = self.config
         sft = self.folder / "teacher" / "student.pt"
         flags: dict[str, object] = {"student": config.teacher, **self._sft(config.teacher_steps)}
@@ -116,7 +124,7 @@ class _World:
             ends = {"steps": config.dagger_steps, **self._moving()}
             yield self._train("teacher-dagger", "teacher-dagger", self.teacher, {**flags, **ends}, needs=[sft])
 
-    def _students(self, size: str, seed: int) -> Iterator[Stage]:
+    def _students(self, size: str, seed: int) -> Iterator[StudyStage]:
         config = self.config
         first = 0 if config.shared_start else seed
         start = self.folder / run_name(size, "start", first) / "student.pt"
@@ -125,25 +133,25 @@ class _World:
             # The teacher lends its tokenizer.
             flags = {**shared, "student": size, **self._sft(config.start_steps)}
             yield from self._student(size, "start", start, flags, [self.teacher, self.expert])
-        arms = (*config.arms, *(config.ablations if size in config.ablation_students else ()))
-        for arm in arms:
-            student = self.folder / run_name(size, arm, seed) / "student.pt"
-            flags = {**shared, **ARMS[arm].flags, "student": start}
-            if ARMS[arm].online:
-                flags |= {**self._acting(), "updates": config.updates * int(ARMS[arm].flags.get("passes", 1))}
+        for name in (*config.arms, *(config.ablations if size in config.ablation_students else ())):
+            method = METHODS[name]
+            student = self.folder / run_name(size, name, seed) / "student.pt"
+            flags = {**shared, **method.flags, "student": start}
+            if method.online:
+                flags |= {**self._acting(), "updates": config.updates * int(method.flags.get("passes", 1))}
                 if config.sampling_temperature != 1.0:
                     flags["sampling-temperature"] = config.sampling_temperature
-            if ARMS[arm].recorded:
+            if method.recorded:
                 flags |= {"episodes": self.episodes, "batch": config.batch}
             flags |= {"steps": config.steps, **self._moving()}
-            needs = [self.teacher, start, *([self.episodes] if ARMS[arm].recorded else [])]
-            yield from self._student(size, arm, student, flags, needs)
+            needs = [self.teacher, start, *([self.episodes] if method.recorded else [])]
+            yield from self._student(size, name, student, flags, needs)
 
     def _student(
-        self, size: str, way: str, student: Path, flags: dict[str, object], needs: Sequence[Path]
-    ) -> Iterator[Stage]:
+        self, size: str, method: str, student: Path, flags: dict[str, object], needs: Sequence[Path]
+    ) -> Iterator[StudyStage]:
         run = student.parent.name
-        yield self._train(run, f"{size} {way}", student, flags, needs=needs)
+        yield self._train(run, f"{size} {method}", student, flags, needs=needs)
         yield self._evaluate(run, size, str(student), needs=[student])
 
     def _sft(self, steps: int) -> dict[str, object]:
@@ -171,7 +179,9 @@ class _World:
             flags |= {"horizon-start": config.max_steps, "horizon-every": 10**9}
         return flags
 
-    def _train(self, name: str, kind: str, product: Path, flags: dict[str, object], *, needs: Iterable[Path]) -> Stage:
+    def _train(
+        self, name: str, kind: str, product: Path, flags: dict[str, object], *, needs: Iterable[Path]
+    ) -> StudyStage:
         config = self.config
         every = {
             "out": product.parent,
@@ -184,7 +194,7 @@ class _World:
         }
         return self._stage(f"train {name}", f"train {kind}", ["sad_distill", *_words(every)], product, needs)
 
-    def _evaluate(self, name: str, kind: str, agent: str, *, needs: Sequence[Path] = ()) -> Stage:
+    def _evaluate(self, name: str, kind: str, agent: str, *, needs: Sequence[Path] = ()) -> StudyStage:
         config = self.config
         flags: dict[str, object] = {
             "agent": agent,
@@ -197,25 +207,25 @@ class _World:
         }
         if panel := config.panels.get(self.world):
             flags["panel"] = panel
-        product = self.reference.parent / name / "results.json"
+        product = self.reference.parent / name / RESULTS
         if name != "teacher":
             flags["reference"] = self.reference
-            needs = [*needs, self.reference / "results.json"]
+            needs = [*needs, self.reference / RESULTS]
         return self._stage(
             f"evaluate {name}",
             f"evaluate {kind}",
-            ["sad_eval", *_words(flags), "--quiet", *self._told(name)],
+            ["sad_eval", *_words(flags), "--quiet", *self._options(name)],
             product,
             needs,
         )
 
-    def _told(self, player: str) -> list[str]:
+    def _options(self, player: str) -> list[str]:
         option = self.config.expert_option
         return ["--options", option] if option and player == "expert" else []
 
     def _collect(
         self, name: str, flags: dict[str, object], out: Path, more: Sequence[str] = (), *, needs: Iterable[Path]
-    ) -> Stage:
+    ) -> StudyStage:
         config = self.config
         every = {
             **flags,
@@ -228,8 +238,8 @@ class _World:
         }
         return self._stage(name, name, ["sad_agents", *_words(every), *more], out, needs)
 
-    def _stage(self, name: str, kind: str, command: Sequence[str], product: Path, needs: Iterable[Path]) -> Stage:
-        return Stage(
+    def _stage(self, name: str, kind: str, command: Sequence[str], product: Path, needs: Iterable[Path]) -> StudyStage:
+        return StudyStage(
             self.world, f"{self.world}: {name}", f"{self.world}: {kind}", tuple(command), product, tuple(needs)
         )
 
@@ -250,13 +260,13 @@ def marker(out: Path, world: str, key: str) -> Path:
     return out / world / "done" / f"{key[:24]}.json"
 
 
-def run_name(size: str, way: str, seed: int) -> str:
+def run_name(size: str, method: str, seed: int) -> str:
     """The folder of a student's run, and of its evaluation.
 
     >>> run_name("layers:5", "sad-online", 2)
     'layers-5-sad-online-2'
     """
-    return safe_name(f"{size.replace(':', '-')}-{way}-{seed}", "run")
+    return safe_name(f"{size.replace(':', '-')}-{method}-{seed}", "run")
 
 
 def _words(flags: Mapping[str, object]) -> list[str]:

@@ -1,52 +1,56 @@
-"""The report of a study: setting, findings, claims, tables, plots and CSV, from what lies in its folder."""
+"""The report of a study: setting, findings, claims, tables, figures and CSV, from what is in its folder."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from sad_env.errors import DataError
 from sad_env.files import sha256_file, write_text
-from sad_eval.study.arms import ARMS
+from sad_env.json_lines import parse_json
 from sad_eval.study.claims import claims_text
-from sad_eval.study.comparisons import compare
+from sad_eval.study.comparisons import compare_methods
+from sad_eval.study.costs import Cost
+from sad_eval.study.figures import COSTS, Point, write_figures
+from sad_eval.study.methods import METHODS
 from sad_eval.study.plan import REFERENCES, run_name, teacher_file
-from sad_eval.study.plots import Dot, cost_plot, success_plot
-from sad_eval.study.results import METRICS, WorldResults, read_study
+from sad_eval.study.results import COLUMNS, WorldResults, read_study
 from sad_eval.study.statistics import RESAMPLES
 from sad_eval.study.tables import ablation_tables, contests, cost_table, main_table, pooled, tests_table, title_of
 
 REPORT = "README.md"
 FINDINGS = "findings.md"
-"""Written by hand; the report holds its text."""
+"""Written by hand; the report includes its text."""
+NO_FIGURES = "The figures are missing: install `sad-env[plots]` and run `sad-study` again with `--report-only`."
 
 _METHOD = f"""## How to read it
 
-Episodes are greedy, one try a task; all ways of a world are measured on the same tasks. Figures pool the seeds. Their
-95 % intervals are bootstraps over tasks ({RESAMPLES:,} resamples; a task is drawn with all students that played it), so
-they say what other tasks would bring; what other seeds would bring is seen in the columns that list student by student.
-A success rate of 0 or 100 % has Wilson's interval for the number of tasks. Differences are paired: both sides of a
-resample hold the same tasks, sizes and seeds; p is of the same bootstrap, two-sided. McNemar's exact test compares two
-students. An episode that is no success counts as many steps as it was allowed. Reasoning is counted in the model's own
-tokens, of the expert in words and signs; that less of it is better is the paper's reading, by which a student that
+Episodes are greedy, one try a task; all methods of a world are measured on the same tasks. Figures pool the seeds.
+Their 95 % intervals are bootstraps over tasks ({RESAMPLES:,} resamples; a task is drawn with all students that played
+it), so they say what other tasks would bring; what other seeds would bring is seen in the columns that list student by
+student. A success rate of 0 or 100 % has Wilson's interval for the number of tasks. Differences are paired: both sides
+of a resample hold the same tasks, sizes and seeds; p is of the same bootstrap, two-sided. McNemar's exact test compares
+two students. An episode that is no success counts as many steps as it was allowed. Reasoning is counted in the model's
+own tokens, of the expert in words and signs; that less of it is better is the paper's reading, by which a student that
 thinks nothing is best. CoT match compares with the teacher's reasoning on the same task. Processor seconds are those of
 the whole stage, loading included.
 """
 
 
 def write_report(out: Path) -> list[WorldResults]:
-    """Write `README.md`, the plots and the CSV files of a study; returns what they are about.
+    """Write `README.md`, the figures and the CSV files of a study; returns what they are about.
 
     Raises:
-        DataError: no world of the study was begun.
+        DataError: no world of the study was begun, or a file of it cannot be read.
     """
     worlds = read_study(out)
     if not worlds:
-        raise DataError(f"no study in {str(out)!r}: run sad-distill study first")
+        raise DataError(f"no study in {str(out)!r}: run sad-study first")
     findings = out / FINDINGS
     parts = [
         f"# Study {out.name}\n",
@@ -54,10 +58,10 @@ def write_report(out: Path) -> list[WorldResults]:
         *([findings.read_text(encoding="utf-8").strip() + "\n"] if findings.exists() else []),
         claims_text(worlds),
         "## Success, reasoning, CoT match, steps (the shape of the paper's Table 3)\n",
-        *(part for world in worlds for part in (main_table(world), _plots(out, world))),
+        *(part for world in worlds for part in (main_table(world), _figures(out, world))),
         "## Ablations\n",
         ablation_tables(worlds),
-        "## Tests of SAD against each way, success\n",
+        "## Tests of SAD against each method, success\n",
         tests_table(worlds),
         "## Cost of a student\n",
         *(cost_table(world) for world in worlds),
@@ -71,43 +75,45 @@ def write_report(out: Path) -> list[WorldResults]:
     return worlds
 
 
-def _plots(out: Path, world: WorldResults) -> str:
-    dots = _dots(world)
+def _figures(out: Path, world: WorldResults) -> str:
     references = [
         (name, value)
         for name in (*REFERENCES, "teacher")
         if name in world.evaluations and (value := world.evaluations[name].value("success")) is not None
     ]
-    plots = {"success": success_plot(f"{world.name}: success by way and size", [dot for dot, _ in dots], references)}
-    axes = {"seconds": "processor seconds of training", "tokens": "supervised tokens"}
-    for name, axis in axes.items():
-        costly = [replace(dot, cost=costs[name]) for dot, costs in dots if costs[name] > 0]
-        plots[name] = cost_plot(f"{world.name}: success against cost", axis, costly)
-    for name, plot in plots.items():
-        write_text(out / f"{world.name}-{name}.svg", plot)
-    return "\n".join(f"![{world.name}: {name}]({world.name}-{name}.svg)" for name in plots) + "\n"
+    names = write_figures(out, world.name, _points(world), references)
+    if names is None:
+        return f"{NO_FIGURES}\n"
+    return "".join(f"![{name.replace('-', ': ')}]({name}.svg)\n" for name in names)
 
 
-def _dots(world: WorldResults) -> list[tuple[Dot, dict[str, float]]]:
-    """Success of each way and size, with the mean processor seconds and tokens of its training; 0 is not known."""
+def _points(world: WorldResults) -> list[Point]:
+    """Success of each main method and size, with the mean cost of its training."""
     found = []
-    for way in ("start", *world.settings["arms"]):
+    for method in ("start", *world.settings["arms"]):
         for size in world.settings["students"]:
-            runs = world.runs(size, way)
+            runs = world.runs(size, method)
             success = pooled(list(runs.values()), "success")
             if success is None:
                 continue
-            names = [run_name(size, way, seed) for seed in runs]
+            names = [run_name(size, method, seed) for seed in runs]
             costs = [world.costs[name] for name in names if name in world.costs]
-            dot = Dot(title_of(way), size, success.value, success.low, success.high)
-            means = {"seconds": [one.cpu_seconds for one in costs], "tokens": [float(one.tokens) for one in costs]}
-            found.append((dot, {name: fmean(values) if values else 0.0 for name, values in means.items()}))
+            found.append(Point(title_of(method), size, success, _mean_costs(costs)))
     return found
+
+
+def _mean_costs(costs: Sequence[Cost]) -> dict[str, float]:
+    if not costs:
+        return {}
+    return {
+        COSTS["seconds"]: fmean(cost.cpu_seconds for cost in costs),
+        COSTS["tokens"]: fmean(cost.tokens for cost in costs),
+    }
 
 
 def _setting(out: Path, world: WorldResults) -> str:
     settings = world.settings
-    tasks = max((len(one.tasks) for one in world.evaluations.values()), default=0)
+    tasks = max((len(evaluation.tasks) for evaluation in world.evaluations.values()), default=0)
     limit = f"{settings['max_steps']} steps at most" if settings["max_steps"] else "the world's own step limit"
     start = "shared by all seeds" if settings["shared_start"] else "one a seed"
     lines = [
@@ -116,73 +122,76 @@ def _setting(out: Path, world: WorldResults) -> str:
         + ("" if world.done == world.planned else " **Not finished.**"),
         f"- Teacher: {_teacher(out, world)}.",
         f"- Students: {', '.join(settings['students'])}; {settings['seeds']} seeds; SFT start of"
-        f" {settings['start_steps']} updates on expert episodes, {start}; then {settings['steps']} updates of each way,"
-        f" offline {settings['batch']} rows each, online {settings['rollouts']} episodes, drawn at temperature"
+        f" {settings['start_steps']} updates on expert episodes, {start}; then {settings['steps']} updates of each"
+        f" method, offline {settings['batch']} rows each, online {settings['rollouts']} episodes, drawn at temperature"
         f" {settings['sampling_temperature']:g}, for every {settings['updates']} of them.",
         f"- Evaluation: {tasks} tasks, {limit}; data: {settings['data']}.",
-        f"- Window {settings['budget']} tokens, {settings['precision']}, learning rates {settings['learning_rate']:g}"
-        f" (SFT; of embeddings {settings['embedding_factor']:g} times that) and {settings['distill_rate']:g} (ways).",
+        f"- Window {settings['budget']} tokens, {settings['precision']}, learning rates"
+        f" {settings['learning_rate']:g} (SFT; of embeddings {settings['embedding_factor']:g} times that) and"
+        f" {settings['distill_rate']:g} (methods).",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _teacher(out: Path, world: WorldResults) -> str:
-    path = teacher_file(
-        out, world.name, given=bool(world.settings["teachers"]), dagger=bool(world.settings["dagger_steps"])
-    )
-    if not path.exists():
+    given = bool(world.settings["teachers"])
+    path = teacher_file(out, world.name, given=given, dagger=bool(world.settings["dagger_steps"]))
+    # Published without the checkpoint, a study still says which teacher it had.
+    kept = out / world.name / "teacher.json"
+    if path.exists():
+        write_text(kept, json.dumps(_described(path), indent=1) + "\n")
+    if not kept.exists():
         return "not there yet"
+    teacher = parse_json(kept.read_bytes())
+    shown = ", ".join(f"{key} {value}" for key, value in teacher["record"].items())
+    origin = "trained beforehand" if given else "trained here"
+    return f"{origin}, sha256 `{teacher['sha256']}`; its training record: {shown}"
+
+
+def _described(teacher: Path) -> dict[str, Any]:
+    """The sha256 of a checkpoint, and of its training record what makes sense on another machine: no path."""
     from sad_agents.checkpoints import load_student
 
-    record = load_student(path).record
+    record = load_student(teacher).record
     settings = record.get("settings", {})
-    # Paths of another machine would tell nobody anything.
-    shown = [
-        f"{key} {settings[key]}" for key in ("student", "method", "mode", "batch", "learning_rate") if key in settings
-    ]
-    shown += [f"{key} {record[key]}" for key in ("parameters", "updates", "seconds") if key in record]
-    origin = "trained beforehand" if world.settings["teachers"] else "trained here"
-    return f"{origin}, sha256 `{sha256_file(path)}`; its training record: {', '.join(shown)}"
+    kept = {key: settings[key] for key in ("student", "method", "mode", "batch", "learning_rate") if key in settings}
+    kept |= {key: record[key] for key in ("parameters", "updates", "seconds") if key in record}
+    return {"sha256": sha256_file(teacher), "record": kept}
 
 
 def _results_csv(worlds: Sequence[WorldResults]) -> str:
-    header = [
-        "world",
-        "student",
-        "way",
-        "seed",
-        "tasks",
-        *METRICS,
-        "cpu_seconds",
-        "updates",
-        "tokens",
-        "sampled_tokens",
-    ]
+    costs = ["cpu_seconds", "updates", "tokens", "sampled_tokens"]
     rows: list[list[object]] = []
     for world in worlds:
         for name in (*REFERENCES, "teacher"):
             if name in world.evaluations:
-                one = world.evaluations[name]
-                rows.append([world.name, name, "", "", len(one.tasks), *map(one.value, METRICS), "", "", "", ""])
+                found = world.evaluations[name]
+                rows.append(
+                    [world.name, name, "", "", len(found.tasks), *map(found.value, COLUMNS), *[""] * len(costs)]
+                )
         for size in world.settings["students"]:
-            for way in ("start", *ARMS):
-                for seed, one in world.runs(size, way).items():
-                    cost = world.costs.get(run_name(size, way, seed))
-                    costs = [cost.cpu_seconds, cost.updates, cost.tokens, cost.sampled] if cost else [""] * 4
-                    rows.append([world.name, size, way, seed, len(one.tasks), *map(one.value, METRICS), *costs])
-    return _csv(header, rows)
+            for method in ("start", *METHODS):
+                for seed, found in world.runs(size, method).items():
+                    cost = world.costs.get(run_name(size, method, seed))
+                    spent = [cost.cpu_seconds, cost.updates, cost.tokens, cost.sampled] if cost else [""] * len(costs)
+                    values = map(found.value, COLUMNS)
+                    rows.append([world.name, size, method, seed, len(found.tasks), *values, *spent])
+    return _csv(["world", "student", "way", "seed", "tasks", *COLUMNS, *costs], rows)
 
 
 def _tests_csv(worlds: Sequence[WorldResults]) -> str:
     header = ["metric", "first", "second", "world", "difference", "low", "high", "p", "resolution"]
     rows: list[list[object]] = []
-    ablations = [("sad-offline", arm) for arm in ARMS if any(arm in world.settings["ablations"] for world in worlds)]
+    ablations = [
+        ("sad-offline", method) for method in METHODS if any(method in world.settings["ablations"] for world in worlds)
+    ]
     for first, second in (*contests(worlds), *ablations):
-        for metric in METRICS:
-            found = compare(worlds, first, second, metric)
-            for name, one in (("all", found.overall), *found.worlds.items()):
-                if one is not None:
-                    rows.append([metric, first, second, name, one.value, one.low, one.high, one.p, one.resolution])
+        for column in COLUMNS:
+            found = compare_methods(worlds, first, second, column)
+            for name, effect in (("all", found.overall), *found.worlds.items()):
+                if effect is not None:
+                    figures = [effect.value, effect.low, effect.high, effect.p, effect.resolution]
+                    rows.append([column, first, second, name, *figures])
     return _csv(header, rows)
 
 
@@ -191,5 +200,5 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     for row in rows:
-        writer.writerow([f"{one:.6g}" if isinstance(one, float) else "" if one is None else one for one in row])
+        writer.writerow([f"{cell:.6g}" if isinstance(cell, float) else "" if cell is None else cell for cell in row])
     return text.getvalue()

@@ -16,10 +16,12 @@ from sad_env.errors import ConfigError, DataError, IncompleteError
 from sad_env.files import exclusive, sha256_file, write_bytes, write_text
 from sad_env.json_lines import parse_json
 from sad_env.safe_text import one_line, visible
+from sad_eval.runs.progress import duration
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import counted
-from sad_eval.study.plan import Stage, keys, marker, stages, teacher_of
-from sad_eval.study.processes import Ended, Process, prepare, stop
+from sad_eval.study.kept_episodes import keep_episodes
+from sad_eval.study.plan import StudyStage, keys, marker, stages, teacher_of
+from sad_eval.study.processes import Ended, StageProcess, prepare, stop
 from sad_eval.study.stale_runs import former_keys, set_aside
 
 _POLL_SECONDS = 0.1
@@ -49,7 +51,7 @@ def run_study(config: StudyConfig) -> int:
     return 0
 
 
-def _run(config: StudyConfig, plan: Sequence[Stage]) -> Runner:
+def _run(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
     with contextlib.ExitStack() as locks:
         for world in config.worlds:
             folder = Path(config.out) / world
@@ -59,8 +61,8 @@ def _run(config: StudyConfig, plan: Sequence[Stage]) -> Runner:
     return runner
 
 
-def begin(config: StudyConfig, plan: Sequence[Stage]) -> Runner:
-    """Make a study's folder ready for a plan: given teachers are there, and nothing of other settings is in its way."""
+def begin(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
+    """Make a study's folder ready for a plan: given teachers are copied, results of other settings are moved away."""
     found = keys(plan, take_teachers(config))
     for world in config.worlds:
         set_aside(Path(config.out) / world, [stage for stage in plan if stage.world == world], found)
@@ -86,7 +88,9 @@ def take_teachers(config: StudyConfig) -> dict[Path, str]:
         if not copy.exists():
             write_bytes(copy, source.read_bytes())
         elif source.is_file() and sha256_file(source) != sha256_file(copy):
-            raise ConfigError(f"{config.out} stands on another teacher of {world} than {source}: name another out")
+            raise ConfigError(
+                f"{config.out} was begun with another teacher of {world} than {source}: choose another --out"
+            )
         given[copy] = sha256_file(copy)
     return given
 
@@ -97,7 +101,7 @@ def _write_plan(config: StudyConfig, runner: Runner) -> None:
     for world in config.worlds:
         mine = [stage for stage in runner.plan if stage.world == world]
         settings = asdict(config.in_world(world))
-        # Where a teacher was taken from says nothing to anybody else; its copy and its sha256 do.
+        # The path of a given teacher means nothing on another machine; its copy and its sha256 do.
         settings["teachers"] = sorted(set(config.teachers) & {world})
         kept = {key: value for key, value in settings.items() if key not in _NOT_OF_A_WORLD}
         planned = [[stage.name, runner.keys[stage.name]] for stage in mine]
@@ -117,25 +121,26 @@ class Runner:
     """Runs a plan.
 
     Args:
-        plan: stages, none before one that it needs.
+        plan: stages, each after those that it needs.
         keys: of the stages, by name.
         config: of the study.
     """
 
-    def __init__(self, plan: Sequence[Stage], keys: Mapping[str, str], config: StudyConfig) -> None:
+    def __init__(self, plan: Sequence[StudyStage], keys: Mapping[str, str], config: StudyConfig) -> None:
         self.plan, self.keys, self.config = plan, keys, config
-        self.failed: list[Stage] = []
+        self.failed: list[StudyStage] = []
         self._made_here = {stage.product for stage in plan}
         self._inner = {path for stage in plan for path in stage.needs}
         self._done = self._found()
-        self._running: dict[str, tuple[Stage, Process]] = {}
+        self._running: dict[str, tuple[StudyStage, StageProcess]] = {}
 
     def _found(self) -> set[str]:
-        """Stages that were done before. What one made may be gone, where all that need it have been done, too."""
+        """Stages that were done before. A product may be gone where all that need it are done, or where it is kept."""
         done: set[str] = set()
         needed: set[Path] = set()
         for stage in reversed(self.plan):
-            there = stage.product.exists() or (stage.product in self._inner and stage.product not in needed)
+            spared = stage.product in self._inner or (stage.kept is not None and stage.kept.exists())
+            there = stage.product.exists() or (spared and stage.product not in needed)
             if self._marker(stage).exists() and there:
                 done.add(stage.name)
             else:
@@ -144,10 +149,14 @@ class Runner:
 
     def run(self) -> None:
         """Run all stages that can be run; Ctrl-C stops those that are running."""
+        for stage in self.plan:
+            # Earlier releases kept no episodes.
+            if stage.name in self._done and stage.kept and stage.product.exists() and not stage.kept.exists():
+                keep_episodes(stage.product.parent, stage.kept)
         if len(self._done) == len(self.plan):
             return
         prepare(self.config.threads)
-        self._tell("resumed" if self._done else "begun")
+        self._report_progress("resumed" if self._done else "begun")
         try:
             while self._start() or self._running:
                 self._reap()
@@ -171,12 +180,12 @@ class Runner:
                 " the same command goes on"
             )
 
-    def log(self, stage: Stage) -> Path:
+    def log(self, stage: StudyStage) -> Path:
         """Where the output of a stage goes."""
         name = stage.name.partition(": ")[2].replace(" ", "-")
         return Path(self.config.out) / stage.world / "logs" / f"{name}.log"
 
-    def _marker(self, stage: Stage) -> Path:
+    def _marker(self, stage: StudyStage) -> Path:
         return marker(Path(self.config.out), stage.world, self.keys[stage.name])
 
     def _start(self) -> bool:
@@ -192,7 +201,7 @@ class Runner:
                 log.parent.mkdir(parents=True, exist_ok=True)
                 with log.open("a", encoding="utf-8") as file:
                     file.write(f"$ {stage.line}\n")
-                self._running[stage.name] = stage, Process(stage.command, log, self.config.threads)
+                self._running[stage.name] = stage, StageProcess(stage.command, log, self.config.threads)
                 started = True
         return started
 
@@ -205,13 +214,15 @@ class Runner:
             made = stage.product.exists() and stage.product.stat().st_size > 0
             if ended.code == 0 and made:
                 self._keep(stage, ended)
-                self._tell(f"{stage.name} {ended.seconds:.0f} s")
+                self._report_progress(f"{stage.name} {ended.seconds:.0f} s")
             else:
                 self.failed.append(stage)
                 why = f"with code {ended.code}" if ended.code else f"to fill {stage.product}"
-                self._tell(f"{stage.name} FAILED {why}, log {self.log(stage)}")
+                self._report_progress(f"{stage.name} FAILED {why}, log {self.log(stage)}")
 
-    def _keep(self, stage: Stage, ended: Ended) -> None:
+    def _keep(self, stage: StudyStage, ended: Ended) -> None:
+        if stage.kept is not None:
+            keep_episodes(stage.product.parent, stage.kept)
         record = {
             "name": stage.name,
             "kind": stage.kind,
@@ -224,10 +235,10 @@ class Runner:
         write_text(self._marker(stage), json.dumps(record, indent=1) + "\n")
         self._done.add(stage.name)
 
-    def _tell(self, what: str) -> None:
+    def _report_progress(self, what: str) -> None:
         failed = f", {len(self.failed)} failed" if self.failed else ""
         left = self.seconds_left()
-        estimate = "" if left is None else f", about {clock(left)} left"
+        estimate = "" if left is None else f", about {duration(left)} left"
         print(visible(f"[{len(self._done)}/{len(self.plan)}{failed}{estimate}] {what}"), file=sys.stderr, flush=True)
 
     def seconds_left(self) -> float | None:
@@ -242,15 +253,6 @@ class Runner:
         general = fmean(means.values())
         missing = [stage for stage in self.plan if stage.name not in self._done]
         return sum(means.get(stage.kind, general) for stage in missing) / self.config.jobs
-
-
-def clock(seconds: float) -> str:
-    """A duration to read.
-
-    >>> clock(42), clock(4000)
-    ('42 s', '67 min')
-    """
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def last_line(log: Path) -> str:

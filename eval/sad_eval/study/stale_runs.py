@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sad_env.json_lines import parse_json
 from sad_env.safe_text import visible
-from sad_eval.study.plan import Stage
+from sad_eval.study.plan import StudyStage
 
 
 def former_keys(folder: Path) -> dict[str, str]:
@@ -25,7 +25,7 @@ def former_keys(folder: Path) -> dict[str, str]:
     return {**record.get("former", {}), **dict(record["stages"])}
 
 
-def set_aside(folder: Path, plan: Sequence[Stage], keys: Mapping[str, str]) -> None:
+def set_aside(folder: Path, plan: Sequence[StudyStage], keys: Mapping[str, str]) -> None:
     """Move what a world's stages made under other keys into `earlier/N` of its folder, and say so.
 
     Their markers go, too: a stage whose setting comes back does not take the place's new content for its own.
@@ -46,11 +46,11 @@ def set_aside(folder: Path, plan: Sequence[Stage], keys: Mapping[str, str]) -> N
         aside = target / path.relative_to(folder)
         aside.parent.mkdir(parents=True, exist_ok=True)
         path.rename(aside)
-    told = f"{folder.name}: {len(changed)} stages have changed and begin anew; what they had made lies in {target}"
-    print(visible(told), file=sys.stderr, flush=True)
+    message = f"{folder.name}: {len(changed)} stages have changed and start again; their earlier files are in {target}"
+    print(visible(message), file=sys.stderr, flush=True)
 
 
-def _markers(folder: Path, changed: Mapping[str, Stage]) -> Iterator[Path]:
+def _markers(folder: Path, changed: Mapping[str, StudyStage]) -> Iterator[Path]:
     if not changed:
         return
     for path in sorted(folder.glob("done/*.json")):
@@ -58,9 +58,11 @@ def _markers(folder: Path, changed: Mapping[str, Stage]) -> Iterator[Path]:
             yield path
 
 
-def _made(folder: Path, stage: Stage) -> Iterator[Path]:
-    """A run folder or an evaluation; of collected episodes the file and those beside it."""
-    if stage.product.name in ("student.pt", "results.json"):
+def _made(folder: Path, stage: StudyStage) -> Iterator[Path]:
+    """A run folder; an evaluation and its kept episodes; of collected episodes the file and those next to it."""
+    if stage.kept is not None:
+        found = [stage.product.parent, stage.kept]
+    elif stage.product.name == "student.pt":
         found = [stage.product.parent]
     else:
         found = [stage.product, *sorted(stage.product.parent.glob(f"{stage.product.name}.*"))]

@@ -1,32 +1,26 @@
-"""Intervals and tests of a study. Tasks are the clusters: all students that played a task are drawn with it."""
+"""Estimates over the students of a study: all of them that played a task are resampled together with that task.
+
+The draws differ from those of a single run's intervals in number, and in that every world has draws of its own, so that
+the resamples of several worlds can be averaged.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from math import comb, sqrt
+import functools
+from typing import NamedTuple
 
 import numpy as np
 
-from sad_eval.study.results import Floats
+from sad_eval.metrics.statistics import Floats, percentile_ends, resampled_ratios, wilson
+from sad_eval.runs.run_folder import Estimate
 
 RESAMPLES = 10_000
 _SEED = 20250519
-"""Any number; a stated one, so that a report can be made again."""
+"""Any number; fixed, so that a report can be made again."""
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A figure and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Difference:
-    """First minus second.
+class Effect(NamedTuple):
+    """A paired difference between two methods, first minus second.
 
     Attributes:
         value: the difference.
@@ -44,115 +38,72 @@ class Difference:
 
     @property
     def resolution(self) -> float:
-        """The difference that a test at 5 % would have found four times in five."""
+        """The difference that a test at 5 % would find four times in five."""
         return 2.8 * self.error
 
 
-def weights(tasks: int, name: str = "", resamples: int = RESAMPLES) -> Floats:
-    """How often each task is drawn in each resample, [resamples, tasks].
-
-    Args:
-        tasks: how many there are.
-        name: of the world; draws of two worlds are independent.
-        resamples: rows.
-    """
-    generator = np.random.default_rng([_SEED, *name.encode()])
-    return generator.multinomial(tasks, np.full(tasks, 1 / tasks), size=resamples).astype(np.float64)
+@functools.lru_cache(maxsize=16)
+def task_draws(tasks: int, world: str = "", resamples: int = RESAMPLES) -> Floats:
+    """How often each task is in each resample, [resamples, tasks]; the draws of two worlds are independent."""
+    generator = np.random.default_rng([_SEED, *world.encode()])
+    draws = generator.multinomial(tasks, np.full(tasks, 1 / tasks), size=resamples).astype(np.float64)
+    draws.flags.writeable = False
+    return draws
 
 
-def ratio(parts: Floats, wholes: Floats, drawn: Floats) -> tuple[float, Floats]:
+def pooled_ratio(parts: Floats, wholes: Floats, draws: Floats) -> tuple[float, Floats]:
     """Sum of parts over sum of wholes, of the sample and of each resample.
 
     Args:
         parts: [runs, tasks].
         wholes: [runs, tasks].
-        drawn: see `weights`.
+        draws: see `task_draws`.
     """
     part, whole = parts.sum(0), wholes.sum(0)
-    # A resample may hold no task to which the metric applies.
-    resampled = (drawn @ part) / np.maximum(drawn @ whole, 1e-12)
-    return float(part.sum() / whole.sum()), resampled
+    return float(part.sum() / whole.sum()), resampled_ratios(part, whole, draws)
 
 
-def interval(parts: Floats, wholes: Floats, *, share: bool = False) -> Interval:
-    """A figure over several students' evaluations on the same tasks, with a bootstrap over tasks.
+def pooled_estimate(parts: Floats, wholes: Floats, *, share: bool = False) -> Estimate:
+    """A metric over several students' evaluations on the same tasks.
 
     Args:
         parts: [runs, tasks].
         wholes: [runs, tasks].
-        share: every part is 0 or 1 and every whole 1. Where all are equal, resampling knows no spread, and Wilson's
-            interval for as many tasks stands in.
+        share: every part is 0 or 1 and every whole 1. Where all are equal, resampling sees no spread, and Wilson's
+            interval for as many tasks is given.
     """
     tasks = parts.shape[1]
-    value, resampled = ratio(parts, wholes, weights(tasks))
+    value, resampled = pooled_ratio(parts, wholes, task_draws(tasks))
     if share and value in (0.0, 1.0):
         low, high = wilson(round(value * tasks), tasks)
     else:
-        low, high = np.percentile(resampled, (2.5, 97.5))
-    return Interval(value, float(low), float(high))
+        low, high = map(float, percentile_ends(resampled))
+    return Estimate(value=value, low=low, high=high, n=tasks)
 
 
-def difference(first: tuple[Floats, Floats], second: tuple[Floats, Floats], drawn: Floats) -> tuple[Difference, Floats]:
+def paired_effect(first: tuple[Floats, Floats], second: tuple[Floats, Floats], draws: Floats) -> tuple[Effect, Floats]:
     """A paired comparison: both sides of a resample hold the same tasks.
 
     Args:
         first: parts and wholes, [runs, tasks] each.
         second: the same of the other side: equal tasks in equal order, and the same seeds and sizes.
-        drawn: see `weights`.
+        draws: see `task_draws`.
 
     Returns:
         The difference, and its resamples, which may be averaged with those of other worlds.
     """
-    value, resampled = ratio(*first, drawn)
-    other, other_resampled = ratio(*second, drawn)
+    value, resampled = pooled_ratio(*first, draws)
+    other, other_resampled = pooled_ratio(*second, draws)
     change = resampled - other_resampled
-    return summary(value - other, change), change
+    return effect_of(value - other, change), change
 
 
-def summary(value: float, resampled: Floats) -> Difference:
-    """A difference from its resamples."""
-    low, high = np.percentile(resampled, (2.5, 97.5))
+def effect_of(value: float, resampled: Floats) -> Effect:
+    """A difference from its resamples; those that are nan say nothing and are left out."""
+    low, high = percentile_ends(resampled)
+    count = np.sum(~np.isnan(resampled))
     # One more on each side: no number of resamples shows that a chance is zero.
-    below = (1 + np.sum(resampled <= 0)) / (1 + len(resampled))
-    above = (1 + np.sum(resampled >= 0)) / (1 + len(resampled))
-    return Difference(value, float(low), float(high), float(min(1.0, 2 * min(below, above))), float(resampled.std()))
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p of McNemar's test, from the tasks that only one of two students won.
-
-    >>> mcnemar(1, 5)
-    0.21875
-    """
-    flips = only_first + only_second
-    if not flips:
-        return 1.0
-    tail = sum(comb(flips, k) for k in range(min(only_first, only_second) + 1)) / 2**flips
-    return float(min(1.0, 2 * tail))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Chances corrected for being several, in the order they came in (Holm 1979).
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    corrected = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = highest
-    return corrected
-
-
-def wilson(successes: int, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share.
-
-    >>> [round(end, 4) for end in wilson(0, 10)]
-    [0.0, 0.2775]
-    """
-    z = 1.959964
-    share, scale = successes / count, 1 + z * z / count
-    centre = (share + z * z / (2 * count)) / scale
-    half = z / scale * sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    below = (1 + np.sum(resampled <= 0)) / (1 + count)
+    above = (1 + np.sum(resampled >= 0)) / (1 + count)
+    p = float(min(1.0, 2 * min(below, above)))
+    return Effect(value, float(low), float(high), p, float(np.nanstd(resampled)))

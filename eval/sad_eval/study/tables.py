@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-import numpy as np
-
-from sad_eval.study.arms import ARMS
+from sad_eval.metrics.statistics import holm
+from sad_eval.runs.run_folder import Estimate
 from sad_eval.study.claims import counterpart, figure
-from sad_eval.study.comparisons import compare
+from sad_eval.study.comparisons import MethodComparison, compare_methods, stacked
+from sad_eval.study.methods import METHODS
 from sad_eval.study.plan import REFERENCES, run_name
-from sad_eval.study.results import METRICS, Evaluation, WorldResults
-from sad_eval.study.statistics import Interval, holm, interval
+from sad_eval.study.results import COLUMNS, Evaluation, WorldResults
+from sad_eval.study.statistics import pooled_estimate
 
-ABLATIONS = {
+ABLATION_TABLES = {
     "What each part contributes (the paper's Tables 5 and 6)": (
         "sad-offline",
         "sad-no-reasoning",
@@ -25,143 +25,141 @@ ABLATIONS = {
     "Weight of reasoning to weight of action (Table 13)": ("sad-2-1", "sad-offline", "sad-1-2"),
     "Curriculum (Table 15)": ("sad-offline", "sad-curriculum"),
 }
-"""Tables of ways that differ in one thing; flat token KL is SAD without segmentation."""
+"""Methods that differ in one thing; flat token KL is SAD without segmentation."""
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table.
+    """A table of the study's own texts, which need no escaping.
 
     >>> print(markdown(["a", "b"], [["1", "2"]]))
     | a | b |
     |---|---|
     | 1 | 2 |
     """
-    return "\n".join(["| " + " | ".join(header) + " |", "|---" * len(header) + "|", *map(_line, rows)])
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    lines = ["| " + " | ".join(cells) + " |" for cells in (header, *rows)]
+    return "\n".join([lines[0], "|---" * len(header) + "|", *lines[1:]])
 
 
 def main_table(world: WorldResults) -> str:
-    """Every way and size with all metrics: the shape of the paper's Table 3."""
-    rows = [_row(name, "", [world.evaluations.get(name)]) for name in (*REFERENCES, "teacher")]
+    """Every method and size with all metrics: the shape of the paper's Table 3."""
+    rows = [
+        _row(name, "", [world.evaluations[name]]) if name in world.evaluations else _row(name, "", [])
+        for name in (*REFERENCES, "teacher")
+    ]
     for size in world.settings["students"]:
-        rows.append(_row(size, "SFT start", world.runs(size, "start").values()))
-        rows += [_row(size, ARMS[arm].title, world.runs(size, arm).values()) for arm in world.settings["arms"]]
-    text = markdown(["student", "way", *(one.title for one in METRICS.values())], rows)
+        for method in ("start", *world.settings["arms"]):
+            rows.append(_row(size, title_of(method), list(world.runs(size, method).values())))
+    text = markdown(["student", "method", *(column.title for column in COLUMNS.values())], rows)
     return f"### {world.name}\n\n{text}\n"
 
 
 def summary(world: WorldResults) -> list[str]:
-    """Success of everybody, a line each, for the terminal.
+    """Success of each agent and method, a line each, for the terminal.
 
     Returns:
-        E.g. "toy: nano-0.7m, SAD, offline: success 90.0 [84.0, 95.0] %"; ways that have no evaluation are left out.
+        E.g. "toy: nano-0.7m, SAD, offline: success 90.0 [84.0, 95.0] %"; without those that have no evaluation.
     """
-    lines = []
-    for name in (*REFERENCES, "teacher"):
-        if name in world.evaluations:
-            lines.append((name, [world.evaluations[name]]))
+    lines = [(name, [world.evaluations[name]]) for name in (*REFERENCES, "teacher") if name in world.evaluations]
     for size in world.settings["students"]:
-        for way in ("start", *_arms(world, size)):
-            if runs := list(world.runs(size, way).values()):
-                lines.append((f"{size}, {title_of(way)}", runs))
+        for method in ("start", *_methods(world, size)):
+            if runs := list(world.runs(size, method).values()):
+                lines.append((f"{size}, {title_of(method)}", runs))
     return [f"{world.name}: {name}: success {cell(runs, 'success')} %" for name, runs in lines]
 
 
 def ablation_tables(worlds: Sequence[WorldResults]) -> str:
     """The paper's ablations, success by world, on the sizes that they were run on."""
     parts = []
-    for title, arms in ABLATIONS.items():
+    for title, methods in ABLATION_TABLES.items():
         rows = []
-        for arm in arms:
-            cells = [cell(_runs(world, world.settings["ablation_students"], arm), "success") for world in worlds]
-            rows.append([ARMS[arm].title, *cells])
-        header = ["way", *(f"{world.name}: success, %" for world in worlds)]
+        for method in methods:
+            cells = [cell(_runs(world, world.settings["ablation_students"], method), "success") for world in worlds]
+            rows.append([METHODS[method].title, *cells])
+        header = ["method", *(f"{world.name}: success, %" for world in worlds)]
         parts.append(f"### {title}\n\n{markdown(header, rows)}\n")
     return "\n".join(parts)
 
 
 def cost_table(world: WorldResults) -> str:
-    """What a student of each way took: the mean over seeds."""
+    """The cost of training a student by each method: the mean over seeds."""
     rows = []
     for size in world.settings["students"]:
-        for arm in ("start", *_arms(world, size)):
-            runs = (run_name(size, arm, seed) for seed in range(int(world.settings["seeds"])))
+        for method in ("start", *_methods(world, size)):
+            runs = (run_name(size, method, seed) for seed in range(int(world.settings["seeds"])))
             costs = [world.costs[run] for run in runs if run in world.costs]
             if costs:
-                numbers = map(
-                    fmean, zip(*((one.cpu_seconds, one.updates, one.tokens, one.sampled) for one in costs), strict=True)
+                columns = zip(
+                    *((cost.cpu_seconds, cost.updates, cost.tokens, cost.sampled) for cost in costs), strict=True
                 )
-                rows.append([size, title_of(arm), *(f"{number:,.0f}" for number in numbers)])
-    header = ["student", "way", "processor seconds", "updates", "supervised tokens", "sampled tokens"]
+                rows.append([size, title_of(method), *(f"{fmean(column):,.0f}" for column in columns)])
+    header = ["student", "method", "processor seconds", "updates", "supervised tokens", "sampled tokens"]
     return f"### {world.name}\n\n{markdown(header, rows)}\n"
 
 
 def tests_table(worlds: Sequence[WorldResults]) -> str:
-    """SAD against each other way, success: over all students, and student by student."""
-    compared = [compare(worlds, *names, "success") for names in contests(worlds)]
-    compared = [one for one in compared if one.overall is not None]
-    corrected = holm([one.overall.p for one in compared if one.overall is not None])
+    """SAD against each other method, success: over all students, and student by student."""
+    compared = [compare_methods(worlds, *names, "success") for names in contests(worlds)]
+    effects = [(comparison, comparison.overall) for comparison in compared if comparison.overall is not None]
+    corrected = holm([overall.p for _, overall in effects])
     rows = []
-    for one, p in zip(compared, corrected, strict=True):
-        assert one.overall is not None
-        students = [
-            f"{name} {pair.size} {pair.seed}: {wins}/{losses} (p {pair.p:.2f})"
-            for name, pairs in one.pairs.items()
-            for pair in pairs
-            for wins, losses in [pair.flips()]
-        ]
-        names = [title_of(one.first), title_of(one.second)]
-        rows.append([*names, figure(one.overall, 100), f"{one.overall.p:.4f}", f"{p:.4f}", "<br>".join(students)])
+    for (comparison, overall), p in zip(effects, corrected, strict=True):
+        names = [title_of(comparison.first), title_of(comparison.second)]
+        students = "<br>".join(_students(comparison))
+        rows.append([*names, figure(overall, 100), f"{overall.p:.4f}", f"{p:.4f}", students])
     header = ["first", "second", "difference, points", "p", "p (Holm)", "student by student: won by one only (McNemar)"]
     return markdown(header, rows) + "\n"
 
 
+def _students(comparison: MethodComparison) -> list[str]:
+    found = []
+    for world, pairs in comparison.pairs.items():
+        for pair in pairs:
+            wins, losses = pair.flips()
+            found.append(f"{world} {pair.size} {pair.seed}: {wins}/{losses} (p {pair.p:.2f})")
+    return found
+
+
 def contests(worlds: Sequence[WorldResults]) -> list[tuple[str, str]]:
-    """Pairs of ways that are tested: each SAD arm with its start and with every main arm that is not itself."""
-    arms = list(dict.fromkeys(arm for world in worlds for arm in world.settings["arms"]))
-    sad = [arm for arm in ("sad-offline", "sad-online") if arm in arms]
-    others = ["start", *(arm for arm in arms if not arm.startswith("sad"))]
-    found = [(one, other) for one in sad for other in others]
-    # What differs in the loss alone comes first.
+    """Pairs of methods that are tested: each SAD method with its start and with every main method that is not SAD."""
+    methods = list(dict.fromkeys(method for world in worlds for method in world.settings["arms"]))
+    sad = [method for method in ("sad-offline", "sad-online") if method in methods]
+    others = ["start", *(method for method in methods if not method.startswith("sad"))]
+    found = [(first, second) for first in sad for second in others]
+    # Pairs that differ in the loss alone come first.
     found.sort(key=lambda names: names[1] != "start" and counterpart(names[1]) != names[0])
     return [*found, ("sad-online", "sad-offline")] if len(sad) == 2 else found
 
 
-def title_of(way: str) -> str:
-    """What tables call a way."""
-    return ARMS[way].title if way in ARMS else "SFT start"
+def title_of(method: str) -> str:
+    """What tables call a method."""
+    return METHODS[method].title if method in METHODS else "SFT start"
 
 
-def _arms(world: WorldResults, size: str) -> tuple[str, ...]:
+def _methods(world: WorldResults, size: str) -> tuple[str, ...]:
     more = world.settings["ablations"] if size in world.settings["ablation_students"] else ()
     return (*world.settings["arms"], *more)
 
 
-def _runs(world: WorldResults, sizes: Iterable[str], arm: str) -> list[Evaluation]:
-    return [one for size in sizes for one in world.runs(size, arm).values()]
+def _runs(world: WorldResults, sizes: Iterable[str], method: str) -> list[Evaluation]:
+    return [evaluation for size in sizes for evaluation in world.runs(size, method).values()]
 
 
-def _row(name: str, way: str, evaluations: Iterable[Evaluation | None]) -> list[str]:
-    found = [one for one in evaluations if one is not None]
-    return [name, way, *(cell(found, metric) for metric in METRICS)]
+def _row(name: str, method: str, evaluations: Sequence[Evaluation]) -> list[str]:
+    return [name, method, *(cell(evaluations, column) for column in COLUMNS)]
 
 
-def pooled(evaluations: Sequence[Evaluation], metric: str) -> Interval | None:
+def pooled(evaluations: Sequence[Evaluation], column: str) -> Estimate | None:
     """A metric over several evaluations on the same tasks; None where it applies to none."""
     if not evaluations:
         return None
-    parts = np.stack([one.parts[metric] for one in evaluations])
-    wholes = np.stack([one.wholes[metric] for one in evaluations])
-    return interval(parts, wholes, share=metric == "success") if wholes.sum() else None
+    parts, wholes = stacked(evaluations, column)
+    return pooled_estimate(parts, wholes, share=column == "success") if wholes.sum() else None
 
 
-def cell(evaluations: Sequence[Evaluation], metric: str) -> str:
+def cell(evaluations: Sequence[Evaluation], column: str) -> str:
     """A figure with its interval, "—" where there is none."""
-    found = pooled(evaluations, metric)
+    found = pooled(evaluations, column)
     if found is None:
         return "—"
-    scale = METRICS[metric].scale
+    scale = COLUMNS[column].scale
     return f"{scale * found.value:.1f} [{scale * found.low:.1f}, {scale * found.high:.1f}]"

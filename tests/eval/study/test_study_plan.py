@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sad_eval.study.arms import ARMS
+from sad_eval.runs.run_folder import RunFolder
 from sad_eval.study.config import StudyConfig
-from sad_eval.study.plan import Stage, keys, marker, stages, teacher_of
+from sad_eval.study.methods import METHODS
+from sad_eval.study.plan import StudyStage, keys, marker, stages, teacher_of
 from sad_eval.study.processes import Ended
 from sad_eval.study.report import write_report
 from sad_eval.study.runner import begin
@@ -20,19 +22,18 @@ from sad_eval.study.runner import begin
 from sad_env import cli
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.files import write_text
-from sad_env.records import Trajectory
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 SMALL = StudyConfig(out="study", worlds=("toy",), seeds=2)
 
 
-def named(plan: list[Stage]) -> dict[str, Stage]:
+def named(plan: list[StudyStage]) -> dict[str, StudyStage]:
     return {stage.name: stage for stage in plan}
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.toml")))
 def test_the_shipped_studies_have_a_plan_in_which_everything_is_made_before_it_is_needed(name: str) -> None:
-    config = cli.parse(StudyConfig, ["--config", str(CONFIGS / f"{name}.toml")], prog="sad-distill study")
+    config = cli.parse(StudyConfig, ["--config", str(CONFIGS / f"{name}.toml")], prog="sad-study")
     plan = stages(config)
     assert all((CONFIGS.parent / path).is_file() for path in config.teachers.values())
     made = {teacher_of(config, world) for world in config.teachers}
@@ -72,7 +73,7 @@ def test_only_the_experts_episodes_are_renamed_and_all_ways_move_alike() -> None
     plan = stages(replace(SMALL, renamed=0.5, distill_optimiser="muon", dagger_steps=3))
     renamed = [stage for stage in plan if "--renamed" in stage.command]
     assert [stage.name for stage in renamed] == ["toy: collect expert"]
-    moved = [stage for stage in plan if any(f"-{arm}-" in stage.name for arm in ARMS) and "train" in stage.name]
+    moved = [stage for stage in plan if any(f"-{arm}-" in stage.name for arm in METHODS) and "train" in stage.name]
     assert moved
     assert all("--optimiser muon" in stage.line for stage in moved)
 
@@ -81,7 +82,7 @@ def test_a_temperature_is_of_online_ways_and_a_factor_for_embeddings_of_what_beg
     settings = replace(SMALL, embedding_factor=10.0, sampling_temperature=0.3)
     plan = named(stages(settings))
     for arm in settings.arms:
-        way, line = ARMS[arm], plan[f"toy: train nano-2m-{arm}-0"].line
+        way, line = METHODS[arm], plan[f"toy: train nano-2m-{arm}-0"].line
         assert ("--sampling-temperature 0.3" in line) == way.online
         assert "--embedding-factor" not in line
     assert "--embedding-factor 10" in plan["toy: train nano-2m-start-0"].line
@@ -123,7 +124,7 @@ def test_settings_of_a_world_are_its_own() -> None:
 def test_a_changed_setting_changes_what_follows_from_it_and_nothing_else() -> None:
     before, after = (keys(stages(config), {}) for config in (SMALL, replace(SMALL, steps=SMALL.steps + 1)))
     changed = {name for name in before if before[name] != after[name]}
-    arms = {f"{size}-{arm}-{seed}" for size in SMALL.students for arm in ARMS for seed in range(2)}
+    arms = {f"{size}-{arm}-{seed}" for size in SMALL.students for arm in METHODS for seed in range(2)}
     assert changed == {name for name in before if name.rpartition(" ")[2] in arms}
     more = keys(stages(replace(SMALL, arms=SMALL.arms[:3])), {})
     assert all(before[name] == key for name, key in more.items())
@@ -169,7 +170,7 @@ def test_what_was_made_under_another_setting_is_set_aside_and_never_resumed(
     assert "earlier" not in capsys.readouterr().err
     first = (tmp_path / "toy/nano-0.7m-seqkd-0/student.pt").read_text()
     assert act(other) == (0, set())
-    assert "begin anew; what they had made lies in" in capsys.readouterr().err
+    assert "start again; their earlier files are in" in capsys.readouterr().err
     aside = tmp_path / "toy/earlier/1"
     assert (aside / "nano-0.7m-seqkd-0/student.pt").read_text() == first
     assert {path.name for path in aside.glob("expert*")} == {"expert.jsonl", "expert.jsonl.settings.json"}
@@ -179,15 +180,19 @@ def test_what_was_made_under_another_setting_is_set_aside_and_never_resumed(
     assert act(other) == (0, set())
 
 
-def finished(config: StudyConfig, episode: Trajectory) -> Path:
-    """A study in which every stage has ended well, though nothing was run; returns its world's folder."""
+def finished(config: StudyConfig, evaluation: Path) -> Path:
+    """A study in which every stage has ended well, though nothing was run; returns its world's folder.
+
+    Args:
+        config: of the study.
+        evaluation: the run folder that every evaluation is a copy of.
+    """
     runner = begin(config, stages(config))
     for stage in runner.plan:
-        text = {"results.json": json.dumps({"status": "complete", "tokenizer": "sampled"})}
-        write_text(stage.product, text.get(stage.product.name, "x"))
-        write_text(stage.product.parent / "manifest.json", json.dumps({"limits": {"max_steps": 12}}))
-        line = json.dumps({"trajectory": json.loads(episode.to_json())})
-        write_text(stage.product.parent / "episodes.jsonl", line + "\n")
+        if stage.kept is not None:
+            shutil.copytree(evaluation, stage.product.parent)
+        else:
+            write_text(stage.product, "x")
         if stage.product.name == "student.pt":
             lines = [{"step": n, "tokens": 7.0, "rollout_seconds": 1.5, "rollout_tokens": 5.0} for n in range(2)]
             write_text(stage.product.parent / "metrics.jsonl", "".join(json.dumps(one) + "\n" for one in lines))
@@ -196,10 +201,11 @@ def finished(config: StudyConfig, episode: Trajectory) -> Path:
 
 
 def test_a_student_that_was_evaluated_may_be_deleted_and_the_report_still_knows_its_cost(
-    tmp_path: Path, play_toy: Callable[..., Trajectory]
+    tmp_path: Path, toy_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     config = replace(SMALL, out=str(tmp_path), seeds=1, students=("nano-0.7m",), arms=("seqkd",), ablations=())
-    world = finished(config, play_toy("train-0000"))
+    world = finished(config, toy_run("expert", episodes=2).path)
     (world / "teacher-dagger/student.pt").unlink()  # the report would read it, and it is none
     shutil.rmtree(world / "nano-0.7m-seqkd-0")
     write_report(tmp_path)
@@ -215,6 +221,41 @@ def test_a_student_that_was_evaluated_may_be_deleted_and_the_report_still_knows_
     assert rows["nano-0.7m", "seqkd", "0"].endswith(",,,,")
     assert rows["nano-0.7m", "start", "0"].endswith(",2,2,14,5")
     assert "| nano-0.7m | SFT start | 2 | 2 | 14 | 5 |" in (tmp_path / "README.md").read_text()
+
+
+def test_an_evaluation_whose_episodes_are_kept_is_not_run_again_unless_another_needs_it(
+    tmp_path: Path, toy_run: Callable[..., RunFolder]
+) -> None:
+    config = replace(SMALL, out=str(tmp_path), seeds=1, students=("nano-0.7m",), arms=("seqkd",), ablations=())
+    world = finished(config, toy_run("expert", episodes=2).path)
+    plan = stages(config)
+    assert sorted(path.name for path in world.glob("episodes/*")) == sorted(
+        f"{stage.product.parent.name}.jsonl.gz" for stage in plan if stage.kept is not None
+    )
+    kept = {path: path.read_bytes() for path in world.glob("episodes/*")}
+    shutil.rmtree(world / "episodes")
+    begin(config, plan).run()  # a study of an earlier release, in which nothing is left to do
+    assert {path: path.read_bytes() for path in world.glob("episodes/*")} == kept
+    shutil.rmtree(world / "eval")
+    assert begin(config, plan)._done == {stage.name for stage in plan}
+    (world / "episodes/nano-0.7m-seqkd-0.jsonl.gz").unlink()
+    # The evaluation of the student is to be made, and compares with the run folder of the teacher's.
+    missing = {stage.name for stage in plan} - begin(config, plan)._done
+    assert missing == {"toy: evaluate nano-0.7m-seqkd-0", "toy: evaluate teacher"}
+
+
+def test_the_former_name_of_the_command_still_works(capsys: pytest.CaptureFixture[str]) -> None:
+    from sad_distill.commands.main import main as distill
+    from sad_eval.study.command import main
+
+    words = ["--out", "study", "--worlds", "toy", "--dry-run"]
+    assert main(words) == 0
+    lines = capsys.readouterr().out
+    assert "python -m sad_eval " in lines
+    assert distill(["study", *words]) == 0
+    told = capsys.readouterr()
+    assert told.out == lines
+    assert "now called sad-study" in told.err
 
 
 def test_flags_of_a_plan_are_flags_that_the_commands_know() -> None:

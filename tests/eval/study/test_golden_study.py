@@ -1,0 +1,50 @@
+"""The report of a study that an earlier version ran is made again: every figure equal to the printed digit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sad_eval.study.report import write_report
+
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
+
+REWORDED = {
+    # "arm" and "way" are called what the field calls them
+    "| student | way |": "| student | method |",
+    "| way | hotpotqa": "| method | hotpotqa",
+    "Tests of SAD against each way, success": "Tests of SAD against each method, success",
+    "updates of each way, offline": "updates of each method, offline",
+    "(ways).": "(methods).",
+    "all ways of a world are measured": "all methods of a world are measured",
+    # a plain word for a verdict
+    'otherwise it "cannot be told".': 'a claim with a higher p is "undecided".',
+    "mean p of at most 0.05, ": "mean p of at most 0.05; ",
+    "**cannot be told**": "**undecided**",
+}
+"""Phrases of the old report and what is written now; none of them holds a figure that changes."""
+
+
+def numbers(text: str) -> list[str]:
+    return NUMBER.findall(text)
+
+
+def test_numbers_are_found_where_a_report_has_them() -> None:
+    line = "+0.0 [-5.6, +15.6] points, p = 1.000; toy layers:3 0: 4/2 (p 0.69); 14,147 tokens | 1e-05"
+    expected = ["+0.0", "-5.6", "+15.6", "1.000", "3", "0", "4", "2", "0.69", "14,147", "1e-05"]
+    assert numbers(line) == expected
+
+
+def test_the_report_is_made_again_figure_by_figure(golden_study: Path, published: dict[str, str]) -> None:
+    write_report(golden_study)
+    for name in ("results.csv", "tests.csv"):
+        assert (golden_study / name).read_text(encoding="utf-8") == published[name]
+    before = published["README.md"]
+    for old, new in REWORDED.items():
+        assert old in before
+        assert numbers(old) == numbers(new)
+        before = before.replace(old, new)
+    now = (golden_study / "README.md").read_text(encoding="utf-8")
+    assert now.split() == before.split()  # lines of the last section are broken at other words
+    assert numbers(now) == numbers(published["README.md"])
+    assert len(numbers(now)) > 1000
