@@ -21,7 +21,7 @@ from sad_distill.data.batch import Batch, collate
 from sad_distill.data.rows import Row, rows_from
 from sad_distill.losses.targets import SparseTarget
 from sad_distill.models.tokenizer import texts_of, train_tokenizer
-from sad_distill.teachers.base import Prompt
+from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.http import Patience
 from sad_distill.teachers.local import LocalTeacher
@@ -73,7 +73,7 @@ def test_our_server_answers_as_the_model_here(server: TeacherServer, batch: Batc
     torch.testing.assert_close(here.log_p_NK, there.log_p_NK, rtol=0, atol=1e-6)
     torch.testing.assert_close(here.log_rest_N, there.log_rest_N, rtol=0, atol=1e-5)
     assert remote.name == "tiny-1"
-    first, again = (remote.generate([Prompt("Observation: hm\n", 3)])[0] for _ in range(2))
+    first, again = (remote.generate([WritingPrompt("Observation: hm\n", 3)])[0] for _ in range(2))
     assert first == again
     assert first.endswith("\n")
 
@@ -201,7 +201,7 @@ def test_a_server_that_fails_stalls_and_lies_is_asked_again(unreliable: str, bat
     assert Unreliable.calls == 5 + len(batch.rows)
     told = target.log_p_NK.exp().sum(-1) + target.log_rest_N.exp()
     torch.testing.assert_close(told, torch.ones_like(told))
-    assert teacher.generate([Prompt("x")]) == ["Reasoning: so.\nAction: look\n"]
+    assert teacher.generate([WritingPrompt("x")]) == ["Reasoning: so.\nAction: look\n"]
 
 
 def test_a_server_that_gives_no_prompt_logprobs_is_refused_at_once(unreliable: str, batch: Batch) -> None:

@@ -19,6 +19,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
+from sad_agents.sampling.attention import attention_implementation
 from sad_env.errors import ConfigError
 
 _NAME = "sad_slots"
@@ -274,13 +275,11 @@ AttentionInterface.register(_NAME, _slot_attention)
 @contextmanager
 def _attention_through(slots: SlotCache) -> Iterator[None]:
     """Within, the attention layers of the cache's model call ours."""
-    config = slots.model.config.get_text_config()
-    before, token = config._attn_implementation, _serving.set(slots)
-    config._attn_implementation = _NAME
+    token = _serving.set(slots)
     try:
-        yield
+        with attention_implementation(slots.model.config.get_text_config(), _NAME):
+            yield
     finally:
-        config._attn_implementation = before
         _serving.reset(token)
 
 

@@ -185,7 +185,7 @@ class PointerTerm(nn.Module):
 
     def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
         """See `ExtraTerm`: KL(teacher's posterior ‖ softmax z), summed over steps."""
-        from sad_distill.models.heads import bare
+        from sad_distill.models.heads import unwrap
 
         choices = choices_of(batch.rows, self._tokenizer)
         total = states.sum() * 0
@@ -193,7 +193,7 @@ class PointerTerm(nn.Module):
             return total
         with torch.no_grad():
             theirs = action_scores(self._teacher[0], batch.rows, choices, "posterior")
-        embedding = bare(student).get_input_embeddings().weight
+        embedding = unwrap(student).get_input_embeddings().weight
         for choice, log_p in zip(choices, theirs, strict=True):
             log_q = self.scores(embedding, choice, states).float().log_softmax(0)
             total = total + divergence(log_p.clamp(min=ABSENT).to(log_q), log_q)

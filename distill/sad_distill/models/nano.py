@@ -1,4 +1,4 @@
-"""Models that start from nothing: LLaMA's architecture in three sizes that a laptop trains, able to copy from birth."""
+"""Models that start from scratch: LLaMA's architecture in three sizes that a laptop trains, able to copy from birth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small tokenizer of models that start from nothing: byte-level, lossless, digits in pairs."""
+"""The small tokenizer of models that start from scratch: byte-level, lossless, digits in pairs."""
 
 from __future__ import annotations
 

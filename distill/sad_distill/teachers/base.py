@@ -34,7 +34,7 @@ class ScoringTeacher(Protocol):
 
 
 @dataclass(frozen=True)
-class Prompt:
+class WritingPrompt:
     """A place where a teacher is to write.
 
     Attributes:
@@ -55,7 +55,7 @@ class WritingTeacher(Protocol):
 
     name: str
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[str]:
+    def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """One completion for each prompt, reasoning and action, final newline included.
 
         Raises:

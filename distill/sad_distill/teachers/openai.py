@@ -17,7 +17,7 @@ from sad_agents.model import cut
 
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import SparseTarget, Target
-from sad_distill.teachers.base import Prompt
+from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.http import PATIENCE, Patience, ask
 from sad_env.errors import ConfigError, DataError
 
@@ -112,7 +112,7 @@ class OpenAITeacher:
             ids[index, : len(one)] = torch.tensor(one)
             log_p[index, : len(one)] = torch.tensor(told)
         device = batch.ids_BT.device
-        return SparseTarget.told(ids.to(device), log_p.to(device))
+        return SparseTarget.from_topk(ids.to(device), log_p.to(device))
 
     def _prompt_table(self, batch: Batch, row: int) -> list[dict[int, float]]:
         ids = batch.ids_BT[row, : int(batch.mask_BT[row].sum())].tolist()
@@ -127,11 +127,11 @@ class OpenAITeacher:
             self._session, "POST", self._endpoint, lambda r: _table(r.json(), len(ids)), self._patience, json=body
         )
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[str]:
+    def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """See `WritingTeacher`."""
         return [self._write(prompt) for prompt in prompts]
 
-    def _write(self, prompt: Prompt) -> str:
+    def _write(self, prompt: WritingPrompt) -> str:
         body = {
             "model": self._model,
             "prompt": prompt.text,

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from sad_distill.data.labels import label_text
 from sad_distill.data.rows import Branch, Episode, Row, rows_of
-from sad_distill.teachers.base import Prompt, WritingTeacher
+from sad_distill.teachers.base import WritingPrompt, WritingTeacher
 from sad_env import registry
 from sad_env.records import SpanKind, Trajectory
 from sad_env.transcript import compose, observation_text, segment
@@ -43,7 +43,7 @@ def teacher_completions(trajectory: Trajectory, teacher: WritingTeacher, seed: i
     text = trajectory.prompt + observation_text(trajectory.observation)
     prompts = []
     for index, step in enumerate(trajectory.steps):
-        prompts.append(Prompt(text, seed + index))
+        prompts.append(WritingPrompt(text, seed + index))
         text += step.completion + observation_text(step.observation)
     return teacher.generate(prompts)
 

@@ -8,9 +8,9 @@ import requests
 
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import Target
-from sad_distill.teachers.base import Prompt
+from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.http import PATIENCE, Patience, ask
-from sad_distill.teachers.wire import answered, fingerprint, question
+from sad_distill.teachers.wire import decode_response, encode_request, fingerprint
 from sad_env.errors import ConfigError
 from sad_env.json_lines import RecordError, parse_json
 
@@ -82,14 +82,14 @@ class RemoteTeacher:
             self._session,
             "POST",
             f"{self.url}/score?top={self.top}",
-            lambda response: answered(response.content, len(batch.kind_N)),
+            lambda response: decode_response(response.content, len(batch.kind_N)),
             self._patience,
-            data=question(batch),
+            data=encode_request(batch),
             headers={"Content-Type": "application/octet-stream"},
         )
         return type(target)(target.ids_NK.to(device), target.log_p_NK.to(device), target.log_rest_N.to(device))
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[str]:
+    def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """See `WritingTeacher`."""
         return ask(
             self._session,

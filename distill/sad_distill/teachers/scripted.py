@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sad_distill.teachers.base import Prompt
+from sad_distill.teachers.base import WritingPrompt
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class ScriptedTeacher:
         name: for the records.
     """
 
-    script: Callable[[Prompt], str]
+    script: Callable[[WritingPrompt], str]
     name: str = "scripted"
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[str]:
+    def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """See `WritingTeacher`."""
         return [self.script(prompt) for prompt in prompts]

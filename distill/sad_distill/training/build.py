@@ -234,7 +234,7 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
 def _own_tokenizer(config: TrainConfig, episodes: Sequence[Trajectory]) -> PreTrainedTokenizerBase:
     if not episodes:
         raise ConfigError(
-            f"{config.student} begins from nothing and needs text for its tokenizer: give --episodes or --teacher"
+            f"{config.student} begins from scratch and needs text for its tokenizer: give --episodes or --teacher"
         )
     # A seeded part of many: more of them change hardly a token, and each takes its time.
     part = random.Random(0).sample(list(episodes), min(len(episodes), _TOKENIZER_EPISODES))

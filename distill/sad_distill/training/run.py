@@ -29,7 +29,7 @@ from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.curriculum import CurriculumOrder, Difficulty, EpochOrder, Order, complexities, horizon
 from sad_distill.data.label_masks import remask
 from sad_distill.data.rows import Row, rows_from
-from sad_distill.models.heads import bare
+from sad_distill.models.heads import unwrap
 from sad_distill.models.mixture import MixtureModel
 from sad_distill.models.students import merged, parameter_count
 from sad_distill.teachers.cache import CachedTeacher
@@ -215,7 +215,7 @@ class Run:
         return {**shown, **self.contents}
 
     def _plain(self) -> Any:
-        plain = bare(merged(self.student.model))
+        plain = unwrap(merged(self.student.model))
         return copy.deepcopy(plain).to(torch.bfloat16) if self.config.stored == "bf16" else plain
 
     # --- offline --------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ class Run:
             return self.student
         if self.teacher is None or self.teacher.language is None:
             raise ConfigError("method minillm mixes a local teacher into its samples: give --teacher student.pt")
-        mixture = MixtureModel(bare(self.student.model), self.teacher.language.model, MIXING, self.policy.temperature)
+        mixture = MixtureModel(unwrap(self.student.model), self.teacher.language.model, MIXING, self.policy.temperature)
         return Language(mixture, self.student.tokenizer)
 
     def _shares(self, rows: Sequence[Row], iteration: int) -> list[list[Row]]:
@@ -370,7 +370,7 @@ class Player:
     """
 
     def __init__(self, language: Language, windowing: Any, config: TrainConfig) -> None:
-        self._model = LocalModel(bare(language.model), language.tokenizer, windowing=windowing, name="student")
+        self._model = LocalModel(unwrap(language.model), language.tokenizer, windowing=windowing, name="student")
         sampling = Sampling(temperature=config.sampling_temperature, max_tokens=config.room, seed=config.seed)
         self.agent = ReActAgent(self._model, Prompt(""), sampling=sampling)
 
