@@ -12,6 +12,7 @@ import pytest
 import torch
 from sad_agents.windowing import Windowing
 from sad_distill.auxiliary.alignment import (
+    AlignmentTerm,
     Tokens,
     align,
     align_min,
@@ -24,17 +25,17 @@ from sad_distill.auxiliary.alignment import (
 )
 from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm, action_scores, choices_of
 from sad_distill.auxiliary.contrastive import ContrastiveTerm, info_nce, preference
-from sad_distill.auxiliary.terms import AlignmentTerm
 from sad_distill.config import TrainConfig
 from sad_distill.data.action_support import ActionSupport, ByteSpellings, Trie, action_start, spelled
 from sad_distill.data.batch import collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Row, Unit, rows_from
 from sad_distill.losses.divergence import divergence, partition
+from sad_distill.losses.objective import Objective
 from sad_distill.losses.scoring import Measure, score_positions
 from sad_distill.models.heads import head_logits
 from sad_distill.teachers.local import LocalTeacher
-from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.learner import Learner
 from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast

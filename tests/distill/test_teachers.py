@@ -19,19 +19,21 @@ from sad_distill.config import TrainConfig
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import Batch, collate
 from sad_distill.data.rows import Row, rows_from
+from sad_distill.losses.objective import Objective
 from sad_distill.losses.targets import SparseTarget
+from sad_distill.models.language import Language
 from sad_distill.models.tokenizer import texts_of, train_tokenizer
 from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.http import Patience
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.openai import OpenAITeacher
+from sad_distill.teachers.registry import identity
 from sad_distill.teachers.relabel import expert_completions, relabelled_rows, teacher_completions
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_distill.teachers.scripted import ScriptedTeacher
 from sad_distill.teachers.server import TeacherServer
-from sad_distill.training.build import Language, identity
-from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.learner import Learner
 from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast

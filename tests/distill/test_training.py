@@ -17,10 +17,11 @@ from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import Batch
 from sad_distill.data.curriculum import CurriculumOrder, Difficulty, EpochOrder, complexities, horizon
 from sad_distill.data.rows import Row, rows_from
+from sad_distill.losses.objective import Objective
 from sad_distill.losses.scoring import Scores
 from sad_distill.teachers.difficulty import difficulties_of
 from sad_distill.teachers.local import LocalTeacher, check_same_tokens
-from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.learner import Learner
 from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
 from transformers import PreTrainedTokenizerFast

@@ -275,7 +275,9 @@ class AlignmentTerm:
             recorded = collate(counterparts).to(states.device)
             with torch.no_grad():
                 target = self._teacher.score(recorded)
-                outcomes = target.outcomes(torch.arange(len(recorded.kind_N), device=states.device), None, 1.0, "bucket")
+                outcomes = target.outcomes(
+                    torch.arange(len(recorded.kind_N), device=states.device), None, 1.0, "bucket"
+                )
             if outcomes.ids_NK is not None:
                 raise ConfigError("an alignment compares whole distributions: use a local teacher with --top 0")
             shared = torch.tensor([step in steps_of(row) for step in step_numbers(recorded)], device=states.device)

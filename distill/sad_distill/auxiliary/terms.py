@@ -130,9 +130,7 @@ def chosen_terms(config: TrainConfig) -> dict[str, Term]:
     return {name: term for name, term in TERMS.items() if term.weight(config)}
 
 
-def make_terms(
-    config: TrainConfig, student: Language, teacher: Teacher | None, rows: Sequence[Row]
-) -> list[ExtraTerm]:
+def make_terms(config: TrainConfig, student: Language, teacher: Teacher | None, rows: Sequence[Row]) -> list[ExtraTerm]:
     """The further terms of a run.
 
     Raises:

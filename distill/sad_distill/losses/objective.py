@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from sad_distill.data.batch import OBS, REASON, ACT, Batch
+from sad_distill.data.batch import ACT, OBS, REASON, Batch
 from sad_distill.losses.divergence import Outside
 from sad_distill.losses.scoring import Measure, Scores
 from sad_env.errors import ConfigError
@@ -111,7 +111,6 @@ class LearnedWeights(nn.Module):
         return (self.weights * terms + share * self.log_variance).sum()
 
 
-
 @dataclass(frozen=True)
 class Objective:
     """What a student is trained for.
@@ -165,13 +164,12 @@ class Objective:
 
 
 class ExtraTerm(Protocol):
-    """A further term of the loss, a sum and a count like all of them.
+    """A further term of the loss, a sum and a count like all of them."""
 
-    Attributes:
-        weight: what its mean is multiplied by.
-    """
-
-    weight: float
+    @property
+    def weight(self) -> float:
+        """What its mean is multiplied by."""
+        ...
 
     def count(self, batch: Batch) -> int:
         """What a batch adds to the divisor."""

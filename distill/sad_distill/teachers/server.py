@@ -13,9 +13,9 @@ from sad_agents.agent import Sampling
 from sad_agents.model import Piece, Request
 from sad_agents.sampling.local_model import LocalModel
 
+from sad_distill.models.language import Language
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.wire import decode_request, encode_response, fingerprint
-from sad_distill.models.language import Language
 from sad_env.errors import DataError, SadEnvError
 from sad_env.json_lines import RecordError, parse_json
 from sad_env.safe_text import one_line

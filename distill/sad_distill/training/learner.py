@@ -182,7 +182,9 @@ class Learner:
             self._accumulate(batch.to(self.device), plan, metrics)
         return metrics
 
-    def _plan(self, batches: Sequence[Batch], rows: int, objective: Objective, extras: Sequence[ExtraTerm]) -> UpdatePlan:
+    def _plan(
+        self, batches: Sequence[Batch], rows: int, objective: Objective, extras: Sequence[ExtraTerm]
+    ) -> UpdatePlan:
         reduction, outside = objective.reduction, objective.measure.outside
         numbers = torch.zeros(4 + len(extras), dtype=torch.float64)
         for batch in batches:

@@ -17,7 +17,7 @@ _FREE = frozenset({"out", "workers", "device", "micro_batch", "save_every", "ten
 """Settings that may change between two starts of a run: they change no result but for rounding."""
 
 
-class Journal:
+class RunDir:
     """The folder of a run.
 
     Args:
