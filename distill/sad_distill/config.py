@@ -50,7 +50,7 @@ class TrainConfig:
     """Updates."""
     batch: int = 16
     """Rows of an update (offline); online all rows of an iteration make its updates, and with method minillm these many
-    of --episodes beside them."""
+    of --episodes as well."""
     micro_batch: int = 8
     """Rows in the models at one time at most; a processor takes fewer where they are long."""
     learning_rate: float = 2e-5

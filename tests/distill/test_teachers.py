@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -31,7 +31,6 @@ from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.registry import identity
 from sad_distill.teachers.relabel import expert_completions, relabelled_rows, teacher_completions
 from sad_distill.teachers.remote import RemoteTeacher
-from sad_distill.teachers.scripted import ScriptedTeacher
 from sad_distill.teachers.server import TeacherServer
 from sad_distill.training.learner import Learner
 from sad_distill.training.optimiser import Optimisation
@@ -299,6 +298,15 @@ def test_a_cache_refuses_whole_distributions(batch: Batch, tiny_llama: Tiny, tmp
         CachedTeacher(LocalTeacher(tiny_llama(seed=1), "tiny"), tmp_path).score(batch)
 
 
+class LengthTeacher:
+    """Writes how long its prompt is."""
+
+    name = "length"
+
+    def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
+        return [f"Action: {len(prompt.text)}\n" for prompt in prompts]
+
+
 def test_an_expert_takes_over_wherever_the_student_is(
     toy_episodes: list[Trajectory], toy_tokenizer: PreTrainedTokenizerFast
 ) -> None:
@@ -311,6 +319,6 @@ def test_an_expert_takes_over_wherever_the_student_is(
     assert [toy_tokenizer.decode(branch.ids) for branch in row.branches] == completions
     assert all(set(branch.labels) == {"R", "A"} for branch in row.branches)
     assert row.branches[0].after == len(row.ids[: row.branches[0].after + 1]) - 1
-    said = teacher_completions(episode, ScriptedTeacher(lambda prompt: f"Action: {len(prompt.text)}\n"))
+    said = teacher_completions(episode, LengthTeacher())
     assert len(said) == len(episode.steps)
     assert said[0] == f"Action: {len('Observation: ' + episode.observation) + 1}\n"

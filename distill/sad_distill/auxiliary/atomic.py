@@ -1,7 +1,7 @@
 """Whole actions: a model's distribution over the admissible ones, and the divergence of two of them (appendix L).
 
 A model's score of an action is the log-probability of its tokens after "Action:", final newline included; since no
-action with its newline is the prefix of another, no length correction is due. Two distributions come of it:
+action with its newline is the prefix of another, no length correction is needed. There are two distributions:
 
 - *posterior*: softmax of the scores, what the model believes given that it acts admissibly;
 - *local*: the product of next-token probabilities renormalised on the trie, what constrained decoding samples from.
@@ -65,7 +65,7 @@ def choices_of(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, *, most:
 def action_scores(model: nn.Module, rows: Sequence[Row], choices: Sequence[Choice], form: Form) -> list[Tensor]:
     """Log-distribution over the admissible actions of each choice.
 
-    All actions hang as branches on their row, so that each row's text passes through the model once.
+    All actions are branches of their row, so that each row's text passes through the model once.
     """
     branched = []
     for number, row in enumerate(rows):
@@ -144,7 +144,7 @@ class AtomicTerm:
 
 
 class PointerTerm(nn.Module):
-    """A pointer head over admissible actions, taught the teacher's posterior; an `ExtraTerm` with parameters.
+    """A pointer head over admissible actions that learns the teacher's posterior; an `ExtraTerm` with parameters.
 
     z(a) = (U h) · (W e(a)) with h the student's state at "Action:" and e(a) the mean embedding of the action's ids.
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
 from sad_distill.auxiliary.alignment import AlignmentTerm
-from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm
+from sad_distill.auxiliary.atomic import AtomicTerm, Form, PointerTerm
 from sad_distill.auxiliary.contrastive import ContrastiveTerm
 from sad_distill.auxiliary.minillm import MIXING, PolicyGradient
 from sad_distill.config import TrainConfig
@@ -20,7 +20,6 @@ from sad_distill.data.rows import Row
 from sad_distill.losses.objective import ExtraTerm
 from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language
-from sad_distill.teachers.base import ScoringTeacher
 from sad_distill.teachers.registry import Teacher
 from sad_env.errors import ConfigError
 
@@ -36,34 +35,17 @@ class TermContext:
         config: the run's settings.
         weight: of the term.
         student: model and tokenizer.
-        teacher: None where the settings name none.
         rows: of the recorded episodes.
+        scores: the teacher's, for a term that needs them.
+        local: the teacher's model, for a term that needs a local teacher.
     """
 
     config: TrainConfig
     weight: float
     student: Language
-    teacher: Teacher | None
     rows: Sequence[Row]
-
-    @property
-    def scores(self) -> ScoringTeacher:
-        """The teacher's scores, of a term that needs them."""
-        assert self.teacher is not None
-        assert self.teacher.scores is not None
-        return self.teacher.scores
-
-    @property
-    def local(self) -> nn.Module:
-        """The teacher's model, of a term that needs a local teacher."""
-        assert self.teacher is not None
-        assert self.teacher.language is not None
-        return self.teacher.language.model
-
-    @property
-    def width(self) -> int:
-        """Width of the student's states."""
-        return width_of(self.student.model)
+    scores: Any
+    local: Any
 
 
 @dataclass(frozen=True)
@@ -88,13 +70,9 @@ def width_of(model: nn.Module) -> int:
     return int(unwrap(model).get_input_embeddings().weight.shape[1])
 
 
-def _atomic(form: Literal["posterior", "local"]) -> Callable[[TermContext], ExtraTerm]:
-    def make(context: TermContext) -> ExtraTerm:
-        config = context.config
-        how = (config.divergence, config.beta, config.temperature)
-        return AtomicTerm(context.local, context.student.tokenizer, form, *how)
-
-    return make
+def _atomic(context: TermContext, form: Form) -> ExtraTerm:
+    how = (context.config.divergence, context.config.beta, context.config.temperature)
+    return AtomicTerm(context.local, context.student.tokenizer, form, *how)
 
 
 TERMS: dict[str, Term] = {
@@ -105,14 +83,24 @@ TERMS: dict[str, Term] = {
         alone=True,
     ),
     "pointer": Term(
-        lambda context: PointerTerm(context.local, context.student.tokenizer, context.width),
+        lambda context: PointerTerm(context.local, context.student.tokenizer, width_of(context.student.model)),
         lambda config: float(config.action_head == "pointer"),
         needs="local",
     ),
-    "atomic": Term(_atomic("posterior"), lambda config: float(config.action_head == "atomic"), needs="local"),
-    "atomic_local": Term(_atomic("local"), lambda config: float(config.action_head == "atomic_local"), needs="local"),
+    "atomic": Term(
+        lambda context: _atomic(context, "posterior"),
+        lambda config: float(config.action_head == "atomic"),
+        needs="local",
+    ),
+    "atomic_local": Term(
+        lambda context: _atomic(context, "local"),
+        lambda config: float(config.action_head == "atomic_local"),
+        needs="local",
+    ),
     "contrastive": Term(
-        lambda context: ContrastiveTerm(context.scores, context.width, width_of(context.local), context.weight),
+        lambda context: ContrastiveTerm(
+            context.scores, width_of(context.student.model), width_of(context.local), context.weight
+        ),
         lambda config: config.contrastive,
         needs="local",
     ),
@@ -136,13 +124,15 @@ def make_terms(config: TrainConfig, student: Language, teacher: Teacher | None, 
     Raises:
         ConfigError: a term whose teacher is missing.
     """
-    made: list[ExtraTerm] = []
+    scores = teacher.scores if teacher else None
+    local = teacher.language.model if teacher and teacher.language else None
+    made = []
     for name, term in chosen_terms(config).items():
-        if term.needs != "nothing" and (teacher is None or teacher.scores is None):
+        if term.needs != "nothing" and scores is None:
             raise ConfigError(f"the term {name} compares with a teacher that scores: give --teacher student.pt")
-        if term.needs == "local" and (teacher is None or teacher.language is None):
+        if term.needs == "local" and local is None:
             raise ConfigError(f"the term {name} needs a local teacher: give --teacher student.pt")
-        extra = term.make(TermContext(config, term.weight(config), student, teacher, rows))
+        extra = term.make(TermContext(config, term.weight(config), student, rows, scores, local))
         if isinstance(extra, nn.Module):
             extra.to(next(student.model.parameters()).device)
         made.append(extra)

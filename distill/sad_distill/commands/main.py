@@ -64,7 +64,7 @@ def _serve(arguments: Sequence[str]) -> int:
 
 
 def _study(arguments: Sequence[str]) -> int:
-    # By name: the study stands above this package.
+    # By name: the study is in a package above this one.
     print(f"{PROG} study is now called sad-study", file=sys.stderr)
     return int(importlib.import_module("sad_eval.study.command").main(arguments))
 

@@ -25,7 +25,7 @@ _HEADER = HEADERS[SpanKind.ACT].rstrip()
 
 
 def spelled(action: str) -> str:
-    """An action as it stands after the header: a blank, the action, the newline that ends it."""
+    """An action as it is written after the header: a blank, the action, the newline that ends it."""
     return f" {action}\n"
 
 

@@ -1,4 +1,4 @@
-"""Rows that a model is trained on: an episode cut into windows in which every supervised token stands exactly once."""
+"""Rows that a model is trained on: an episode cut into windows in which every supervised token occurs exactly once."""
 
 from __future__ import annotations
 

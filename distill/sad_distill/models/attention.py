@@ -45,7 +45,7 @@ def _folded_attention(
         attention_mask: None here.
         dropout: of the weights.
         scaling: of the scores.
-        kwargs: further demands of a model; where there are any that are not served here, torch's attention serves.
+        kwargs: further demands of a model; torch's attention takes over for those in `UNSERVED`.
 
     Returns:
         [B, T, heads, d], and no weights.
@@ -53,9 +53,7 @@ def _folded_attention(
     rows, heads, length, d = query.shape
     shared = key.shape[1]
     if attention_mask is not None or any(kwargs.get(name) is not None for name in UNSERVED):
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
-        )
+        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
     group = heads // shared
     hidden = torch.full((length, length), -torch.inf, dtype=query.dtype, device=query.device).triu_(1)
     scores = torch.baddbmm(

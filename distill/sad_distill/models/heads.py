@@ -32,7 +32,7 @@ def hidden_states(model: nn.Module, ids_BT: Tensor, mask: Tensor | None = None, 
         model: a causal LM of transformers.
         ids_BT: token ids, padded on the right: no token looks to its right, so padding needs no mask, and without
             one attention skips what lies there.
-        mask: a mask that transformers takes as it is, where tokens do not see all that stands before them.
+        mask: a mask that transformers takes as it is, where tokens do not see all earlier tokens.
         options: passed on, e.g. `position_ids`.
     """
     causal = unwrap(model)
@@ -47,7 +47,7 @@ def head_logits(model: nn.Module, hidden_ND: Tensor) -> Tensor:
     """Logits [N, V] in float32 (float64 stays float64) for some positions only."""
     causal = unwrap(model)
     count = len(hidden_ND)
-    # Matrix kernels are generated anew for each size, which takes longer than some of them run.
+    # Matrix kernels are generated for each size, which takes longer than some of them run: sizes are rounded up.
     padded = nn.functional.pad(hidden_ND, (0, 0, 0, -count % 64))
     logits: Tensor = causal.get_output_embeddings()(padded)[:count]
     if logits.dtype != torch.float64:

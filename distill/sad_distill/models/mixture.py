@@ -17,7 +17,7 @@ from sad_env.errors import ConfigError
 
 
 class MixtureModel(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """A causal LM whose distribution is (1 - share) student + share teacher. It is sampled from, never trained.
+    """A causal LM whose distribution is (1 - share) student + share teacher. Only for sampling.
 
     Both models' caches lie in one: the teacher's layers are numbered behind the student's.
 

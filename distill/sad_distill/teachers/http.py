@@ -1,4 +1,4 @@
-"""One HTTP request with patience: timeouts, and retries on what may pass."""
+"""One HTTP request with timeouts, and retries of faults that may pass."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class OpenAITeacher:
         """Remember the student, so that ids which it does not have are refused when they come.
 
         Args:
-            vocabulary: of its tokenizer; such a server tells nothing of its own.
+            vocabulary: of its tokenizer; such a server does not say its own.
             rows: of its head.
         """
         self._rows = rows
@@ -108,9 +108,9 @@ class OpenAITeacher:
         width = max(map(len, sets))
         ids = torch.full((len(sets), width), -1, dtype=torch.long)
         log_p = torch.zeros(len(sets), width)
-        for index, (one, told) in enumerate(zip(sets, values, strict=True)):
+        for index, (one, found) in enumerate(zip(sets, values, strict=True)):
             ids[index, : len(one)] = torch.tensor(one)
-            log_p[index, : len(one)] = torch.tensor(told)
+            log_p[index, : len(one)] = torch.tensor(found)
         device = batch.ids_BT.device
         return SparseTarget.from_topk(ids.to(device), log_p.to(device))
 
@@ -158,10 +158,10 @@ def _table(value: Any, count: int) -> list[dict[int, float]]:
         ConfigError: the server gives none.
         DataError: it gave them for another number of tokens.
     """
-    told = value["choices"][0].get("prompt_logprobs") or value.get("prompt_logprobs")
-    if not told:
-        # It will not give them later either.
+    found = value["choices"][0].get("prompt_logprobs") or value.get("prompt_logprobs")
+    if not found:
+        # Permanent: a ConfigError, never retried.
         raise ConfigError("the server gives no prompt_logprobs, so it cannot score: use vLLM, or --mode dagger")
-    if len(told) != count:
-        raise DataError(f"log-probabilities for {len(told)} of {count} tokens")
-    return [{int(token): float(entry["logprob"]) for token, entry in (position or {}).items()} for position in told]
+    if len(found) != count:
+        raise DataError(f"log-probabilities for {len(found)} of {count} tokens")
+    return [{int(token): float(entry["logprob"]) for token, entry in (position or {}).items()} for position in found]

@@ -1,4 +1,4 @@
-"""DAgger: what an expert or a teacher would have written at each state that the student came to."""
+"""DAgger: what an expert or a teacher would have written at each state that the student reached."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sad_env.transcript import compose, observation_text, segment
 
 
 def expert_completions(trajectory: Trajectory, expert: str = "expert", seed: int = 0) -> list[str]:
-    """What the world's expert would have written at each step, had it come to where the student was.
+    """What the world's expert would have written at each step in the student's place.
 
     The expert sees what the student saw: observations and admissible actions.
     """
@@ -54,7 +54,7 @@ def relabelled_rows(
     tokenizer: PreTrainedTokenizerBase,
     windowing: Windowing,
 ) -> list[Row]:
-    """Rows in which the student's text is context only, and each step's right completion is a branch beside it.
+    """Rows in which the student's text is context only, and each step's right completion is a branch of it.
 
     Args:
         trajectory: the student's episode.

@@ -20,12 +20,12 @@ class RemoteTeacher:
 
     Args:
         url: e.g. ``http://localhost:8700``.
-        top: likeliest tokens that it tells of positions without a token set.
+        top: likeliest tokens in the answer for positions without a token set.
         patience: timeouts and retries.
 
     Raises:
-        InfrastructureError: nobody answers there.
-        ConfigError: somebody else does.
+        InfrastructureError: there is no answer.
+        ConfigError: the answer is not that of such a server.
     """
 
     def __init__(self, url: str, *, top: int = 64, patience: Patience = PATIENCE) -> None:
@@ -53,7 +53,7 @@ class RemoteTeacher:
         return f"top {self.top}"
 
     def fits(self, vocabulary: Mapping[str, int], rows: int) -> None:
-        """Refuse a student whose ids this teacher would take for others.
+        """Refuse a student whose ids mean other tokens to this teacher.
 
         Args:
             vocabulary: of the student's tokenizer.

@@ -23,7 +23,7 @@ MAX_TOKENS = 2**22
 
 
 def fingerprint(vocabulary: Mapping[str, int]) -> str:
-    """sha256 of a tokenizer's tokens and their ids: two models can talk in ids only where it is the same."""
+    """sha256 of a tokenizer's tokens and their ids: ids mean the same to two models only where it is the same."""
     return hashlib.sha256(json.dumps(sorted(vocabulary.items())).encode()).hexdigest()
 
 
@@ -65,11 +65,11 @@ def decode_request(data: bytes, vocabulary: int) -> Batch:
     """The batch of a request.
 
     Args:
-        data: from the wire, so nothing of it is believed.
+        data: from the wire: untrusted.
         vocabulary: tokens that the model knows.
 
     Raises:
-        DataError: shapes or numbers that make no sense.
+        DataError: shapes or numbers that do not fit.
     """
     tensors = {name: tensor.long() for name, tensor in unpack(data, _REQUEST).items()}
     ids, row, source, at = (tensors[name] for name in ("ids", "row", "source", "at"))

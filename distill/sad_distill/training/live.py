@@ -28,8 +28,8 @@ from sad_distill.teachers.relabel import expert_completions, relabelled_rows, te
 from sad_distill.training.build import Parts
 from sad_distill.training.guided_agent import GuidedAgent
 from sad_distill.training.learner import Metrics
+from sad_distill.training.recorded import UpdateRows
 from sad_distill.training.run_dir import RunDir, read_whole
-from sad_distill.training.source import UpdateRows
 from sad_env import registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
@@ -37,7 +37,7 @@ from sad_env.records import Trajectory
 
 
 class Live:
-    """A `RowSource` of episodes that are played: modes online, mixed, guided and dagger.
+    """A source of rows: episodes that are played now, in the modes online, mixed, guided and dagger.
 
     An iteration plays episodes with the student as it is and makes one or several updates of them. A resumed run
     begins with an iteration whose episodes it finds on disk as far as they were played.
@@ -63,15 +63,15 @@ class Live:
 
     @property
     def position(self) -> dict[str, int]:
-        """See `RowSource`."""
+        """See `Recorded`."""
         return {"step": self.step, "iteration": self.iteration}
 
     def resume(self, position: Mapping[str, int]) -> None:
-        """See `RowSource`."""
+        """See `Recorded`."""
         self.step, self.iteration = int(position["step"]), int(position["iteration"])
 
     def updates(self, save: Callable[[], None]) -> Iterator[UpdateRows]:
-        """See `RowSource`.
+        """See `Recorded`.
 
         Raises:
             InfrastructureError: an iteration without a row.

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple
+from typing import NamedTuple
 
 from sad_distill.data.curriculum import CurriculumOrder, Difficulty, EpochOrder, Order, complexities
+from sad_distill.data.rows import Row
 from sad_distill.teachers.difficulty import difficulties_of
 from sad_distill.training.build import Parts
+from sad_distill.training.learner import Metrics
 from sad_distill.training.ranks import Ranks
-from sad_distill.training.source import UpdateRows
 from sad_env.errors import ConfigError
 
 
+class UpdateRows(NamedTuple):
+    """The rows of one update.
+
+    Attributes:
+        rows: learned by the run's objective.
+        metrics: what is known of them, shown with the update's numbers.
+        recorded: further rows, learned by the learner's objective for recorded text.
+    """
+
+    rows: Sequence[Row]
+    metrics: Metrics
+    recorded: Sequence[Row] = ()
+
+
 class Recorded:
-    """A `RowSource` of recorded episodes; the step alone decides an update's rows.
+    """A source of rows: recorded episodes, whose rows of an update depend on its step alone.
 
     Args:
         parts: of the run.
@@ -31,15 +47,19 @@ class Recorded:
 
     @property
     def position(self) -> dict[str, int]:
-        """See `RowSource`."""
+        """What a state on disk keeps, so that a resumed run goes on with the same rows."""
         return {"step": self.step, "iteration": 0}
 
     def resume(self, position: Mapping[str, int]) -> None:
-        """See `RowSource`."""
+        """Go on from the `position` of an earlier source with the same settings."""
         self.step = int(position["step"])
 
     def updates(self, save: Callable[[], None]) -> Iterator[UpdateRows]:
-        """See `RowSource`."""
+        """The rows of each update that is left; an update is done when the next is asked for.
+
+        Args:
+            save: called between two updates, where a resumed run can go on exactly and a state is due.
+        """
         config = self._parts.config
         while self.step < config.steps:
             yield UpdateRows([self._parts.rows[index] for index in self._order(self.step)], {})

@@ -24,9 +24,8 @@ from sad_distill.training.build import build
 from sad_distill.training.learner import Metrics
 from sad_distill.training.live import Live
 from sad_distill.training.ranks import ALONE, Ranks
-from sad_distill.training.recorded import Recorded
+from sad_distill.training.recorded import Recorded, UpdateRows
 from sad_distill.training.run_dir import RunDir
-from sad_distill.training.source import RowSource, UpdateRows
 from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
 from sad_env.files import exclusive
 
@@ -83,7 +82,7 @@ class Run:
             held.callback(directory.close)
             self.ranks.wait()
             offline = self.config.mode == "offline"
-            source: RowSource = Recorded(self.parts) if offline else Live(self.parts, directory)
+            source = Recorded(self.parts) if offline else Live(self.parts, directory)
             self._resume(directory, source)
             directory.begin(self.done)
             for rows in source.updates(lambda: self._save_state(directory, source)):
@@ -96,14 +95,14 @@ class Run:
             self.ranks.wait()
             return path
 
-    def _resume(self, directory: RunDir, source: RowSource) -> None:
+    def _resume(self, directory: RunDir, source: Recorded | Live) -> None:
         if directory.state.exists():
             tensors, record = load_state(directory.state)
             load_learner(self.learner.modules, self.learner.optimiser, tensors)
             source.resume(record)
             self.done, self.seconds = source.step, float(record["seconds"])
 
-    def _save_state(self, directory: RunDir, source: RowSource) -> None:
+    def _save_state(self, directory: RunDir, source: Recorded | Live) -> None:
         if self.ranks.first:
             tensors = learner_tensors(self.learner.modules, self.learner.optimiser)
             save_state(directory.state, tensors, {**source.position, "seconds": self.seconds})

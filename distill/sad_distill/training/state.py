@@ -36,7 +36,7 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             record = json.loads((file.metadata() or {})["record"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, KeyError, ValueError, OSError) as error:
-        raise CheckpointError(f"{path} is no training state: {error}; delete it to begin anew") from None
+        raise CheckpointError(f"{path} is no training state: {error}; delete it to begin again") from None
     if record.get("version") != VERSION:
         raise CheckpointError(f"{path} has version {record.get('version')}; this release reads {VERSION}")
     return tensors, record
