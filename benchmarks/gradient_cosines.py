@@ -39,7 +39,7 @@ def gradients(config: TrainConfig) -> torch.Tensor:
     learner, order, found = run.learner, order_of(run.parts), []
     for step in range(config.steps):
         rows = [run.rows[index] for index in order(step)]
-        learner.optimiser.zero_grad(set_to_none=True)
+        learner.student.zero_grad(set_to_none=True)
         learner.add_gradients(rows, learner.objective)
         found.append(torch.cat([p.grad.flatten() for p in learner.parameters if p.grad is not None]))
     return torch.stack(found)

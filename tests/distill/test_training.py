@@ -116,9 +116,9 @@ def test_a_resumed_run_equals_an_undisturbed_one_to_the_bit(rows: list[Row], tin
     whole, begun, resumed = learner(), learner(), learner()
     run(whole, 0, 8)
     run(begun, 0, 5)
-    save_state(tmp_path / "state", learner_tensors(begun.modules, begun.optimiser), {"step": 5})
+    save_state(tmp_path / "state", learner_tensors(begun.modules, begun.optimisers), {"step": 5})
     tensors, record = load_state(tmp_path / "state")
-    load_learner(resumed.modules, resumed.optimiser, tensors)
+    load_learner(resumed.modules, resumed.optimisers, tensors)
     run(resumed, record["step"], 8)
     for one, other in zip(whole.parameters, resumed.parameters, strict=True):
         assert torch.equal(one, other)
@@ -126,10 +126,10 @@ def test_a_resumed_run_equals_an_undisturbed_one_to_the_bit(rows: list[Row], tin
 
 def test_a_foreign_or_torn_state_is_refused(tiny_llama: Tiny, tmp_path: Path) -> None:
     learner = Learner(tiny_llama(), Objective(likelihood=1, divergence=0), Optimisation(steps=1))
-    save_state(tmp_path / "state", learner_tensors(learner.modules, learner.optimiser), {"step": 0})
+    save_state(tmp_path / "state", learner_tensors(learner.modules, learner.optimisers), {"step": 0})
     other = Learner(tiny_llama(24), Objective(likelihood=1, divergence=0), Optimisation(steps=1))
     with pytest.raises(CheckpointError, match="another model"):
-        load_learner(other.modules, other.optimiser, load_state(tmp_path / "state")[0])
+        load_learner(other.modules, other.optimisers, load_state(tmp_path / "state")[0])
     (tmp_path / "torn").write_bytes((tmp_path / "state").read_bytes()[:500])
     with pytest.raises(CheckpointError, match="no training state"):
         load_state(tmp_path / "torn")

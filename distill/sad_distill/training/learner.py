@@ -86,7 +86,7 @@ class Learner:
         self.parameters = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
         """All that is trained, in a fixed order."""
         weighing = self._learned.parameters() if self._learned is not None else ()
-        self.optimiser = optimisation.make(self.modules.values(), weighing)
+        self.optimisers = optimisation.make(self.modules.values(), weighing)
         self._projection = Projection(self.parameters) if objective.project else None
         check_head(student)
 
@@ -142,7 +142,8 @@ class Learner:
         began = time.perf_counter()
         if not self.student.training:
             self.student.train()
-        self.optimiser.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
         sums = self.add_gradients(rows, self.objective, self.extras)
         metrics = sums.reduced(self.ranks, extra=bool(self.extras))
         tokens, score_seconds = sums.tokens, sums.score_seconds
@@ -236,9 +237,10 @@ class Learner:
     def _step(self, step: int) -> float:
         limit = self.optimisation.clip or float("inf")
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
-        self.optimisation.set_rate(self.optimiser, step)
-        if math.isfinite(norm):
-            self.optimiser.step()
+        for optimiser in self.optimisers:
+            self.optimisation.set_rate(optimiser, step)
+            if math.isfinite(norm):
+                optimiser.step()
         return norm
 
     @property

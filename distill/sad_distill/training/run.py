@@ -98,13 +98,13 @@ class Run:
     def _resume(self, directory: RunDir, source: Recorded | Live) -> None:
         if directory.state.exists():
             tensors, record = load_state(directory.state)
-            load_learner(self.learner.modules, self.learner.optimiser, tensors)
+            load_learner(self.learner.modules, self.learner.optimisers, tensors)
             source.resume(record)
             self.done, self.seconds = source.step, float(record["seconds"])
 
     def _save_state(self, directory: RunDir, source: Recorded | Live) -> None:
         if self.ranks.first:
-            tensors = learner_tensors(self.learner.modules, self.learner.optimiser)
+            tensors = learner_tensors(self.learner.modules, self.learner.optimisers)
             save_state(directory.state, tensors, {**source.position, "seconds": self.seconds})
 
     def _update(self, rows: UpdateRows) -> Metrics:
