@@ -417,7 +417,6 @@ def test_the_contrastive_term_learns(rows: list[Row], tiny_llama: Tiny) -> None:
         Optimisation(steps=10, learning_rate=1e-2),
         teacher=teacher,
         extras=[term],
-        extra_modules={"contrast": term},
     )
     numbers = [learner.update(rows, step)["extra"] for step in range(10)]
     assert numbers[-1] < numbers[0]

@@ -121,17 +121,28 @@ def soft_dtw(cost: Tensor, gamma: float = 0.1) -> Tensor:
 
 def align_soft_dtw(teacher: Tokens, student: Tokens, gamma: float = 0.1, top: int = 0) -> Aligned:
     """Soft-DTW of each kind's tokens, divided by the lengths of both."""
-    losses, matched, skipped = [], 0, 0
-    for kind in "RA":
-        mine = [index for index, label in enumerate(teacher.kinds) if label == kind]
-        theirs = [index for index, label in enumerate(student.kinds) if label == kind]
-        if not mine or not theirs:
-            skipped += len(mine)
-            continue
+
+    def loss(mine: list[int], theirs: list[int]) -> Tensor:
         cost = costs(teacher.log_p[mine], student.log_p[theirs], top)
-        losses.append(soft_dtw(cost, gamma) / (len(mine) + len(theirs)))
-        matched += len(mine)
-    return Aligned(torch.stack(losses).sum() if losses else student.log_p.sum() * 0, matched, skipped)
+        return soft_dtw(cost, gamma) / (len(mine) + len(theirs))
+
+    return _by_kind(teacher.kinds, student.kinds, loss, student)
+
+
+def _by_kind(
+    own: Sequence[str], others: Sequence[str], loss: Callable[[list[int], list[int]], Tensor], student: Tokens
+) -> Aligned:
+    """The sum of a loss over the kinds that both texts have; `loss` takes the indices of a kind in each text."""
+    total, matched, skipped = student.log_p.sum() * 0, 0, 0
+    for kind in "RA":
+        mine = [index for index, label in enumerate(own) if label == kind]
+        theirs = [index for index, label in enumerate(others) if label == kind]
+        if mine and theirs:
+            total = total + loss(mine, theirs)
+            matched += len(mine)
+        else:
+            skipped += len(mine)
+    return Aligned(total, matched, skipped)
 
 
 def sinkhorn(cost: Tensor, epsilon: float, iterations: int = 500, tolerance: float = 1e-9) -> Tensor:
@@ -185,19 +196,14 @@ def align_transport(teacher: Tokens, student: Tokens, epsilon: float = 0.05) -> 
         epsilon: of the entropy, as a share of the median cost; kinds never mix.
     """
     cost = span_costs(teacher, student)
-    losses, matched, skipped = [], 0, 0
-    kinds = [[tokens.kinds[_span(tokens, n)[0]] for n in range(_count(tokens))] for tokens in (teacher, student)]
-    for kind in "RA":
-        mine = [n for n, one in enumerate(kinds[0]) if one == kind]
-        theirs = [n for n, one in enumerate(kinds[1]) if one == kind]
-        if not mine or not theirs:
-            skipped += len(mine)
-            continue
+
+    def loss(mine: list[int], theirs: list[int]) -> Tensor:
         part = cost[mine][:, theirs]
         plan = sinkhorn(part.detach(), epsilon * float(part.detach().median().clamp(min=1e-6)))
-        losses.append((plan * part).sum())
-        matched += len(mine)
-    return Aligned(torch.stack(losses).sum() if losses else student.log_p.sum() * 0, matched, skipped)
+        return (plan * part).sum()
+
+    own, others = ([tokens.kinds[_span(tokens, n)[0]] for n in range(_count(tokens))] for tokens in (teacher, student))
+    return _by_kind(own, others, loss, student)
 
 
 def align_spans(teacher: Tokens, student: Tokens) -> Aligned:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import requests
-
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import Target
 from sad_distill.teachers.base import WritingPrompt
-from sad_distill.teachers.http import PATIENCE, Patience, ask
+from sad_distill.teachers.http import PATIENCE, Client, Patience
 from sad_distill.teachers.wire import decode_response, encode_request, fingerprint
 from sad_env.errors import ConfigError
 from sad_env.json_lines import RecordError, parse_json
@@ -31,13 +29,11 @@ class RemoteTeacher:
     def __init__(self, url: str, *, top: int = 64, patience: Patience = PATIENCE) -> None:
         self.url = url.rstrip("/")
         self.top = top
-        self._patience = patience
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._client = Client(patience, trust_env=False)
         self.name, self.vocabulary, self._tokens = self._about()
 
     def _about(self) -> tuple[str, int, str]:
-        answer = ask(self._session, "GET", f"{self.url}/about", lambda response: response.content, self._patience)
+        answer = self._client.ask("GET", f"{self.url}/about", lambda response: response.content)
         try:
             about = parse_json(answer)
             return str(about["name"]), int(about["vocabulary"]), str(about["tokens"])
@@ -78,12 +74,10 @@ class RemoteTeacher:
         if batch.sees is not None:
             raise ConfigError("a remote teacher scores plain rows, not branches; use a local one")
         device = batch.ids_BT.device
-        target = ask(
-            self._session,
+        target = self._client.ask(
             "POST",
             f"{self.url}/score?top={self.top}",
             lambda response: decode_response(response.content, len(batch.kind_N)),
-            self._patience,
             data=encode_request(batch),
             headers={"Content-Type": "application/octet-stream"},
         )
@@ -91,11 +85,9 @@ class RemoteTeacher:
 
     def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """See `WritingTeacher`."""
-        return ask(
-            self._session,
+        return self._client.ask(
             "POST",
             f"{self.url}/generate",
             lambda response: [str(text) for text in response.json()["completions"]],
-            self._patience,
             json={"prompts": [{"text": prompt.text, "seed": prompt.seed} for prompt in prompts]},
         )

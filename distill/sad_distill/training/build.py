@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import Windowing
-from torch import nn
 
 from sad_distill.auxiliary.minillm import RECORDED
 from sad_distill.auxiliary.terms import make_terms
@@ -57,7 +56,7 @@ class Parts:
     @property
     def windowing(self) -> Windowing:
         """What the student sees."""
-        return windowing_of(self.config)
+        return Windowing(self.config.budget, self.config.room)
 
     def rows_of(self, episodes: Sequence[Trajectory]) -> list[Row]:
         """Rows of these episodes for this student."""
@@ -97,10 +96,6 @@ def build_learner(
     Raises:
         ConfigError: the objective or a term needs a teacher that is not there.
     """
-    terms = make_terms(config, student, teacher, rows)
-    modules: dict[str, nn.Module] = {
-        f"extra{number}": term for number, term in enumerate(terms) if isinstance(term, nn.Module)
-    }
     # Only SAD knows action supports.
     mode = config.action_support if config.method == "sad" else "full"
     return Learner(
@@ -111,16 +106,10 @@ def build_learner(
         supports=ActionSupport(student.tokenizer, mode, rows),
         micro_batch=config.micro_batch,
         precision=config.precision,
-        extras=terms,
-        extra_modules=modules,
+        extras=make_terms(config, student, teacher, rows),
         recorded=RECORDED if config.method == "minillm" else None,
         ranks=ranks,
     )
-
-
-def windowing_of(config: TrainConfig) -> Windowing:
-    """What the student sees."""
-    return Windowing(config.budget, config.room)
 
 
 def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequence[Trajectory]) -> Language:
@@ -167,7 +156,7 @@ def _find_student(config: TrainConfig, local: Language | None, episodes: Sequenc
 
 def labelled_rows(config: TrainConfig, student: Language, episodes: Sequence[Trajectory]) -> list[Row]:
     """Rows of these episodes, labelled as the settings ask."""
-    rows = rows_from(episodes, student.tokenizer, windowing_of(config))
+    rows = rows_from(episodes, student.tokenizer, Windowing(config.budget, config.room))
     return [remask(row, config.masks, config.seed) for row in rows]
 
 
@@ -190,13 +179,11 @@ def check_shared(config: TrainConfig) -> None:
     Raises:
         ConfigError: naming them.
     """
+    writes = config.mode == "dagger" and not config.teacher.startswith("expert")
     for flag, used in (
         ("--project", config.project),
         ("--contrastive", config.contrastive > 0),
-        (
-            "--mode dagger with a teacher that writes",
-            config.mode == "dagger" and not config.teacher.startswith("expert"),
-        ),
+        ("--mode dagger with a teacher that writes", writes),
     ):
         if used:
             raise ConfigError(f"{flag} works within one process: launch a single one, or leave it out")

@@ -43,8 +43,7 @@ class Learner:
         supports: token sets of action positions.
         micro_batch: rows that pass through the models at one time at most; a processor takes fewer where they are long.
         precision: "bf16" computes in bfloat16 and keeps float32 weights.
-        extras: further terms of the loss.
-        extra_modules: modules with parameters of such terms, by name.
+        extras: further terms of the loss; those that are modules are trained.
         recorded: the objective of the recorded rows that `update` may be given as well.
         ranks: processes that share the rows of an update.
 
@@ -63,7 +62,6 @@ class Learner:
         micro_batch: int = 8,
         precision: Precision = "fp32",
         extras: Sequence[ExtraTerm] = (),
-        extra_modules: dict[str, nn.Module] | None = None,
         recorded: Objective | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
@@ -79,7 +77,8 @@ class Learner:
         self.extras = tuple(extras)
         self.recorded = recorded
         self.ranks = ranks
-        self.modules: dict[str, nn.Module] = {"student": student, **(extra_modules or {})}
+        self.modules: dict[str, nn.Module] = {"student": student}
+        self.modules |= {f"extra{place}": term for place, term in enumerate(extras) if isinstance(term, nn.Module)}
         self._learned = LearnedWeights(objective.reason, objective.act) if objective.learned else None
         if self._learned is not None:
             self.modules["weights"] = self._learned.to(self.device)
