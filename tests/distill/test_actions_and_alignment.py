@@ -207,15 +207,13 @@ def test_a_loss_on_whole_actions_makes_the_student_choose_alike(
     teacher = tiny_llama(seed=1)
     if term == "pointer":
         extra: Any = PointerTerm(teacher, toy_tokenizer, 16, rank=8, weight=1.0)
-        modules = {"pointer": extra}
     else:
-        extra, modules = AtomicTerm(teacher, toy_tokenizer, term), {}
+        extra = AtomicTerm(teacher, toy_tokenizer, term)
     learner = Learner(
         tiny_llama(seed=2),
         Objective(likelihood=0.0, divergence=0.0),
         Optimisation(steps=8, learning_rate=1e-2),
         extras=[extra],
-        extra_modules=modules,
     )
     numbers = [learner.update(rows, step)["extra"] for step in range(8)]
     assert numbers[-1] < 0.7 * numbers[0]

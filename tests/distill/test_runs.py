@@ -362,12 +362,22 @@ def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None
         ({"mode": "guided", "teacher": "expert"}, "mode guided needs a local teacher, which acts and scores"),
         ({"mode": "guided", "teacher": ""}, "mode guided needs a local teacher"),
         ({"student": "layers:²"}, "give a number of layers"),
+        ({"method": "minillm", "mode": "online", "teacher": ""}, "the term minillm compares with"),
+        ({"contrastive": 0.3, "teacher": "expert", "method": "sft"}, "the term contrastive compares with"),
         ({"device": "gpu"}, "--device 'gpu': give cpu, cuda or auto"),
         ({"device": "cuda:99"}, "--device cuda:99: no such GPU here"),
         ({"budget": 1400}, "--budget 1400: student .* has 1024 positions: give --budget 1024 or less"),
     ):
         with pytest.raises(ConfigError, match=reason):
             Run(settings(files, tmp_path, **changes))
+
+
+@pytest.mark.parametrize("teacher", ["", "teacher.pt"])
+def test_dagger_is_refused_without_a_teacher_that_writes(files: Path, tmp_path: Path, teacher: str) -> None:
+    changes: dict[str, Any] = {"mode": "dagger", "method": "sft", "teacher": teacher and str(files / teacher)}
+    with pytest.raises(ConfigError, match="mode dagger needs a teacher that writes: give --teacher expert"):
+        Run(settings(files, tmp_path, **changes)).train()
+    assert not (tmp_path / "student.pt").exists()
 
 
 def test_a_teacher_whose_path_begins_like_an_expert_is_a_file(files: Path, tmp_path: Path) -> None:

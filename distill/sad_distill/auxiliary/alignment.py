@@ -246,12 +246,11 @@ class AlignmentTerm:
         teacher: scores its own rows.
         rows: of the teacher's recorded episodes.
         name: of the alignment.
+        weight: of the term.
     """
 
-    weight = 1.0
-
-    def __init__(self, teacher: ScoringTeacher, rows: Sequence[Row], name: str) -> None:
-        self._teacher, self._name = teacher, name
+    def __init__(self, teacher: ScoringTeacher, rows: Sequence[Row], name: str, weight: float = 1.0) -> None:
+        self._teacher, self._name, self.weight = teacher, name, weight
         self._recorded: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
         for row in rows:
             self._recorded[row.task][row.episode].append(row)

@@ -26,7 +26,7 @@ from sad_distill.data.labels import encode
 from sad_distill.data.rows import Branch, Row
 from sad_distill.losses.divergence import ABSENT, Kind, divergence
 from sad_distill.losses.scoring import Scores
-from sad_distill.models.heads import head_logits
+from sad_distill.models.heads import head_logits, unwrap
 
 Form = Literal["posterior", "local"]
 
@@ -185,8 +185,6 @@ class PointerTerm(nn.Module):
 
     def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
         """See `ExtraTerm`: KL(teacher's posterior ‖ softmax z), summed over steps."""
-        from sad_distill.models.heads import unwrap
-
         choices = choices_of(batch.rows, self._tokenizer)
         total = states.sum() * 0
         if not choices:

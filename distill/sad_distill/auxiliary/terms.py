@@ -72,18 +72,20 @@ def width_of(model: nn.Module) -> int:
 
 def _atomic(context: TermContext, form: Form) -> ExtraTerm:
     how = (context.config.divergence, context.config.beta, context.config.temperature)
-    return AtomicTerm(context.local, context.student.tokenizer, form, *how)
+    return AtomicTerm(context.local, context.student.tokenizer, form, *how, context.weight)
 
 
 TERMS: dict[str, Term] = {
     "alignment": Term(
-        lambda context: AlignmentTerm(context.scores, context.rows, context.config.alignment),
+        lambda context: AlignmentTerm(context.scores, context.rows, context.config.alignment, context.weight),
         lambda config: float(config.alignment != "none"),
         needs="scores",
         alone=True,
     ),
     "pointer": Term(
-        lambda context: PointerTerm(context.local, context.student.tokenizer, width_of(context.student.model)),
+        lambda context: PointerTerm(
+            context.local, context.student.tokenizer, width_of(context.student.model), weight=context.weight
+        ),
         lambda config: float(config.action_head == "pointer"),
         needs="local",
     ),
@@ -104,7 +106,7 @@ TERMS: dict[str, Term] = {
         lambda config: config.contrastive,
         needs="local",
     ),
-    "policy_gradient": Term(
+    "minillm": Term(
         lambda context: PolicyGradient(mixing=MIXING, temperature=context.config.sampling_temperature),
         lambda config: float(config.method == "minillm"),
         needs="local",

@@ -47,12 +47,15 @@ class Live:
         folder: keeps the episodes of an iteration until its updates are in a state.
 
     Raises:
-        ConfigError: a teacher that the mode or method needs is missing.
+        ConfigError: mode dagger without a teacher that writes.
     """
 
     def __init__(self, parts: Parts, folder: RunDir) -> None:
         self.step = self.iteration = 0
         self._parts, self._folder, config = parts, folder, parts.config
+        teacher = parts.teacher
+        if config.mode == "dagger" and (teacher is None or not (teacher.expert or teacher.writes)):
+            raise ConfigError("mode dagger needs a teacher that writes: give --teacher expert, or a text server")
         terms = (term for term in parts.learner.extras if isinstance(term, PolicyGradient))
         self._policy = next(terms, None)
         with_recorded = self._policy is not None and parts.rows
@@ -149,14 +152,14 @@ class Live:
         if config.mode != "dagger":
             return parts.rows_of(episodes)
         teacher = parts.teacher
+        assert teacher is not None
         rows: list[Row] = []
         for episode in episodes:
-            if teacher is not None and teacher.expert:
+            if teacher.expert:
                 completions = expert_completions(episode, teacher.expert, config.seed)
-            elif teacher is not None and teacher.writes is not None:
-                completions = teacher_completions(episode, teacher.writes, config.seed)
             else:
-                raise ConfigError("mode dagger needs a teacher that writes: give --teacher expert, or a text server")
+                assert teacher.writes is not None
+                completions = teacher_completions(episode, teacher.writes, config.seed)
             rows += relabelled_rows(episode, completions, parts.student.tokenizer, parts.windowing)
         return rows
 
@@ -174,10 +177,11 @@ class Live:
 
     def _split(self, rows: list[Row]) -> list[list[Row]]:
         """The rows of each of the iteration's updates."""
-        config, learner = self._parts.config, self._parts.learner
+        config, teacher = self._parts.config, self._parts.teacher
         if self._policy is not None:
-            assert learner.teacher is not None
-            rows = self._policy.remember(learner.student, learner.teacher, rows, learner.device)
+            assert teacher is not None
+            assert teacher.scores is not None
+            rows = self._policy.remember(self._parts.student.model, teacher.scores, rows, self._parts.learner.device)
         updates = min(config.updates, config.steps - self.step)
         each = max(1, updates // config.passes)
         passes = range(min(config.passes, updates))
