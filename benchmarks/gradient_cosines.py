@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from sad_distill.config import TrainConfig
+from sad_distill.training.recorded import order_of
 from sad_distill.training.run import Run
 from torch.nn.functional import cosine_similarity
 
@@ -35,10 +36,10 @@ WAYS: dict[str, dict[str, Any]] = {
 def gradients(config: TrainConfig) -> torch.Tensor:
     """One gradient a batch, [batches, parameters]; the student is not moved."""
     run = Run(config)
-    learner, order, found = run.learner, run.order(), []
+    learner, order, found = run.learner, order_of(run.parts), []
     for step in range(config.steps):
         rows = [run.rows[index] for index in order(step)]
-        learner.optimiser.zero_grad(set_to_none=True)
+        learner.student.zero_grad(set_to_none=True)
         learner.add_gradients(rows, learner.objective)
         found.append(torch.cat([p.grad.flatten() for p in learner.parameters if p.grad is not None]))
     return torch.stack(found)

@@ -26,7 +26,7 @@ from pathlib import Path
 from sad_agents.loading import AgentOptions, react_agent
 from sad_agents.model import ScriptedModel
 from sad_agents.rollout.rollout import Limits, rollout
-from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.records import Manifest, PanelRecord
 from sad_eval.runs.harness import evaluate

@@ -20,7 +20,7 @@ from pathlib import Path
 from sad_agents import catalogue
 from sad_agents.catalogue import AgentOptions
 from sad_agents.rollout.rollout import Job, rollout
-from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_eval.runs.plan import identity_sha256, make_plan
 from sad_eval.runs.run_folder import EpisodeLine, PanelRecord, RunFolder
 from sad_eval.runs.settings import EvalSettings

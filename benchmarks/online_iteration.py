@@ -20,7 +20,7 @@ import torch
 from sad_agents.checkpoints import load_student, save_student
 from sad_agents.policies import ExpertAgent
 from sad_agents.rollout.rollout import Job, rollout
-from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_distill.config import TrainConfig
 from sad_distill.models.nano import from_scratch
 from sad_distill.training.run import Run

@@ -16,7 +16,7 @@ from sad_agents.agent import Agent, Sampling
 from sad_agents.catalogue import AgentOptions, provenance, resolve
 from sad_agents.noisy_agent import NoisyAgent
 from sad_agents.rollout.rollout import Finished, Job, Limits, rollout
-from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.windowing import COMPLETION_TOKENS
 from sad_env import cli, registry
 from sad_env.errors import ConfigError, InfrastructureError

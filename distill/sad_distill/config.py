@@ -24,7 +24,7 @@ class TrainConfig:
     out: str
     """Run folder; the same command resumes what is in it."""
     student: str = "nano-2m"
-    """nano-0.7m, nano-2m, nano-8m (from nothing), layers:N (of the teacher), student.pt, folder, smollm2, hub id."""
+    """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), student.pt, folder, smollm2, hub id."""
     teacher: str = ""
     """student.pt, folder, smollm2 or hub id; http://HOST:PORT (sad-distill serve); openai:URL#MODEL; expert."""
     episodes: tuple[str, ...] = ()
@@ -50,13 +50,13 @@ class TrainConfig:
     """Updates."""
     batch: int = 16
     """Rows of an update (offline); online all rows of an iteration make its updates, and with method minillm these many
-    of --episodes beside them."""
+    of --episodes as well."""
     micro_batch: int = 8
     """Rows in the models at one time at most; a processor takes fewer where they are long."""
     learning_rate: float = 2e-5
-    """Peak; models from nothing want about 1e-3."""
+    """Peak; models from scratch want about 1e-3."""
     embedding_factor: float = 1.0
-    """Learning rate of embeddings, as a multiple; models from nothing want about 10, with a lower learning_rate."""
+    """Learning rate of embeddings, as a multiple; models from scratch want about 10, with a lower learning_rate."""
     warmup: float = 0.03
     """Share of the updates in which the rate rises."""
     weight_decay: float = 0.01
@@ -64,7 +64,7 @@ class TrainConfig:
     clip: float = 1.0
     """Gradient norm at most; 0 is no limit."""
     optimiser: Literal["adamw", "muon"] = "adamw"
-    """muon for models from nothing: they learn to copy from the context in fewer updates."""
+    """muon for models from scratch: they learn to copy from the context in fewer updates."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 computes in bfloat16 with float32 weights."""
     seed: int = 0
@@ -249,7 +249,7 @@ class SftTeacherConfig:
     episodes: tuple[str, ...]
     """Expert episodes (JSON lines), best with slips and recoveries: sad-collect --slip 0.15."""
     model: str = "nano-8m"
-    """nano-0.7m, nano-2m, nano-8m (from nothing), student.pt, a folder, smollm2, or a hub id."""
+    """nano-0.7m, nano-2m, nano-8m (from scratch), student.pt, a folder, smollm2, or a hub id."""
     world: str = "alfworld"
     """World of the episodes."""
     steps: int = 2000
@@ -263,15 +263,15 @@ class SftTeacherConfig:
     embedding_factor: float = 8.0
     """Learning rate of embeddings, as a multiple; 1 for a model that knows language already."""
     optimiser: Literal["adamw", "muon"] = "muon"
-    """muon suits a model from nothing, adamw one that knows language already."""
+    """muon suits a model from scratch, adamw one that knows language already."""
     budget: int = 512
     """Tokens that it sees at once."""
     room: int = 96
     """Tokens of one completion at most."""
     vocabulary: int = 2048
-    """Tokens of its own tokenizer, when it begins from nothing."""
+    """Tokens of its own tokenizer, when it begins from scratch."""
     observation_weight: float = 1.0
-    """Weight of predicting observations too: more text to learn from for a model from nothing; 0 for one that has."""
+    """Weight of predicting observations too: more text to learn from for a model from scratch; 0 for one that has."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 computes in bfloat16 with float32 weights."""
     device: str = "auto"

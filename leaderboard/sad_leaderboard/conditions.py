@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from sad_agents.perturbed_agent import KINDS
-from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_eval.records import Manifest
 
 from sad_env import registry

@@ -12,6 +12,7 @@ import pytest
 import torch
 from sad_agents.windowing import Windowing
 from sad_distill.auxiliary.alignment import (
+    AlignmentTerm,
     Tokens,
     align,
     align_min,
@@ -24,17 +25,17 @@ from sad_distill.auxiliary.alignment import (
 )
 from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm, action_scores, choices_of
 from sad_distill.auxiliary.contrastive import ContrastiveTerm, info_nce, preference
-from sad_distill.auxiliary.terms import AlignmentTerm
 from sad_distill.config import TrainConfig
 from sad_distill.data.action_support import ActionSupport, ByteSpellings, Trie, action_start, spelled
 from sad_distill.data.batch import collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Row, Unit, rows_from
 from sad_distill.losses.divergence import divergence, partition
+from sad_distill.losses.objective import Objective
 from sad_distill.losses.scoring import Measure, score_positions
 from sad_distill.models.heads import head_logits
 from sad_distill.teachers.local import LocalTeacher
-from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.learner import Learner
 from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast
@@ -206,15 +207,13 @@ def test_a_loss_on_whole_actions_makes_the_student_choose_alike(
     teacher = tiny_llama(seed=1)
     if term == "pointer":
         extra: Any = PointerTerm(teacher, toy_tokenizer, 16, rank=8, weight=1.0)
-        modules = {"pointer": extra}
     else:
-        extra, modules = AtomicTerm(teacher, toy_tokenizer, term), {}
+        extra = AtomicTerm(teacher, toy_tokenizer, term)
     learner = Learner(
         tiny_llama(seed=2),
         Objective(likelihood=0.0, divergence=0.0),
         Optimisation(steps=8, learning_rate=1e-2),
         extras=[extra],
-        extra_modules=modules,
     )
     numbers = [learner.update(rows, step)["extra"] for step in range(8)]
     assert numbers[-1] < 0.7 * numbers[0]
@@ -416,7 +415,6 @@ def test_the_contrastive_term_learns(rows: list[Row], tiny_llama: Tiny) -> None:
         Optimisation(steps=10, learning_rate=1e-2),
         teacher=teacher,
         extras=[term],
-        extra_modules={"contrast": term},
     )
     numbers = [learner.update(rows, step)["extra"] for step in range(10)]
     assert numbers[-1] < numbers[0]

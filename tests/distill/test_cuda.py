@@ -16,8 +16,9 @@ from sad_agents.windowing import Windowing
 from sad_distill.config import TrainConfig
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.rows import rows_from
+from sad_distill.losses.objective import Objective
 from sad_distill.teachers.local import LocalTeacher
-from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.learner import Learner
 from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast

@@ -14,10 +14,11 @@ from sad_agents.sampling.local_model import LocalModel
 from sad_distill.auxiliary.minillm import RECORDED, Experience, PolicyGradient, clipped, rewards_to_go, single_step
 from sad_distill.data.batch import collate
 from sad_distill.data.rows import Row
+from sad_distill.losses.objective import Objective
 from sad_distill.losses.scoring import Measure, score_positions
 from sad_distill.models.mixture import MixtureModel
 from sad_distill.teachers.local import LocalTeacher
-from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.learner import Learner
 from sad_distill.training.optimiser import Optimisation
 from transformers import PreTrainedTokenizerFast
 
@@ -45,8 +46,8 @@ def test_advantages_are_white_and_fresh_rows_have_ratio_one(tiny_llama: Tiny) ->
     student, teacher = tiny_llama(seed=1), LocalTeacher(tiny_llama(seed=2), "t")
     rows = [Row((1, 5, 6, 7, 8), "NRRAA", ()), Row((1, 9, 3, 4), "NRAA", ())]
     policy = PolicyGradient()
-    policy.remember(student, teacher, rows, torch.device("cpu"))
-    advantages = torch.cat([policy._experience[id(row)].advantage for row in rows])
+    rows = policy.remember(student, teacher, rows, torch.device("cpu"))
+    advantages = torch.cat([known.advantage for known in policy.experience])
     assert advantages.mean().item() == pytest.approx(0, abs=1e-6)
     assert advantages.std(unbiased=False).item() == pytest.approx(1, abs=1e-3)
     batch = collate(rows)
@@ -68,8 +69,8 @@ def test_probabilities_are_those_of_the_temperature_that_was_sampled_at(tiny_lla
         mixture = MixtureModel(student, teacher, 0.2, heat)
         sampled = (mixture(input_ids=ids, use_cache=False).logits[0, :-1] / heat).softmax(-1).gather(1, token)[:, 0]
     policy = PolicyGradient(mixing=0.2, temperature=heat, reward_clip=3.0)
-    policy.remember(student, LocalTeacher(teacher, "t"), [row], torch.device("cpu"))
-    known = policy._experience[id(row)]
+    [row] = policy.remember(student, LocalTeacher(teacher, "t"), [row], torch.device("cpu"))
+    [known] = policy.experience
     torch.testing.assert_close(known.log_q.double(), q.log(), rtol=0, atol=1e-4)
     torch.testing.assert_close(known.importance.double(), q / sampled.double(), rtol=0, atol=1e-4)
     reach = rewards_to_go(((p.log() - q.log()) / 0.5).clamp(-3, 3), 0.95)

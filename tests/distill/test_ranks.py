@@ -16,8 +16,8 @@ import safetensors.torch
 import torch
 from sad_agents.checkpoints import load_student
 from sad_distill.config import TrainConfig
+from sad_distill.training.build import check_shared
 from sad_distill.training.ranks import ALONE, Ranks, launched
-from sad_distill.training.run import check_shared
 
 from sad_env.errors import ConfigError
 from sad_env.records import read_trajectories
@@ -28,7 +28,8 @@ from pathlib import Path
 import safetensors.torch
 from sad_agents.checkpoints import load_student
 from sad_agents.windowing import Windowing
-from sad_distill.training.learner import Learner, Objective
+from sad_distill.losses.objective import Objective
+from sad_distill.training.learner import Learner
 from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.ranks import launched
 from sad_distill.data.action_support import ActionSupport

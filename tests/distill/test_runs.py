@@ -19,7 +19,7 @@ from sad_agents.catalogue import resolve
 from sad_agents.checkpoints import load_student
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, rollout
-from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.local_model import LocalModel
 from sad_agents.windowing import Windowing
 from sad_distill.commands import presets
@@ -29,9 +29,10 @@ from sad_distill.config import TrainConfig
 from sad_distill.data.batch import collate
 from sad_distill.data.rows import Row, rows_from
 from sad_distill.models.heads import head_logits
-from sad_distill.training.build import load_language, load_teacher
-from sad_distill.training.live import Stage, without_loops
-from sad_distill.training.run import Player, Run, shares
+from sad_distill.models.language import load_language
+from sad_distill.teachers.registry import load_teacher
+from sad_distill.training.live import ActingModel, TaskStream, shares, without_loops
+from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import CheckpointError, ConfigError, UnknownNameError
@@ -184,7 +185,7 @@ def test_dagger_learns_what_the_expert_would_have_written(files: Path, tmp_path:
     assert lines[-1]["act_nll"] < lines[0]["act_nll"]
 
 
-def test_a_nano_student_trains_from_nothing_by_the_command(files: Path, tmp_path: Path) -> None:
+def test_a_nano_student_trains_from_scratch_by_the_command(files: Path, tmp_path: Path) -> None:
     arguments = "--method sft --mode offline --student nano-0.7m --vocabulary 300 --world toy --steps 1 --batch 2"
     assert main([*arguments.split(), "--episodes", str(files / "expert.jsonl"), "--out", str(tmp_path)]) == 0
     student = load_student(tmp_path / "student.pt")
@@ -217,7 +218,7 @@ def test_a_row_shows_a_model_what_it_saw_when_it_acted(
     language = load_language(str(files / "start.pt"))
     windowing = Windowing(budget=120, room=40)
     config = settings(files, tmp_path, sampling_temperature=0.0, budget=120)
-    agent = Player(language, windowing, config).agent
+    agent = ActingModel(language, windowing, config).agent
     jobs = [Job(f"test-{number:04d}") for number in range(3)]
     episodes = [one.trajectory for one in rollout(agent, jobs, WorldRecipe("toy"), limits=Limits(max_steps=8))]
     rows = rows_from(episodes, toy_tokenizer, windowing)
@@ -361,12 +362,22 @@ def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None
         ({"mode": "guided", "teacher": "expert"}, "mode guided needs a local teacher, which acts and scores"),
         ({"mode": "guided", "teacher": ""}, "mode guided needs a local teacher"),
         ({"student": "layers:²"}, "give a number of layers"),
+        ({"method": "minillm", "mode": "online", "teacher": ""}, "the term minillm compares with"),
+        ({"contrastive": 0.3, "teacher": "expert", "method": "sft"}, "the term contrastive compares with"),
         ({"device": "gpu"}, "--device 'gpu': give cpu, cuda or auto"),
         ({"device": "cuda:99"}, "--device cuda:99: no such GPU here"),
         ({"budget": 1400}, "--budget 1400: student .* has 1024 positions: give --budget 1024 or less"),
     ):
         with pytest.raises(ConfigError, match=reason):
             Run(settings(files, tmp_path, **changes))
+
+
+@pytest.mark.parametrize("teacher", ["", "teacher.pt"])
+def test_dagger_is_refused_without_a_teacher_that_writes(files: Path, tmp_path: Path, teacher: str) -> None:
+    changes: dict[str, Any] = {"mode": "dagger", "method": "sft", "teacher": teacher and str(files / teacher)}
+    with pytest.raises(ConfigError, match="mode dagger needs a teacher that writes: give --teacher expert"):
+        Run(settings(files, tmp_path, **changes)).train()
+    assert not (tmp_path / "student.pt").exists()
 
 
 def test_a_teacher_whose_path_begins_like_an_expert_is_a_file(files: Path, tmp_path: Path) -> None:
@@ -468,7 +479,7 @@ def test_an_unknown_preset_is_told_all_that_there_are(capsys: pytest.CaptureFixt
 
 
 def test_jobs_of_an_iteration_are_a_pure_function_and_cover_the_tasks() -> None:
-    stage = Stage(WorldRecipe("toy"), tuple("abcdefg"))
+    stage = TaskStream(WorldRecipe("toy"), tuple("abcdefg"))
     drawn = [job for iteration in range(7) for job in stage.jobs(iteration, 2, 1)]
     assert sorted(job.task_id for job in drawn[:7]) == sorted(job.task_id for job in drawn[7:]) == list("abcdefg")
     assert stage.jobs(3, 2, 1) == drawn[6:8]

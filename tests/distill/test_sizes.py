@@ -1,4 +1,4 @@
-"""Models from nothing: their sizes, and the heads that copy before any training."""
+"""Models from scratch: their sizes, and the heads that copy before any training."""
 
 import pytest
 import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -19,19 +19,20 @@ from sad_distill.config import TrainConfig
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import Batch, collate
 from sad_distill.data.rows import Row, rows_from
+from sad_distill.losses.objective import Objective
 from sad_distill.losses.targets import SparseTarget
+from sad_distill.models.language import Language
 from sad_distill.models.tokenizer import texts_of, train_tokenizer
-from sad_distill.teachers.base import Prompt
+from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.http import Patience
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.openai import OpenAITeacher
+from sad_distill.teachers.registry import identity
 from sad_distill.teachers.relabel import expert_completions, relabelled_rows, teacher_completions
 from sad_distill.teachers.remote import RemoteTeacher
-from sad_distill.teachers.scripted import ScriptedTeacher
 from sad_distill.teachers.server import TeacherServer
-from sad_distill.training.build import Language, identity
-from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.learner import Learner
 from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast
@@ -73,7 +74,7 @@ def test_our_server_answers_as_the_model_here(server: TeacherServer, batch: Batc
     torch.testing.assert_close(here.log_p_NK, there.log_p_NK, rtol=0, atol=1e-6)
     torch.testing.assert_close(here.log_rest_N, there.log_rest_N, rtol=0, atol=1e-5)
     assert remote.name == "tiny-1"
-    first, again = (remote.generate([Prompt("Observation: hm\n", 3)])[0] for _ in range(2))
+    first, again = (remote.generate([WritingPrompt("Observation: hm\n", 3)])[0] for _ in range(2))
     assert first == again
     assert first.endswith("\n")
 
@@ -201,7 +202,7 @@ def test_a_server_that_fails_stalls_and_lies_is_asked_again(unreliable: str, bat
     assert Unreliable.calls == 5 + len(batch.rows)
     told = target.log_p_NK.exp().sum(-1) + target.log_rest_N.exp()
     torch.testing.assert_close(told, torch.ones_like(told))
-    assert teacher.generate([Prompt("x")]) == ["Reasoning: so.\nAction: look\n"]
+    assert teacher.generate([WritingPrompt("x")]) == ["Reasoning: so.\nAction: look\n"]
 
 
 def test_a_server_that_gives_no_prompt_logprobs_is_refused_at_once(unreliable: str, batch: Batch) -> None:
@@ -297,6 +298,15 @@ def test_a_cache_refuses_whole_distributions(batch: Batch, tiny_llama: Tiny, tmp
         CachedTeacher(LocalTeacher(tiny_llama(seed=1), "tiny"), tmp_path).score(batch)
 
 
+class LengthTeacher:
+    """Writes how long its prompt is."""
+
+    name = "length"
+
+    def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
+        return [f"Action: {len(prompt.text)}\n" for prompt in prompts]
+
+
 def test_an_expert_takes_over_wherever_the_student_is(
     toy_episodes: list[Trajectory], toy_tokenizer: PreTrainedTokenizerFast
 ) -> None:
@@ -309,6 +319,6 @@ def test_an_expert_takes_over_wherever_the_student_is(
     assert [toy_tokenizer.decode(branch.ids) for branch in row.branches] == completions
     assert all(set(branch.labels) == {"R", "A"} for branch in row.branches)
     assert row.branches[0].after == len(row.ids[: row.branches[0].after + 1]) - 1
-    said = teacher_completions(episode, ScriptedTeacher(lambda prompt: f"Action: {len(prompt.text)}\n"))
+    said = teacher_completions(episode, LengthTeacher())
     assert len(said) == len(episode.steps)
     assert said[0] == f"Action: {len('Observation: ' + episode.observation) + 1}\n"

@@ -17,10 +17,11 @@ from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import Batch
 from sad_distill.data.curriculum import CurriculumOrder, Difficulty, EpochOrder, complexities, horizon
 from sad_distill.data.rows import Row, rows_from
+from sad_distill.losses.objective import Objective
 from sad_distill.losses.scoring import Scores
 from sad_distill.teachers.difficulty import difficulties_of
 from sad_distill.teachers.local import LocalTeacher, check_same_tokens
-from sad_distill.training.learner import Learner, Objective
+from sad_distill.training.learner import Learner
 from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
 from transformers import PreTrainedTokenizerFast
@@ -115,9 +116,9 @@ def test_a_resumed_run_equals_an_undisturbed_one_to_the_bit(rows: list[Row], tin
     whole, begun, resumed = learner(), learner(), learner()
     run(whole, 0, 8)
     run(begun, 0, 5)
-    save_state(tmp_path / "state", learner_tensors(begun.modules, begun.optimiser), {"step": 5})
+    save_state(tmp_path / "state", learner_tensors(begun.modules, begun.optimisers), {"step": 5})
     tensors, record = load_state(tmp_path / "state")
-    load_learner(resumed.modules, resumed.optimiser, tensors)
+    load_learner(resumed.modules, resumed.optimisers, tensors)
     run(resumed, record["step"], 8)
     for one, other in zip(whole.parameters, resumed.parameters, strict=True):
         assert torch.equal(one, other)
@@ -125,10 +126,10 @@ def test_a_resumed_run_equals_an_undisturbed_one_to_the_bit(rows: list[Row], tin
 
 def test_a_foreign_or_torn_state_is_refused(tiny_llama: Tiny, tmp_path: Path) -> None:
     learner = Learner(tiny_llama(), Objective(likelihood=1, divergence=0), Optimisation(steps=1))
-    save_state(tmp_path / "state", learner_tensors(learner.modules, learner.optimiser), {"step": 0})
+    save_state(tmp_path / "state", learner_tensors(learner.modules, learner.optimisers), {"step": 0})
     other = Learner(tiny_llama(24), Objective(likelihood=1, divergence=0), Optimisation(steps=1))
     with pytest.raises(CheckpointError, match="another model"):
-        load_learner(other.modules, other.optimiser, load_state(tmp_path / "state")[0])
+        load_learner(other.modules, other.optimisers, load_state(tmp_path / "state")[0])
     (tmp_path / "torn").write_bytes((tmp_path / "state").read_bytes()[:500])
     with pytest.raises(CheckpointError, match="no training state"):
         load_state(tmp_path / "torn")

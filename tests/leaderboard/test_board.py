@@ -174,7 +174,7 @@ def test_long_checks_show_how_far_they_are(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("sad_env.progress._SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("sad_env.progress.SECONDS_BETWEEN_LINES", 0.0)
     words = [str(tmp_path) if word == "BOARD" else word for word in command]
     assert main([*words, "--root", str(entries), "--level", "replayed"]) == 0
     told = capsys.readouterr().err.splitlines()

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any, Protocol, cast
 
-from sad_agents.rollout.world_recipe import WorldRecipe as WorldRecipe
+from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.rollout.world_worker import ResetRequest, WorldHost, WorldRequest, WorldResponse, to_wire
 from sad_env import registry
 from sad_env.errors import ConfigError, DataError

@@ -19,6 +19,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 
+from sad_agents.sampling.attention import attention_implementation
 from sad_env.errors import ConfigError
 
 _NAME = "sad_rows"
@@ -273,23 +274,11 @@ AttentionInterface.register(_NAME, _row_attention)
 
 
 @contextmanager
-def attention_function(model: PreTrainedModel, name: str) -> Iterator[None]:
-    """Within, the model's attention layers call the function of this name in transformers' attention interface."""
-    config = model.config.get_text_config()
-    before = config._attn_implementation
-    config._attn_implementation = name
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
-
-
-@contextmanager
 def _serving_attention(cache: RowKVCache) -> Iterator[None]:
     """Within, the attention layers of the cache's model use the cache."""
     token = _serving.set(cache)
     try:
-        with attention_function(cache.model, _NAME):
+        with attention_implementation(cache.model.config.get_text_config(), _NAME):
             yield
     finally:
         _serving.reset(token)

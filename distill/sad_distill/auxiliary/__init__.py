@@ -1,1 +1,1 @@
-"""Auxiliary terms and ablations: everything beside the two terms of SAD."""
+"""Auxiliary terms and ablations: everything but the two terms of SAD."""

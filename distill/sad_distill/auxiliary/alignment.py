@@ -1,4 +1,4 @@
-"""Teacher text against student text where the teacher cannot score the student's ids (appendix H).
+"""Alignment of teacher text and student text where the teacher cannot score the student's ids (appendix H).
 
 Two texts of one task are cut into spans; only spans of one kind are compared. Costs between tokens are
 c_ij = KL(p_teacher(i) ‖ p_student(j)); four ways lead from costs to a loss.
@@ -7,14 +7,20 @@ c_ij = KL(p_teacher(i) ‖ p_student(j)); four ways lead from costs to a loss.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from sad_distill.data.batch import OBS, Batch, collate
+from sad_distill.data.rows import Row
 from sad_distill.losses.divergence import divergence
+from sad_distill.losses.scoring import Scores
+from sad_distill.models.heads import head_logits
+from sad_distill.teachers.base import ScoringTeacher
 from sad_env.errors import ConfigError
 
 
@@ -115,17 +121,28 @@ def soft_dtw(cost: Tensor, gamma: float = 0.1) -> Tensor:
 
 def align_soft_dtw(teacher: Tokens, student: Tokens, gamma: float = 0.1, top: int = 0) -> Aligned:
     """Soft-DTW of each kind's tokens, divided by the lengths of both."""
-    losses, matched, skipped = [], 0, 0
-    for kind in "RA":
-        mine = [index for index, label in enumerate(teacher.kinds) if label == kind]
-        theirs = [index for index, label in enumerate(student.kinds) if label == kind]
-        if not mine or not theirs:
-            skipped += len(mine)
-            continue
+
+    def loss(mine: list[int], theirs: list[int]) -> Tensor:
         cost = costs(teacher.log_p[mine], student.log_p[theirs], top)
-        losses.append(soft_dtw(cost, gamma) / (len(mine) + len(theirs)))
-        matched += len(mine)
-    return Aligned(torch.stack(losses).sum() if losses else student.log_p.sum() * 0, matched, skipped)
+        return soft_dtw(cost, gamma) / (len(mine) + len(theirs))
+
+    return _by_kind(teacher.kinds, student.kinds, loss, student)
+
+
+def _by_kind(
+    own: Sequence[str], others: Sequence[str], loss: Callable[[list[int], list[int]], Tensor], student: Tokens
+) -> Aligned:
+    """The sum of a loss over the kinds that both texts have; `loss` takes the indices of a kind in each text."""
+    total, matched, skipped = student.log_p.sum() * 0, 0, 0
+    for kind in "RA":
+        mine = [index for index, label in enumerate(own) if label == kind]
+        theirs = [index for index, label in enumerate(others) if label == kind]
+        if mine and theirs:
+            total = total + loss(mine, theirs)
+            matched += len(mine)
+        else:
+            skipped += len(mine)
+    return Aligned(total, matched, skipped)
 
 
 def sinkhorn(cost: Tensor, epsilon: float, iterations: int = 500, tolerance: float = 1e-9) -> Tensor:
@@ -179,19 +196,14 @@ def align_transport(teacher: Tokens, student: Tokens, epsilon: float = 0.05) -> 
         epsilon: of the entropy, as a share of the median cost; kinds never mix.
     """
     cost = span_costs(teacher, student)
-    losses, matched, skipped = [], 0, 0
-    kinds = [[tokens.kinds[_span(tokens, n)[0]] for n in range(_count(tokens))] for tokens in (teacher, student)]
-    for kind in "RA":
-        mine = [n for n, one in enumerate(kinds[0]) if one == kind]
-        theirs = [n for n, one in enumerate(kinds[1]) if one == kind]
-        if not mine or not theirs:
-            skipped += len(mine)
-            continue
+
+    def loss(mine: list[int], theirs: list[int]) -> Tensor:
         part = cost[mine][:, theirs]
         plan = sinkhorn(part.detach(), epsilon * float(part.detach().median().clamp(min=1e-6)))
-        losses.append((plan * part).sum())
-        matched += len(mine)
-    return Aligned(torch.stack(losses).sum() if losses else student.log_p.sum() * 0, matched, skipped)
+        return (plan * part).sum()
+
+    own, others = ([tokens.kinds[_span(tokens, n)[0]] for n in range(_count(tokens))] for tokens in (teacher, student))
+    return _by_kind(own, others, loss, student)
 
 
 def align_spans(teacher: Tokens, student: Tokens) -> Aligned:
@@ -222,3 +234,80 @@ def align(name: str, teacher: Tokens, student: Tokens) -> Aligned:
     if name not in ALIGNMENTS:
         raise ConfigError(f"no alignment {name!r}; known: {', '.join(ALIGNMENTS)}")
     return ALIGNMENTS[name](teacher, student)
+
+
+class AlignmentTerm:
+    """Compares a row's text with the teacher's recorded text of the same steps of the task; an `ExtraTerm`.
+
+    The teacher scores its own text only. A row of a recorded episode is compared with that recording, any other row
+    with the first recording of its task.
+
+    Args:
+        teacher: scores its own rows.
+        rows: of the teacher's recorded episodes.
+        name: of the alignment.
+        weight: of the term.
+    """
+
+    def __init__(self, teacher: ScoringTeacher, rows: Sequence[Row], name: str, weight: float = 1.0) -> None:
+        self._teacher, self._name, self.weight = teacher, name, weight
+        self._recorded: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        for row in rows:
+            self._recorded[row.task][row.episode].append(row)
+
+    def _counterparts(self, row: Row) -> list[Row]:
+        """The teacher's rows that hold steps of this row."""
+        recordings = self._recorded.get(row.task)
+        if not recordings:
+            return []
+        recorded = recordings[row.episode] if row.episode in recordings else next(iter(recordings.values()))
+        # A piece of a long step is compared with the same piece, not with all pieces of the step.
+        return [row] if row in recorded else [one for one in recorded if steps_of(one) & steps_of(row)]
+
+    def count(self, batch: Batch) -> int:
+        """Rows with steps that the teacher has recorded."""
+        return sum(bool(self._counterparts(row)) for row in batch.rows)
+
+    def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
+        """See `ExtraTerm`."""
+        total = states.sum() * 0
+        for number, row in enumerate(batch.rows):
+            counterparts = self._counterparts(row)
+            if not counterparts:
+                continue
+            mine = (batch.row_N == number) & (batch.kind_N != OBS)
+            log_q = head_logits(student, states[number, batch.from_N[mine]]).log_softmax(-1)
+            recorded = collate(counterparts).to(states.device)
+            with torch.no_grad():
+                target = self._teacher.score(recorded)
+                outcomes = target.outcomes(
+                    torch.arange(len(recorded.kind_N), device=states.device), None, 1.0, "bucket"
+                )
+            if outcomes.ids_NK is not None:
+                raise ConfigError("an alignment compares whole distributions: use a local teacher with --top 0")
+            shared = torch.tensor([step in steps_of(row) for step in step_numbers(recorded)], device=states.device)
+            theirs = tokens_of(recorded, outcomes.log_p[shared].to(log_q), shared)
+            total = total + align(self._name, theirs, tokens_of(batch, log_q, mine)).loss
+        return total
+
+
+def steps_of(row: Row) -> set[int]:
+    """The steps of its episode that a row supervises."""
+    return {unit.step for unit in row.units}
+
+
+def step_numbers(batch: Batch) -> list[int]:
+    """The step of its episode that each position of a batch belongs to."""
+    steps = []
+    for row, at in zip(batch.row_N.tolist(), batch.at_N.tolist(), strict=True):
+        steps.append(next((unit.step for unit in batch.rows[row].units if unit.start <= at < unit.end), 0))
+    return steps
+
+
+def tokens_of(batch: Batch, log_p: Tensor, chosen: Tensor) -> Tokens:
+    """Some positions of a batch, and their log-probabilities, as `Tokens`."""
+    steps = [step for step, wanted in zip(step_numbers(batch), chosen.tolist(), strict=True) if wanted]
+    numbers = {span: index for index, span in enumerate(dict.fromkeys(batch.span_N[chosen].tolist()))}
+    spans = tuple(numbers[span] for span in batch.span_N[chosen].tolist())
+    kinds = "".join("RA"[kind] for kind in batch.kind_N[chosen].tolist())
+    return Tokens(log_p, kinds, tuple(steps), spans)

@@ -1,7 +1,7 @@
 """Whole actions: a model's distribution over the admissible ones, and the divergence of two of them (appendix L).
 
 A model's score of an action is the log-probability of its tokens after "Action:", final newline included; since no
-action with its newline is the prefix of another, no length correction is due. Two distributions come of it:
+action with its newline is the prefix of another, no length correction is needed. There are two distributions:
 
 - *posterior*: softmax of the scores, what the model believes given that it acts admissibly;
 - *local*: the product of next-token probabilities renormalised on the trie, what constrained decoding samples from.
@@ -26,7 +26,7 @@ from sad_distill.data.labels import encode
 from sad_distill.data.rows import Branch, Row
 from sad_distill.losses.divergence import ABSENT, Kind, divergence
 from sad_distill.losses.scoring import Scores
-from sad_distill.models.heads import head_logits
+from sad_distill.models.heads import head_logits, unwrap
 
 Form = Literal["posterior", "local"]
 
@@ -65,7 +65,7 @@ def choices_of(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, *, most:
 def action_scores(model: nn.Module, rows: Sequence[Row], choices: Sequence[Choice], form: Form) -> list[Tensor]:
     """Log-distribution over the admissible actions of each choice.
 
-    All actions hang as branches on their row, so that each row's text passes through the model once.
+    All actions are branches of their row, so that each row's text passes through the model once.
     """
     branched = []
     for number, row in enumerate(rows):
@@ -144,7 +144,7 @@ class AtomicTerm:
 
 
 class PointerTerm(nn.Module):
-    """A pointer head over admissible actions, taught the teacher's posterior; an `ExtraTerm` with parameters.
+    """A pointer head over admissible actions that learns the teacher's posterior; an `ExtraTerm` with parameters.
 
     z(a) = (U h) · (W e(a)) with h the student's state at "Action:" and e(a) the mean embedding of the action's ids.
 
@@ -185,15 +185,13 @@ class PointerTerm(nn.Module):
 
     def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
         """See `ExtraTerm`: KL(teacher's posterior ‖ softmax z), summed over steps."""
-        from sad_distill.models.heads import bare
-
         choices = choices_of(batch.rows, self._tokenizer)
         total = states.sum() * 0
         if not choices:
             return total
         with torch.no_grad():
             theirs = action_scores(self._teacher[0], batch.rows, choices, "posterior")
-        embedding = bare(student).get_input_embeddings().weight
+        embedding = unwrap(student).get_input_embeddings().weight
         for choice, log_p in zip(choices, theirs, strict=True):
             log_q = self.scores(embedding, choice, states).float().log_softmax(0)
             total = total + divergence(log_p.clamp(min=ABSENT).to(log_q), log_q)

@@ -1,4 +1,4 @@
-"""Contrastive terms: a student's view of an episode is to be nearest to the teacher's of the same (appendix B)."""
+"""Contrastive terms: the student's state of an episode should be nearest to the teacher's of the same (appendix B)."""
 
 from __future__ import annotations
 

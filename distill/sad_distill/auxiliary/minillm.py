@@ -14,7 +14,7 @@ and learning rate, warm-up and optimiser are those of all our methods.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -22,14 +22,16 @@ from torch.utils.checkpoint import checkpoint
 
 from sad_distill.data.batch import OBS, Batch, collate
 from sad_distill.data.rows import Row
+from sad_distill.losses.objective import Objective
 from sad_distill.losses.scoring import Measure, Scores, score_positions
 from sad_distill.losses.targets import Target
 from sad_distill.models.heads import head_logits
 from sad_distill.teachers.base import ScoringTeacher
-from sad_distill.training.learner import Objective
 
 RECORDED = Objective(likelihood=0.5, divergence=0.5, reduction="token_mean")
-"""What recorded text beside the sampled one is learned by."""
+"""How the recorded text is learned that comes with the sampled text."""
+MIXING = 0.2
+"""Share of the teacher in the samples."""
 
 
 def single_step(temperature: float) -> Objective:
@@ -97,40 +99,48 @@ class PolicyGradient:
     ) -> None:
         self.gamma, self.scaling, self.clip = gamma, scaling, clip
         self.reward_clip, self.mixing, self.temperature = reward_clip, mixing, temperature
-        self._experience: dict[int, Experience] = {}
+        self.experience: list[Experience] = []
 
     @torch.no_grad()
     def remember(
         self, student: nn.Module, teacher: ScoringTeacher, rows: Sequence[Row], device: torch.device, size: int = 8
-    ) -> None:
-        """Take the rewards of freshly sampled rows; those of the iteration before are forgotten."""
+    ) -> list[Row]:
+        """Keep what was true of freshly sampled rows; those of the iteration before are forgotten.
+
+        Returns:
+            The rows, numbered: a batch of them finds their experience by `Row.number`.
+        """
         log_q, log_p = [], []
         for start in range(0, len(rows), size):
             batch = collate(rows[start : start + size]).to(device)
             states = batch.states(student)
             own = self._log_q(student, states, batch, score_positions(student, states, batch, None, Measure()))
-            told = _told(teacher.score(batch), batch, self.temperature)
+            theirs = _teacher_log_p(teacher.score(batch), batch, self.temperature)
             for number in range(len(batch.rows)):
-                mine = batch.row_N == number
-                log_q.append(own[mine].float().cpu())
-                log_p.append(told[mine].float().cpu())
+                positions = batch.row_N == number
+                log_q.append(own[positions].float().cpu())
+                log_p.append(theirs[positions].float().cpu())
+        self.experience = self._experiences(log_q, log_p)
+        return [replace(row, number=number) for number, row in enumerate(rows)]
+
+    def _experiences(self, log_q: Sequence[Tensor], log_p: Sequence[Tensor]) -> list[Experience]:
         reaches = [
             rewards_to_go(((p - q) / self.scaling).clamp(-self.reward_clip, self.reward_clip), self.gamma)
             for p, q in zip(log_p, log_q, strict=True)
         ]
         pool = torch.cat(reaches) if reaches else torch.zeros(1)
         mean, spread = pool.mean(), pool.std(unbiased=False)
-        self._experience = {
-            id(row): Experience(q, (reach - mean) * torch.rsqrt(spread**2 + 1e-8), self._importance(q, p))
-            for row, q, p, reach in zip(rows, log_q, log_p, reaches, strict=True)
-        }
+        return [
+            Experience(q, (reach - mean) * torch.rsqrt(spread**2 + 1e-8), self._importance(q, p))
+            for q, p, reach in zip(log_q, log_p, reaches, strict=True)
+        ]
 
     def _importance(self, log_q: Tensor, log_p: Tensor) -> Tensor:
         mixed = (1 - self.mixing) * log_q.exp() + self.mixing * log_p.exp()
         return log_q.exp() / mixed.clamp(min=1e-20) if self.mixing else torch.ones_like(log_q)
 
     def _log_q(self, student: nn.Module, states: Tensor, batch: Batch, scores: Scores) -> Tensor:
-        """The student's log-probability of the tokens that stand there."""
+        """The student's log-probability of the sampled tokens."""
         if self.temperature == 1:
             return -scores.nll
 
@@ -139,7 +149,7 @@ class PolicyGradient:
             return log_q.gather(1, token_N[:, None])[:, 0]
 
         parts = zip(torch.split(states[batch.row_N, batch.from_N], 256), torch.split(batch.target_N, 256), strict=True)
-        # Made again in the backward pass: the logits of all positions never exist at one time.
+        # Recomputed in the backward pass: the logits of all positions never exist at one time.
         return torch.cat([checkpoint(chosen, *part, use_reentrant=False) for part in parts])
 
     def count(self, batch: Batch) -> int:
@@ -147,14 +157,14 @@ class PolicyGradient:
         return int(sum((batch.kind_N[batch.row_N == n] != OBS).sum() for n in self._known(batch)))
 
     def _known(self, batch: Batch) -> list[int]:
-        return [number for number, row in enumerate(batch.rows) if id(row) in self._experience]
+        return [number for number, row in enumerate(batch.rows) if 0 <= row.number < len(self.experience)]
 
     def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
         """See `ExtraTerm`: the sum of max(-A w r, -A clip(w r))."""
         total = scores.nll.sum() * 0
         log_q = self._log_q(student, states, batch, scores)
         for number in self._known(batch):
-            known = self._experience[id(batch.rows[number])]
+            known = self.experience[batch.rows[number].number]
             mine = (batch.row_N == number) & (batch.kind_N != OBS)
             total = total + clipped(log_q[mine], known, self.clip)
         return total
@@ -167,8 +177,8 @@ def clipped(log_q: Tensor, known: Experience, clip: float) -> Tensor:
     return torch.max(-advantage * ratio, -advantage * ratio.clamp(1 - clip, 1 + clip)).sum()
 
 
-def _told(target: Target, batch: Batch, temperature: float) -> Tensor:
-    """The teacher's log-probability of the tokens that stand there; of the rest, where it did not tell them."""
+def _teacher_log_p(target: Target, batch: Batch, temperature: float) -> Tensor:
+    """The teacher's log-probability of the sampled tokens; that of the rest where its answer does not hold them."""
     parts = []
     for index in torch.split(torch.arange(len(batch.kind_N), device=batch.ids_BT.device), 256):
         outcomes = target.outcomes(index, None, temperature, "bucket")

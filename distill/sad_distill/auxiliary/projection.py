@@ -1,4 +1,4 @@
-"""Gradient projection between reasoning and action (PCGrad, Yu et al. 2020), and the cosine that tells its use."""
+"""Gradient projection between reasoning and action (PCGrad, Yu et al. 2020), and the cosine that shows its use."""
 
 from __future__ import annotations
 

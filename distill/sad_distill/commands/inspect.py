@@ -1,9 +1,8 @@
-"""`sad-distill inspect` and `sad-distill serve`."""
+"""`sad-distill inspect`: how episodes are labelled."""
 
 from __future__ import annotations
 
 import itertools
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +39,8 @@ def inspect(config: InspectConfig) -> int:
 
     from sad_distill.commands.overlay import HEADINGS, NAMES, bars, overlay_text, page, span_lengths
     from sad_distill.data.labels import label_text, label_trajectory, segment_log
+    from sad_distill.models.language import load_language
     from sad_distill.models.tokenizer import texts_of, train_tokenizer
-    from sad_distill.training.build import load_language
 
     screen = console()
     if config.log:
@@ -71,45 +70,4 @@ def inspect(config: InspectConfig) -> int:
         title = f"Labels of {config.episodes.name}"
         write_text(config.html, page(tokenizer, title, episodes, max(config.show, 3)))
         screen.print(safe_text(f"page: {config.html}"))
-    return 0
-
-
-@dataclass(frozen=True)
-class ServeConfig:
-    """Serve a teacher over HTTP: sad-distill --teacher http://HOST:PORT queries it live.
-
-    Example: sad-distill serve --model runs/teacher/student.pt --port 8700
-    """
-
-    model: str
-    """student.pt, folder or hub id."""
-    host: str = "127.0.0.1"
-    """Address to listen on; anybody who can reach it can use the model."""
-    port: int = 8700
-    """Port; 0 takes a free one."""
-    device: str = "auto"
-    """cpu, cuda, or auto."""
-    temperature: float = 0.2
-    """Of the completions that it writes."""
-
-
-def serve(config: ServeConfig) -> int:
-    """Run the command until it is interrupted."""
-    from sad_agents.agent import Sampling
-
-    from sad_distill.teachers.server import TeacherServer
-    from sad_distill.training.build import device_of, identity, load_language
-    from sad_env.errors import ConfigError
-
-    device = device_of(config.device)
-    language = load_language(config.model)
-    language.model.to(device)  # type: ignore[arg-type]
-    sampling = Sampling(temperature=config.temperature)
-    try:
-        server = TeacherServer(language, identity(config.model, language.model), (config.host, config.port), sampling)
-    except (OSError, OverflowError) as error:
-        raise ConfigError(f"cannot listen on {one_line(config.host)}:{config.port}: {one_line(str(error))}") from None
-    with server:
-        print(f"teacher {server.teacher_name} at {server.url}", file=sys.stderr, flush=True)
-        server.serve_forever()
     return 0

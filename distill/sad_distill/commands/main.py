@@ -7,8 +7,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from sad_distill.commands import inspect as tools
 from sad_distill.commands import presets
+from sad_distill.commands.inspect import InspectConfig, inspect
+from sad_distill.commands.serve import ServeConfig, serve
 from sad_distill.config import SftTeacherConfig, TrainConfig
 from sad_env import cli
 from sad_env.errors import UnknownNameError
@@ -55,15 +56,15 @@ def _run(config: TrainConfig) -> int:
 
 
 def _inspect(arguments: Sequence[str]) -> int:
-    return tools.inspect(cli.parse(tools.InspectConfig, arguments, prog=f"{PROG} inspect"))
+    return inspect(cli.parse(InspectConfig, arguments, prog=f"{PROG} inspect"))
 
 
 def _serve(arguments: Sequence[str]) -> int:
-    return tools.serve(cli.parse(tools.ServeConfig, arguments, prog=f"{PROG} serve"))
+    return serve(cli.parse(ServeConfig, arguments, prog=f"{PROG} serve"))
 
 
 def _study(arguments: Sequence[str]) -> int:
-    # By name: the study stands above this package.
+    # By name: the study is in a package above this one.
     print(f"{PROG} study is now called sad-study", file=sys.stderr)
     return int(importlib.import_module("sad_eval.study.command").main(arguments))
 

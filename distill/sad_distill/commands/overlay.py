@@ -1,4 +1,4 @@
-"""What the labels say, for eyes: tokens in colour on a terminal or a page, and how long the spans are."""
+"""Labels for a reader: tokens in colour on a terminal or a page, and how long the spans are."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pieces(tokenizer: PreTrainedTokenizerBase, labelled: Labelled) -> list[tuple
 
 
 def overlay_text(tokenizer: PreTrainedTokenizerBase, segments: Iterable[Labelled]) -> Text:
-    """The episode for a terminal; neighbouring tokens are told apart by an underline on every other one."""
+    """The episode for a terminal; every other token is underlined."""
     text = Text()
     for segment in segments:
         for label, tokens in pieces(tokenizer, segment):
@@ -59,6 +59,10 @@ class Lengths:
         high = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
         numbers = (len(ordered), self.total, f"{fmean(ordered):.1f}", f"{median(ordered):g}", high, ordered[-1])
         return (NAMES[self.kind], *(str(number) for number in numbers))
+
+    def histogram(self) -> list[tuple[int, int, int]]:
+        """See `histogram`."""
+        return histogram(self.spans)
 
 
 HEADINGS = ("kind", "spans", "tokens", "mean", "median", "95 %", "longest")

@@ -25,15 +25,15 @@ _HEADER = HEADERS[SpanKind.ACT].rstrip()
 
 
 def spelled(action: str) -> str:
-    """An action as it stands after the header: a blank, the action, the newline that ends it."""
+    """An action as it is written after the header: a blank, the action, the newline that ends it."""
     return f" {action}\n"
 
 
 @dataclass
-class Node:
+class TrieNode:
     """A prefix of admissible actions."""
 
-    children: dict[int, Node] = field(default_factory=dict)
+    children: dict[int, TrieNode] = field(default_factory=dict)
     free: bool = False
     """From here on the agent writes what it likes."""
 
@@ -42,33 +42,33 @@ class Node:
 class Trie:
     """Admissible actions of one state as token paths."""
 
-    root: Node
+    root: TrieNode
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, actions: Iterable[str]) -> Trie:
         """Build from admissible actions; each ends with its newline, so no action is the prefix of another."""
-        root = Node()
+        root = TrieNode()
         for action in actions:
             before, slot, _ = _split_slot(action)
             node = root
             for token in encode(tokenizer, f" {before}" if slot else spelled(action)):
-                node = node.children.setdefault(token, Node())
+                node = node.children.setdefault(token, TrieNode())
             node.free = node.free or slot
         return cls(root)
 
     @classmethod
     def of_paths(cls, paths: Iterable[Iterable[int]]) -> Trie:
         """Build from token paths."""
-        root = Node()
+        root = TrieNode()
         for path in paths:
             node = root
             for token in path:
-                node = node.children.setdefault(token, Node())
+                node = node.children.setdefault(token, TrieNode())
         return cls(root)
 
     def walk(self, ids: Iterable[int]) -> Iterator[list[int] | None]:
         """For each id of an action, what might have stood there: None inside a slot, [] off the trie."""
-        node: Node | None = self.root
+        node: TrieNode | None = self.root
         for token in ids:
             if node is not None and node.free:
                 # Nothing after it is on the trie, so all that follows counts as written into the slot.

@@ -29,11 +29,11 @@ class Batch:
     """Padded rows, and one entry for each of the N positions that a loss asks for.
 
     Attributes:
-        ids_BT: token ids, padded on the right with 0; a row's branches stand behind it.
-        mask_BT: 1 where a token stands; padding is never recognised by its id.
+        ids_BT: token ids, padded on the right with 0; a row's branches follow it.
+        mask_BT: 1 where there is a token; padding is never recognised by its id.
         row_N: row of each predicted token.
         from_N: the position that predicts it.
-        at_N: the position where it stands.
+        at_N: its position.
         kind_N: index into `KINDS`.
         span_N: number of its span, unique in the batch.
         support_NK: its token set, padded with -1; all -1 where it is the whole vocabulary.
@@ -56,7 +56,7 @@ class Batch:
 
     @property
     def target_N(self) -> Tensor:
-        """The token that stands at each predicted position."""
+        """The token at each predicted position."""
         return self.ids_BT[self.row_N, self.at_N]
 
     @property
@@ -98,7 +98,7 @@ class _Collector:
         self._count = self._spans = 0
 
     def add(self, row: int, labels: str, first: int, before: int, offered: dict[int, list[int]]) -> None:
-        """Labels of tokens that stand from position `first` on; `before` is the position that predicts the first."""
+        """Add labels of the tokens from position `first` on; `before` is the position that predicts the first."""
         letters = np.frombuffer(labels.encode("ascii"), np.uint8)
         opens = np.ones(len(letters), dtype=bool)
         opens[1:] = letters[1:] != letters[:-1]
@@ -107,7 +107,7 @@ class _Collector:
         at = first + np.arange(len(letters))
         source = at - 1
         source[:1] = before
-        # Nothing stands before the first token of a row, so nothing predicts it.
+        # The first token of a row has none before it that could predict it.
         predicted = (self._index[letters] >= 0) & (source >= 0)
         place = self._count - 1 + predicted.cumsum()
         for position, ids in offered.items():
@@ -146,8 +146,7 @@ def collate(
         length: pad to this many tokens instead of the longest row.
     """
     width = max(length or 0, *(len(row.ids) + sum(len(branch.ids) for branch in row.branches) for row in rows))
-    ids = torch.zeros(len(rows), width, dtype=torch.long)
-    mask = torch.zeros(len(rows), width, dtype=torch.long)
+    ids, mask = torch.zeros(2, len(rows), width, dtype=torch.long)
     positions = torch.arange(width).repeat(len(rows), 1)
     branched = any(row.branches for row in rows)
     sees = torch.ones(len(rows), width, width, dtype=torch.bool).tril() if branched else None
@@ -165,16 +164,5 @@ def collate(
             collector.add(number, branch.labels, start, branch.after, {})
         mask[number, :end] = 1
     row_N, from_N, at_N, kind_N, span_N = collector.columns()
-    return Batch(
-        ids_BT=ids,
-        mask_BT=mask,
-        row_N=row_N,
-        from_N=from_N,
-        at_N=at_N,
-        kind_N=kind_N,
-        span_N=span_N,
-        support_NK=collector.support(),
-        position_BT=positions if branched else None,
-        sees=sees,
-        rows=tuple(rows),
-    )
+    places = positions if branched else None
+    return Batch(ids, mask, row_N, from_N, at_N, kind_N, span_N, collector.support(), places, sees, tuple(rows))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
-from typing import Literal, Protocol
+from typing import Literal
 
 from sad_distill.data.rows import Row
 
@@ -17,12 +17,8 @@ Pacing = Literal["none", "sample", "sort"]
 share of the episodes, growing to all of them."""
 
 
-class Order(Protocol):
-    """Says which rows make up an update: a pure function of the step, so that a resumed run needs no state."""
-
-    def __call__(self, step: int) -> list[int]:
-        """Indices of the rows of update `step`."""
-        ...
+Order = Callable[[int], list[int]]
+"""Gives the indices of the rows of an update by its step alone, so that a resumed run needs no state."""
 
 
 class EpochOrder:

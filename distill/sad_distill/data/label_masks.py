@@ -1,4 +1,4 @@
-"""Ablations of the labels: what happens when spans are dealt at random, or not told apart."""
+"""Ablations of the labels: spans of random kinds, or of one kind."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def remask(row: Row, masks: Masks, seed: int) -> Row:
 
     Args:
         row: labelled by spans.
-        masks: "spans" changes nothing; "random" deals the row's R and A labels to its agent tokens at random, so that
-            both keep their number; "none" calls every agent token R, so that nothing is told apart.
-        seed: seeds the deal.
+        masks: "spans" changes nothing; "random" shuffles the row's R and A labels over its agent tokens, so that
+            both keep their number; "none" calls every agent token R, so that there is one kind only.
+        seed: seeds the shuffle.
     """
     if masks == "spans":
         return row

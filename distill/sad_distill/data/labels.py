@@ -52,7 +52,7 @@ def label_offsets(offsets: Sequence[tuple[int, int]], spans: Sequence[Span]) -> 
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Ids of a text as it stands: no special token is added, and none is recognised in foreign text."""
+    """Ids of a text: no special token is added, and none is recognised in foreign text."""
     return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
 
@@ -67,8 +67,8 @@ def label_text(tokenizer: PreTrainedTokenizerBase, text: str, spans: Sequence[Sp
 def _plain(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     """The tokenizer without what it does after encoding.
 
-    That would add special tokens, which nobody asks for here, and may take blanks out of a token's offsets (RoBERTa,
-    LLaMA 3), after which the last character of a token can no longer be told.
+    That would add special tokens, which are not wanted here, and may take blanks out of a token's offsets (RoBERTa,
+    LLaMA 3), after which the last character of a token is no longer known.
     """
     plain: Tokenizer = copy.deepcopy(tokenizer.backend_tokenizer)
     plain.post_processor = None
@@ -108,7 +108,7 @@ def label_trajectory(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory)
     return segments
 
 
-# --- other people's logs --------------------------------------------------------------------------------------
+# --- logs of other programs --------------------------------------------------------------------------------------
 
 _FOREIGN = re.compile(
     r"^\s*(?:\[)?(reason(?:ing)?|thought|think|act(?:ion)?|obs(?:ervation)?)(?:\])?\s*\d*\s*:?\s*", re.I
@@ -117,10 +117,10 @@ _FOREIGN_KIND = {"r": SpanKind.REASON, "t": SpanKind.REASON, "a": SpanKind.ACT, 
 
 
 def segment_log(text: str) -> tuple[Span, ...]:
-    r"""Spans of a log of somebody else, by the regular expressions of the paper's appendix D.
+    r"""Spans of a log of another program, by the regular expressions of the paper's appendix D.
 
     Lines that open with Reasoning, Thought, Action, Observation (with or without a number) or with [REASON], [ACT],
-    [OBS] open a span; other lines continue it; what stands before the first is N.
+    [OBS] open a span; other lines continue it; what comes before the first is N.
 
     >>> [(s.kind.value, s.start, s.end) for s in segment_log("Task\nThought 1: a\nAction 1: b\n")]
     [('N', 0, 5), ('R', 5, 18), ('A', 18, 30)]

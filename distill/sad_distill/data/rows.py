@@ -1,9 +1,9 @@
-"""Rows that a model is trained on: an episode cut into windows in which every supervised token stands exactly once."""
+"""Rows that a model is trained on: an episode cut into windows in which every supervised token occurs exactly once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sad_agents.windowing import Windowing
 from transformers import PreTrainedTokenizerBase
@@ -55,6 +55,7 @@ class Row:
         task: name of the task.
         episode: name of the episode: a task may have been recorded several times.
         branches: continuations that are not part of the episode, such as what an expert would have written.
+        number: its place among the rows of an iteration, where something is kept about each of them.
     """
 
     ids: tuple[int, ...]
@@ -63,6 +64,7 @@ class Row:
     task: str = ""
     episode: str = ""
     branches: tuple[Branch, ...] = ()
+    number: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True)

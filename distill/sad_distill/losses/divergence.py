@@ -66,7 +66,7 @@ def partition(log_probs_NV: Tensor, ids_NK: Tensor, outside: Outside = "bucket")
     Args:
         log_probs_NV: normalised log-probabilities.
         ids_NK: the token set of each position, -1 where it has fewer than K; the first is never -1.
-        outside: "bucket" adds one outcome that holds all other mass, so that the student is told not to leave the
+        outside: "bucket" adds one outcome that holds all other mass, so that the student learns not to leave the
             set; "ignore" renormalises within the set, which gives no gradient outside it.
 
     Returns:

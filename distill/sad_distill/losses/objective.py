@@ -1,15 +1,16 @@
-"""From numbers per position to one loss: a sum and a count for each kind of span, divided once."""
+"""What a student is trained for: from numbers per position to one loss, a sum and a count for each kind of span."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sad_distill.data.batch import ACT, KINDS, OBS, REASON, Batch
+from sad_distill.data.batch import ACT, OBS, REASON, Batch
 from sad_distill.losses.divergence import Outside
+from sad_distill.losses.scoring import Measure, Scores
 from sad_env.errors import ConfigError
 
 Reduction = Literal["type_mean", "paper_sum", "token_mean", "span_mean"]
@@ -90,12 +91,12 @@ def weights_of(reason: float, act: float, observation: float) -> Tensor:
     return torch.tensor([reason, act, observation], dtype=torch.float64)
 
 
-class LearnedWeights(torch.nn.Module):
+class LearnedWeights(nn.Module):
     """λ_r and λ_a that are learned as log-variances: the loss is the sum of exp(-s) L + s (Kendall et al. 2018)."""
 
     def __init__(self, reason: float, act: float) -> None:
         super().__init__()
-        self.log_variance = torch.nn.Parameter(-torch.tensor([reason, act]).clamp(min=1e-3).log())
+        self.log_variance = nn.Parameter(-torch.tensor([reason, act]).clamp(min=1e-3).log())
 
     @property
     def weights(self) -> Tensor:
@@ -110,4 +111,77 @@ class LearnedWeights(torch.nn.Module):
         return (self.weights * terms + share * self.log_variance).sum()
 
 
-__all__ = ["ACT", "KINDS", "OBS", "REASON", "LearnedWeights", "Reduction", "Totals", "combine", "counts_of", "sums_of"]
+@dataclass(frozen=True)
+class Objective:
+    """What a student is trained for.
+
+    Attributes:
+        likelihood: weight of the cross-entropy with the recorded tokens (Eq. 19; SFT and SeqKD).
+        divergence: weight of the divergence from the teacher.
+        reason: λ_r.
+        act: λ_a.
+        observation: weight of the cross-entropy on observations; 0 leaves them out.
+        reduction: how positions become one number.
+        measure: how student and teacher are compared.
+        learned: λ_r and λ_a are learned, beginning at the given ones.
+        project: gradients of reasoning and action are projected off one another (PCGrad) before they are added.
+    """
+
+    likelihood: float = 0.0
+    divergence: float = 1.0
+    reason: float = 1.0
+    act: float = 1.0
+    observation: float = 0.0
+    reduction: Reduction = "type_mean"
+    measure: Measure = field(default_factory=Measure)
+    learned: bool = False
+    project: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse weights that `weights_of` refuses."""
+        weights_of(self.reason, self.act, self.observation)
+
+    @property
+    def weights(self) -> Tensor:
+        """λ_r, λ_a and the weight of observations."""
+        return weights_of(self.reason, self.act, self.observation)
+
+    @property
+    def kinds(self) -> str:
+        """Letters of the kinds whose positions are scored."""
+        return "RAO" if self.observation else "RA"
+
+    def values(self, scores: Scores, batch: Batch) -> Tensor:
+        """The number of each position that is summed."""
+        # What has no weight is left out, so that no backward pass is made for zeros.
+        if self.likelihood and not self.divergence:
+            agent = self.likelihood * scores.nll
+        elif self.divergence and not self.likelihood:
+            agent = self.divergence * scores.divergence
+        else:
+            agent = self.likelihood * scores.nll + self.divergence * scores.divergence
+        return torch.where(batch.kind_N == OBS, scores.nll, agent) if self.observation else agent
+
+
+class ExtraTerm(Protocol):
+    """A further term of the loss, a sum and a count like all of them."""
+
+    @property
+    def weight(self) -> float:
+        """What its mean is multiplied by."""
+        ...
+
+    def count(self, batch: Batch) -> int:
+        """What a batch adds to the divisor."""
+        ...
+
+    def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
+        """The batch's sum, with gradient.
+
+        Args:
+            student: the student.
+            batch: a micro-batch.
+            states: the student's hidden states on it, [B, T, D].
+            scores: its positions, scored.
+        """
+        ...

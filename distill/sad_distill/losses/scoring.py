@@ -17,11 +17,11 @@ from sad_distill.models.heads import head_logits, vocabulary_of
 
 _RECOMPUTED = {"cpu": 2**23}
 _RECOMPUTED_ELSEWHERE = 2**25
-"""From this many logits of a micro-batch on they are made again in the backward pass instead of being kept."""
+"""From this many logits of a micro-batch on they are computed again in the backward pass instead of being kept."""
 _CHUNK = {"cpu": 256}
-"""Positions whose logits a processor makes at one time: what its caches hold is met again there."""
+"""Positions per chunk on a CPU, few enough that their logits stay in cache."""
 _LOGITS_ELSEWHERE = 2**24
-"""Logits that another device makes at one time: each question costs it more than its answer."""
+"""Logits per chunk on an accelerator, where each launch has a fixed cost."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Measure:
 
 
 class Scores(NamedTuple):
-    """What is known of each of the N positions.
+    """Numbers for each of the N positions.
 
     Attributes:
         divergence: teacher against student; zeros without a teacher.
-        nll: negative log-likelihood of the token that stands there.
+        nll: negative log-likelihood of the token at the position.
         agree: 1 where both have the same likeliest outcome.
     """
 
@@ -89,14 +89,9 @@ def score_positions(
     sizes = [len(index) for index, _ in chunks]
     for (index, supported), states in zip(chunks, torch.split(hidden_ND, sizes), strict=True):
         support = batch.support_NK[index] if supported else None
-
-        def compare(
-            states: Tensor, index: Tensor = index, support: Tensor | None = support
-        ) -> tuple[Tensor, Tensor, Tensor]:
-            return _compare(head_logits(model, states), targets[index], index, support, target, measure)
-
+        compared = (model, states, targets[index], index, support, target, measure)
         recompute = many and torch.is_grad_enabled() and states.requires_grad
-        parts.append(checkpoint(compare, states, use_reentrant=False) if recompute else compare(states))
+        parts.append(checkpoint(_compare, *compared, use_reentrant=False) if recompute else _compare(*compared))
     back = order.argsort()
     return Scores(*(torch.cat(column)[back] for column in zip(*parts, strict=True)))
 
@@ -110,25 +105,27 @@ def _chunks(batch: Batch, size: int) -> Iterator[tuple[Tensor, bool]]:
 
 
 def _compare(
-    logits_NV: Tensor,
+    model: nn.Module,
+    states_ND: Tensor,
     token_N: Tensor,
     index: Tensor,
     support_NK: Tensor | None,
     target: Target | None,
     measure: Measure,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    logits_NV = head_logits(model, states_ND)
     log_q = logits_NV.log_softmax(-1)
     nll = -log_q.gather(1, token_N[:, None])[:, 0]
     if target is None:
         return torch.zeros_like(nll), nll, (log_q.detach().amax(-1) == -nll.detach()).to(nll)
     tau = measure.temperature
-    told = target.outcomes(index, support_NK, tau, measure.outside)
+    teacher = target.outcomes(index, support_NK, tau, measure.outside)
     softened = log_q if tau == 1 else (logits_NV / tau).log_softmax(-1)
-    if told.ids_NK is not None:
+    if teacher.ids_NK is not None:
         softened = partition(
-            softened, told.ids_NK, "bucket" if told.log_p.shape[1] > told.ids_NK.shape[1] else "ignore"
+            softened, teacher.ids_NK, "bucket" if teacher.log_p.shape[1] > teacher.ids_NK.shape[1] else "ignore"
         )
-    log_p = told.log_p.to(softened)
+    log_p = teacher.log_p.to(softened)
     value = divergence(log_p, softened, measure.kind, measure.beta) * tau**2
     if measure.clamp:
         value = value.clamp(max=measure.clamp)

@@ -107,7 +107,7 @@ class SparseTarget:
         return cls(ids, outcomes[:, :-1], outcomes[:, -1])
 
     @classmethod
-    def told(cls, ids_NK: Tensor, log_p_NK: Tensor) -> SparseTarget:
-        """From a server's answer, which leaves the rest to be computed."""
+    def from_topk(cls, ids_NK: Tensor, log_p_NK: Tensor) -> SparseTarget:
+        """From the likeliest tokens that a server answers with; the mass of the rest is computed."""
         inside = log_p_NK.masked_fill(ids_NK < 0, ABSENT)
         return cls(ids_NK, inside, log1mexp(inside.logsumexp(-1)))

@@ -7,10 +7,11 @@ take a third of that (3 rows of 320 tokens, 3 heads of 64 that share keys: 3.1 m
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+from sad_agents.sampling.attention import attention_implementation
 from sad_agents.sampling.kv_cache import UNSERVED, check_cacheable
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
@@ -44,7 +45,7 @@ def _folded_attention(
         attention_mask: None here.
         dropout: of the weights.
         scaling: of the scores.
-        kwargs: further demands of a model; where there are any that are not served here, torch's attention serves.
+        kwargs: further demands of a model; torch's attention takes over for those in `UNSERVED`.
 
     Returns:
         [B, T, heads, d], and no weights.
@@ -52,9 +53,7 @@ def _folded_attention(
     rows, heads, length, d = query.shape
     shared = key.shape[1]
     if attention_mask is not None or any(kwargs.get(name) is not None for name in UNSERVED):
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
-        )
+        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
     group = heads // shared
     hidden = torch.full((length, length), -torch.inf, dtype=query.dtype, device=query.device).triu_(1)
     scores = torch.baddbmm(
@@ -75,15 +74,9 @@ AttentionInterface.register(_NAME, _folded_attention)
 def folded_where_faster(model: PreTrainedModel, ids_BT: Tensor) -> Iterator[None]:
     """Within, the model attends by `_folded_attention` where that is faster: unmasked rows, a processor, bfloat16."""
     config = model.config.get_text_config()
-    if not _faster(model, config._attn_implementation, ids_BT):
+    faster = _faster(model, config._attn_implementation, ids_BT)
+    with attention_implementation(config, _NAME) if faster else nullcontext():
         yield
-        return
-    before = config._attn_implementation
-    config._attn_implementation = _NAME
-    try:
-        yield
-    finally:
-        config._attn_implementation = before
 
 
 def _faster(model: PreTrainedModel, implementation: str, ids_BT: Tensor) -> bool:

@@ -12,7 +12,7 @@ from sad_distill.models.attention import folded_where_faster
 from sad_env.errors import ConfigError
 
 
-def bare(model: nn.Module) -> Any:
+def unwrap(model: nn.Module) -> Any:
     """The causal LM itself, inside whatever wraps it (DDP, accelerate, peft)."""
     causal: Any = model
     while hasattr(causal, "module"):
@@ -22,7 +22,7 @@ def bare(model: nn.Module) -> Any:
 
 def vocabulary_of(model: nn.Module) -> int:
     """Rows of the head."""
-    return int(bare(model).get_output_embeddings().weight.shape[0])
+    return int(unwrap(model).get_output_embeddings().weight.shape[0])
 
 
 def hidden_states(model: nn.Module, ids_BT: Tensor, mask: Tensor | None = None, **options: Any) -> Tensor:
@@ -32,10 +32,10 @@ def hidden_states(model: nn.Module, ids_BT: Tensor, mask: Tensor | None = None, 
         model: a causal LM of transformers.
         ids_BT: token ids, padded on the right: no token looks to its right, so padding needs no mask, and without
             one attention skips what lies there.
-        mask: a mask that transformers takes as it is, where tokens do not see all that stands before them.
+        mask: a mask that transformers takes as it is, where tokens do not see all earlier tokens.
         options: passed on, e.g. `position_ids`.
     """
-    causal = bare(model)
+    causal = unwrap(model)
     body = getattr(causal, causal.base_model_prefix)
     with folded_where_faster(causal, ids_BT) if mask is None else nullcontext():
         output = body(input_ids=ids_BT, attention_mask=mask, use_cache=False, **options)
@@ -45,9 +45,9 @@ def hidden_states(model: nn.Module, ids_BT: Tensor, mask: Tensor | None = None, 
 
 def head_logits(model: nn.Module, hidden_ND: Tensor) -> Tensor:
     """Logits [N, V] in float32 (float64 stays float64) for some positions only."""
-    causal = bare(model)
+    causal = unwrap(model)
     count = len(hidden_ND)
-    # Matrix kernels are generated anew for each size, which takes longer than some of them run.
+    # Matrix kernels are generated for each size, which takes longer than some of them run: sizes are rounded up.
     padded = nn.functional.pad(hidden_ND, (0, 0, 0, -count % 64))
     logits: Tensor = causal.get_output_embeddings()(padded)[:count]
     if logits.dtype != torch.float64:
@@ -69,7 +69,7 @@ def check_head(model: nn.Module) -> None:
     Raises:
         ConfigError: this architecture does more between its hidden states and its logits than is known here.
     """
-    causal = bare(model)
+    causal = unwrap(model)
     was_training = causal.training
     causal.eval()
     ids = torch.arange(4, device=next(causal.parameters()).device)[None] % causal.config.get_text_config().vocab_size

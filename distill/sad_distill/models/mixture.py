@@ -7,6 +7,7 @@ import math
 from typing import Any, cast
 
 import torch
+from sad_agents.sampling.attention import attention_implementation
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
@@ -16,7 +17,7 @@ from sad_env.errors import ConfigError
 
 
 class MixtureModel(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """A causal LM whose distribution is (1 - share) student + share teacher. It is sampled from, never trained.
+    """A causal LM whose distribution is (1 - share) student + share teacher. Only for sampling.
 
     Both models' caches lie in one: the teacher's layers are numbered behind the student's.
 
@@ -72,11 +73,8 @@ class MixtureModel(PreTrainedModel):  # type: ignore[no-untyped-call]
 
     def _log_probs(self, part: Any, inputs: dict[str, Any]) -> Tensor:
         # A sampler chooses the attention of the model that it knows, which is this one.
-        before, part.config._attn_implementation = part.config._attn_implementation, self.config._attn_implementation
-        try:
+        with attention_implementation(part.config, self.config._attn_implementation):
             return cast(Tensor, (part(**inputs).logits.float() / self._temperature).log_softmax(-1))
-        finally:
-            part.config._attn_implementation = before
 
     def train(self, mode: bool = True) -> MixtureModel:
         """Both halves."""

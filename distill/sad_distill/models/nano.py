@@ -1,4 +1,4 @@
-"""Models that start from nothing: LLaMA's architecture in three sizes that a laptop trains, able to copy from birth."""
+"""Models that start from scratch: LLaMA's architecture in three sizes that a laptop trains, able to copy from birth."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _induce(model: LlamaForCausalLM) -> None:
     the first layer's values see tokens; its key is what head 0 of the first layer wrote of the token before. From the
     third layer on, half of both compares the tokens before these two in the same way. They match in the slow dimensions
     of the rotary embedding, where distance hardly counts; one pair of them prefers what was said last, since a name
-    stands in many places. Left to training alone, such heads took 1,000 updates.
+    occurs in many places. Left to training alone, such heads took 1,000 updates.
     """
     layers = model.model.layers
     first = layers[0].self_attn

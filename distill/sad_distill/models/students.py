@@ -1,4 +1,4 @@
-"""Students: from nothing, from a folder or hub id, from a teacher's own layers, whole or with adapters."""
+"""Students: from scratch, from a folder or hub id, from a teacher's own layers, whole or with adapters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from sad_distill.models.heads import bare
+from sad_distill.models.heads import unwrap
 from sad_distill.models.nano import layers_of
 from sad_env.errors import ConfigError
 
@@ -41,7 +41,7 @@ def every_kth_layer(teacher: nn.Module, count: int) -> PreTrainedModel:
     Raises:
         ConfigError: more layers than there are.
     """
-    source = bare(teacher)
+    source = unwrap(teacher)
     layers = chosen_layers(len(layers_of(source)), count)
     config = copy.deepcopy(source.config)
     config.num_hidden_layers = count
@@ -99,4 +99,4 @@ def merged(model: nn.Module) -> nn.Module:
 
 def parameter_count(model: nn.Module) -> int:
     """Parameters of the whole model, tied ones once."""
-    return sum(parameter.numel() for parameter in bare(model).parameters())
+    return sum(parameter.numel() for parameter in unwrap(model).parameters())

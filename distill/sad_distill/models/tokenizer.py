@@ -1,4 +1,4 @@
-"""The small tokenizer of models that start from nothing: byte-level, lossless, digits in pairs."""
+"""The small tokenizer of models that start from scratch: byte-level, lossless, digits in pairs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sad_env.transcript import observation_text
 END = "<|end|>"
 """The one special token; no text of a world encodes to it."""
 
-# A newline stands alone, since it ends spans; a number stands apart, so that "cabinet 12" is never one opaque word;
+# A newline is a piece of its own, since it ends spans; so is a number, so that "cabinet 12" is never one opaque word;
 # it is cut into pairs of digits, since what a small model gets wrong in copying a number is the order of its pieces;
 # a blank belongs to what follows, so that " " + action + "\n" encodes alike in isolation and after "Action:".
 _PIECES = Regex(r"\n| ?\p{L}+| ?\p{N}{1,2}| ?[^\s\p{L}\p{N}]+|[^\S\n]+")

@@ -21,7 +21,7 @@ class ScoringTeacher(Protocol):
 
     @property
     def setting(self) -> str:
-        """What its answers hang on beside name and question: the other part of that key."""
+        """What its answers depend on besides name and request: the other part of that key."""
         ...
 
     def score(self, batch: Batch) -> Target:
@@ -34,8 +34,8 @@ class ScoringTeacher(Protocol):
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """A place where a teacher is to write.
+class WritingPrompt:
+    """What a teacher is to continue.
 
     Attributes:
         text: everything before the completion, as the student read it.
@@ -47,7 +47,7 @@ class Prompt:
 
 
 class WritingTeacher(Protocol):
-    """A teacher that can write what it would have written: a text-only server, or a script.
+    """A teacher that can write completions: a text-only server, or a script.
 
     Attributes:
         name: identity and revision.
@@ -55,7 +55,7 @@ class WritingTeacher(Protocol):
 
     name: str
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[str]:
+    def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """One completion for each prompt, reasoning and action, final newline included.
 
         Raises:

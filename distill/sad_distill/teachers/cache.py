@@ -1,4 +1,4 @@
-"""A teacher's answers on disk: asked once, read ever after."""
+"""A teacher's answers on disk: each is requested once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEMPLATE = "lines-1"
 
 
 class CachedTeacher:
-    """Keeps the answers of a teacher that tells its likeliest tokens and the rest, one file a row.
+    """Keeps the answers of a teacher that answers with its likeliest tokens and the rest, one file a row.
 
     A file holds, for each predicted position of a row, K ids (int32), their log-probabilities and the log of the rest
     (float32): 516 bytes a token at K = 64 where a whole row of a 49,152-token vocabulary takes 196 kB. Its name is the

@@ -22,7 +22,7 @@ def difficulties_of(
 
     Args:
         rows: all rows of the episodes.
-        teacher: asked for its distributions; None gives entropy 0. One that tells its likeliest tokens only gives a
+        teacher: scores them; None gives entropy 0. A teacher that answers with its likeliest tokens only gives a
             lower bound.
         device: of the teacher.
         size: rows in the teacher at one time.

@@ -8,17 +8,16 @@ Scoring needs `prompt_logprobs` (vLLM): for each prompt token the K likeliest an
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import requests
 import torch
 from sad_agents.model import cut
 
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import SparseTarget, Target
-from sad_distill.teachers.base import Prompt
-from sad_distill.teachers.http import PATIENCE, Patience, ask
+from sad_distill.teachers.base import WritingPrompt
+from sad_distill.teachers.http import PATIENCE, Client, Patience, Value
 from sad_env.errors import ConfigError, DataError
 
 
@@ -46,13 +45,12 @@ class OpenAITeacher:
     ) -> None:
         base = url.rstrip("/")
         self._endpoint = (base if base.endswith("/v1") else f"{base}/v1") + "/completions"
-        self._model, self._top, self._patience = model, top, patience
+        self._model, self._top = model, top
         self._temperature, self._max_tokens = temperature, max_tokens
         self._rows = 0
         self.name = f"{model}@{base}"
-        self._session = requests.Session()
-        if key := os.environ.get("OPENAI_API_KEY"):
-            self._session.headers["Authorization"] = f"Bearer {key}"
+        key = os.environ.get("OPENAI_API_KEY")
+        self._client = Client(patience, headers={"Authorization": f"Bearer {key}"} if key else None)
 
     @classmethod
     def of(cls, spec: str, *, top: int = 20) -> OpenAITeacher:
@@ -75,7 +73,7 @@ class OpenAITeacher:
         """Remember the student, so that ids which it does not have are refused when they come.
 
         Args:
-            vocabulary: of its tokenizer; such a server tells nothing of its own.
+            vocabulary: of its tokenizer; such a server does not say its own.
             rows: of its head.
         """
         self._rows = rows
@@ -108,47 +106,34 @@ class OpenAITeacher:
         width = max(map(len, sets))
         ids = torch.full((len(sets), width), -1, dtype=torch.long)
         log_p = torch.zeros(len(sets), width)
-        for index, (one, told) in enumerate(zip(sets, values, strict=True)):
+        for index, (one, found) in enumerate(zip(sets, values, strict=True)):
             ids[index, : len(one)] = torch.tensor(one)
-            log_p[index, : len(one)] = torch.tensor(told)
+            log_p[index, : len(one)] = torch.tensor(found)
         device = batch.ids_BT.device
-        return SparseTarget.told(ids.to(device), log_p.to(device))
+        return SparseTarget.from_topk(ids.to(device), log_p.to(device))
 
     def _prompt_table(self, batch: Batch, row: int) -> list[dict[int, float]]:
         ids = batch.ids_BT[row, : int(batch.mask_BT[row].sum())].tolist()
-        body = {
-            "model": self._model,
-            "prompt": ids,
-            "max_tokens": 1,
-            "temperature": 0.0,
-            "prompt_logprobs": self._top,
-        }
-        return ask(
-            self._session, "POST", self._endpoint, lambda r: _table(r.json(), len(ids)), self._patience, json=body
-        )
+        body = {"prompt": ids, "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": self._top}
+        return self._complete(body, lambda answer: _table(answer, len(ids)))
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[str]:
+    def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """See `WritingTeacher`."""
         return [self._write(prompt) for prompt in prompts]
 
-    def _write(self, prompt: Prompt) -> str:
+    def _write(self, prompt: WritingPrompt) -> str:
         body = {
-            "model": self._model,
             "prompt": prompt.text,
             "max_tokens": self._max_tokens,
             "temperature": self._temperature,
             "seed": prompt.seed,
             "stop": ["\nObservation:"],
         }
-        text = ask(
-            self._session,
-            "POST",
-            self._endpoint,
-            lambda r: str(r.json()["choices"][0]["text"]),
-            self._patience,
-            json=body,
-        )
-        return cut(text)
+        return cut(self._complete(body, lambda answer: str(answer["choices"][0]["text"])))
+
+    def _complete(self, body: dict[str, Any], read: Callable[[Any], Value]) -> Value:
+        body = {"model": self._model, **body}
+        return self._client.ask("POST", self._endpoint, lambda response: read(response.json()), json=body)
 
 
 def _table(value: Any, count: int) -> list[dict[int, float]]:
@@ -158,10 +143,10 @@ def _table(value: Any, count: int) -> list[dict[int, float]]:
         ConfigError: the server gives none.
         DataError: it gave them for another number of tokens.
     """
-    told = value["choices"][0].get("prompt_logprobs") or value.get("prompt_logprobs")
-    if not told:
-        # It will not give them later either.
+    found = value["choices"][0].get("prompt_logprobs") or value.get("prompt_logprobs")
+    if not found:
+        # Permanent: a ConfigError, never retried.
         raise ConfigError("the server gives no prompt_logprobs, so it cannot score: use vLLM, or --mode dagger")
-    if len(told) != count:
-        raise DataError(f"log-probabilities for {len(told)} of {count} tokens")
-    return [{int(token): float(entry["logprob"]) for token, entry in (position or {}).items()} for position in told]
+    if len(found) != count:
+        raise DataError(f"log-probabilities for {len(found)} of {count} tokens")
+    return [{int(token): float(entry["logprob"]) for token, entry in (position or {}).items()} for position in found]

@@ -1,4 +1,4 @@
-"""DAgger: what an expert or a teacher would have written at each state that the student came to."""
+"""DAgger: what an expert or a teacher would have written at each state that the student reached."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from transformers import PreTrainedTokenizerBase
 
 from sad_distill.data.labels import label_text
 from sad_distill.data.rows import Branch, Episode, Row, rows_of
-from sad_distill.teachers.base import Prompt, WritingTeacher
+from sad_distill.teachers.base import WritingPrompt, WritingTeacher
 from sad_env import registry
 from sad_env.records import SpanKind, Trajectory
 from sad_env.transcript import compose, observation_text, segment
 
 
 def expert_completions(trajectory: Trajectory, expert: str = "expert", seed: int = 0) -> list[str]:
-    """What the world's expert would have written at each step, had it come to where the student was.
+    """What the world's expert would have written at each step in the student's place.
 
     The expert sees what the student saw: observations and admissible actions.
     """
@@ -43,7 +43,7 @@ def teacher_completions(trajectory: Trajectory, teacher: WritingTeacher, seed: i
     text = trajectory.prompt + observation_text(trajectory.observation)
     prompts = []
     for index, step in enumerate(trajectory.steps):
-        prompts.append(Prompt(text, seed + index))
+        prompts.append(WritingPrompt(text, seed + index))
         text += step.completion + observation_text(step.observation)
     return teacher.generate(prompts)
 
@@ -54,7 +54,7 @@ def relabelled_rows(
     tokenizer: PreTrainedTokenizerBase,
     windowing: Windowing,
 ) -> list[Row]:
-    """Rows in which the student's text is context only, and each step's right completion is a branch beside it.
+    """Rows in which the student's text is context only, and each step's right completion is a branch of it.
 
     Args:
         trajectory: the student's episode.

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import requests
-
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import Target
-from sad_distill.teachers.base import Prompt
-from sad_distill.teachers.http import PATIENCE, Patience, ask
-from sad_distill.teachers.wire import answered, fingerprint, question
+from sad_distill.teachers.base import WritingPrompt
+from sad_distill.teachers.http import PATIENCE, Client, Patience
+from sad_distill.teachers.wire import decode_response, encode_request, fingerprint
 from sad_env.errors import ConfigError
 from sad_env.json_lines import RecordError, parse_json
 
@@ -20,24 +18,22 @@ class RemoteTeacher:
 
     Args:
         url: e.g. ``http://localhost:8700``.
-        top: likeliest tokens that it tells of positions without a token set.
+        top: likeliest tokens in the answer for positions without a token set.
         patience: timeouts and retries.
 
     Raises:
-        InfrastructureError: nobody answers there.
-        ConfigError: somebody else does.
+        InfrastructureError: there is no answer.
+        ConfigError: the answer is not that of such a server.
     """
 
     def __init__(self, url: str, *, top: int = 64, patience: Patience = PATIENCE) -> None:
         self.url = url.rstrip("/")
         self.top = top
-        self._patience = patience
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._client = Client(patience, trust_env=False)
         self.name, self.vocabulary, self._tokens = self._about()
 
     def _about(self) -> tuple[str, int, str]:
-        answer = ask(self._session, "GET", f"{self.url}/about", lambda response: response.content, self._patience)
+        answer = self._client.ask("GET", f"{self.url}/about", lambda response: response.content)
         try:
             about = parse_json(answer)
             return str(about["name"]), int(about["vocabulary"]), str(about["tokens"])
@@ -53,7 +49,7 @@ class RemoteTeacher:
         return f"top {self.top}"
 
     def fits(self, vocabulary: Mapping[str, int], rows: int) -> None:
-        """Refuse a student whose ids this teacher would take for others.
+        """Refuse a student whose ids mean other tokens to this teacher.
 
         Args:
             vocabulary: of the student's tokenizer.
@@ -78,24 +74,20 @@ class RemoteTeacher:
         if batch.sees is not None:
             raise ConfigError("a remote teacher scores plain rows, not branches; use a local one")
         device = batch.ids_BT.device
-        target = ask(
-            self._session,
+        target = self._client.ask(
             "POST",
             f"{self.url}/score?top={self.top}",
-            lambda response: answered(response.content, len(batch.kind_N)),
-            self._patience,
-            data=question(batch),
+            lambda response: decode_response(response.content, len(batch.kind_N)),
+            data=encode_request(batch),
             headers={"Content-Type": "application/octet-stream"},
         )
         return type(target)(target.ids_NK.to(device), target.log_p_NK.to(device), target.log_rest_N.to(device))
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[str]:
+    def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """See `WritingTeacher`."""
-        return ask(
-            self._session,
+        return self._client.ask(
             "POST",
             f"{self.url}/generate",
             lambda response: [str(text) for text in response.json()["completions"]],
-            self._patience,
             json={"prompts": [{"text": prompt.text, "seed": prompt.seed} for prompt in prompts]},
         )

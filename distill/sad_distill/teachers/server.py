@@ -13,9 +13,9 @@ from sad_agents.agent import Sampling
 from sad_agents.model import Piece, Request
 from sad_agents.sampling.local_model import LocalModel
 
+from sad_distill.models.language import Language
 from sad_distill.teachers.local import LocalTeacher
-from sad_distill.teachers.wire import answer, asked, fingerprint
-from sad_distill.training.build import Language
+from sad_distill.teachers.wire import decode_request, encode_response, fingerprint
 from sad_env.errors import DataError, SadEnvError
 from sad_env.json_lines import RecordError, parse_json
 from sad_env.safe_text import one_line
@@ -32,7 +32,7 @@ class TeacherServer(ThreadingHTTPServer):
     """Serves one model.
 
     ``GET /about`` gives name, vocabulary (rows of the head) and tokens (the tokenizer's fingerprint, see `wire`);
-    ``POST /score?top=K`` takes a question of `wire` and answers it; ``POST /generate`` takes and gives JSON.
+    ``POST /score?top=K`` takes a request of `wire` and answers it; ``POST /generate`` takes and gives JSON.
 
     Args:
         language: the model and its tokenizer.
@@ -68,11 +68,11 @@ class TeacherServer(ThreadingHTTPServer):
 
     @torch.no_grad()
     def score(self, data: bytes, top: int) -> bytes:
-        """Answer a question."""
-        batch = asked(data, self.vocabulary).to(next(self.language.model.parameters()).device)
+        """Score the positions of a request (`wire.encode_request`)."""
+        batch = decode_request(data, self.vocabulary).to(next(self.language.model.parameters()).device)
         with self.busy:
             target = LocalTeacher(self.language.model, self.teacher_name, top).score(batch)
-        return answer(target)  # type: ignore[arg-type]
+        return encode_response(target)  # type: ignore[arg-type]
 
     def generate(self, prompts: list[Any]) -> list[str]:
         """Write a completion for each prompt."""

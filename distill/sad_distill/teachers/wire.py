@@ -16,14 +16,14 @@ from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import SparseTarget
 from sad_env.errors import DataError
 
-_QUESTION = frozenset({"ids", "mask", "row", "source", "at", "support"})
-_ANSWER = frozenset({"ids", "log_p", "log_rest"})
+_REQUEST = frozenset({"ids", "mask", "row", "source", "at", "support"})
+_RESPONSE = frozenset({"ids", "log_p", "log_rest"})
 MAX_TOKENS = 2**22
-"""A question with more tokens than this is refused before it reaches a model."""
+"""A request with more tokens than this is refused before it reaches a model."""
 
 
 def fingerprint(vocabulary: Mapping[str, int]) -> str:
-    """sha256 of a tokenizer's tokens and their ids: two models can talk in ids only where it is the same."""
+    """sha256 of a tokenizer's tokens and their ids: ids mean the same to two models only where it is the same."""
     return hashlib.sha256(json.dumps(sorted(vocabulary.items())).encode()).hexdigest()
 
 
@@ -47,8 +47,8 @@ def unpack(data: bytes, names: frozenset[str]) -> dict[str, Tensor]:
     return tensors
 
 
-def question(batch: Batch) -> bytes:
-    """A batch as a question to a teacher; token sets travel with it."""
+def encode_request(batch: Batch) -> bytes:
+    """A batch as a request to a teacher; token sets travel with it."""
     return pack(
         {
             "ids": batch.ids_BT.to(torch.int32),
@@ -61,17 +61,17 @@ def question(batch: Batch) -> bytes:
     )
 
 
-def asked(data: bytes, vocabulary: int) -> Batch:
-    """The batch of a question.
+def decode_request(data: bytes, vocabulary: int) -> Batch:
+    """The batch of a request.
 
     Args:
-        data: from the wire, so nothing of it is believed.
+        data: from the wire: untrusted.
         vocabulary: tokens that the model knows.
 
     Raises:
-        DataError: shapes or numbers that make no sense.
+        DataError: shapes or numbers that do not fit.
     """
-    tensors = {name: tensor.long() for name, tensor in unpack(data, _QUESTION).items()}
+    tensors = {name: tensor.long() for name, tensor in unpack(data, _REQUEST).items()}
     ids, row, source, at = (tensors[name] for name in ("ids", "row", "source", "at"))
     count = len(row)
     shapes = (
@@ -84,7 +84,7 @@ def asked(data: bytes, vocabulary: int) -> Batch:
         and count <= ids.numel()
     )
     if not shapes:
-        raise DataError("the shapes of a question do not fit together")
+        raise DataError("the shapes of a request do not fit together")
     numbers = (
         _within(ids, 0, vocabulary)
         and _within(tensors["mask"], 0, 2)
@@ -94,7 +94,7 @@ def asked(data: bytes, vocabulary: int) -> Batch:
         and _within(tensors["support"], -1, vocabulary)
     )
     if not numbers:
-        raise DataError(f"a question holds indices out of range (vocabulary {vocabulary:,})")
+        raise DataError(f"a request holds indices out of range (vocabulary {vocabulary:,})")
     zeros = torch.zeros_like(row)
     return Batch(ids, tensors["mask"], row, source, at, zeros, zeros, tensors["support"])
 
@@ -103,22 +103,22 @@ def _within(tensor: Tensor, low: int, high: int) -> bool:
     return tensor.numel() == 0 or (int(tensor.min()) >= low and int(tensor.max()) < high)
 
 
-def answer(target: SparseTarget) -> bytes:
+def encode_response(target: SparseTarget) -> bytes:
     """A teacher's answer."""
     return pack(
         {"ids": target.ids_NK.to(torch.int32), "log_p": target.log_p_NK.float(), "log_rest": target.log_rest_N.float()}
     )
 
 
-def answered(data: bytes, count: int) -> SparseTarget:
-    """The inverse of `answer`.
+def decode_response(data: bytes, count: int) -> SparseTarget:
+    """The inverse of `encode_response`.
 
     Raises:
-        DataError: it does not fit the question.
+        DataError: it does not fit the request.
     """
-    tensors: dict[str, Any] = unpack(data, _ANSWER)
+    tensors: dict[str, Any] = unpack(data, _RESPONSE)
     if tensors["ids"].dim() != 2 or tensors["ids"].shape != tensors["log_p"].shape or len(tensors["ids"]) != count:
-        raise DataError(f"the answer has another shape than the question's {count} positions")
+        raise DataError(f"the answer has another shape than the request's {count} positions")
     if not torch.isfinite(tensors["log_p"]).all() or not torch.isfinite(tensors["log_rest"]).all():
         raise DataError("the answer holds NaN or infinity")
     return SparseTarget(tensors["ids"].long(), tensors["log_p"], tensors["log_rest"])

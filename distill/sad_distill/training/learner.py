@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from sad_agents.sampling.kv_cache import context_of
@@ -16,9 +16,9 @@ from transformers import PreTrainedModel
 from sad_distill.auxiliary.projection import Projection
 from sad_distill.data.batch import ACT, OBS, REASON, Batch, Supports, collate
 from sad_distill.data.rows import Row
-from sad_distill.losses.objective import LearnedWeights, Reduction, Totals, combine, counts_of, sums_of, weights_of
-from sad_distill.losses.scoring import Measure, Scores, score_positions
-from sad_distill.models.heads import bare, check_head
+from sad_distill.losses.objective import ExtraTerm, LearnedWeights, Objective, Totals, combine, counts_of, sums_of
+from sad_distill.losses.scoring import Scores, score_positions
+from sad_distill.models.heads import check_head, unwrap
 from sad_distill.teachers.base import ScoringTeacher
 from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.ranks import ALONE, Ranks
@@ -29,100 +29,22 @@ Precision = Literal["fp32", "bf16"]
 Metrics = dict[str, float]
 
 _TOKENS = {"cpu": 1024}
-"""Of a micro-batch at most, where a device gains nothing from more and only has more to keep for the backward pass."""
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What a student is trained for.
-
-    Attributes:
-        likelihood: weight of the cross-entropy with the tokens that stand there (Eq. 19; SFT and SeqKD).
-        divergence: weight of the divergence from the teacher.
-        reason: λ_r.
-        act: λ_a.
-        observation: weight of the cross-entropy on observations; 0 leaves them out.
-        reduction: how positions become one number.
-        measure: how student and teacher are compared.
-        learned: λ_r and λ_a are learned, beginning at the given ones.
-        project: gradients of reasoning and action are projected off one another (PCGrad) before they are added.
-    """
-
-    likelihood: float = 0.0
-    divergence: float = 1.0
-    reason: float = 1.0
-    act: float = 1.0
-    observation: float = 0.0
-    reduction: Reduction = "type_mean"
-    measure: Measure = field(default_factory=Measure)
-    learned: bool = False
-    project: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse weights that `weights_of` refuses."""
-        weights_of(self.reason, self.act, self.observation)
-
-    @property
-    def weights(self) -> Tensor:
-        """λ_r, λ_a and the weight of observations."""
-        return weights_of(self.reason, self.act, self.observation)
-
-    @property
-    def kinds(self) -> str:
-        """Letters of the kinds whose positions are scored."""
-        return "RAO" if self.observation else "RA"
-
-    def values(self, scores: Scores, batch: Batch) -> Tensor:
-        """The number of each position that is summed."""
-        # What has no weight is left out, so that no backward pass is made for zeros.
-        if self.likelihood and not self.divergence:
-            agent = self.likelihood * scores.nll
-        elif self.divergence and not self.likelihood:
-            agent = self.divergence * scores.divergence
-        else:
-            agent = self.likelihood * scores.nll + self.divergence * scores.divergence
-        return torch.where(batch.kind_N == OBS, scores.nll, agent) if self.observation else agent
-
-
-class ExtraTerm(Protocol):
-    """A further term of the loss, a sum and a count like all of them.
-
-    Attributes:
-        weight: what its mean is multiplied by.
-    """
-
-    weight: float
-
-    def count(self, batch: Batch) -> int:
-        """What a batch adds to the divisor."""
-        ...
-
-    def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
-        """The batch's sum, with gradient.
-
-        Args:
-            student: the student.
-            batch: a micro-batch.
-            states: the student's hidden states on it, [B, T, D].
-            scores: its positions, scored.
-        """
-        ...
+"""At most in a micro-batch, where more tokens gain no speed and only cost memory for the backward pass."""
 
 
 class Learner:
-    """Holds a student and moves it.
+    """Trains a student, one update at a time.
 
     Args:
         student: a causal LM of transformers, on its device.
-        objective: what for.
-        optimisation: how.
+        objective: the loss.
+        optimisation: learning rate, schedule and optimiser.
         teacher: scores positions; None when the objective has no divergence.
         supports: token sets of action positions.
         micro_batch: rows that pass through the models at one time at most; a processor takes fewer where they are long.
         precision: "bf16" computes in bfloat16 and keeps float32 weights.
-        extras: further terms of the loss.
-        extra_modules: modules with parameters of such terms, by name.
-        recorded: what recorded rows beside an update's own are learned by.
+        extras: further terms of the loss; those that are modules are trained.
+        recorded: the objective of the recorded rows that `update` may be given as well.
         ranks: processes that share the rows of an update.
 
     Raises:
@@ -140,7 +62,6 @@ class Learner:
         micro_batch: int = 8,
         precision: Precision = "fp32",
         extras: Sequence[ExtraTerm] = (),
-        extra_modules: dict[str, nn.Module] | None = None,
         recorded: Objective | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
@@ -156,14 +77,15 @@ class Learner:
         self.extras = tuple(extras)
         self.recorded = recorded
         self.ranks = ranks
-        self.modules: dict[str, nn.Module] = {"student": student, **(extra_modules or {})}
+        self.modules: dict[str, nn.Module] = {"student": student}
+        self.modules |= {f"extra{place}": term for place, term in enumerate(extras) if isinstance(term, nn.Module)}
         self._learned = LearnedWeights(objective.reason, objective.act) if objective.learned else None
         if self._learned is not None:
             self.modules["weights"] = self._learned.to(self.device)
         self.parameters = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
         """All that is trained, in a fixed order."""
         weighing = self._learned.parameters() if self._learned is not None else ()
-        self.optimiser = optimisation.make(self.modules.values(), weighing)
+        self.optimisers = optimisation.make(self.modules.values(), weighing)
         self._projection = Projection(self.parameters) if objective.project else None
         check_head(student)
 
@@ -193,7 +115,7 @@ class Learner:
                 parts.append([])
             parts[-1].append(row)
         if self.extras and len(parts) > 1 and len(parts[-1]) == 1:
-            # A further term may compare the rows of a micro-batch with one another: none is left alone.
+            # A further term may compare the rows of a micro-batch with one another: no row is left alone.
             [last] = parts.pop()
             if len(parts[-1]) > 2:
                 parts.append([parts[-1].pop(), last])
@@ -204,68 +126,65 @@ class Learner:
     def _width(self, rows: Sequence[Row]) -> int:
         if self.precision == "fp32":
             return 0
-        # Kernels in bfloat16 are generated anew for each shape: few shapes are met again.
+        # Kernels in bfloat16 are generated for each shape: rounded widths make few shapes.
         width = max(len(row.ids) for row in rows)
         return min(-(-width // 32) * 32, max(width, context_of(self.causal)))
 
-    def update(self, rows: Sequence[Row], step: int, beside: Sequence[Row] = ()) -> Metrics:
+    def update(self, rows: Sequence[Row], step: int, recorded: Sequence[Row] = ()) -> Metrics:
         """One step of the optimiser on a global batch.
 
         Args:
             rows: the batch, the same in each process; gradients do not depend on how it falls into micro-batches.
             step: number of the update, for the learning rate.
-            beside: recorded rows that the objective `recorded` is for; its loss is added.
+            recorded: further rows, learned by the objective `recorded`; their loss is added.
         """
         began = time.perf_counter()
         if not self.student.training:
             self.student.train()
-        self.optimiser.zero_grad(set_to_none=True)
-        tally, tokens = self.add_gradients(rows, self.objective, self.extras)
-        recorded = {}
-        if beside and self.recorded is not None:
-            other, more = self.add_gradients(beside, self.recorded)
-            recorded = {"recorded_loss": other.metrics(self.ranks, extra=False)["loss"]}
-            tally.score_seconds += other.score_seconds
-            tokens += more
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        sums = self.add_gradients(rows, self.objective, self.extras)
+        metrics = sums.reduced(self.ranks, extra=bool(self.extras))
+        tokens, score_seconds = sums.tokens, sums.score_seconds
+        if recorded and self.recorded is not None:
+            other = self.add_gradients(recorded, self.recorded)
+            metrics["recorded_loss"] = other.reduced(self.ranks, extra=False)["loss"]
+            tokens, score_seconds = tokens + other.tokens, score_seconds + other.score_seconds
         self.ranks.add_gradients(self.parameters)
-        cosine = {} if self._projection is None else {"cosine": self._projection.combine()}
-        learned = {}
+        if self._projection is not None:
+            metrics["cosine"] = self._projection.combine()
         if self._learned is not None:
-            learned = dict(zip(("reason_weight", "act_weight"), self._learned.weights.tolist(), strict=True))
+            metrics |= zip(("reason_weight", "act_weight"), self._learned.weights.tolist(), strict=True)
         norm = self._step(step)
         return {
-            **tally.metrics(self.ranks, extra=bool(self.extras)),
-            **recorded,
-            **cosine,
-            **learned,
+            **metrics,
             "gradient_norm": norm,
             "learning_rate": self.optimisation.rate(step),
             "tokens": float(tokens),
-            "score_seconds": tally.score_seconds,
-            "update_seconds": time.perf_counter() - began - tally.score_seconds,
+            "score_seconds": score_seconds,
+            "update_seconds": time.perf_counter() - began - score_seconds,
         }
 
     def add_gradients(
         self, rows: Sequence[Row], objective: Objective, extras: Sequence[ExtraTerm] = ()
-    ) -> tuple[Tally, int]:
+    ) -> UpdateMetrics:
         """Add the gradients of these rows to those of the parameters; no parameter moves.
 
         Args:
             rows: the batch, the same in each process, which then has the gradients of its share.
-            objective: what for.
+            objective: what they are learned by.
             extras: further terms of the loss.
-
-        Returns:
-            The rows' numbers, and how many tokens they predict.
         """
         batches = self.collate(rows, objective.kinds)
         plan = self._plan(batches, len(rows), objective, extras)
-        tally = Tally(self.device)
+        metrics = UpdateMetrics(self.device, plan.tokens)
         for batch in batches:
-            self._accumulate(batch.to(self.device), plan, tally)
-        return tally, plan.tokens
+            self._accumulate(batch.to(self.device), plan, metrics)
+        return metrics
 
-    def _plan(self, batches: Sequence[Batch], rows: int, objective: Objective, extras: Sequence[ExtraTerm]) -> Plan:
+    def _plan(
+        self, batches: Sequence[Batch], rows: int, objective: Objective, extras: Sequence[ExtraTerm]
+    ) -> UpdatePlan:
         reduction, outside = objective.reduction, objective.measure.outside
         numbers = torch.zeros(4 + len(extras), dtype=torch.float64)
         for batch in batches:
@@ -276,14 +195,14 @@ class Learner:
         numbers = self.ranks.add(numbers)
         divisors = [max(1.0, number) for number in numbers[4:].tolist()]
         weights, counts = objective.weights.to(self.device), numbers[:3].to(self.device)
-        return Plan(objective, weights, extras, counts, divisors, rows, int(numbers[3]))
+        return UpdatePlan(objective, weights, extras, counts, divisors, rows, int(numbers[3]))
 
-    def _accumulate(self, batch: Batch, plan: Plan, tally: Tally) -> None:
+    def _accumulate(self, batch: Batch, plan: UpdatePlan, metrics: UpdateMetrics) -> None:
         objective = plan.objective
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             began = time.perf_counter()
             target = None if self.teacher is None else self.teacher.score(batch)
-            tally.score_seconds += time.perf_counter() - began
+            metrics.score_seconds += time.perf_counter() - began
             states = batch.states(self.student)
             scores = score_positions(self.student, states, batch, target, objective.measure)
             values = objective.values(scores, batch)
@@ -295,10 +214,10 @@ class Learner:
         loss = self._loss(sums, plan, len(batch.rows))
         if extra:
             addition = torch.stack([one.float() for one in extra]).sum()
-            tally.extra += addition.detach()
+            metrics.extra += addition.detach()
             loss = loss + addition
-        tally.loss += loss.detach()
-        tally.add_scores(scores, batch)
+        metrics.loss += loss.detach()
+        metrics.add_scores(scores, batch)
         if self._projection is not None:
             weights = plan.weights[:2] if self._learned is None else self._learned.weights.detach()
             parts = weights.to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
@@ -306,7 +225,7 @@ class Learner:
         else:
             torch.autograd.backward(loss)
 
-    def _loss(self, sums: Tensor, plan: Plan, rows: int) -> Tensor:
+    def _loss(self, sums: Tensor, plan: UpdatePlan, rows: int) -> Tensor:
         if self._learned is None:
             return combine(Totals(sums, plan.counts), plan.weights)
         terms = sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
@@ -317,25 +236,26 @@ class Learner:
     def _step(self, step: int) -> float:
         limit = self.optimisation.clip or float("inf")
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
-        self.optimisation.set_rate(self.optimiser, step)
-        if math.isfinite(norm):
-            self.optimiser.step()
+        for optimiser in self.optimisers:
+            self.optimisation.set_rate(optimiser, step)
+            if math.isfinite(norm):
+                optimiser.step()
         return norm
 
     @property
     def causal(self) -> PreTrainedModel:
         """The student without wrappers."""
-        model: PreTrainedModel = bare(self.student)
+        model: PreTrainedModel = unwrap(self.student)
         return model
 
 
 @dataclass(frozen=True)
-class Plan:
+class UpdatePlan:
     """What is known of an update before any model has run.
 
     Attributes:
         objective: what its rows are learned by.
-        weights: its weights, on the device.
+        weights: λ_r, λ_a and that of observations, on the device.
         extras: further terms of the loss.
         counts: what the sums of each kind are divided by, over all micro-batches and processes.
         divisors: the same of each further term.
@@ -352,10 +272,16 @@ class Plan:
     tokens: int
 
 
-class Tally:
-    """Numbers of one update, added up over its micro-batches; they stay on the device until the update is over."""
+class UpdateMetrics:
+    """Sums over the micro-batches of an update; they stay on the device until it is over.
 
-    def __init__(self, device: torch.device) -> None:
+    Args:
+        device: of the student.
+        tokens: predicted ones of the whole batch.
+    """
+
+    def __init__(self, device: torch.device, tokens: int) -> None:
+        self.tokens = tokens
         self.score_seconds = 0.0
         self.loss = torch.zeros((), dtype=torch.float64, device=device)
         self.extra = torch.zeros((), dtype=torch.float64, device=device)
@@ -367,8 +293,8 @@ class Tally:
         columns = torch.stack([*(values.double() for values in scores), torch.ones_like(scores.nll).double()])
         self._kinds.index_add_(1, batch.kind_N, columns)
 
-    def metrics(self, ranks: Ranks, *, extra: bool) -> Metrics:
-        """Loss, and means by kind of what was scored, over all processes; `extra` shows the further terms' part."""
+    def reduced(self, ranks: Ranks, *, extra: bool) -> Metrics:
+        """Loss and means by kind of span over all processes; with `extra` also the part of the further terms."""
         whole = ranks.add(torch.cat([self.loss[None], self.extra[None], self._kinds.flatten()])).cpu()
         metrics = {"loss": float(whole[0])}
         *columns, counts = whole[2:].reshape(-1, 3).tolist()

@@ -1,26 +1,196 @@
-"""The student in live worlds: its episodes, the teacher's guiding hand, and what is not worth learning from."""
+"""Rows of live episodes: the student plays, and the teacher scores, guides or relabels what it did."""
 
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sad_agents.agent import Agent, Decision, EpisodeStart
+from sad_agents.agent import Agent, Sampling
+from sad_agents.prompts import Prompt
+from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, rollout
-from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.rollout.world_recipe import WorldRecipe
+from sad_agents.sampling.local_model import LocalModel
+from sad_agents.windowing import Windowing
 
-from sad_distill.training.run_dir import read_whole
+from sad_distill.auxiliary.minillm import PolicyGradient
+from sad_distill.config import TrainConfig
+from sad_distill.data.curriculum import EpochOrder, horizon
+from sad_distill.data.rows import Row
+from sad_distill.models.heads import unwrap
+from sad_distill.models.language import Language
+from sad_distill.models.mixture import MixtureModel
+from sad_distill.teachers.relabel import expert_completions, relabelled_rows, teacher_completions
+from sad_distill.training.build import Parts
+from sad_distill.training.guided_agent import GuidedAgent
+from sad_distill.training.learner import Metrics
+from sad_distill.training.recorded import UpdateRows
+from sad_distill.training.run_dir import RunDir, read_whole
+from sad_env import registry
+from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
 from sad_env.records import Trajectory
 
 
+class Live:
+    """A source of rows: episodes that are played now, in the modes online, mixed, guided and dagger.
+
+    An iteration plays episodes with the student as it is and makes one or several updates of them. A resumed run
+    begins with an iteration whose episodes it finds on disk as far as they were played.
+
+    Args:
+        parts: of the run.
+        folder: keeps the episodes of an iteration until its updates are in a state.
+
+    Raises:
+        ConfigError: mode dagger without a teacher that writes.
+    """
+
+    def __init__(self, parts: Parts, folder: RunDir) -> None:
+        self.step = self.iteration = 0
+        self._parts, self._folder, config = parts, folder, parts.config
+        teacher = parts.teacher
+        if config.mode == "dagger" and (teacher is None or not (teacher.expert or teacher.writes)):
+            raise ConfigError("mode dagger needs a teacher that writes: give --teacher expert, or a text server")
+        terms = (term for term in parts.learner.extras if isinstance(term, PolicyGradient))
+        self._policy = next(terms, None)
+        with_recorded = self._policy is not None and parts.rows
+        self._recorded = EpochOrder(len(parts.rows), config.batch, config.seed) if with_recorded else None
+        self._tasks = TaskStream.of(config)
+        self._student = ActingModel(self._sampled(), parts.windowing, config)
+        self._longest = registry.world(config.world).max_steps
+
+    @property
+    def position(self) -> dict[str, int]:
+        """See `Recorded`."""
+        return {"step": self.step, "iteration": self.iteration}
+
+    def resume(self, position: Mapping[str, int]) -> None:
+        """See `Recorded`."""
+        self.step, self.iteration = int(position["step"]), int(position["iteration"])
+
+    def updates(self, save: Callable[[], None]) -> Iterator[UpdateRows]:
+        """See `Recorded`.
+
+        Raises:
+            InfrastructureError: an iteration without a row.
+        """
+        config = self._parts.config
+        while self.step < config.steps:
+            rows, metrics = self._iterate()
+            if not rows:
+                raise InfrastructureError(
+                    f"iteration {self.iteration} brought nothing to learn from: look at its episodes"
+                )
+            for part in self._split(rows):
+                yield UpdateRows(part, metrics, self._recorded_text())
+                self.step += 1
+            self.iteration += 1
+            if self.iteration % config.save_every == 0 or self.step >= config.steps:
+                save()
+                self._folder.forget_rollouts(self.iteration - 1)
+
+    def _iterate(self) -> tuple[list[Row], Metrics]:
+        """Play the episodes of an iteration: their rows, those of recorded episodes in mode mixed, and numbers."""
+        config = self._parts.config
+        began = time.perf_counter()
+        self._student.refresh()
+        jobs = self._tasks.jobs(self.iteration, config.rollouts, config.seed)
+        jobs = jobs[: self._own_count(len(jobs))]
+        episodes = self._play(jobs)
+        metrics = rollout_metrics(episodes, time.perf_counter() - began)
+        rows = self._live_rows([without_loops(episode) for episode in episodes if not episode.status.owed])
+        return rows + self._recorded_rows(config.rollouts - len(jobs)), metrics
+
+    def _play(self, jobs: Sequence[Job]) -> list[Trajectory]:
+        """Each process plays its share; then all have all episodes."""
+        config, ranks = self._parts.config, self._parts.ranks
+        agent = self._agent()
+        limit = horizon(self.iteration, config.horizon_start, config.horizon_every, self._longest)
+        own = ranks.share(jobs)
+        path = self._folder.rollouts(self.iteration, ranks.rank)
+        played = play(agent, self._tasks, own, path, limit) if own else []
+        if ranks.size == 1:
+            return played
+        lines = ranks.whole(ranks.gather([episode.to_json() for episode in played]))
+        return [Trajectory.from_json(line) for line in lines]
+
+    def _agent(self) -> Agent:
+        """The student, with the teacher taking turns in mode guided."""
+        config, teacher = self._parts.config, self._parts.teacher
+        if config.mode != "guided":
+            return self._student.agent
+        assert teacher is not None
+        assert teacher.language is not None
+        guide = ActingModel(teacher.language, self._parts.windowing, config).agent
+        return GuidedAgent(self._student.agent, guide, config.guidance * (1 - self.step / config.steps), config.seed)
+
+    def _sampled(self) -> Language:
+        """What episodes are sampled from: the student, or for MiniLLM its mixture with the teacher."""
+        student, teacher, policy = self._parts.student, self._parts.teacher, self._policy
+        if policy is None:
+            return student
+        assert teacher is not None
+        assert teacher.language is not None
+        mixture = MixtureModel(unwrap(student.model), teacher.language.model, policy.mixing, policy.temperature)
+        return Language(mixture, student.tokenizer)
+
+    def _own_count(self, count: int) -> int:
+        """How many of an iteration's episodes the student plays; in mode mixed the others are recorded."""
+        config = self._parts.config
+        if config.mode != "mixed":
+            return count
+        draw = random.Random(f"mixed {config.seed} {self.iteration}")
+        return sum(draw.random() < config.online_share for _ in range(count))
+
+    def _live_rows(self, episodes: Sequence[Trajectory]) -> list[Row]:
+        parts, config = self._parts, self._parts.config
+        if config.mode != "dagger":
+            return parts.rows_of(episodes)
+        teacher = parts.teacher
+        assert teacher is not None
+        rows: list[Row] = []
+        for episode in episodes:
+            if teacher.expert:
+                completions = expert_completions(episode, teacher.expert, config.seed)
+            else:
+                assert teacher.writes is not None
+                completions = teacher_completions(episode, teacher.writes, config.seed)
+            rows += relabelled_rows(episode, completions, parts.student.tokenizer, parts.windowing)
+        return rows
+
+    def _recorded_rows(self, count: int) -> list[Row]:
+        """Rows of recorded episodes in place of live ones (mode mixed)."""
+        parts = self._parts
+        if count <= 0 or not parts.episodes:
+            return []
+        draw = random.Random(f"recorded {parts.config.seed} {self.iteration}")
+        return parts.rows_of([draw.choice(parts.episodes) for _ in range(count)])
+
+    def _recorded_text(self) -> list[Row]:
+        """Recorded rows that MiniLLM learns in the same update."""
+        return [self._parts.rows[index] for index in self._recorded(self.step)] if self._recorded else []
+
+    def _split(self, rows: list[Row]) -> list[list[Row]]:
+        """The rows of each of the iteration's updates."""
+        config, teacher = self._parts.config, self._parts.teacher
+        if self._policy is not None:
+            assert teacher is not None
+            assert teacher.scores is not None
+            rows = self._policy.remember(self._parts.student.model, teacher.scores, rows, self._parts.learner.device)
+        updates = min(config.updates, config.steps - self.step)
+        each = max(1, updates // config.passes)
+        passes = range(min(config.passes, updates))
+        return [part for number in passes for part in shares(rows, each, self.iteration, number)]
+
+
 @dataclass(frozen=True)
-class Stage:
-    """Where episodes are played.
+class TaskStream:
+    """The tasks that are played, and how.
 
     Attributes:
         world: how to make it.
@@ -35,7 +205,7 @@ class Stage:
     workers: int = 0
 
     def jobs(self, iteration: int, count: int, seed: int) -> list[Job]:
-        """The tasks of an iteration: a pure function, every task once before any comes again."""
+        """The tasks of an iteration, by its number alone; every task comes once before any comes again."""
         jobs = []
         for place in range(iteration * count, (iteration + 1) * count):
             epoch, index = divmod(place, len(self.tasks))
@@ -44,18 +214,46 @@ class Stage:
             jobs.append(Job(order[index], seed=seed, repeat=epoch))
         return jobs
 
+    @classmethod
+    def of(cls, config: TrainConfig) -> TaskStream:
+        """As the settings name it."""
+        recipe = WorldRecipe.of(config.world, config.data, config.split)
+        panel = recipe.panel()
+        if config.tasks:
+            panel = panel.head(min(config.tasks, len(panel.task_ids)))
+        return cls(recipe, panel.task_ids, config.rollouts, config.workers)
 
-def play(agent: Agent, stage: Stage, jobs: Sequence[Job], path: Path, max_steps: int | None) -> list[Trajectory]:
+
+class ActingModel:
+    """A local model as an agent of the worlds, as `sad-eval` will play it.
+
+    Args:
+        language: the model and its tokenizer.
+        windowing: what it sees.
+        config: temperature and seed.
+    """
+
+    def __init__(self, language: Language, windowing: Windowing, config: TrainConfig) -> None:
+        self._model = LocalModel(unwrap(language.model), language.tokenizer, windowing=windowing, name="student")
+        sampling = Sampling(temperature=config.sampling_temperature, max_tokens=config.room, seed=config.seed)
+        self.agent = ReActAgent(self._model, Prompt(""), sampling=sampling)
+
+    def refresh(self) -> None:
+        """Forget all that was computed with the weights before an update."""
+        self._model.clear()
+
+
+def play(agent: Agent, tasks: TaskStream, jobs: Sequence[Job], path: Path, max_steps: int | None) -> list[Trajectory]:
     """Play jobs and return their episodes in the order of the jobs.
 
-    Each episode is written to `path` as it ends; jobs that stand there already are not played again.
+    Each episode is written to `path` as it ends; jobs whose episodes are there already are not played again.
     """
     have = {(one.task_id, one.seed, one.repeat): one for one in read_whole(path)}
     missing = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in have]
     if missing:
         limits = Limits(max_steps=max_steps)
         with JsonLinesWriter(path) as writer:
-            for finished in rollout(agent, missing, stage.world, live=stage.live, workers=stage.workers, limits=limits):
+            for finished in rollout(agent, missing, tasks.world, live=tasks.live, workers=tasks.workers, limits=limits):
                 trajectory = finished.trajectory
                 writer.append(trajectory.to_json())
                 have[trajectory.task_id, trajectory.seed, trajectory.repeat] = trajectory
@@ -75,55 +273,26 @@ def without_loops(trajectory: Trajectory, repeats: int = 3) -> Trajectory:
     return trajectory
 
 
-@dataclass
-class GuidedAgent:
-    """The student acts; at some turns, chosen by chance, the teacher does.
+def shares(rows: Sequence[Row], count: int, seed: int, number: int = 0) -> list[list[Row]]:
+    """The rows in `count` random shares of like size, others in each pass; fewer when there are fewer rows."""
+    order = list(rows)
+    random.Random(f"shares {seed}" + (f" {number}" if number else "")).shuffle(order)
+    dealt = [order[index::count] for index in range(count)]
+    return [share for share in dealt if share]
 
-    Attributes:
-        student: an agent.
-        teacher: an agent that watches, and takes a turn when it is chosen.
-        share: chance that it is chosen.
-        seed: first part of the seed of each choice.
-    """
 
-    student: Agent
-    teacher: Agent
-    share: float
-    seed: int = 0
-    name: str = "guided"
-    _starts: dict[int, EpisodeStart] = field(default_factory=dict)
-    _turns: dict[int, int] = field(default_factory=dict)
-
-    def begin(self, episode: int, start: EpisodeStart) -> str:
-        """Both begin; the student's prompt is the episode's."""
-        prompt = self.student.begin(episode, start)
-        self.teacher.begin(episode, start)
-        self._starts[episode], self._turns[episode] = start, 0
-        return prompt
-
-    def act(self, episodes: Sequence[int]) -> list[Decision]:
-        """One decision an episode, by whoever has the turn."""
-        guided = [episode for episode in episodes if self._chosen(episode)]
-        own = [episode for episode in episodes if not self._chosen(episode)]
-        decisions: dict[int, Decision] = {}
-        for agent, mine in ((self.teacher, guided), (self.student, own)):
-            if mine:
-                decisions.update(zip(mine, agent.act(mine), strict=True))
-        return [decisions[episode] for episode in episodes]
-
-    def _chosen(self, episode: int) -> bool:
-        draw = random.Random(f"guide {self.seed} {self._starts[episode].seed} {self._turns[episode]}")
-        return draw.random() < self.share
-
-    def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
-        """Both see what came back."""
-        self._turns[episode] += 1
-        self.student.observe(episode, decision, observation, info)
-        self.teacher.observe(episode, decision, observation, info)
-
-    def end(self, episode: int) -> None:
-        """Both forget."""
-        self._starts.pop(episode, None)
-        self._turns.pop(episode, None)
-        self.student.end(episode)
-        self.teacher.end(episode)
+def rollout_metrics(episodes: Sequence[Trajectory], seconds: float) -> Metrics:
+    """Success, steps and the time of acting and of the world, of an iteration's episodes."""
+    scored = [one for one in episodes if not one.status.owed]
+    if not scored:
+        return {}
+    steps = [step for one in scored for step in one.steps]
+    return {
+        "rollout_success": sum(one.success for one in scored) / len(scored),
+        "rollout_steps": len(steps) / len(scored),
+        "rollout_tokens": float(sum(step.generated_tokens for step in steps)),
+        "rollout_valid": sum(step.valid for step in steps) / max(1, len(steps)),
+        "act_seconds": sum(step.agent_seconds for step in steps),
+        "world_seconds": sum(step.world_seconds for step in steps),
+        "rollout_seconds": seconds,
+    }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal
 
 import torch
@@ -53,12 +55,12 @@ class Optimisation:
         return self.floor + (1 - self.floor) * cosine
 
     def set_rate(self, optimiser: torch.optim.Optimizer, step: int) -> None:
-        """Give each group of `make`'s optimiser its learning rate of update `step`."""
+        """Give each group of an optimiser of `make` its learning rate of update `step`."""
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * self._of_peak(step)
 
-    def make(self, modules: Iterable[nn.Module], weights: Iterable[nn.Parameter] = ()) -> torch.optim.Optimizer:
-        """The optimiser of these modules' trainable parameters.
+    def make(self, modules: Iterable[nn.Module], weights: Iterable[nn.Parameter] = ()) -> list[torch.optim.Optimizer]:
+        """The optimisers of these modules' trainable parameters: AdamW, Muon, or both.
 
         Args:
             modules: all of them.
@@ -82,18 +84,15 @@ class Optimisation:
         matrices = [p for p in hidden if self.optimiser == "muon" and p.dim() == 2]
         groups.append({"params": [p for p in hidden if self.optimiser != "muon" or p.dim() != 2], "peak": peak})
         rest = [group for group in groups if group["params"]]
-        adamw = [torch.optim.AdamW(rest, lr=peak, weight_decay=self.weight_decay, fused=True)] if rest else []
-        if not matrices:
-            return adamw[0]
-        # Updates of the size of AdamW's, so that one learning rate serves both.
-        muon = torch.optim.Muon(
-            [{"params": matrices, "peak": peak}],
-            lr=peak,
-            weight_decay=self.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        )
-        # Adapters are matrices, all of them.
-        return Together(*adamw, muon)
+        made: list[torch.optim.Optimizer] = []
+        if rest:  # adapters are matrices, all of them
+            made.append(torch.optim.AdamW(rest, lr=peak, weight_decay=self.weight_decay, fused=True))
+        if matrices:
+            # Updates of the size of AdamW's, so that one learning rate serves both.
+            muon: list[Any] = [{"params": matrices, "peak": peak}]
+            decay = self.weight_decay
+            made.append(torch.optim.Muon(muon, lr=peak, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+        return made
 
 
 def _tables(modules: Iterable[nn.Module]) -> set[int]:
@@ -105,71 +104,32 @@ def _tables(modules: Iterable[nn.Module]) -> set[int]:
     return found
 
 
-class Together(torch.optim.Optimizer):
-    """Optimisers of different parameters as one.
+def optimiser_tensors(optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """The state of optimisers as named tensors, their parameters numbered through."""
+    tensors = {}
+    for offset, optimiser in zip(_offsets(optimisers), optimisers, strict=True):
+        for index, values in optimiser.state_dict()["state"].items():
+            for name, value in values.items():
+                tensors[f"optimiser.{offset + index}.{name}"] = torch.as_tensor(value)
+    return tensors
 
-    Args:
-        parts: at least one.
-    """
 
-    def __init__(self, *parts: torch.optim.Optimizer) -> None:
-        self.parts = parts
-        super().__init__([p for part in parts for group in part.param_groups for p in group["params"]], {})
-        self._share_groups()
+def load_optimisers(optimisers: Sequence[torch.optim.Optimizer], tensors: dict[str, Tensor]) -> None:
+    """The inverse of `optimiser_tensors`."""
+    state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+    for key, value in tensors.items():
+        if key.startswith("optimiser."):
+            _, index, name = key.split(".", 2)
+            state[int(index)][name] = value
+    for offset, optimiser in zip(_offsets(optimisers), optimisers, strict=True):
+        numbers = range(offset, offset + _count(optimiser))
+        own = {number - offset: state[number] for number in numbers if number in state}
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": own})
 
-    def _share_groups(self) -> None:
-        self.param_groups = [group for part in self.parts for group in part.param_groups]
 
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """One step of each part."""
-        for part in self.parts:
-            part.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The parts' states, their parameters numbered through."""
-        state: dict[int, Any] = {}
-        offset = 0
-        for part in self.parts:
-            own = part.state_dict()["state"]
-            state |= {offset + index: values for index, values in own.items()}
-            offset += _count(part)
-        return {"state": state, "param_groups": []}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The inverse of `state_dict`."""
-        offset = 0
-        for part in self.parts:
-            whole = part.state_dict()
-            numbers = range(offset, offset + _count(part))
-            whole["state"] = {
-                index - offset: values for index, values in state_dict["state"].items() if index in numbers
-            }
-            part.load_state_dict(whole)
-            offset = numbers.stop
-        self._share_groups()
+def _offsets(optimisers: Sequence[torch.optim.Optimizer]) -> list[int]:
+    return list(accumulate(map(_count, optimisers[:-1]), initial=0))
 
 
 def _count(optimiser: torch.optim.Optimizer) -> int:
     return sum(len(group["params"]) for group in optimiser.param_groups)
-
-
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as named tensors."""
-    tensors = {}
-    for index, values in optimiser.state_dict()["state"].items():
-        for name, value in values.items():
-            tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
-    return tensors
-
-
-def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of `optimiser_tensors`."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        part, _, rest = key.partition(".")
-        if part == "optimiser":
-            index, _, name = rest.partition(".")
-            state.setdefault(int(index), {})[name] = value
-    whole = optimiser.state_dict()
-    whole["state"] = state
-    optimiser.load_state_dict(whole)

@@ -1,4 +1,4 @@
-"""How a training run shows where it stands: a bar on a terminal, a line now and then elsewhere."""
+"""How a training run shows its progress: a bar on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _SHOWN = (
 
 
 class Reporter(Protocol):
-    """Told after each update."""
+    """Called after each update."""
 
     def __call__(self, step: int, steps: int, metrics: dict[str, float]) -> None:
-        """The step, of how many, and its numbers."""
+        """The updates done, how many there will be, and the numbers of the last."""
         ...
 
 
 def summary(metrics: dict[str, float]) -> str:
-    """The numbers that a reader wants, on one line; a divergence of 0 is one that nothing was compared for.
+    """The main numbers on one line; a divergence of 0 means that nothing was compared, and is left out.
 
     >>> summary({"loss": 1.5, "act_divergence": 0.0, "act_nll": 0.25})
     'loss 1.5000  nll A 0.250'

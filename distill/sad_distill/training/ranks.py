@@ -1,4 +1,4 @@
-"""Several processes that train one student: who they are, and what they add up.
+"""Several processes that train one student, and the sums that they share.
 
 A launcher (`accelerate launch`, `torchrun`) starts the same command several times. Each process holds the whole
 student, plays and learns from its own share of episodes and rows, and then all add up sums, counts and gradients, so
@@ -107,7 +107,7 @@ def launched(device: str) -> Iterator[Ranks]:
         device: cpu, cuda, or auto, as in the settings; each process takes a GPU of its own.
 
     Raises:
-        ConfigError: the launcher was told to cut the model into pieces.
+        ConfigError: the launcher is set up to cut the model into pieces.
     """
     for variable, name in _SHARDING.items():
         if os.environ.get(variable, "").lower() in ("1", "true"):

@@ -17,15 +17,15 @@ _FREE = frozenset({"out", "workers", "device", "micro_batch", "save_every", "ten
 """Settings that may change between two starts of a run: they change no result but for rounding."""
 
 
-class Journal:
-    """The folder of a run.
+class RunDir:
+    """The directory of a run.
 
     Args:
         folder: made when missing.
         config: the run's settings, a dataclass.
         contents: what the files and models that they name hold, by setting: a path stays when its file changes.
-        writes: False in all but the first of several processes, which only look.
-        tensorboard: metrics go there, too.
+        writes: False in all but the first of several processes, which only read.
+        tensorboard: metrics are also written for TensorBoard.
 
     Raises:
         ConfigError: the folder holds a run with other settings or contents.
@@ -59,28 +59,28 @@ class Journal:
                         f"{folder} holds a run with {key} = {before.get(key)!r}, not {value!r}:"
                         " choose another --out or the old setting"
                     )
-            # Runs of earlier releases did not write down contents.
+            # Runs of earlier releases did not record contents.
             for key, value in before.get("contents", {}).items():
                 if contents[key] != value:
                     raise ConfigError(
                         f"{folder} holds a run on other {key}: {value!r}, now {contents[key]!r} under the same name:"
-                        " choose another --out, or delete the folder to train anew"
+                        " choose another --out, or delete the folder to train again"
                     )
         write_text(path, json.dumps({**settings, "contents": dict(contents)}, indent=1))
         self._board = _board(folder) if tensorboard else None
 
     @property
     def state(self) -> Path:
-        """Where the state lies."""
+        """The file of the state."""
         return self.folder / "state.safetensors"
 
     @property
     def metrics(self) -> Path:
-        """Where the metrics lie."""
+        """The file of the metrics."""
         return self.folder / "metrics.jsonl"
 
     def begin(self, step: int) -> None:
-        """Metrics from `step` on will be written (again): those of a life that was cut off are dropped."""
+        """Open the metrics for update `step` and later ones; lines of updates that no state holds are dropped."""
         if not self._writes:
             return
         if self.metrics.exists():
@@ -108,11 +108,11 @@ class Journal:
             self._board.close()
 
     def rollouts(self, iteration: int, rank: int = 0) -> Path:
-        """Where the episodes of an online iteration lie until the state that they led to is on disk."""
+        """The file of the episodes of an online iteration, kept until a state holds its updates."""
         return self.folder / "rollouts" / (f"{iteration:06d}.jsonl" if rank == 0 else f"{iteration:06d}.{rank}.jsonl")
 
     def forget_rollouts(self, before: int, keep: int = 2) -> None:
-        """Delete rollouts that no resumption can need, but for the last few, which a reader may want to see."""
+        """Delete rollouts that no resumption can need, except the last few, which a reader may want to see."""
         if not self._writes:
             return
         for path in sorted((self.folder / "rollouts").glob("*.jsonl")):

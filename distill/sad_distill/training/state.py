@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from sad_distill.training.optimiser import load_optimiser, optimiser_tensors
+from sad_distill.training.optimiser import load_optimisers, optimiser_tensors
 from sad_env.errors import CheckpointError
 from sad_env.files import write_bytes
 
@@ -36,25 +37,27 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             record = json.loads((file.metadata() or {})["record"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, KeyError, ValueError, OSError) as error:
-        raise CheckpointError(f"{path} is no training state: {error}; delete it to begin anew") from None
+        raise CheckpointError(f"{path} is no training state: {error}; delete it to begin again") from None
     if record.get("version") != VERSION:
         raise CheckpointError(f"{path} has version {record.get('version')}; this release reads {VERSION}")
     return tensors, record
 
 
-def learner_tensors(modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """All that an exact continuation needs: trainable parameters, optimiser, torch's random state."""
+def learner_tensors(modules: dict[str, nn.Module], optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """All that an exact continuation needs: trainable parameters, optimisers, torch's random state."""
     tensors = {
         f"{prefix}.{name}": parameter.detach()
         for prefix, module in modules.items()
         for name, parameter in module.named_parameters()
         if parameter.requires_grad
     }
-    return {**tensors, **optimiser_tensors(optimiser), "random": torch.get_rng_state()}
+    return {**tensors, **optimiser_tensors(optimisers), "random": torch.get_rng_state()}
 
 
 @torch.no_grad()
-def load_learner(modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def load_learner(
+    modules: dict[str, nn.Module], optimisers: Sequence[torch.optim.Optimizer], tensors: dict[str, Tensor]
+) -> None:
     """The inverse of `learner_tensors`.
 
     Raises:
@@ -68,5 +71,5 @@ def load_learner(modules: dict[str, nn.Module], optimiser: torch.optim.Optimizer
             if found is None or found.shape != parameter.shape:
                 raise CheckpointError(f"the training state is of another model: {prefix}.{name} does not fit")
             parameter.copy_(found)
-    load_optimiser(optimiser, tensors)
+    load_optimisers(optimisers, tensors)
     torch.set_rng_state(tensors["random"])

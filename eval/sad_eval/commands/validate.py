@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 from sad_agents.catalogue import AgentOptions, resolve
 from sad_agents.rollout.rollout import Job, Limits, rollout
-from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.rollout.world_recipe import WorldRecipe
 
 from sad_env import cli, registry
 from sad_env.checks import check_world

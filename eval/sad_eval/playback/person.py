@@ -11,7 +11,7 @@ from rich.console import Console
 from sad_agents.policies import HumanAgent
 from sad_agents.prompts import load_prompt
 from sad_agents.rollout.rollout import Job, Limits, rollout
-from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.rollout.world_recipe import WorldRecipe
 
 from sad_env import registry
 from sad_env.errors import INTERRUPTED

@@ -15,7 +15,7 @@ from sad_agents.agent import Agent, Sampling
 from sad_agents.catalogue import AgentOptions
 from sad_agents.perturbed_agent import PerturbedAgent
 from sad_agents.rollout.rollout import Limits
-from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.rollout.world_recipe import WorldRecipe
 
 from sad_env import data, registry
 from sad_env.errors import ConfigError, DataError

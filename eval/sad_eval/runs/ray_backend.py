@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sad_agents.rollout.rollout import Finished, Job, Limits, rollout
-from sad_agents.rollout.world_pool import WorldRecipe
+from sad_agents.rollout.world_recipe import WorldRecipe
 
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.records import Status, Trajectory

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sad_env.files import atomic_bytes
-from sad_eval.runs.run_folder import Estimate
+from sad_eval.records import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from sad_env.errors import DataError
 from sad_env.files import write_bytes
 from sad_env.records import Step, parse_record
-from sad_eval.runs.run_folder import EPISODES, RESULTS, EpisodeLine, Manifest, Results, RunFolder
+from sad_eval.records import EpisodeLine, Manifest, Results
+from sad_eval.runs.run_folder import EPISODES, RESULTS, RunFolder
 
 
 class RecordedRun(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sad_env.json_lines import parse_json
-from sad_eval.metrics.aggregate import Tally
+from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.metrics.cot_match import Reasoning
 from sad_eval.metrics.statistics import Floats
 from sad_eval.study.costs import Cost, cost_of
@@ -140,13 +140,13 @@ def evaluation_of(run: RecordedRun, references: Mapping[str, Sequence[Reasoning]
         references: the teacher's reasoning by task.
     """
     limit = int(run.manifest.limits["max_steps"] or 0)
-    tally = Tally(limit, tokenizer=run.results.tokenizer, references=references)
+    sums = MetricSums(limit, tokenizer=run.results.tokenizer, references=references)
     for line in run.episodes:
-        tally.add(line)
-    rows = sorted(range(len(tally)), key=tally.keys.__getitem__)
-    parts, wholes = tally.ratios(rows, [column.metric for column in COLUMNS.values()])
+        sums.add(line)
+    rows = sorted(range(len(sums)), key=sums.keys.__getitem__)
+    parts, wholes = sums.ratios(rows, [column.metric for column in COLUMNS.values()])
     return Evaluation(
-        tuple(tally.keys[row].task_id for row in rows),
+        tuple(sums.keys[row].task_id for row in rows),
         dict(zip(COLUMNS, parts.T, strict=True)),
         dict(zip(COLUMNS, wholes.T, strict=True)),
         run.results.status == "complete",

@@ -15,8 +15,8 @@ from statistics import fmean
 from sad_env.errors import ConfigError, DataError, IncompleteError
 from sad_env.files import exclusive, sha256_file, write_bytes, write_text
 from sad_env.json_lines import parse_json
+from sad_env.progress import duration
 from sad_env.safe_text import one_line, visible
-from sad_eval.runs.progress import duration
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import counted
 from sad_eval.study.kept_episodes import keep_episodes

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sad_eval.metrics.statistics import Floats, percentile_ends, resampled_ratios, wilson
-from sad_eval.runs.run_folder import Estimate
+from sad_eval.records import Estimate
 
 RESAMPLES = 10_000
 _SEED = 20250519

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from sad_eval.metrics.statistics import holm
-from sad_eval.runs.run_folder import Estimate
+from sad_eval.records import Estimate
 from sad_eval.study.claims import counterpart, figure
 from sad_eval.study.comparisons import MethodComparison, compare_methods, stacked
 from sad_eval.study.methods import METHODS

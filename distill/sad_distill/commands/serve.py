@@ -1,0 +1,50 @@
+"""`sad-distill serve`: a teacher behind HTTP."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from sad_env.errors import ConfigError
+from sad_env.safe_text import one_line
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """Serve a teacher over HTTP: sad-distill --teacher http://HOST:PORT queries it live.
+
+    Example: sad-distill serve --model runs/teacher/student.pt --port 8700
+    """
+
+    model: str
+    """student.pt, folder or hub id."""
+    host: str = "127.0.0.1"
+    """Address to listen on; anybody who can reach it can use the model."""
+    port: int = 8700
+    """Port; 0 takes a free one."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    temperature: float = 0.2
+    """Of the completions that it writes."""
+
+
+def serve(config: ServeConfig) -> int:
+    """Run the command until it is interrupted."""
+    from sad_agents.agent import Sampling
+
+    from sad_distill.models.language import device_of, load_language
+    from sad_distill.teachers.registry import identity
+    from sad_distill.teachers.server import TeacherServer
+
+    device = device_of(config.device)
+    language = load_language(config.model)
+    language.model.to(device)  # type: ignore[arg-type]
+    sampling = Sampling(temperature=config.temperature)
+    try:
+        server = TeacherServer(language, identity(config.model, language.model), (config.host, config.port), sampling)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"cannot listen on {one_line(config.host)}:{config.port}: {one_line(str(error))}") from None
+    with server:
+        print(f"teacher {server.teacher_name} at {server.url}", file=sys.stderr, flush=True)
+        server.serve_forever()
+    return 0

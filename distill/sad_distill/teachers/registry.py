@@ -1,0 +1,141 @@
+"""Which teacher a word names, and what a model's name is in keys and records.
+
+`TEACHERS` is open: `TEACHERS["mine:"] = function` makes `--teacher mine:...` call `function(spec, config)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from sad_distill.config import TrainConfig
+from sad_distill.models.language import Language, device_of, load_language
+from sad_distill.teachers.base import ScoringTeacher, WritingTeacher
+from sad_distill.teachers.cache import CachedTeacher
+from sad_distill.teachers.local import LocalTeacher, check_same_tokens
+from sad_distill.teachers.openai import OpenAITeacher
+from sad_distill.teachers.remote import RemoteTeacher
+from sad_env import registry
+from sad_env.errors import UnknownNameError
+from sad_env.files import sha256_file
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What a teacher can do; each part may be missing.
+
+    Attributes:
+        name: for the records.
+        scores: says how likely each of the student's tokens is.
+        writes: writes completions.
+        expert: name of the world's expert policy.
+        language: a local model, which may also act.
+        fits: refuses a student, by its vocabulary and the rows of its head, whose ids mean something else.
+    """
+
+    name: str
+    scores: ScoringTeacher | None = None
+    writes: WritingTeacher | None = None
+    expert: str = ""
+    language: Language | None = None
+    fits: Callable[[Mapping[str, int], int], None] | None = None
+
+
+TeacherFactory = Callable[[str, TrainConfig], Teacher]
+"""Makes a teacher from the whole word, prefix included, and the run's settings."""
+
+
+def _remote(spec: str, config: TrainConfig) -> Teacher:
+    teacher = RemoteTeacher(spec, top=config.top or 64)
+    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits)
+
+
+def _openai(spec: str, config: TrainConfig) -> Teacher:
+    teacher = OpenAITeacher.of(spec, top=config.top or 20)
+    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits)
+
+
+def _local(spec: str, config: TrainConfig) -> Teacher:
+    language = load_language(spec)
+    language.model.to(device_of(config.device))  # type: ignore[arg-type]
+    teacher = LocalTeacher(language.model, identity(spec, language.model), config.top)
+
+    def fits(vocabulary: Mapping[str, int], rows: int) -> None:
+        check_same_tokens(language.tokenizer.get_vocab(), vocabulary)
+
+    return Teacher(teacher.name, scores=teacher, language=language, fits=fits)
+
+
+TEACHERS: dict[str, TeacherFactory] = {
+    "http://": _remote,
+    "https://": _remote,
+    "openai:": _openai,
+}
+"""Kinds of teachers by the prefix of their names. Experts of the world come before them; any other word is a model."""
+
+
+def load_teacher(config: TrainConfig) -> Teacher | None:
+    """The teacher that the settings name; its scores are cached where the settings name a cache.
+
+    Raises:
+        UnknownNameError: an expert that the world does not have.
+        CheckpointError: a file or folder that is not sound.
+        InfrastructureError: a server that does not answer, or a hub id that cannot be fetched.
+    """
+    if not config.teacher:
+        return None
+    teacher = _factory(config.teacher, config.world)(config.teacher, config)
+    if config.cache and teacher.scores is not None:
+        return replace(teacher, scores=CachedTeacher(teacher.scores, Path(config.cache)))
+    return teacher
+
+
+def _factory(spec: str, world: str) -> TeacherFactory:
+    experts = registry.world(world).experts
+    if spec in experts:
+        return lambda spec, _: Teacher(spec, expert=spec)
+    for prefix, factory in TEACHERS.items():
+        if spec.startswith(prefix):
+            return factory
+    # expert-run/student.pt is a file; expert-plian is a typing error.
+    if spec.startswith("expert") and not Path(spec).exists() and not spec.endswith(".pt") and "/" not in spec:
+        raise UnknownNameError(f"expert of {world}", spec, experts)
+    return _local
+
+
+_WEIGHTS = ("*.safetensors", "config.json", "tokenizer.json")
+"""The files of a model's folder that decide what it answers."""
+
+
+def identity(spec: str, model: PreTrainedModel | None = None) -> str:
+    """A model's name for keys and records.
+
+    Args:
+        spec: as the settings name it.
+        model: as it was loaded; a model of the hub knows its revision.
+
+    Returns:
+        A file's or folder's name and hash, a hub id with its commit, or the word itself.
+    """
+    path = Path(spec)
+    if path.is_file():
+        return f"{path.stem}-{sha256_file(path)[:12]}"
+    if path.is_dir():
+        files = sorted(file for pattern in _WEIGHTS for file in path.glob(pattern))
+        content = "".join(f"{file.name} {sha256_file(file)}\n" for file in files)
+        return f"{path.resolve().name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    commit = getattr(model.config, "_commit_hash", None) if model is not None else None
+    return f"{spec}@{commit[:12]}" if commit else spec
+
+
+def contents_of(config: TrainConfig, teacher: Teacher | None, student: Language) -> dict[str, str]:
+    """Names with hashes of the files and models that the settings name, by setting."""
+    return {
+        "student": identity(config.student, student.model),
+        "teacher": teacher.name if teacher else "",
+        "episodes": ", ".join(identity(path) for path in config.episodes),
+    }

@@ -1,0 +1,67 @@
+"""What each method trains for.
+
+`METHODS` is open: `METHODS["mine"] = function` makes method `mine` train for the objective `function(config)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sad_distill.auxiliary.minillm import single_step
+from sad_distill.auxiliary.terms import chosen_terms
+from sad_distill.config import TrainConfig
+from sad_distill.losses.objective import Objective
+from sad_distill.losses.scoring import Measure
+
+
+def _measure(config: TrainConfig) -> Measure:
+    return Measure(config.divergence, config.beta, config.temperature, config.outside, config.clamp)
+
+
+def _sad(config: TrainConfig) -> Objective:
+    return Objective(
+        measure=_measure(config),
+        reason=config.reason_weight,
+        act=config.act_weight,
+        observation=config.observation_weight,
+        reduction=config.reduction,
+        learned=config.learned_weights,
+        project=config.project,
+    )
+
+
+def _flat(likelihood: float, divergence: float) -> Callable[[TrainConfig], Objective]:
+    """One average over all agent tokens, of likelihood and divergence with these weights."""
+    return lambda config: Objective(
+        likelihood,
+        divergence,
+        observation=config.observation_weight,
+        reduction="token_mean",
+        measure=_measure(config),
+    )
+
+
+METHODS: dict[str, Callable[[TrainConfig], Objective]] = {
+    "sad": _sad,
+    "sft": _flat(1.0, 0.0),
+    "seqkd": _flat(1.0, 0.0),
+    "word_kd": _flat(0.5, 0.5),
+    "token_flat": _flat(0.0, 1.0),
+    "minillm": lambda config: single_step(config.sampling_temperature),
+}
+
+
+def objective_of(config: TrainConfig) -> Objective:
+    """The objective of the method, or none of its own where a further term is the whole loss."""
+    if any(term.alone for term in chosen_terms(config).values()):
+        return _flat(0.0, 0.0)(config)
+    return METHODS[config.method](config)
+
+
+def compares_ids(config: TrainConfig) -> bool:
+    """Whether a teacher is asked about the student's ids, which then must mean the same to both."""
+    return (
+        objective_of(config).divergence > 0
+        or any(term.needs != "nothing" for term in chosen_terms(config).values())
+        or (config.curriculum != "none" and config.curriculum_entropy != 0)
+    )

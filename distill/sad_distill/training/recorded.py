@@ -1,0 +1,104 @@
+"""Rows of recorded episodes: in random order or by a curriculum, alone or next to live rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple
+from typing import NamedTuple
+
+from sad_distill.data.curriculum import CurriculumOrder, Difficulty, EpochOrder, Order, complexities
+from sad_distill.data.rows import Row
+from sad_distill.teachers.difficulty import difficulties_of
+from sad_distill.training.build import Parts
+from sad_distill.training.learner import Metrics
+from sad_distill.training.ranks import Ranks
+from sad_env.errors import ConfigError
+
+
+class UpdateRows(NamedTuple):
+    """The rows of one update.
+
+    Attributes:
+        rows: learned by the run's objective.
+        metrics: what is known of them, shown with the update's numbers.
+        recorded: further rows, learned by the learner's objective for recorded text.
+    """
+
+    rows: Sequence[Row]
+    metrics: Metrics
+    recorded: Sequence[Row] = ()
+
+
+class Recorded:
+    """A source of rows: recorded episodes, whose rows of an update depend on its step alone.
+
+    Args:
+        parts: of the run.
+
+    Raises:
+        ConfigError: a curriculum by entropy, and no teacher that scores.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.step = 0
+        self._parts = parts
+        self._order = order_of(parts)
+
+    @property
+    def position(self) -> dict[str, int]:
+        """What a state on disk keeps, so that a resumed run goes on with the same rows."""
+        return {"step": self.step, "iteration": 0}
+
+    def resume(self, position: Mapping[str, int]) -> None:
+        """Go on from the `position` of an earlier source with the same settings."""
+        self.step = int(position["step"])
+
+    def updates(self, save: Callable[[], None]) -> Iterator[UpdateRows]:
+        """The rows of each update that is left; an update is done when the next is asked for.
+
+        Args:
+            save: called between two updates, where a resumed run can go on exactly and a state is due.
+        """
+        config = self._parts.config
+        while self.step < config.steps:
+            yield UpdateRows([self._parts.rows[index] for index in self._order(self.step)], {})
+            self.step += 1
+            if self.step % config.save_every == 0 or self.step == config.steps:
+                save()
+
+
+def order_of(parts: Parts) -> Order:
+    """Which recorded rows each update learns from.
+
+    Raises:
+        ConfigError: a curriculum by entropy, and no teacher that scores.
+    """
+    config = parts.config
+    if config.curriculum == "none":
+        return EpochOrder(len(parts.rows), config.batch, config.seed)
+    teacher = parts.teacher.scores if parts.teacher else None
+    if teacher is None and config.curriculum_entropy:
+        raise ConfigError("the curriculum's entropy needs a teacher that scores: give one or --curriculum-entropy 0")
+    difficulties = difficulties_of(parts.rows, teacher, parts.learner.device)
+    complexity = complexities(
+        shared_difficulties(difficulties, parts.ranks),
+        config.curriculum_reason,
+        config.curriculum_act,
+        config.curriculum_entropy,
+    )
+    return CurriculumOrder(
+        parts.rows,
+        complexity,
+        config.curriculum,
+        batch=config.batch,
+        steps=config.steps,
+        seed=config.seed,
+        strength=config.curriculum_strength,
+    )
+
+
+def shared_difficulties(found: dict[str, Difficulty], ranks: Ranks) -> dict[str, Difficulty]:
+    """The first process's difficulties: the order that all follow must not depend on one device's rounding."""
+    lines = [json.dumps(astuple(difficulty)) for difficulty in found.values()]
+    return {name: Difficulty(*json.loads(line)) for name, line in zip(found, ranks.gather(lines)[0], strict=True)}

@@ -1,0 +1,70 @@
+"""A loss term, a teacher and a method from outside the package: a table takes them, and a run trains with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from sad_agents.checkpoints import load_student
+from sad_distill.auxiliary.terms import TERMS, Term
+from sad_distill.config import TrainConfig
+from sad_distill.data.batch import Batch
+from sad_distill.losses.objective import Objective
+from sad_distill.losses.scoring import Scores
+from sad_distill.losses.targets import DenseTarget, Target
+from sad_distill.teachers.registry import TEACHERS, Teacher
+from sad_distill.training.methods import METHODS
+from sad_distill.training.run import Run
+
+
+def two_updates(files: Path, out: Path, teacher: str = "", **changes: str) -> list[dict[str, float]]:
+    recorded = (str(files / "expert.jsonl"),)
+    student = str(files / "start.pt")
+    settings = {"method": "sft", "learning_rate": 1e-3, "mode": "offline", "world": "toy", **changes}
+    sizes = {"steps": 2, "batch": 2, "budget": 200, "room": 40}
+    path = Run(TrainConfig(str(out), student, teacher, recorded, **settings, **sizes)).train()  # type: ignore[arg-type]
+    before, after = (load_student(one).model.state_dict() for one in (student, path))
+    assert any(not torch.equal(tensor, after[name]) for name, tensor in before.items())
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_loss_term(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class SmallStates:
+        """The mean square of the student's states."""
+
+        weight = 0.5
+
+        def count(self, batch: Batch) -> int:
+            return len(batch.kind_N)
+
+        def sum(self, student: torch.nn.Module, batch: Batch, states: torch.Tensor, scores: Scores) -> torch.Tensor:
+            return states[batch.row_N, batch.from_N].square().mean(-1).sum()
+
+    monkeypatch.setitem(TERMS, "small states", Term(lambda context: SmallStates(), lambda config: 0.5))
+    lines = two_updates(files, tmp_path)
+    assert len(lines) == 2
+    assert all(line["extra"] > 0 for line in lines)
+
+
+def test_a_teacher(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Undecided:
+        """Finds every token equally likely."""
+
+        name, setting = "undecided", ""
+
+        def score(self, batch: Batch) -> Target:
+            return DenseTarget(torch.zeros(len(batch.kind_N), 370))
+
+    monkeypatch.setitem(TEACHERS, "undecided:", lambda spec, config: Teacher(spec, scores=Undecided()))
+    lines = two_updates(files, tmp_path, "undecided:370", method="sad", action_support="full")
+    assert len(lines) == 2
+    assert all(line["reason_divergence"] > 0 for line in lines)
+
+
+def test_a_method(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS, "actions_only", lambda config: Objective(likelihood=1, divergence=0, reason=0))
+    lines = two_updates(files, tmp_path, method="actions_only")
+    assert len(lines) == 2
+    assert all(line["loss"] == pytest.approx(line["act_nll"]) for line in lines)
