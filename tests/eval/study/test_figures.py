@@ -8,7 +8,7 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from sad_eval.runs.run_folder import Estimate
+from sad_eval.records import Estimate
 from sad_eval.study.figures import METADATA, STYLE, Point, cost_figure, success_figure, write_figures
 from sad_eval.study.report import NO_FIGURES, write_report
 
