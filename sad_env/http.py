@@ -30,7 +30,7 @@ LARGEST_ANSWER = 64 * 2**20
 _OVERLOADED = frozenset({429, 503, 529})
 _PASSING = frozenset({408, 409, 425, 500, 502, 504}) | _OVERLOADED
 _BLOCK = 1 << 16
-_ADDRESS = re.compile(r"""(https?://)(?:[^\s/?#"'<>]*@)?([^\s?#"'<>]*)(?:\?[^\s#"'<>]*)?""", re.IGNORECASE)
+_ADDRESS = re.compile(r"""(https?://)(?:[^\s/?#"<>]*@)?([^\s?#"'<>]*)(?:\?[^\s#"<>]*)?""", re.IGNORECASE)
 
 
 def public_address(text: str) -> str:
@@ -42,7 +42,7 @@ def public_address(text: str) -> str:
     return _ADDRESS.sub(r"\1\2", text)
 
 
-class RequestFault(Exception):
+class RequestError(Exception):
     """One request failed.
 
     Args:
@@ -116,14 +116,14 @@ class Patience:
         """What `attempt` returns, called again while it raises a fault that may pass.
 
         Raises:
-            RequestFault: the last one; its `tries` counts the calls.
+            RequestError: the last one; its `tries` counts the calls.
         """
         policy: Retry = _Backoff(total=self.attempts - 1, backoff_factor=self.pause, backoff_max=self.longest)
         until = time.monotonic() + self.seconds
         while True:
             try:
                 return attempt()
-            except RequestFault as fault:
+            except RequestError as fault:
                 fault.tries = len(policy.history) + 1
                 waiting = fault.overloaded and time.monotonic() < until
                 try:
@@ -166,31 +166,32 @@ class Answer:
         """Refuse an answer that is none.
 
         Raises:
-            RequestFault: the status is not 200.
+            RequestError: the status is not 200.
         """
         if self.status == 200:
             return
         said = one_line(public_address(self.beginning), 120)
-        raise RequestFault(
+        raise RequestError(
             f"HTTP {self.status}: {said}" if said else f"HTTP {self.status}",
             passing=self.status in _PASSING or self.status >= 520,
             overloaded=self.status in _OVERLOADED or self.wait > 0,
             wait=self.wait,
         )
 
-    def json(self) -> dict[str, Any]:
-        """The JSON object that it holds, strictly read.
+    def json(self, of: type | tuple[type, ...] = dict) -> Any:
+        """The JSON value that it holds, strictly read.
 
         Raises:
-            RequestFault: the status is not 200, or the content is something else.
+            RequestError: the status is not 200, or the content is something else.
         """
         self.check()
         try:
             value = parse_json(self.content)
         except RecordError as error:
-            raise RequestFault(f"the answer is no JSON: {one_line(str(error), 100)}") from None
-        if not isinstance(value, dict):
-            raise RequestFault("the answer is no JSON object")
+            why = one_line(str(error).removeprefix("not JSON: "), 80)
+            raise RequestError(f"the answer ({why}) is no JSON") from None
+        if not isinstance(value, of):
+            raise RequestError("the answer is no JSON object")
         return value
 
 
@@ -232,11 +233,11 @@ class Client:
         Args:
             method: of HTTP.
             url: the address.
-            read: turns an answer of any status into a value; a `RequestFault` of it counts as one of the request.
+            read: turns an answer of any status into a value; a `RequestError` of it counts as one of the request.
             options: as `requests` takes them.
 
         Raises:
-            RequestFault: it failed for good.
+            RequestError: it failed for good.
         """
 
         def attempt() -> Value:
@@ -250,7 +251,7 @@ class Client:
     def stream(
         self, method: str, url: str, *, deadline: float = math.inf, **options: Any
     ) -> Iterator[requests.Response]:
-        """One request, whose body the caller reads; a block that fails on the network raises `RequestFault`.
+        """One request, whose body the caller reads; a block that fails on the network raises `RequestError`.
 
         Args:
             method: of HTTP.
@@ -265,17 +266,19 @@ class Client:
                 with self._session.request(method, url, timeout=timeout, stream=True, **options) as response:
                     yield response
             except requests.Timeout:
-                raise RequestFault(late) from None
+                raise RequestError(late) from None
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, ConnectionError) as error:
                 if passed.is_set():
-                    raise RequestFault(late) from None
-                closed = any(word in str(error).lower() for word in ("aborted", "broken", "reset", "incomplete", "ended"))
-                raise RequestFault("closed the connection" if closed else "unreachable") from None
+                    raise RequestError(late) from None
+                closed = any(
+                    word in str(error).lower() for word in ("aborted", "broken", "reset", "incomplete", "ended")
+                )
+                raise RequestError("closed the connection" if closed else "unreachable") from None
             except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
                 # Their own words may hold the address with all its secrets.
-                raise RequestFault(f"the request failed: {type(error).__name__}") from None
+                raise RequestError(f"the request failed: {type(error).__name__}") from None
             if passed.is_set():
-                raise RequestFault(late)
+                raise RequestError(late)
 
 
 def wait_asked_for(response: requests.Response) -> float:
@@ -288,10 +291,8 @@ def _read(response: requests.Response, limit: int) -> Answer:
     for block in response.iter_content(_BLOCK):
         body += block
         if len(body) > limit:
-            raise RequestFault(f"an answer of more than {limit:,} bytes")
-    return Answer(
-        response.status_code, response.reason or "", bytes(body), response.encoding, wait_asked_for(response)
-    )
+            raise RequestError(f"an answer of more than {limit:,} bytes")
+    return Answer(response.status_code, response.reason or "", bytes(body), response.encoding, wait_asked_for(response))
 
 
 def _drop_redirect_body(response: requests.Response, **_: Any) -> None:
@@ -306,21 +307,21 @@ _reading = threading.local()
 
 
 class _WatchedHTTP(urllib3.connection.HTTPConnection):
-    def getresponse(self) -> urllib3.connection.HTTPResponse:
+    def getresponse(self) -> Any:
         _reading.socket = self.sock
         return super().getresponse()
 
 
 class _WatchedHTTPS(urllib3.connection.HTTPSConnection):
-    def getresponse(self) -> urllib3.connection.HTTPResponse:
+    def getresponse(self) -> Any:
         _reading.socket = self.sock
         return super().getresponse()
 
 
 class _Adapter(HTTPAdapter):
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> urllib3.HTTPConnectionPool:
-        pool = super().get_connection_with_tls_context(*args, **options)
-        pool.ConnectionCls = _WatchedHTTPS if pool.scheme == "https" else _WatchedHTTP  # type: ignore[assignment]
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
+        pool.ConnectionCls = _WatchedHTTPS if pool.scheme == "https" else _WatchedHTTP
         return pool
 
 

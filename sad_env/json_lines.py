@@ -52,7 +52,7 @@ def parse_json(line: str | bytes) -> Any:
     except (ValueError, UnicodeDecodeError) as error:
         raise RecordError(f"not JSON: {error}") from None
     if deep:
-        raise RecordError(f"JSON nested more than {MAX_DEPTH} deep")
+        raise RecordError(f"JSON nested too deep: at most {MAX_DEPTH} lists and objects")
     return value
 
 

@@ -122,6 +122,8 @@ def make_agent(settings: EvalSettings, recipe: WorldRecipe) -> Agent:
         dtype=settings.dtype,
         concurrency=settings.concurrency,
         context=settings.context,
+        patience=settings.patience,
+        omit=settings.omit,
         world=recipe.options,
     )
     agent = catalogue.resolve(settings.actor, recipe.name, options)
@@ -248,6 +250,8 @@ def _same_run(run: RunFolder, wanted: Manifest) -> None:
     # What a reader knows the run by comes first: another world has other limits, too.
     first = ("world", "data", "panel", "agent")
     for name in (*first, *sorted({*old, *new} - {*first})):
+        if name.startswith("agent served") and not (name in old and name in new):
+            continue  # a server that began to tell, or runs that were begun before it was asked
         if old.get(name) != new.get(name):
             was, now = (one_line(str(one.get(name)), 40) for one in (old, new))
             raise ConfigError(
