@@ -19,6 +19,17 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Give an OSError of the block the file's name, which a full disk, noticed by a write, leaves out."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(path)
+        raise
+
+
+@contextlib.contextmanager
 def atomic_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """Open a temporary UTF-8 file beside `path`; on success sync it and rename it over `path`, otherwise remove it.
 
@@ -46,7 +57,8 @@ def _replaced(path: str | os.PathLike[str]) -> Iterator[int]:
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:32]}.", suffix=".part", dir=target.parent)
     try:
-        yield descriptor
+        with naming(target):
+            yield descriptor
         # mkstemp makes files private; results are as readable as the process's umask lets any new file be.
         umask = os.umask(0)
         os.umask(umask)

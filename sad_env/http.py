@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import urllib3
@@ -40,6 +41,16 @@ def public_address(text: str) -> str:
     'openai:https://host:8000/v1#model'
     """
     return _ADDRESS.sub(r"\1\2", text)
+
+
+def endpoint(base: str, path: str) -> str:
+    """The address of a path under a server's own address, whose query it keeps.
+
+    >>> endpoint("http://host/v1/?key=abc", "models")
+    'http://host/v1/models?key=abc'
+    """
+    parts = urlsplit(base)
+    return urlunsplit((parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{path}", parts.query, ""))
 
 
 class RequestError(Exception):
@@ -168,25 +179,22 @@ class Answer:
         Raises:
             RequestError: the status is not 200.
         """
-        if self.status == 200:
-            return
-        said = one_line(public_address(self.beginning), 120)
-        raise RequestError(
-            f"HTTP {self.status}: {said}" if said else f"HTTP {self.status}",
-            passing=self.status in _PASSING or self.status >= 520,
-            overloaded=self.status in _OVERLOADED or self.wait > 0,
-            wait=self.wait,
-        )
+        if self.status != 200:
+            raise status_error(self.status, self.beginning, self.wait)
 
-    def json(self, of: type | tuple[type, ...] = dict) -> Any:
+    def json(self, of: type | tuple[type, ...] = dict, *, minus_infinity: bool = False) -> Any:
         """The JSON value that it holds, strictly read.
+
+        Args:
+            of: types that it may have.
+            minus_infinity: it may hold ``-Infinity``, the logarithm of a probability of zero.
 
         Raises:
             RequestError: the status is not 200, or the content is something else.
         """
         self.check()
         try:
-            value = parse_json(self.content)
+            value = parse_json(self.content, minus_infinity=minus_infinity)
         except RecordError as error:
             why = one_line(str(error).removeprefix("not JSON: "), 80)
             raise RequestError(f"the answer ({why}) is no JSON") from None
@@ -279,6 +287,23 @@ class Client:
                 raise RequestError(f"the request failed: {type(error).__name__}") from None
             if passed.is_set():
                 raise RequestError(late)
+
+
+def status_error(status: int, said: str, wait: float) -> RequestError:
+    """What an answer of an unwanted status is.
+
+    Args:
+        status: of HTTP.
+        said: what the answer says.
+        wait: seconds after which the server wants to be asked again, 0 when it does not say.
+    """
+    said = one_line(public_address(said), 120)
+    return RequestError(
+        f"HTTP {status}: {said}" if said else f"HTTP {status}",
+        passing=status in _PASSING or status >= 520,
+        overloaded=status in _OVERLOADED or wait > 0,
+        wait=wait,
+    )
 
 
 def wait_asked_for(response: requests.Response) -> float:

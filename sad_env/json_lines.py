@@ -29,8 +29,12 @@ class RecordError(ValueError):
     exit_code = 5
 
 
-def parse_json(line: str | bytes) -> Any:
+def parse_json(line: str | bytes, *, minus_infinity: bool = False) -> Any:
     """Strict JSON: no duplicate key, no NaN or Infinity, no number of 64 bits or more, bounded length and depth.
+
+    Args:
+        line: the text, or its UTF-8.
+        minus_infinity: ``-Infinity`` is a number, as the logarithm of a probability may be.
 
     Raises:
         RecordError: with one line of reason.
@@ -44,7 +48,11 @@ def parse_json(line: str | bytes) -> Any:
         # A function for each integer would double the time of reading lines of token ids.
         parse_int = _integer if _LONG_INTEGER in outside.translate(_DIGITS) else None
         value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=parse_int
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_minus_infinity if minus_infinity else _no_constant,
+            parse_float=_finite,
+            parse_int=parse_int,
         )
         deep = _deeper(outside, MAX_DEPTH)
     except RecursionError:
@@ -106,6 +114,10 @@ def _finite(digits: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{digits[:40]} is too large a number")
     return value
+
+
+def _minus_infinity(name: str) -> float:
+    return -math.inf if name == "-Infinity" else _no_constant(name)
 
 
 def _no_constant(name: str) -> Any:

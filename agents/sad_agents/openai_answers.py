@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from sad_agents.model import Completion, cut
 from sad_env.http import Answer, RequestError, public_address
@@ -40,6 +41,16 @@ class ContextError(Exception):
 
 class NoSuchPathError(Exception):
     """The server has no such path."""
+
+
+def with_version(url: str) -> str:
+    """A server's address with the /v1 that the protocol's paths begin with.
+
+    >>> with_version("http://host:8000/?key=abc")
+    'http://host:8000/v1?key=abc'
+    """
+    path = urlsplit(url).path.rstrip("/")
+    return urlsplit(url)._replace(path=path if path.endswith("/v1") else f"{path}/v1", fragment="").geturl()
 
 
 def models_of(answer: Answer) -> list[Any]:
@@ -100,15 +111,19 @@ def check_status(answer: Answer) -> None:
     answer.check()
 
 
-def choice_of(answer: Answer) -> tuple[dict[str, Any], dict[str, Any]]:
+def choice_of(answer: Answer, *, minus_infinity: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
     """The first choice of an answer of OpenAI's form, and the whole answer.
+
+    Args:
+        answer: of any status.
+        minus_infinity: see `Answer.json`.
 
     Raises:
         ContextError: see `check_status`.
         RequestError: an error, or no choice.
     """
     check_status(answer)
-    value = answer.json()
+    value = answer.json(minus_infinity=minus_infinity)
     if isinstance(error := value.get("error"), (dict, str)) and error:
         _refuse_error(error, answer.wait)
     choices = value.get("choices")

@@ -8,7 +8,6 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
 
 from sad_agents.agent import Sampling
 from sad_agents.model import Completion, Piece, Request
@@ -20,10 +19,11 @@ from sad_agents.openai_answers import (
     estimated_tokens,
     identity_of,
     models_of,
+    with_version,
 )
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
 from sad_env.errors import ConfigError, InfrastructureError
-from sad_env.http import PATIENCE, Answer, Client, Patience, RequestError, Value, public_address
+from sad_env.http import PATIENCE, Answer, Client, Patience, RequestError, Value, endpoint, public_address
 from sad_env.records import Status
 from sad_env.safe_text import one_line
 
@@ -61,10 +61,7 @@ class OpenAIModel:
     ) -> None:
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"a model server is named by its address, e.g. http://localhost:8000, not {url[:60]!r}")
-        parts = urlsplit(url)
-        base = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
-        self._base = base if base.endswith("/v1") else f"{base}/v1"
-        self._query = f"?{parts.query}" if parts.query else ""
+        self._base = with_version(url)
         self._shown = public_address(self._base)
         self._omit = dict(field.partition("=")[::2] for field in omit)
         key = os.environ.get("OPENAI_API_KEY", "")
@@ -162,7 +159,7 @@ class OpenAIModel:
             ContextError: the request is longer than what the model can see.
         """
         try:
-            return self._client.ask(method, f"{self._base}/{path}{self._query}", read, **options)
+            return self._client.ask(method, endpoint(self._base, path), read, **options)
         except RequestError as fault:
             if "OPENAI_API_KEY" in str(fault):
                 self._refused = f"{self._shown}/{path}: {fault}"

@@ -23,7 +23,6 @@ from sad_distill.losses.targets import SparseTarget
 from sad_distill.models.tokenizer import texts_of, train_tokenizer
 from sad_distill.teachers.base import Prompt
 from sad_distill.teachers.cache import CachedTeacher
-from sad_distill.teachers.http import Patience
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.relabel import expert_completions, relabelled_rows, teacher_completions
@@ -37,10 +36,11 @@ from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.http import Patience
 from sad_env.records import Trajectory
 
 Tiny = Callable[..., Any]
-QUICK = Patience(attempts=3, pause=0.01, connect=1, answer=0.5)
+QUICK = Patience(seconds=0, attempts=3, pause=0.01, connect=1, answer=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +226,7 @@ def test_a_server_that_stays_down_is_an_infrastructure_error(unreliable: str, ba
     with pytest.raises(InfrastructureError, match="in 3 attempts"):
         teacher.score(batch)
     Unreliable.plan = ["404"]
-    with pytest.raises(ConfigError, match="status 404"):
+    with pytest.raises(ConfigError, match="HTTP 404"):
         teacher.score(batch)
     with pytest.raises(ConfigError, match="HOST:PORT#MODEL"):
         OpenAITeacher.of("openai:localhost")

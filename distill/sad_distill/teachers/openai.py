@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import requests
 import torch
 from sad_agents.model import cut
+from sad_agents.openai_answers import choice_of, text_of, with_version
 
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import SparseTarget, Target
 from sad_distill.teachers.base import Prompt
-from sad_distill.teachers.http import PATIENCE, Patience, ask
+from sad_distill.teachers.http import TEACHER_PATIENCE, ask
 from sad_env.errors import ConfigError, DataError
+from sad_env.http import Answer, Client, Patience, RequestError, endpoint, public_address
 
 
 class OpenAITeacher:
@@ -42,20 +42,18 @@ class OpenAITeacher:
         top: int = 20,
         temperature: float = 0.2,
         max_tokens: int = 96,
-        patience: Patience = PATIENCE,
+        patience: Patience = TEACHER_PATIENCE,
     ) -> None:
-        base = url.rstrip("/")
-        self._endpoint = (base if base.endswith("/v1") else f"{base}/v1") + "/completions"
-        self._model, self._top, self._patience = model, top, patience
+        self._endpoint = endpoint(with_version(url), "completions")
+        self._model, self._top = model, top
         self._temperature, self._max_tokens = temperature, max_tokens
         self._rows = 0
-        self.name = f"{model}@{base}"
-        self._session = requests.Session()
-        if key := os.environ.get("OPENAI_API_KEY"):
-            self._session.headers["Authorization"] = f"Bearer {key}"
+        self.name = f"{model}@{public_address(url.rstrip('/'))}"
+        key = os.environ.get("OPENAI_API_KEY")
+        self._client = Client(patience, headers={"Authorization": f"Bearer {key}"} if key else {})
 
     @classmethod
-    def of(cls, spec: str, *, top: int = 20) -> OpenAITeacher:
+    def of(cls, spec: str, *, top: int = 20, patience: Patience = TEACHER_PATIENCE) -> OpenAITeacher:
         """From ``openai:URL#MODEL``.
 
         Raises:
@@ -63,8 +61,8 @@ class OpenAITeacher:
         """
         url, hash_, model = spec.removeprefix("openai:").partition("#")
         if not url.startswith(("http://", "https://")) or not hash_ or not model:
-            raise ConfigError(f"teacher {spec!r}: give openai:http://HOST:PORT#MODEL")
-        return cls(url, model, top=top)
+            raise ConfigError(f"teacher {public_address(spec)!r}: give openai:http://HOST:PORT#MODEL")
+        return cls(url, model, top=top, patience=patience)
 
     @property
     def setting(self) -> str:
@@ -123,9 +121,7 @@ class OpenAITeacher:
             "temperature": 0.0,
             "prompt_logprobs": self._top,
         }
-        return ask(
-            self._session, "POST", self._endpoint, lambda r: _table(r.json(), len(ids)), self._patience, json=body
-        )
+        return ask(self._client, "POST", self._endpoint, lambda answer: _table(answer, len(ids)), json=body)
 
     def generate(self, prompts: Sequence[Prompt]) -> list[str]:
         """See `WritingTeacher`."""
@@ -140,25 +136,30 @@ class OpenAITeacher:
             "seed": prompt.seed,
             "stop": ["\nObservation:"],
         }
-        text = ask(
-            self._session,
-            "POST",
-            self._endpoint,
-            lambda r: str(r.json()["choices"][0]["text"]),
-            self._patience,
-            json=body,
-        )
-        return cut(text)
+        return cut(ask(self._client, "POST", self._endpoint, _written, json=body))
 
 
-def _table(value: Any, count: int) -> list[dict[int, float]]:
+def _written(answer: Answer) -> str:
+    """The text of an answer.
+
+    Raises:
+        RequestError: an error, or no text, which must not become a target of training.
+    """
+    text, _ = text_of(choice_of(answer)[0])
+    if not text:
+        raise RequestError("the completion holds no text")
+    return text
+
+
+def _table(answer: Answer, count: int) -> list[dict[int, float]]:
     """Log-probabilities of each prompt position from an answer of vLLM.
 
     Raises:
         ConfigError: the server gives none.
         DataError: it gave them for another number of tokens.
     """
-    told = value["choices"][0].get("prompt_logprobs") or value.get("prompt_logprobs")
+    choice, value = choice_of(answer, minus_infinity=True)
+    told = choice.get("prompt_logprobs") or value.get("prompt_logprobs")
     if not told:
         # It will not give them later either.
         raise ConfigError("the server gives no prompt_logprobs, so it cannot score: use vLLM, or --mode dagger")

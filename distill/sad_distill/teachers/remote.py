@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import requests
-
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import Target
 from sad_distill.teachers.base import Prompt
-from sad_distill.teachers.http import PATIENCE, Patience, ask
+from sad_distill.teachers.http import TEACHER_PATIENCE, ask
 from sad_distill.teachers.wire import answered, fingerprint, question
 from sad_env.errors import ConfigError
+from sad_env.http import Answer, Client, Patience, RequestError, endpoint, public_address
 from sad_env.json_lines import RecordError, parse_json
+
+_LONGEST_ANSWER = 256 * 2**20
 
 
 class RemoteTeacher:
@@ -28,16 +29,15 @@ class RemoteTeacher:
         ConfigError: somebody else does.
     """
 
-    def __init__(self, url: str, *, top: int = 64, patience: Patience = PATIENCE) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, url: str, *, top: int = 64, patience: Patience = TEACHER_PATIENCE) -> None:
+        self.url = public_address(url.rstrip("/"))
         self.top = top
-        self._patience = patience
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._address = url
+        self._client = Client(patience, limit=_LONGEST_ANSWER, proxies=False)
         self.name, self.vocabulary, self._tokens = self._about()
 
     def _about(self) -> tuple[str, int, str]:
-        answer = ask(self._session, "GET", f"{self.url}/about", lambda response: response.content, self._patience)
+        answer = ask(self._client, "GET", endpoint(self._address, "about"), _content)
         try:
             about = parse_json(answer)
             return str(about["name"]), int(about["vocabulary"]), str(about["tokens"])
@@ -79,11 +79,11 @@ class RemoteTeacher:
             raise ConfigError("a remote teacher scores plain rows, not branches; use a local one")
         device = batch.ids_BT.device
         target = ask(
-            self._session,
+            self._client,
             "POST",
-            f"{self.url}/score?top={self.top}",
-            lambda response: answered(response.content, len(batch.kind_N)),
-            self._patience,
+            endpoint(self._address, "score"),
+            lambda answer: answered(_content(answer), len(batch.kind_N)),
+            params={"top": self.top},
             data=question(batch),
             headers={"Content-Type": "application/octet-stream"},
         )
@@ -92,10 +92,21 @@ class RemoteTeacher:
     def generate(self, prompts: Sequence[Prompt]) -> list[str]:
         """See `WritingTeacher`."""
         return ask(
-            self._session,
+            self._client,
             "POST",
-            f"{self.url}/generate",
-            lambda response: [str(text) for text in response.json()["completions"]],
-            self._patience,
+            endpoint(self._address, "generate"),
+            lambda answer: _written(answer, len(prompts)),
             json={"prompts": [{"text": prompt.text, "seed": prompt.seed} for prompt in prompts]},
         )
+
+
+def _content(answer: Answer) -> bytes:
+    answer.check()
+    return answer.content
+
+
+def _written(answer: Answer, count: int) -> list[str]:
+    texts = answer.json().get("completions")
+    if not isinstance(texts, list) or len(texts) != count or not all(isinstance(text, str) and text for text in texts):
+        raise RequestError(f"the answer holds no {count} completions")
+    return texts

@@ -6,7 +6,7 @@ import hashlib
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +24,7 @@ from sad_distill.models.nano import SIZES, from_scratch
 from sad_distill.models.students import every_kth_layer, with_adapters
 from sad_distill.models.tokenizer import texts_of, train_tokenizer
 from sad_distill.teachers.base import ScoringTeacher, WritingTeacher
+from sad_distill.teachers.http import TEACHER_PATIENCE
 from sad_distill.teachers.local import LocalTeacher, check_same_tokens
 from sad_distill.training.learner import Objective
 from sad_distill.training.optimiser import Optimisation
@@ -129,15 +130,16 @@ def load_teacher(config: TrainConfig) -> Teacher | None:
     # expert-run/student.pt is a file; expert-plian is a slip of the pen.
     if spec.startswith("expert") and not Path(spec).exists() and not spec.endswith(".pt") and "/" not in spec:
         raise UnknownNameError(f"expert of {config.world}", spec, experts)
+    patience = replace(TEACHER_PATIENCE, seconds=config.patience)
     if spec.startswith(("http://", "https://")):
         from sad_distill.teachers.remote import RemoteTeacher
 
-        remote = RemoteTeacher(spec, top=config.top or 64)
+        remote = RemoteTeacher(spec, top=config.top or 64, patience=patience)
         return Teacher(remote.name, scores=_cached(remote, config), writes=remote, fits=remote.fits)
     if spec.startswith("openai:"):
         from sad_distill.teachers.openai import OpenAITeacher
 
-        server = OpenAITeacher.of(spec, top=config.top or 20)
+        server = OpenAITeacher.of(spec, top=config.top or 20, patience=patience)
         return Teacher(server.name, scores=_cached(server, config), writes=server, fits=server.fits)
     language = load_language(spec)
     language.model.to(device_of(config.device))  # type: ignore[arg-type]
