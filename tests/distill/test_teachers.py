@@ -87,7 +87,8 @@ def test_our_server_refuses_nonsense_in_one_line(server: TeacherServer, batch: B
         ("/generate", b'{"prompts": 3}'),
         ("/elsewhere", b"{}"),
     ):
-        response = requests.post(server.url + path, data=data, timeout=5)
+        kind = "application/json" if path == "/generate" else "application/octet-stream"
+        response = requests.post(server.url + path, data=data, timeout=5, headers={"Content-Type": kind})
         assert 400 <= response.status_code < 500
         assert len(response.text.splitlines()) == 1
     wrong = Batch(batch.ids_BT + 10_000, *(value for name, value in vars(batch).items() if name != "ids_BT"))
