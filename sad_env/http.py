@@ -229,7 +229,8 @@ class Client:
         self._session.trust_env = proxies
         self._session.headers.update(headers or {})
         self._session.hooks["response"].append(_drop_redirect_body)
-        self._session.mount("http", _Adapter(pool_maxsize=connections))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter(pool_maxsize=connections))
 
     def close(self) -> None:
         """Close the connections."""
@@ -282,7 +283,7 @@ class Client:
                     word in str(error).lower() for word in ("aborted", "broken", "reset", "incomplete", "ended")
                 )
                 raise RequestError("closed the connection" if closed else "unreachable") from None
-            except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
                 # Their own words may hold the address with all its secrets.
                 raise RequestError(f"the request failed: {type(error).__name__}") from None
             if passed.is_set():

@@ -79,7 +79,7 @@ class RefusingHandler(BaseHTTPRequestHandler):
             return None
         body, until = bytearray(), time.monotonic() + _BODY_SECONDS
         while len(body) < int(length):
-            block = self.rfile.read1(min(1 << 16, int(length) - len(body)))  # type: ignore[attr-defined]
+            block = self.rfile.read1(min(1 << 16, int(length) - len(body)))
             if not block or time.monotonic() > until:
                 raise TimeoutError
             body += block

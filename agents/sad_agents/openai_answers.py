@@ -25,7 +25,7 @@ _COMPLAINTS = {
     "tool_calls": "the server answered with a tool call, not with text",
 }
 
-_SUBJECT = r"(?:context|prompt|inputs?\b|messages?\b|sequence)"
+_SUBJECT = r"(?:context|prompt|inputs?\b|\bmessages\b|sequence)"
 _EXCESS = (
     r"(?:exceed|too (?:long|large)|(?:longer|larger) than|must (?:be <=|have less than)|reduce (?:the|your) length"
     r"|overflow)"
@@ -33,6 +33,11 @@ _EXCESS = (
 _TOO_LONG = re.compile(
     rf"maximum context|{_SUBJECT}.{{0,120}}{_EXCESS}|{_EXCESS}.{{0,120}}{_SUBJECT}", re.IGNORECASE | re.DOTALL
 )
+
+
+def is_too_long(said: str) -> bool:
+    """Whether an error's words mean that the prompt does not fit into the model's context."""
+    return _TOO_LONG.search(said) is not None
 
 
 class ContextError(Exception):
@@ -71,8 +76,8 @@ def context_of(entry: Mapping[str, Any]) -> int:
     """Tokens that a served model can see, 0 where its entry does not say: vLLM's and llama.cpp's fields."""
     meta = entry.get("meta")
     for length in (entry.get("max_model_len"), meta.get("n_ctx") if isinstance(meta, dict) else None):
-        if isinstance(length, (int, str)) and str(length).isdecimal() and (tokens := int(str(length)[:12])) > 0:
-            return tokens
+        if isinstance(length, (int, str)) and str(length).isdecimal() and 0 < len(str(length)) < 10:
+            return int(length)
     return 0
 
 
@@ -94,7 +99,7 @@ def check_status(answer: Answer) -> None:
         RequestError: another error.
     """
     said = answer.beginning
-    if answer.status == 413 or (answer.status in (400, 422, 500) and _TOO_LONG.search(said)):
+    if answer.status == 413 or (answer.status in (400, 422, 500) and is_too_long(said)):
         raise ContextError(f"HTTP {answer.status}: {one_line(said, 160)}")
     if answer.status in (401, 403):
         raise RequestError(
@@ -136,7 +141,7 @@ def _refuse_error(error: dict[str, Any] | str, wait: float) -> None:
     """Refuse an error that came with status 200: gateways pass on so what their provider answered."""
     code = error.get("code") if isinstance(error, dict) else None
     said = one_line(public_address(str(error.get("message") if isinstance(error, dict) else error)), 120)
-    if code == 413 or (code in (None, 400, 422, 500) and _TOO_LONG.search(said)):
+    if code == 413 or (code in (None, 400, 422, 500) and is_too_long(said)):
         raise ContextError(said)
     if code in (401, 403):
         said = f"OPENAI_API_KEY is not accepted: {said}"

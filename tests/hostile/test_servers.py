@@ -26,7 +26,7 @@ from sad_env.http import Client, Patience, RequestError, endpoint, public_addres
 from sad_env.json_lines import RecordError, parse_json
 from sad_env.records import Status
 
-QUICK = Patience(seconds=0, attempts=2, pause=0.01, longest=0.05, connect=1.0, answer=0.6)
+QUICK = Patience(seconds=0, attempts=2, pause=0.01, longest=0.05, connect=1.0, answer=0.3)
 REQUEST = Request("1.0", (Piece("Do it.\n"),), (Piece("Observation: x\n"),), "7")
 LOOK = "Reasoning: I look around first.\nAction: look\n"
 
@@ -103,7 +103,7 @@ def redirects_with_a_flood(handler: BaseHTTPRequestHandler) -> None:
 
 
 def stalls(handler: BaseHTTPRequestHandler) -> None:
-    time.sleep(0.9)
+    time.sleep(0.5)
 
 
 class Server(ThreadingHTTPServer):
@@ -453,7 +453,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def play(command: str, server: Server, *flags: str) -> int:
+def play(command: str, server: Server) -> int:
     from sad_agents.collect import main as collect
     from sad_eval.commands.evaluate import main as evaluate
 
@@ -467,7 +467,6 @@ def play(command: str, server: Server, *flags: str) -> int:
         "--workers",
         "0",
         "--quiet",
-        *flags,
     ]
     if command == "sad-eval":
         return evaluate([*words, "--out", "run"])

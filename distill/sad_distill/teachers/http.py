@@ -16,6 +16,22 @@ TEACHER_PATIENCE = replace(PATIENCE, attempts=6, answer=300.0)
 """A training run waits longer than an evaluation, which can leave an episode for later."""
 
 
+_LONGEST_TEXT = 2**20
+
+
+def written(text: object) -> str:
+    """A completion of a teacher, which is to become a target of training.
+
+    Raises:
+        RequestError: it is no text, or none that a model could have written for one step.
+    """
+    if not isinstance(text, str) or not text:
+        raise RequestError("the completion holds no text")
+    if len(text) > _LONGEST_TEXT:
+        raise RequestError(f"a completion of {len(text):,} characters")
+    return text
+
+
 def ask(client: Client, method: str, url: str, read: Callable[[Answer], Value], **options: Any) -> Value:
     """What `read` makes of a teacher's answer, after retries.
 

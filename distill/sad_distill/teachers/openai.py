@@ -17,9 +17,9 @@ from sad_agents.openai_answers import choice_of, text_of, with_version
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import SparseTarget, Target
 from sad_distill.teachers.base import Prompt
-from sad_distill.teachers.http import TEACHER_PATIENCE, ask
+from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
 from sad_env.errors import ConfigError, DataError
-from sad_env.http import Answer, Client, Patience, RequestError, endpoint, public_address
+from sad_env.http import Answer, Client, Patience, endpoint, public_address
 
 
 class OpenAITeacher:
@@ -140,15 +140,8 @@ class OpenAITeacher:
 
 
 def _written(answer: Answer) -> str:
-    """The text of an answer.
-
-    Raises:
-        RequestError: an error, or no text, which must not become a target of training.
-    """
     text, _ = text_of(choice_of(answer)[0])
-    if not text:
-        raise RequestError("the completion holds no text")
-    return text
+    return written(text)
 
 
 def _table(answer: Answer, count: int) -> list[dict[int, float]]:

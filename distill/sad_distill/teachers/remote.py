@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import Target
 from sad_distill.teachers.base import Prompt
-from sad_distill.teachers.http import TEACHER_PATIENCE, ask
+from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
 from sad_distill.teachers.wire import answered, fingerprint, question
 from sad_env.errors import ConfigError
 from sad_env.http import Answer, Client, Patience, RequestError, endpoint, public_address
@@ -107,6 +107,6 @@ def _content(answer: Answer) -> bytes:
 
 def _written(answer: Answer, count: int) -> list[str]:
     texts = answer.json().get("completions")
-    if not isinstance(texts, list) or len(texts) != count or not all(isinstance(text, str) and text for text in texts):
-        raise RequestError(f"the answer holds no {count} completions")
-    return texts
+    if not isinstance(texts, list) or len(texts) != count:
+        raise RequestError(f"the answer does not hold {count} completions")
+    return [written(text) for text in texts]
