@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
@@ -11,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+from filelock import FileLock, Timeout
 
 from sad_env.errors import ConfigError, DataError
 from sad_env.safe_text import one_line
@@ -84,7 +85,9 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut."""
+    """Make a rename in `folder` survive a power cut; Windows opens no folders, and does not need to."""
+    if os.name == "nt":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -136,12 +139,15 @@ def exclusive(path: str | os.PathLike[str], what: str) -> Iterator[None]:
         ConfigError: another process holds it; `what` names the thing in the message.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(f"another process is at work on {what}: wait for it or stop it") from None
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(f"another process is at work on {what}: wait for it or stop it") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def refuse_foreign(folder: Path, *ours: str) -> None:

@@ -22,7 +22,7 @@ from sad_env import cli, registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.files import atomic_text, exclusive
 from sad_env.http import PATIENCE, public_address
-from sad_env.json_lines import JsonLinesWriter, parse_json, read_lines
+from sad_env.json_lines import JsonLinesWriter, parse_json, read_json, read_lines
 from sad_env.panels import Panel
 from sad_env.progress import shown
 from sad_env.records import Status, Trajectory, read_trajectories
@@ -177,7 +177,7 @@ def _claim(settings: CollectSettings, content: dict[str, Any]) -> None:
         with atomic_text(beside) as file:
             file.write(json.dumps(content, indent=1) + "\n")
         return
-    before = parse_json(beside.read_bytes())
+    before = read_json(beside)
     told = {key for key in content if key.startswith("served ") and key not in before}
     changed = [key for key in content if key not in told and before.get(key) != content[key]]
     if changed:

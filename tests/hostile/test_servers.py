@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -90,7 +91,10 @@ def floods(handler: BaseHTTPRequestHandler) -> None:
 
 
 def bomb(layers: int = 1) -> Write:
-    data = gzip.compress(b"0" * 400 * 2**20, 1) if layers == 1 else gzip.compress(gzip.compress(b"0" * 50 * 2**20))
+    packer = zlib.compressobj(1, wbits=31)
+    data = b"".join(packer.compress(b"0" * 2**20) for _ in range(400)) + packer.flush()
+    for _ in range(layers - 1):
+        data = gzip.compress(data)
     return sends(data, Content_Encoding=", ".join(["gzip"] * layers))
 
 
