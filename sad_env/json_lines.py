@@ -16,6 +16,7 @@ MAX_LINE_BYTES = 64 * 2**20
 MAX_DEPTH = 100
 """Lists and objects inside one another, at most."""
 
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 _DIGITS = bytes.maketrans(b"0123456789", b"0" * 10)
@@ -141,7 +142,7 @@ class JsonLinesWriter:
         self._sync_seconds = sync_seconds
         self._synced = 0.0
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _BINARY, 0o644)
         self._cut_torn_tail()
 
     def append(self, line: str) -> None:
@@ -157,9 +158,9 @@ class JsonLinesWriter:
             if time.monotonic() - self._synced >= self._sync_seconds:
                 os.fsync(self._file)
                 self._synced = time.monotonic()
-        except OSError:
+        except OSError as error:
             os.ftruncate(self._file, size)
-            raise
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
 
     def close(self) -> None:
         """Sync and close the file; twice is fine."""
@@ -180,7 +181,8 @@ class JsonLinesWriter:
         while start and b"\n" not in tail:
             step = min(65536, start)
             start -= step
-            tail = os.pread(self._file, step, start) + tail
+            os.lseek(self._file, start, os.SEEK_SET)
+            tail = os.read(self._file, step) + tail
         torn = tail[tail.rfind(b"\n") + 1 :]
         if torn:
             with open(f"{self.path}.torn", "ab") as kept:
