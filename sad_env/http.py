@@ -20,6 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import InvalidHeader, MaxRetryError
 from urllib3.util.retry import Retry
 
+from sad_env.errors import ConfigError
 from sad_env.json_lines import RecordError, parse_json
 from sad_env.safe_text import one_line
 
@@ -41,6 +42,18 @@ def public_address(text: str) -> str:
     'openai:https://host:8000/v1#model'
     """
     return _ADDRESS.sub(r"\1\2", text)
+
+
+def web_address(url: str, what: str) -> str:
+    """`url` itself, when it is an address of HTTP.
+
+    Raises:
+        ConfigError: it is not; `what` begins the message.
+    """
+    if not url.startswith(("http://", "https://")):
+        shown = public_address(f"http://{url}").removeprefix("http://")
+        raise ConfigError(f"{what} starts with http:// or https://, not {one_line(shown, 60)!r}")
+    return url
 
 
 def endpoint(base: str, path: str) -> str:

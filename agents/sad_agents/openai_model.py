@@ -23,7 +23,7 @@ from sad_agents.openai_answers import (
 )
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
 from sad_env.errors import ConfigError, InfrastructureError
-from sad_env.http import PATIENCE, Answer, Client, Patience, RequestError, Value, endpoint, public_address
+from sad_env.http import PATIENCE, Answer, Client, Patience, RequestError, Value, endpoint, public_address, web_address
 from sad_env.records import Status
 from sad_env.safe_text import one_line
 
@@ -59,8 +59,7 @@ class OpenAIModel:
         patience: Patience = PATIENCE,
         omit: Sequence[str] = (),
     ) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise ConfigError(f"a model server is named by its address, e.g. http://localhost:8000, not {url[:60]!r}")
+        web_address(url, "a model server is named by its address, e.g. http://localhost:8000, which")
         self._base = with_version(url)
         self._shown = public_address(self._base)
         self._omit = dict(field.partition("=")[::2] for field in omit)

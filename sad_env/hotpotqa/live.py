@@ -8,11 +8,11 @@ import json
 from pathlib import Path
 
 from sad_env.data import USER_AGENT, data_root
-from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.errors import InfrastructureError
 from sad_env.files import write_text
 from sad_env.hotpotqa.mediawiki import read_answer, search_url
 from sad_env.hotpotqa.pages import Page, Similar
-from sad_env.http import Answer, Client, Patience, RequestError, public_address, status_error
+from sad_env.http import Answer, Client, Patience, RequestError, public_address, status_error, web_address
 from sad_env.json_lines import RecordError, read_json
 
 WIKIPEDIA = "https://en.wikipedia.org/w/index.php"
@@ -46,9 +46,7 @@ class LiveSource:
         cache: Path | None = None,
         patience: Patience = PATIENCE,
     ) -> None:
-        if not base.startswith(("http://", "https://")):
-            raise ConfigError(f"a wiki's address starts with http:// or https://, not {public_address(base)[:60]!r}")
-        self._base = base
+        self._base = web_address(base, "a wiki's address")
         self._cache = cache or data_root() / "hotpotqa" / "live"
         self._client = Client(patience, headers={"User-Agent": USER_AGENT}, limit=_LARGEST)
 

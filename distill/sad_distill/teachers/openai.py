@@ -61,7 +61,7 @@ class OpenAITeacher:
         """
         url, hash_, model = spec.removeprefix("openai:").partition("#")
         if not url.startswith(("http://", "https://")) or not hash_ or not model:
-            raise ConfigError(f"teacher {public_address(spec)!r}: give openai:http://HOST:PORT#MODEL")
+            raise ConfigError("a teacher behind OpenAI's protocol is named openai:http://HOST:PORT#MODEL")
         return cls(url, model, top=top, patience=patience)
 
     @property
