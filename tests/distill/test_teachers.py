@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -94,6 +95,72 @@ def test_our_server_refuses_nonsense_in_one_line(server: TeacherServer, batch: B
     wrong = Batch(batch.ids_BT + 10_000, *(value for name, value in vars(batch).items() if name != "ids_BT"))
     with pytest.raises(ConfigError, match="out of range"):
         RemoteTeacher(server.url, top=8).score(wrong)
+
+
+def raw_answer(server: TeacherServer, request: bytes) -> bytes:
+    """All that comes back until the server closes the connection."""
+    with socket.create_connection(server.server_address[:2], timeout=5) as connection:
+        connection.sendall(request)
+        answer = b""
+        while block := connection.recv(65536):
+            answer += block
+    return answer
+
+
+SCORE = b"POST /score?top=8 HTTP/1.1\r\nHost: localhost\r\n"
+WRITE = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /about HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403),
+        (b"GET /about HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", 403),
+        (b"GET /about HTTP/1.1\r\nHost: [::1\r\n\r\n", 403),
+        (b"GET /about HTTP/1.1\r\n\r\n", 403),
+        (b"GET /about HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n\r\n", 403),
+        (b"GET /about HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n", 403),
+        (b"GET /elsewhere HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (SCORE + b"Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", 415),
+        (SCORE + b"Content-Length: 2\r\n\r\n{}", 415),
+        (WRITE + b"\r\n", 411),
+        (WRITE + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 411),
+        (WRITE + b"Content-Length: -1\r\n\r\n", 411),
+        (WRITE + b"Content-Length: \xc2\xb2\r\n\r\n", 411),
+        (WRITE + b"Content-Length: 999999999999\r\n\r\n", 413),
+        (WRITE + b"Content-Length: " + b"9" * 400 + b"\r\n\r\n", 413),
+        (WRITE + b"Content-Length: 9\r\n\r\n[[[[[[[[[GET /about HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (WRITE + b"Content-Length: 200000\r\n\r\n" + b"[" * 200_000, 400),
+        (WRITE + b'Content-Length: 42\r\n\r\n{"prompts": [{"text": "x", "seed": {"a":1}]', 400),
+        (b"BREW /pot HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
+        (b"GET " + b"/" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"\x16\x03\x01\x02\x00\x01\xfc\r\n\r\n", 400),
+    ],
+)
+def test_what_our_server_refuses_closes_the_connection(
+    server: TeacherServer, request_: bytes, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = raw_answer(server, request_)
+    assert b"Traceback" not in answer
+    assert answer.count(b"HTTP/1.1 ") <= 1, "what follows a refused request is no request"
+    assert f" {status} ".encode() in answer[:40] or b"Error code: " + str(status).encode() in answer
+    assert capfd.readouterr().err == ""
+    assert RemoteTeacher(server.url, patience=QUICK).name == "tiny-1"
+
+
+def test_a_client_that_stalls_is_let_go(server: TeacherServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sad_env.local_server.RefusingHandler.timeout", 0.2)
+    assert raw_answer(server, WRITE + b"Content-Length: 100\r\n\r\n{") == b""
+    assert raw_answer(server, b"GET /ab") == b""
+    assert RemoteTeacher(server.url, patience=QUICK).name == "tiny-1"
+
+
+def test_bodies_wait_for_one_another(server: TeacherServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sad_env.local_server.RefusingHandler.timeout", 0.1)
+    for _ in range(4):
+        server.bodies.acquire()
+    assert b" 503 " in raw_answer(server, WRITE + b"Content-Length: 2\r\n\r\n{}")[:20]
+    server.bodies.release(4)
 
 
 def distillation(files: Path, out: Path, teacher: str, **changes: Any) -> TrainConfig:

@@ -76,10 +76,9 @@ FULL += "resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"
 @pytest.mark.parametrize(("command", "size"), [("sad-eval", 0), ("sad-eval", 4000), ("sad-collect", 300)])
 def test_a_full_disk_is_one_line_with_the_files_name(command: str, size: int, tmp_path: Path) -> None:
     done = run(command, *TOY, "--out", "kept", before=FULL.format(size), cwd=tmp_path)
-    assert done.returncode == 2
-    said = done.stderr.decode().splitlines()
-    assert said[-1].startswith(f"{command}: cannot write")
-    assert "kept" in said[-1]
+    assert done.returncode == (3 if size == 4000 else 2)  # an evaluation that had begun owes the rest
+    (said,) = [line for line in done.stderr.decode().splitlines() if line.startswith(f"{command}: cannot ")]
+    assert "kept" in said
     assert b"Traceback" not in done.stderr
     assert run(command, *TOY, "--out", "kept", "--quiet", cwd=tmp_path).returncode == 0
 
@@ -127,7 +126,7 @@ def test_a_lock_is_free_once_its_process_is_killed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="another process is at work on it"), exclusive(tmp_path / "lock", "it"):
         pass
     holder.kill()
-    holder.wait()
+    holder.communicate()
     with exclusive(tmp_path / "lock", "it"):
         pass
 
