@@ -540,7 +540,7 @@ def test_a_query_of_the_address_goes_with_every_path() -> None:
     assert endpoint("http://u:p@host/v1?key=a#m", "models") == "http://u:p@host/v1/models?key=a"
 
 
-@pytest.mark.parametrize("text", ["1" * 10**6, "[" * 10**6, '{"a":' * 10**5, "-" + "9" * 30, "[" * 101 + "]" * 101])
+@pytest.mark.parametrize("text", ["1" * 10**6, "[" * 10**6, '{"a":' * 10**5, "-" + "9" * 41, "[" * 101 + "]" * 101])
 def test_json_beyond_bounds_is_refused_quickly(text: str) -> None:
     began = time.monotonic()
     with pytest.raises(RecordError):
