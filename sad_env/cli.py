@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import importlib.metadata
 import inspect
+import io
 import json
 import math
 import os
@@ -27,6 +29,7 @@ else:
 
 Config = TypeVar("Config")
 
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO})
 _EVERYWHERE = "--config FILE.toml takes settings from a file, which flags beat; --version prints the version."
 
 
@@ -118,11 +121,16 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
     """Run a command and return its exit code.
 
     Our own errors become one safe line on standard error and their branch's code, and so do files and folders that
-    the system refuses; Ctrl-C becomes 130; a closed pipe ends quietly. Anything else is a fault of ours and shows its
-    traceback.
+    the system refuses and disks that are full; Ctrl-C becomes 130; a closed pipe ends quietly. Anything else is a
+    fault of ours and shows its traceback. A character that standard output cannot encode becomes an escape.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return command() or 0
+        try:
+            return command() or 0
+        finally:
+            sys.stdout.flush()
     except (SadEnvError, RecordError) as error:
         print(f"{prog}: {one_line(str(error), 500)}", file=sys.stderr)
         return error.exit_code
@@ -130,12 +138,19 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
         print(f"{prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes standard output at exit and would complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
     except OSError as error:
-        if error.filename is None:
+        full = error.errno in _FULL
+        if error.filename is None and not full:
             raise
-        path = one_line(str(error.filename), 200)
-        print(f"{prog}: cannot open {path!r}: {error.strerror}", file=sys.stderr)
+        if error.filename is None:
+            _drop_output()
+        path = repr(one_line(str(error.filename), 200)) if error.filename else "standard output or a file"
+        print(f"{prog}: cannot {'write' if full else 'open'} {path}: {error.strerror}", file=sys.stderr)
         return ConfigError.exit_code
+
+
+def _drop_output() -> None:
+    """Python flushes standard output at exit and would complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

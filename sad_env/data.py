@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-import requests
-
 from sad_env.errors import ConfigError, DataError, InfrastructureError
-from sad_env.files import atomic_text, exclusive, sha256_file, sync_folder
+from sad_env.files import exclusive, naming, sha256_file, sync_folder, write_text
+from sad_env.http import PATIENCE, Client, Patience, RequestError, public_address, status_error, wait_asked_for
 from sad_env.safe_text import one_line
 
 Progress = Callable[[str, int, int], None]
@@ -76,10 +75,17 @@ class WorldData(Protocol):
 
 
 def data_root() -> Path:
-    """Where data lies: $SAD_ENV_DATA, or sad-env in the user's cache folder."""
+    """Where data lies: $SAD_ENV_DATA, or sad-env in the user's cache folder.
+
+    Raises:
+        ConfigError: the user has no home folder.
+    """
     if chosen := os.environ.get("SAD_ENV_DATA"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sad-env"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sad-env"
+    except RuntimeError:
+        raise ConfigError("no home folder is known: set HOME, or SAD_ENV_DATA to a folder for data") from None
 
 
 def pack_folder(world: str, pack: str) -> Path:
@@ -130,28 +136,23 @@ def fetch(
         expected = file.sha256 or (record.read_text().strip() if record.exists() else "")
         if target.exists() and expected and sha256_file(target) == expected:
             return target
-        faults: list[str] = []
+        patience = replace(PATIENCE, attempts=attempts, pause=pause, answer=60.0)
+        fault = "no address is known"
         for url in file.urls:
-            for attempt in range(attempts):
-                try:
-                    _download(url, part, file, progress)
-                except (requests.RequestException, OSError) as error:
-                    faults.append(f"{url}: {error}")
-                    if not _passing(error):
-                        break
-                    if attempt + 1 < attempts:
-                        time.sleep(pause * 2**attempt)
-                    continue
-                found = sha256_file(part)
-                if expected and found != expected:
-                    part.unlink()
-                    raise DataError(f"{url}: sha256 {found[:12]}… where {expected[:12]}… is due; nothing was kept")
-                os.replace(part, target)
-                with atomic_text(record) as out:
-                    out.write(f"{found}\n")
-                sync_folder(folder)
-                return target
-    raise InfrastructureError(f"could not fetch {file.name}: {faults[-1] if faults else 'no address is known'}")
+            try:
+                _download(url, part, file, patience, progress)
+            except RequestError as error:
+                fault = f"{public_address(url)}: {error}"
+                continue
+            found = sha256_file(part)
+            if expected and found != expected:
+                part.unlink()
+                raise DataError(f"{url}: sha256 {found[:12]}… where {expected[:12]}… is due; nothing was kept")
+            os.replace(part, target)
+            write_text(record, f"{found}\n")
+            sync_folder(folder)
+            return target
+    raise InfrastructureError(f"could not fetch {file.name}: {fault}")
 
 
 def checksum_record(target: Path) -> Path:
@@ -159,36 +160,35 @@ def checksum_record(target: Path) -> Path:
     return target.with_name(f"{target.name}.sha256")
 
 
-class _NotTheFileError(OSError):
-    """An answer that cannot be the file, such as a page that says why there is none."""
-
-
-def _passing(error: Exception) -> bool:
-    """Whether the same request may go well a little later."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return error.response.status_code in (408, 429) or error.response.status_code >= 500
-    return not isinstance(error, _NotTheFileError)
-
-
 _BEGINNINGS = {".json": (b"[", b"{"), ".zip": (b"PK",)}
 """What a file of these kinds begins with, blanks apart: all that is known of one without a published checksum."""
 
 
-def _download(url: str, part: Path, file: RemoteFile, progress: Progress) -> None:
+def _download(url: str, part: Path, file: RemoteFile, patience: Patience, progress: Progress) -> None:
+    """Fetch a file into `part`, going on where an earlier try was cut.
+
+    Raises:
+        RequestError: the address does not answer with such a file.
+    """
+    client = Client(patience, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
+    with contextlib.closing(client):
+        patience.retry(lambda: _try_download(client, url, part, file, progress))
+
+
+def _try_download(client: Client, url: str, part: Path, file: RemoteFile, progress: Progress) -> None:
     # What is there may be of another version of the file. A checksum tells in the end; without one, the server does.
     stamp = part.with_name(f"{part.name}.etag")
     told = stamp.read_text() if stamp.exists() else ""
     have = part.stat().st_size if part.exists() and (file.sha256 or told) else 0
-    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-    if have:
-        headers |= {"Range": f"bytes={have}-"} | ({"If-Range": told} if told else {})
-    with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as answer:
+    headers = {"Range": f"bytes={have}-"} | ({"If-Range": told} if told else {}) if have else {}
+    with client.stream("GET", url, headers=headers) as answer:
         if answer.status_code == 416 and file.sha256:  # the part is already whole, or another file: the checksum tells
             return
         if answer.status_code == 416:
             part.unlink()
-            raise requests.ConnectionError("what was there is no part of the file; it is fetched anew")
-        answer.raise_for_status()
+            raise RequestError("what was there is no part of the file; it is fetched anew")
+        if answer.status_code not in (200, 206):
+            raise status_error(answer.status_code, answer.reason or "", wait_asked_for(answer))
         if have and answer.status_code != 206:
             have = 0
         if not have:
@@ -198,18 +198,18 @@ def _download(url: str, part: Path, file: RemoteFile, progress: Progress) -> Non
                 stamp.write_text(etag)
         total = have + int(answer.headers.get("Content-Length") or 0)
         beginning = _BEGINNINGS.get(Path(file.name).suffix)
-        with open(part, "ab" if have else "wb") as out:
+        with naming(part), open(part, "ab" if have else "wb") as out:
             for block in answer.iter_content(1 << 18):
                 if not have and beginning and not block.lstrip().startswith(beginning):
-                    kind = answer.headers.get("Content-Type") or "something else"
-                    raise _NotTheFileError(f"the answer is no {file.name} but {one_line(kind, 60)}; try again later")
+                    kind = one_line(answer.headers.get("Content-Type") or "something else", 60)
+                    raise RequestError(f"the answer is no {file.name} but {kind}; try again later", passing=False)
                 out.write(block)
                 have += len(block)
                 progress(file.name, have, total)
             out.flush()
             os.fsync(out.fileno())
     if total and have < total:
-        raise requests.ConnectionError(f"the answer ended after {have:,} of {total:,} bytes")
+        raise RequestError(f"the answer ended after {have:,} of {total:,} bytes")
     stamp.unlink(missing_ok=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
@@ -12,10 +11,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from filelock import FileLock, Timeout
+
 from sad_env.errors import ConfigError, DataError
 from sad_env.safe_text import one_line
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Give an OSError of the block the file's name, which a full disk, noticed by a write, leaves out."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(path)
+        raise
 
 
 @contextlib.contextmanager
@@ -46,7 +58,8 @@ def _replaced(path: str | os.PathLike[str]) -> Iterator[int]:
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:32]}.", suffix=".part", dir=target.parent)
     try:
-        yield descriptor
+        with naming(target):
+            yield descriptor
         # mkstemp makes files private; results are as readable as the process's umask lets any new file be.
         umask = os.umask(0)
         os.umask(umask)
@@ -72,7 +85,9 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut."""
+    """Make a rename in `folder` survive a power cut; Windows opens no folders, and does not need to."""
+    if os.name == "nt":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -133,12 +148,15 @@ def exclusive(path: str | os.PathLike[str], what: str) -> Iterator[None]:
         ConfigError: another process holds it; `what` names the thing in the message.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(f"another process is at work on {what}: wait for it or stop it") from None
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(f"another process is at work on {what}: wait for it or stop it") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def refuse_foreign(folder: Path, *ours: str) -> None:

@@ -21,7 +21,8 @@ from sad_agents.windowing import COMPLETION_TOKENS
 from sad_env import cli, registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.files import atomic_text, exclusive
-from sad_env.json_lines import JsonLinesWriter, parse_json, read_lines
+from sad_env.http import PATIENCE, public_address
+from sad_env.json_lines import JsonLinesWriter, parse_json, read_json, read_lines
 from sad_env.panels import Panel
 from sad_env.progress import shown
 from sad_env.records import Status, Trajectory, read_trajectories
@@ -73,13 +74,17 @@ class CollectSettings:
     """Trajectories of a teacher whose first thought on a task opens the first step ("first-thought prefix")."""
     concurrency: int = 16
     """Requests to a model server at once."""
+    patience: float = PATIENCE.seconds
+    """Seconds that a model server which is overloaded (429, 503) is waited for, at each request."""
+    omit: tuple[str, ...] = ()
+    """Fields of a request that a model server does not take: NAME leaves one out, NAME=OTHER renames it."""
     device: str = "auto"
     """Device of a local model."""
     quiet: bool = False
     """Show no progress."""
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "workers", "max_steps"):
+        for name in ("episodes", "workers", "max_steps", "patience"):
             cli.at_least(name, getattr(self, name), 0)
         for name in ("live", "max_tokens", "concurrency"):
             cli.at_least(name, getattr(self, name), 1)
@@ -93,7 +98,7 @@ class CollectSettings:
             raise ConfigError(f"--renamed is a share between 0 and 1, not {self.renamed}")
 
 
-_FREE = frozenset({"episodes", "workers", "live", "concurrency", "device", "quiet", "out"})
+_FREE = frozenset({"episodes", "workers", "live", "concurrency", "patience", "omit", "device", "quiet", "out"})
 """Settings that a later call may change: they decide how much is collected or how fast, but not what an episode is."""
 
 
@@ -133,6 +138,8 @@ def _agent(settings: CollectSettings, recipe: WorldRecipe) -> Agent:
         first_thoughts=Path(settings.first_thoughts) if settings.first_thoughts else None,
         device=settings.device,
         concurrency=settings.concurrency,
+        patience=settings.patience,
+        omit=settings.omit,
         world=recipe.options,
     )
     agent = resolve(settings.agent, settings.env, options)
@@ -154,7 +161,7 @@ def _renaming(settings: CollectSettings) -> Callable[[Trajectory], Trajectory]:
 
 def _kept_settings(settings: CollectSettings) -> dict[str, Any]:
     kept = {key: value for key, value in asdict(settings).items() if key not in _FREE}
-    return {**kept, "options": list(settings.options)}
+    return {**kept, "options": list(settings.options), "agent": public_address(settings.agent)}
 
 
 def _claim(settings: CollectSettings, content: dict[str, Any]) -> None:
@@ -170,8 +177,9 @@ def _claim(settings: CollectSettings, content: dict[str, Any]) -> None:
         with atomic_text(beside) as file:
             file.write(json.dumps(content, indent=1) + "\n")
         return
-    before = parse_json(beside.read_bytes())
-    changed = [key for key in content if before.get(key) != content[key]]
+    before = read_json(beside)
+    told = {key for key in content if key.startswith("served ") and key not in before}
+    changed = [key for key in content if key not in told and before.get(key) != content[key]]
     if changed:
         raise ConfigError(f"{settings.out} was made with another {', '.join(changed)}: name another --out")
 

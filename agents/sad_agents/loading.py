@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -19,6 +20,7 @@ from sad_agents.windowing import Windowing
 from sad_env import registry
 from sad_env.errors import CheckpointError, ConfigError, UnknownNameError
 from sad_env.files import sha256_file
+from sad_env.http import PATIENCE, public_address
 from sad_env.records import read_trajectories
 from sad_env.safe_text import one_line
 
@@ -50,6 +52,8 @@ class AgentOptions:
         context: tokens that a model is shown at most, its completion included: a local one's where its record names
             no window (its memory for an episode grows with them), a server's where the server does not say.
         window: False ends an episode that outgrows the model's window.
+        patience: seconds that a server which is overloaded is waited for.
+        omit: fields of a server's requests to leave out (NAME) or to rename (NAME=OTHER).
         world: keyword arguments of the world, for agents that make a copy of it.
     """
 
@@ -63,6 +67,8 @@ class AgentOptions:
     concurrency: int = 16
     context: int = 4096
     window: bool = True
+    patience: float = PATIENCE.seconds
+    omit: tuple[str, ...] = ()
     world: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -311,6 +317,23 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
 
     url, _, name = rest.partition("#")
     model = OpenAIModel(
-        url, name, concurrency=options.concurrency, context=options.context, room=options.sampling.max_tokens
+        url,
+        name,
+        concurrency=options.concurrency,
+        context=options.context,
+        room=options.sampling.max_tokens,
+        patience=replace(PATIENCE, seconds=options.patience),
+        omit=options.omit,
     )
-    return react_agent(model, world, options, shots=1, model=one_line(model.name, 120), server=one_line(url, 120))
+    shown = one_line(public_address(url), 120)
+    if not model.identity.keys() - {"owned_by"}:
+        print(
+            f"warning: {shown} tells nothing of the weights behind {one_line(model.name, 60)!r}: other weights under"
+            " that name would not be noticed",
+            file=sys.stderr,
+        )
+    agent = react_agent(model, world, options, shots=1, model=one_line(model.name, 120), server=shown)
+    if options.omit:
+        agent.provenance["omit"] = " ".join(options.omit)
+    agent.provenance.update({f"served {name}": value for name, value in model.identity.items()})
+    return agent

@@ -60,6 +60,7 @@ class Completion:
         generated: tokens produced.
         stop: an ending: AGENT_ERROR (the model is broken), BUDGET (its context is full) or INFRA_ERROR (no answer).
         error: one line for `stop`.
+        complaint: why the text may hold no action, where the model knows.
     """
 
     text: str
@@ -68,6 +69,7 @@ class Completion:
     generated: int = 0
     stop: Status | None = None
     error: str = ""
+    complaint: str = ""
 
 
 class Model(Protocol):

@@ -162,6 +162,8 @@ class ReActAgent:
         reasoning, action, spans, complaint = parse(completion.text)
         if action and self._canonical is not None:
             action = self._canonical(action)
+        if not action:
+            complaint = completion.complaint or complaint
         return Decision(
             completion.text,
             spans,

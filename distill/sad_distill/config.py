@@ -140,6 +140,8 @@ class TrainConfig:
     """Guided: chance at first that the teacher takes a turn; it falls to 0."""
     top: int = 0
     """A local teacher answers with this many likeliest tokens and the rest; 0 with everything. Servers: 64."""
+    patience: float = 120.0
+    """Seconds that a teacher's server which is overloaded (429, 503) is waited for, at each request."""
     cache: str = ""
     """Folder where a teacher's answers are kept."""
 
@@ -230,6 +232,7 @@ _RANGES = (
     ("horizon_every", 1, float("inf")),
     ("adapters", 0, float("inf")),
     ("top", 0, float("inf")),
+    ("patience", 0, float("inf")),
     ("tasks", 0, float("inf")),
     ("workers", 0, float("inf")),
     ("save_every", 1, float("inf")),

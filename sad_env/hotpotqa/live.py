@@ -5,24 +5,22 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import time
 from pathlib import Path
 
-import requests
-
 from sad_env.data import USER_AGENT, data_root
-from sad_env.errors import ConfigError, InfrastructureError
-from sad_env.files import atomic_text
+from sad_env.errors import InfrastructureError
+from sad_env.files import write_text
 from sad_env.hotpotqa.mediawiki import read_answer, search_url
 from sad_env.hotpotqa.pages import Page, Similar
-from sad_env.json_lines import RecordError, parse_json
+from sad_env.http import Answer, Client, Patience, RequestError, public_address, status_error, web_address
+from sad_env.json_lines import RecordError, read_json
 
 WIKIPEDIA = "https://en.wikipedia.org/w/index.php"
 _LARGEST = 16 * 2**20
-_BUSY = (429, 500, 502, 503, 504)
 _ANSWERS = (200, 400, 414)
 """What a wiki answers with to what was asked: a page, or that an agent's search cannot be one."""
-_LONGEST_PAUSE = 5.0
+PATIENCE = Patience(seconds=0.0, longest=5.0, connect=5.0, answer=10.0)
+"""All attempts together stay below a minute, which is the patience of the harness with one step."""
 
 
 class LiveSource:
@@ -30,15 +28,12 @@ class LiveSource:
 
     An answer is kept in the cache with its address and the day it came, so that a run can be repeated; pages drift
     over the years, and a question of 2017 may have another answer today. Connection faults, 429 and 5xx are tried
-    again with doubled pauses, or after the time that the server asks for, up to five seconds each. With the defaults
-    all attempts together stay below a minute, which is the patience of the harness with one step.
+    again with doubled pauses, or after the time that the server asks for.
 
     Args:
         base: address of the wiki's index.php.
         cache: folder of the cache; by default one under the data folder.
-        attempts: tries for one page.
-        pause: seconds before the second try.
-        timeout: seconds for the connection, for each part of the answer, and for the whole answer.
+        patience: timeouts and retries.
 
     Raises:
         ConfigError: the address is no http(s) address.
@@ -49,19 +44,11 @@ class LiveSource:
         base: str = WIKIPEDIA,
         *,
         cache: Path | None = None,
-        attempts: int = 4,
-        pause: float = 1.0,
-        timeout: tuple[float, float, float] = (5.0, 8.0, 10.0),
+        patience: Patience = PATIENCE,
     ) -> None:
-        if not base.startswith(("http://", "https://")):
-            raise ConfigError(f"a wiki's address starts with http:// or https://, not {base[:60]!r}")
-        self._base = base
+        self._base = web_address(base, "a wiki's address")
         self._cache = cache or data_root() / "hotpotqa" / "live"
-        self._attempts = attempts
-        self._pause = pause
-        self._timeout = timeout
-        self._session = requests.Session()
-        self._session.headers["User-Agent"] = USER_AGENT
+        self._client = Client(patience, headers={"User-Agent": USER_AGENT}, limit=_LARGEST)
 
     def find(self, entity: str) -> Page | Similar:
         """What the wiki answers to a search for this name.
@@ -80,38 +67,18 @@ class LiveSource:
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._client.close()
 
     def _fetch(self, url: str) -> str:
-        fault = ""
-        for attempt in range(self._attempts):
-            pause = self._pause * 2**attempt
-            try:
-                return self._get(url)
-            except _BusyError as busy:
-                fault, pause = str(busy), max(pause, busy.wait)
-            except (requests.RequestException, OSError) as error:
-                fault = str(error)
-            if attempt + 1 < self._attempts:
-                time.sleep(min(pause, _LONGEST_PAUSE))
-        raise InfrastructureError(f"{url[:200]}: no answer after {self._attempts} attempts: {fault[:200]}")
-
-    def _get(self, url: str) -> str:
-        connect, read, whole = self._timeout
-        deadline = time.monotonic() + whole
-        with self._session.get(url, timeout=(connect, read), stream=True) as answer:
-            if answer.status_code in _BUSY:
-                raise _BusyError(answer)
-            if answer.status_code not in _ANSWERS:
-                raise InfrastructureError(f"{url[:200]}: the wiki refuses with {answer.status_code} {answer.reason}")
-            body = bytearray()
-            for block in answer.iter_content(1 << 16):
-                body += block
-                if len(body) > _LARGEST:
-                    raise InfrastructureError(f"{url[:200]}: an answer of more than {_LARGEST:,} bytes")
-                if time.monotonic() > deadline:
-                    raise requests.Timeout(f"the answer takes longer than {whole:g} s")
-            return body.decode(_known_encoding(answer.encoding), errors="replace")
+        shown = public_address(self._base)
+        try:
+            return self._client.ask("GET", url, _html)
+        except RequestError as fault:
+            if not fault.passing:
+                raise InfrastructureError(
+                    f"{shown}: the wiki refuses with {str(fault).removeprefix('HTTP ')}"
+                ) from None
+            raise InfrastructureError(f"{shown}: no answer after {fault.tries} attempts: {fault}") from None
 
     # --- cache ---
 
@@ -122,7 +89,7 @@ class LiveSource:
     def _recall(self, url: str) -> tuple[str, str] | None:
         """HTML and date of an answer that is kept; a file that cannot be read counts as none."""
         try:
-            record = parse_json(self._place(url).read_bytes())
+            record = read_json(self._place(url))
             if isinstance(record, dict) and record["url"] == url:
                 return str(record["html"]), str(record["date"])
         except (OSError, RecordError, KeyError):
@@ -130,17 +97,13 @@ class LiveSource:
         return None
 
     def _remember(self, url: str, html: str, date: str) -> None:
-        with atomic_text(self._place(url)) as file:
-            json.dump({"url": url, "date": date, "html": html}, file)
+        write_text(self._place(url), json.dumps({"url": url, "date": date, "html": html}))
 
 
-class _BusyError(Exception):
-    """The server asks to come again later."""
-
-    def __init__(self, answer: requests.Response) -> None:
-        super().__init__(f"{answer.status_code} {answer.reason}")
-        after = answer.headers.get("Retry-After", "")
-        self.wait = float(after) if after.isdigit() else 0.0
+def _html(answer: Answer) -> str:
+    if answer.status not in _ANSWERS:
+        raise status_error(answer.status, answer.reason, answer.wait)
+    return answer.content.decode(_known_encoding(answer.encoding), errors="replace")
 
 
 def _known_encoding(name: str | None) -> str:

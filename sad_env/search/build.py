@@ -17,6 +17,7 @@ import numpy as np
 from sad_env.data import Progress, silent
 from sad_env.errors import ConfigError, DataError
 from sad_env.files import atomic_bytes, exclusive, refuse_foreign, sync_folder
+from sad_env.json_lines import read_json
 from sad_env.search.analyzer import analyze
 from sad_env.search.index import FORMAT, RankedIndex
 from sad_env.search.runs import Array, IndexRun, RunBuilder, Strings, merge
@@ -72,7 +73,7 @@ def build_index(
 
 def _fingerprint(path: Path) -> str | None:
     try:
-        found: str | None = json.loads(path.read_text(encoding="utf-8")).get("fingerprint")
+        found: str | None = read_json(path).get("fingerprint")
         return found
     except (OSError, ValueError, AttributeError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sad_env.errors import DataError
+from sad_env.json_lines import read_json
 from sad_env.search.analyzer import analyze
 from sad_env.search.lengths import LENGTHS
 from sad_env.search.runs import Array, RunBuilder, Strings, allocate_in_memory, merge
@@ -103,7 +103,7 @@ class RankedIndex:
             DataError: no index there, of another version, or with a missing or cut file.
         """
         try:
-            about = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+            about = read_json(folder / "index.json")
             if about.get("format") != FORMAT:
                 raise DataError(
                     f"{folder}: index format {about.get('format')!r}; this release reads {FORMAT}: build anew"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.server
 import itertools
-import json
 import random
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,6 +12,8 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sad_env.errors import ConfigError
+from sad_env.json_lines import parse_json
+from sad_env.local_server import RefusingHandler
 from sad_env.webshop import pages
 from sad_env.webshop.goals import GoalKind
 from sad_env.webshop.html import path, render_page
@@ -76,7 +77,7 @@ class Site:
             return SiteResponse(HTTPStatus.SEE_OTHER, location=path("search_results", unquote(parts[0]), keywords, "1"))
         try:
             session = self._visit(parts)
-        except (ValueError, LookupError, RecursionError) as error:
+        except (ValueError, LookupError) as error:
             return SiteResponse(HTTPStatus.NOT_FOUND, f"no such page: {type(error).__name__}")
         return SiteResponse(HTTPStatus.OK, render_page(session, images=self.images))
 
@@ -136,7 +137,7 @@ class Site:
             session.keywords = [unquote(word) for word in trail[0].split("+")]
             session.page_number = int(trail[1])
         session.asin = product.asin
-        chosen = json.loads(unquote(options))
+        chosen = parse_json(unquote(options))
         if not isinstance(chosen, dict):
             raise ValueError("options are a JSON object")
         session.options = {name: value for name, value in chosen.items() if value in product.options.get(name, ())}
@@ -148,46 +149,38 @@ class _Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _SiteHandler)
 
 
-class _SiteHandler(http.server.BaseHTTPRequestHandler):
+class _SiteHandler(RefusingHandler):
     server: _Server
-    server_version, sys_version = "sad-env", ""
-    timeout = 30
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         """Pages, and where new visitors go."""
-        self._send(self.server.site.answer(self.path))
+        if reason := self.foreign():
+            self.refuse(HTTPStatus.FORBIDDEN, reason)
+        else:
+            self._send(self.server.site.answer(self.path))
 
     do_HEAD = do_GET  # noqa: N815
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         """The search form, and the buttons, which are forms without fields."""
-        length = self.headers.get("Content-Length", "0")
-        if not length.isdecimal() or int(length) > _LONGEST_FORM:
-            self._send(SiteResponse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a form has at most {_LONGEST_FORM} bytes"))
+        if reason := self.foreign():
+            self.refuse(HTTPStatus.FORBIDDEN, reason)
             return
-        text = self.rfile.read(int(length)).decode("utf-8", "replace")
+        body = self.body(_LONGEST_FORM) if "Content-Length" in self.headers else b""
+        if body is None:
+            return
         try:
-            form = {name: values[0] for name, values in parse_qs(text, max_num_fields=10).items()}
+            fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
         except ValueError:
-            form = {}
-        self._send(self.server.site.answer(self.path, form))
+            fields = {}
+        self._send(self.server.site.answer(self.path, {name: values[0] for name, values in fields.items()}))
 
     def _send(self, answer: SiteResponse) -> None:
-        body = answer.body.encode("utf-8", "backslashreplace")
-        self.send_response(answer.status)
         kind = "text/html" if answer.status is HTTPStatus.OK else "text/plain"
-        self.send_header("Content-Type", f"{kind}; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Referrer-Policy", "no-referrer")
-        if answer.location:
-            self.send_header("Location", answer.location)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-        """Nothing: requests are foreign text."""
+        headers = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+        headers |= {"Location": answer.location} if answer.location else {}
+        body = answer.body.encode("utf-8", "backslashreplace")
+        self.reply(answer.status, f"{kind}; charset=utf-8", body, headers)
 
 
 def server(site: Site, port: int) -> http.server.ThreadingHTTPServer:

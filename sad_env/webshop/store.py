@@ -15,6 +15,7 @@ import numpy as np
 from sad_env.data import Progress, silent
 from sad_env.errors import DataError
 from sad_env.files import atomic_bytes, exclusive, refuse_foreign, sha256_file
+from sad_env.json_lines import read_json
 from sad_env.search import DocumentStore, RankedIndex, build_index, build_store
 from sad_env.webshop.catalogue import RESULTS
 from sad_env.webshop.official import find_files, members, read_human, read_products
@@ -62,7 +63,7 @@ class StoredCatalogue:
 
     def __init__(self, folder: Path) -> None:
         try:
-            about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+            about = read_json(folder / _ABOUT)
             self.human: Mapping[str, Sequence[Mapping[str, Any]]] = json.loads(
                 (folder / _HUMAN).read_text(encoding="utf-8")
             )
@@ -153,7 +154,7 @@ def build_catalogue(source: Path, target: Path, *, progress: Progress = silent) 
 
 def _about(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        found = read_json(folder / _ABOUT)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

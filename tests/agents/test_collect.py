@@ -14,6 +14,7 @@ from sad_agents.policies import ExpertAgent
 from sad_agents.rollout.rollout import Job, WorldRecipe, rollout
 
 from sad_env.errors import ConfigError
+from sad_env.http import Patience
 from sad_env.records import SpanKind, Trajectory, read_trajectories
 from sad_env.toy import toy_panel
 
@@ -118,7 +119,7 @@ def test_wrong_settings_are_one_line_and_a_code(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sad_agents.openai_model.PAUSE", 0.01)
+    monkeypatch.setattr("sad_agents.catalogue.PATIENCE", Patience(pause=0.01))
     assert run(tmp_path / "x.jsonl", *flags) == code
     error = capsys.readouterr().err
     assert words in error

@@ -16,6 +16,7 @@ from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, WorldRecipe, rollout
 
 from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.http import Patience
 from sad_env.records import Status
 from sad_env.toy import toy_panel
 
@@ -110,7 +111,10 @@ def server() -> Iterator[Server]:
 
 
 def model(server: Server, url: str = "", **options: Any) -> OpenAIModel:
-    return OpenAIModel(url or server.url, **{"pause": 0.01, "seconds": 5.0, **options})
+    patience = Patience(
+        seconds=0, pause=0.01, attempts=options.pop("attempts", 4), answer=options.pop("seconds", 5.0), connect=1
+    )
+    return OpenAIModel(url or server.url, patience=patience, **options)
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
@@ -166,8 +170,7 @@ def test_passing_trouble_is_waited_out(server: Server, trouble: Any) -> None:
         (status(429), "HTTP 429", 3),
         (status(401, "no key"), "HTTP 401: no key$", 1),
         (raw(b"not json"), "no JSON after 3 tries", 3),
-        (raw(b"{}"), "another form", 1),
-        (raw(b'{"choices": [{"text": "a"}], "usage": {"completion_tokens": "many"}}'), "another form", 1),
+        (raw(b"{}"), "another form.* after 3 tries", 3),
         (closed, "closed the connection|unreachable|no answer|no JSON|broken|Connection", 3),
     ],
 )
@@ -198,7 +201,7 @@ def test_a_full_context_is_a_budget(server: Server) -> None:
 
 def test_nobody_there() -> None:
     with pytest.raises(InfrastructureError, match="unreachable after 2 tries") as caught:
-        OpenAIModel("http://127.0.0.1:9", attempts=2, pause=0.01)
+        OpenAIModel("http://127.0.0.1:9", patience=Patience(attempts=2, pause=0.01))
     assert "\n" not in str(caught.value)
 
 

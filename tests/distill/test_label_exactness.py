@@ -71,7 +71,7 @@ def gpt2() -> PreTrainedTokenizerBase:
 
 @functools.cache
 def smollm2() -> PreTrainedTokenizerBase:
-    from sad_distill.models.smollm2 import load_smollm2_tokenizer
+    from sad_agents.smollm2 import load_smollm2_tokenizer
 
     try:
         return load_smollm2_tokenizer()

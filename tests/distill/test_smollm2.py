@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from sad_agents.checkpoints import load_student, save_student
+from sad_agents.smollm2 import load_smollm2, smollm2_folder
 from sad_distill.data.action_support import spelled
 from sad_distill.data.labels import encode, label_trajectory
-from sad_distill.models.smollm2 import load_smollm2, smollm2_folder
 from sad_distill.models.students import every_kth_layer, parameter_count
 
 from sad_env.errors import ConfigError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from sad_agents.checkpoints import save_student
+from sad_agents.loading import file_identity
 from sad_agents.windowing import Windowing
 from sad_distill.config import TrainConfig
 from sad_distill.data.action_support import ActionSupport
@@ -25,10 +27,8 @@ from sad_distill.models.language import Language
 from sad_distill.models.tokenizer import texts_of, train_tokenizer
 from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.cache import CachedTeacher
-from sad_distill.teachers.http import Patience
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.openai import OpenAITeacher
-from sad_distill.teachers.registry import identity
 from sad_distill.teachers.relabel import expert_completions, relabelled_rows, teacher_completions
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_distill.teachers.server import TeacherServer
@@ -38,10 +38,11 @@ from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.http import Patience
 from sad_env.records import Trajectory
 
 Tiny = Callable[..., Any]
-QUICK = Patience(attempts=3, pause=0.01, connect=1, answer=0.5)
+QUICK = Patience(seconds=0, attempts=3, pause=0.01, connect=1, answer=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +89,79 @@ def test_our_server_refuses_nonsense_in_one_line(server: TeacherServer, batch: B
         ("/generate", b'{"prompts": 3}'),
         ("/elsewhere", b"{}"),
     ):
-        response = requests.post(server.url + path, data=data, timeout=5)
+        kind = "application/json" if path == "/generate" else "application/octet-stream"
+        response = requests.post(server.url + path, data=data, timeout=5, headers={"Content-Type": kind})
         assert 400 <= response.status_code < 500
         assert len(response.text.splitlines()) == 1
     wrong = Batch(batch.ids_BT + 10_000, *(value for name, value in vars(batch).items() if name != "ids_BT"))
     with pytest.raises(ConfigError, match="out of range"):
         RemoteTeacher(server.url, top=8).score(wrong)
+
+
+def raw_answer(server: TeacherServer, request: bytes) -> bytes:
+    """All that comes back until the server closes the connection."""
+    with socket.create_connection(server.server_address[:2], timeout=5) as connection:
+        connection.sendall(request)
+        answer = b""
+        while block := connection.recv(65536):
+            answer += block
+    return answer
+
+
+SCORE = b"POST /score?top=8 HTTP/1.1\r\nHost: localhost\r\n"
+WRITE = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /about HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403),
+        (b"GET /about HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", 403),
+        (b"GET /about HTTP/1.1\r\nHost: [::1\r\n\r\n", 403),
+        (b"GET /about HTTP/1.1\r\n\r\n", 403),
+        (b"GET /about HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n\r\n", 403),
+        (b"GET /about HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n", 403),
+        (b"GET /elsewhere HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        (SCORE + b"Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", 415),
+        (SCORE + b"Content-Length: 2\r\n\r\n{}", 415),
+        (WRITE + b"\r\n", 411),
+        (WRITE + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 411),
+        (WRITE + b"Content-Length: -1\r\n\r\n", 411),
+        (WRITE + b"Content-Length: \xc2\xb2\r\n\r\n", 411),
+        (WRITE + b"Content-Length: 999999999999\r\n\r\n", 413),
+        (WRITE + b"Content-Length: " + b"9" * 400 + b"\r\n\r\n", 413),
+        (WRITE + b"Content-Length: 9\r\n\r\n[[[[[[[[[GET /about HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (WRITE + b"Content-Length: 200000\r\n\r\n" + b"[" * 200_000, 400),
+        (WRITE + b'Content-Length: 42\r\n\r\n{"prompts": [{"text": "x", "seed": {"a":1}]', 400),
+        (b"BREW /pot HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
+        (b"GET " + b"/" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"\x16\x03\x01\x02\x00\x01\xfc\r\n\r\n", 400),
+    ],
+)
+def test_what_our_server_refuses_closes_the_connection(
+    server: TeacherServer, request_: bytes, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = raw_answer(server, request_)
+    assert b"Traceback" not in answer
+    assert answer.count(b"HTTP/1.1 ") <= 1, "what follows a refused request is no request"
+    assert f" {status} ".encode() in answer[:40] or b"Error code: " + str(status).encode() in answer
+    assert capfd.readouterr().err == ""
+    assert RemoteTeacher(server.url, patience=QUICK).name == "tiny-1"
+
+
+def test_a_client_that_stalls_is_let_go(server: TeacherServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sad_env.local_server.RefusingHandler.timeout", 0.2)
+    assert raw_answer(server, WRITE + b"Content-Length: 100\r\n\r\n{") == b""
+    assert raw_answer(server, b"GET /ab") == b""
+    assert RemoteTeacher(server.url, patience=QUICK).name == "tiny-1"
+
+
+def test_bodies_wait_for_one_another(server: TeacherServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sad_env.local_server.RefusingHandler.timeout", 0.1)
+    for _ in range(4):
+        server.bodies.acquire()
+    assert b" 503 " in raw_answer(server, WRITE + b"Content-Length: 2\r\n\r\n{}")[:20]
+    server.bodies.release(4)
 
 
 def distillation(files: Path, out: Path, teacher: str, **changes: Any) -> TrainConfig:
@@ -227,7 +295,7 @@ def test_a_server_that_stays_down_is_an_infrastructure_error(unreliable: str, ba
     with pytest.raises(InfrastructureError, match="in 3 attempts"):
         teacher.score(batch)
     Unreliable.plan = ["404"]
-    with pytest.raises(ConfigError, match="status 404"):
+    with pytest.raises(ConfigError, match="HTTP 404"):
         teacher.score(batch)
     with pytest.raises(ConfigError, match="HOST:PORT#MODEL"):
         OpenAITeacher.of("openai:localhost")
@@ -276,7 +344,7 @@ def test_an_answer_is_kept_for_its_question_alone(batch: Batch, tiny_llama: Tiny
         assert (cached.hits, cached.misses) == (len(batch.rows), 2 * len(batch.rows))
 
 
-def test_a_model_is_known_by_its_content_and_a_hub_id_by_its_commit(
+def test_a_model_folder_is_known_by_its_content(
     tiny_llama: Tiny, toy_tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
     """A folder was known by its path, so that one trained anew was answered for from the cache of the old one."""
@@ -284,13 +352,9 @@ def test_a_model_is_known_by_its_content_and_a_hub_id_by_its_commit(
     for seed in (1, 2, 1):
         save_student(folder, tiny_llama(seed=seed), toy_tokenizer, {})
         (folder / "notes.txt").write_text(str(seed + len(names)))
-        names.append(identity(str(folder)))
+        names.append(file_identity(folder))
     assert names[0] == names[2] != names[1]
     assert names[0].startswith("model-")
-    model = tiny_llama()
-    assert identity("somebody/model", model) == "somebody/model"
-    model.config._commit_hash = "0123456789abcdef"
-    assert identity("somebody/model", model) == "somebody/model@0123456789ab"
 
 
 def test_a_cache_refuses_whole_distributions(batch: Batch, tiny_llama: Tiny, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sad_eval.runs.run_folder import RunFolder
 
+from sad_env.http import Patience
 from sad_env.toy import ROOMS
 
 Evaluate = Callable[..., int]
@@ -94,6 +95,11 @@ class Server:
     def close(self) -> None:
         self.http.shutdown()
         self.http.server_close()
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sad_agents.catalogue.PATIENCE", Patience(pause=0.01))
 
 
 @pytest.fixture

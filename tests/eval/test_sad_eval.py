@@ -309,7 +309,7 @@ def test_the_flags_are_these() -> None:
     assert " ".join(field.name for field in dataclasses.fields(EvalSettings)) == (
         "env agent model data options panel episodes repeats seed out reference tokenizer semantic perturb temperature "
         "top_p max_new_tokens shots votes prompt first_thoughts context device dtype max_steps max_tokens max_seconds "
-        "run_seconds step_seconds workers concurrency backend shard new dry_run quiet json"
+        "run_seconds step_seconds workers concurrency patience omit backend shard new dry_run quiet json"
     )
 
 

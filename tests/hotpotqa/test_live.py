@@ -21,6 +21,7 @@ from sad_env.hotpotqa.env import HotPotQAEnv
 from sad_env.hotpotqa.live import LiveSource
 from sad_env.hotpotqa.pages import Page, Similar
 from sad_env.hotpotqa.questions import load_questions
+from sad_env.http import Patience
 
 
 @dataclass
@@ -126,7 +127,9 @@ def wiki() -> Iterator[Wiki]:
 
 @pytest.fixture
 def source(wiki: Wiki, tmp_path: Path) -> Iterator[LiveSource]:
-    live = LiveSource(wiki.base, cache=tmp_path, attempts=3, pause=0.01, timeout=(1.0, 0.8, 1.5))
+    live = LiveSource(
+        wiki.base, cache=tmp_path, patience=Patience(seconds=0, attempts=3, pause=0.01, connect=1.0, answer=0.8)
+    )
     yield live
     live.close()
 
@@ -240,7 +243,7 @@ def test_what_cannot_be_searched_for_is_an_answer_to_the_agent(status: int, wiki
 
 def test_a_wiki_that_is_not_there_is_an_infrastructure_error(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError):
-        LiveSource("http://127.0.0.1:9/w/index.php", cache=tmp_path, attempts=1).find("x")
+        LiveSource("http://127.0.0.1:9/w/index.php", cache=tmp_path, patience=Patience(attempts=1)).find("x")
 
 
 def test_an_address_that_is_none_is_refused() -> None:
@@ -287,7 +290,7 @@ def test_the_golden_of_the_original_is_replayed_over_http(
         prefix = "https://en.wikipedia.org/w/index.php?search="
         wiki.pages = {url.removeprefix(prefix).replace("+", " "): html for url, html in episode["responses"].items()}
         question = questions[episode["question_index"]]
-        live = LiveSource(wiki.base, cache=tmp_path / str(episode["episode"]), attempts=1)
+        live = LiveSource(wiki.base, cache=tmp_path / str(episode["episode"]), patience=Patience(attempts=1))
         engine = ReActEngine(live, question.text, question.answers)
         for step in episode["steps"]:
             answered = engine.step(step["action"])

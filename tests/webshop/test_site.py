@@ -163,6 +163,13 @@ def test_the_server_answers_posts_gets_and_too_long_forms(address: tuple[str, in
     assert ask("POST", "/fixed_1", "x" * 70_000).status == 413
     assert ask("GET", "/no/such").status == 404
     assert ask("HEAD", "/fixed_1").status == 200
+    for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+        for method in ("GET", "POST"):
+            connection = http.client.HTTPConnection(*address, timeout=10)
+            connection.request(method, "/fixed_1", headers=headers)
+            refused = connection.getresponse()
+            assert (refused.status, refused.getheader("Connection")) == (403, "close")
+            connection.close()
     with pytest.raises(ConfigError, match="cannot serve on port"):
         server(Site.__new__(Site), address[1])
 

@@ -32,16 +32,13 @@ def serve(config: ServeConfig) -> int:
     """Run the command until it is interrupted."""
     from sad_agents.agent import Sampling
 
-    from sad_distill.models.language import device_of, load_language
-    from sad_distill.teachers.registry import identity
+    from sad_distill.models.language import load_language
     from sad_distill.teachers.server import TeacherServer
 
-    device = device_of(config.device)
-    language = load_language(config.model)
-    language.model.to(device)  # type: ignore[arg-type]
+    language = load_language(config.model, config.device)
     sampling = Sampling(temperature=config.temperature)
     try:
-        server = TeacherServer(language, identity(config.model, language.model), (config.host, config.port), sampling)
+        server = TeacherServer(language, language.identity, (config.host, config.port), sampling)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"cannot listen on {one_line(config.host)}:{config.port}: {one_line(str(error))}") from None
     with server:

@@ -1,78 +1,66 @@
-"""HTTP requests with timeouts, and retries of faults that may pass."""
+"""Requests to a teacher's server: what it refuses and what it fails at, in the words of a training run."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
-import requests
+from sad_agents.openai_answers import ContextError, NoSuchPathError
 
 from sad_env.errors import ConfigError, DataError, InfrastructureError
+from sad_env.http import PATIENCE, Answer, Client, RequestError, Value, public_address
 from sad_env.safe_text import one_line
 
-Value = TypeVar("Value")
+TEACHER_PATIENCE = replace(PATIENCE, attempts=6, answer=300.0)
+"""A training run waits longer than an evaluation, which can leave an episode for later."""
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait for a server.
+_LONGEST_TEXT = 2**20
 
-    Attributes:
-        attempts: tries of one request.
-        pause: seconds before the second, doubled for each further one.
-        connect: seconds to connect.
-        answer: seconds of silence until it counts as stalled.
+
+def written(text: object) -> str:
+    """A completion of a teacher, which is to become a target of training.
+
+    Raises:
+        RequestError: it is no text, or none that a model could have written for one step.
+    """
+    if not isinstance(text, str) or not text:
+        raise RequestError("the completion holds no text")
+    if len(text) > _LONGEST_TEXT:
+        raise RequestError(f"a completion of {len(text):,} characters")
+    return text
+
+
+def ask(client: Client, method: str, url: str, read: Callable[[Answer], Value], **options: Any) -> Value:
+    """What `read` makes of a teacher's answer, after retries.
+
+    Faults of the network, stalls, 408, 409, 429, 5xx and answers that `read` refuses are tried again.
+
+    Raises:
+        ConfigError: the server refuses the request itself (another 4xx); trying again would not help.
+        InfrastructureError: it did not answer in all attempts.
     """
 
-    attempts: int = 6
-    pause: float = 1.0
-    connect: float = 10.0
-    answer: float = 300.0
+    def checked(answer: Answer) -> Value:
+        try:
+            return read(answer)
+        except (DataError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+            raise RequestError(f"{type(error).__name__}: {error}") from None
 
-
-PATIENCE = Patience()
-
-
-class Client:
-    """Sends requests until their answers can be read.
-
-    Args:
-        patience: timeouts and retries.
-        trust_env: whether proxies of the environment are used.
-        headers: of every request.
-    """
-
-    def __init__(self, patience: Patience, *, trust_env: bool = True, headers: Mapping[str, str] | None = None) -> None:
-        self._patience = patience
-        self._session = requests.Session()
-        self._session.trust_env = trust_env
-        self._session.headers.update(headers or {})
-
-    def ask(self, method: str, url: str, read: Callable[[requests.Response], Value], **options: Any) -> Value:
-        """Send a request; `read` makes the value of its answer.
-
-        Faults of the network, stalls, 408, 429, 5xx and answers that cannot be read are tried again.
-
-        Raises:
-            ConfigError: the server refuses the request itself (another 4xx); trying again would not help.
-            InfrastructureError: it did not answer in all attempts.
-        """
-        fault, timeout = "", (self._patience.connect, self._patience.answer)
-        for attempt in range(self._patience.attempts):
-            if attempt:
-                time.sleep(self._patience.pause * 2 ** (attempt - 1))
-            try:
-                response = self._session.request(method, url, timeout=timeout, **options)
-                if response.status_code < 400:
-                    return read(response)
-                fault = f"status {response.status_code}: {one_line(response.text, 160)}"
-                if response.status_code < 500 and response.status_code not in (408, 429):
-                    raise ConfigError(f"{url} refuses the request: {fault}")
-            except (requests.RequestException, DataError, ValueError, KeyError, TypeError, IndexError) as error:
-                fault = f"{type(error).__name__}: {error}"
+    shown = public_address(url)
+    try:
+        return client.ask(method, url, checked, **options)
+    except RequestError as fault:
+        said = one_line(str(fault), 200)
+        if not fault.passing:
+            raise ConfigError(f"{shown} refuses the request: {said}") from None
         raise InfrastructureError(
-            f"{url} did not answer in {self._patience.attempts} attempts ({one_line(fault, 200)}); nothing is lost,"
-            " run it again"
-        )
+            f"{shown} did not answer in {fault.tries} attempts ({said}); nothing is lost, run it again"
+        ) from None
+    except ContextError as error:
+        raise ConfigError(
+            f"{shown}: a row is longer than the teacher's context: {error}; give a smaller --budget"
+        ) from None
+    except NoSuchPathError:
+        raise ConfigError(f"{shown}: there is no such path; give the address of an OpenAI-compatible server") from None

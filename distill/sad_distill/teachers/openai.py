@@ -8,17 +8,18 @@ Scoring needs `prompt_logprobs` (vLLM): for each prompt token the K likeliest an
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from sad_agents.model import cut
+from sad_agents.openai_answers import choice_of, text_of, with_version
 
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import SparseTarget, Target
 from sad_distill.teachers.base import WritingPrompt
-from sad_distill.teachers.http import PATIENCE, Client, Patience, Value
+from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
 from sad_env.errors import ConfigError, DataError
+from sad_env.http import Answer, Client, Patience, endpoint, public_address
 
 
 class OpenAITeacher:
@@ -41,19 +42,18 @@ class OpenAITeacher:
         top: int = 20,
         temperature: float = 0.2,
         max_tokens: int = 96,
-        patience: Patience = PATIENCE,
+        patience: Patience = TEACHER_PATIENCE,
     ) -> None:
-        base = url.rstrip("/")
-        self._endpoint = (base if base.endswith("/v1") else f"{base}/v1") + "/completions"
+        self._endpoint = endpoint(with_version(url), "completions")
         self._model, self._top = model, top
         self._temperature, self._max_tokens = temperature, max_tokens
         self._rows = 0
-        self.name = f"{model}@{base}"
+        self.name = f"{model}@{public_address(url.rstrip('/'))}"
         key = os.environ.get("OPENAI_API_KEY")
-        self._client = Client(patience, headers={"Authorization": f"Bearer {key}"} if key else None)
+        self._client = Client(patience, headers={"Authorization": f"Bearer {key}"} if key else {})
 
     @classmethod
-    def of(cls, spec: str, *, top: int = 20) -> OpenAITeacher:
+    def of(cls, spec: str, *, top: int = 20, patience: Patience = TEACHER_PATIENCE) -> OpenAITeacher:
         """From ``openai:URL#MODEL``.
 
         Raises:
@@ -61,8 +61,8 @@ class OpenAITeacher:
         """
         url, hash_, model = spec.removeprefix("openai:").partition("#")
         if not url.startswith(("http://", "https://")) or not hash_ or not model:
-            raise ConfigError(f"teacher {spec!r}: give openai:http://HOST:PORT#MODEL")
-        return cls(url, model, top=top)
+            raise ConfigError("a teacher behind OpenAI's protocol is named openai:http://HOST:PORT#MODEL")
+        return cls(url, model, top=top, patience=patience)
 
     @property
     def setting(self) -> str:
@@ -114,8 +114,14 @@ class OpenAITeacher:
 
     def _prompt_table(self, batch: Batch, row: int) -> list[dict[int, float]]:
         ids = batch.ids_BT[row, : int(batch.mask_BT[row].sum())].tolist()
-        body = {"prompt": ids, "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": self._top}
-        return self._complete(body, lambda answer: _table(answer, len(ids)))
+        body = {
+            "model": self._model,
+            "prompt": ids,
+            "max_tokens": 1,
+            "temperature": 0.0,
+            "prompt_logprobs": self._top,
+        }
+        return ask(self._client, "POST", self._endpoint, lambda answer: _table(answer, len(ids)), json=body)
 
     def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """See `WritingTeacher`."""
@@ -123,27 +129,30 @@ class OpenAITeacher:
 
     def _write(self, prompt: WritingPrompt) -> str:
         body = {
+            "model": self._model,
             "prompt": prompt.text,
             "max_tokens": self._max_tokens,
             "temperature": self._temperature,
             "seed": prompt.seed,
             "stop": ["\nObservation:"],
         }
-        return cut(self._complete(body, lambda answer: str(answer["choices"][0]["text"])))
-
-    def _complete(self, body: dict[str, Any], read: Callable[[Any], Value]) -> Value:
-        body = {"model": self._model, **body}
-        return self._client.ask("POST", self._endpoint, lambda response: read(response.json()), json=body)
+        return cut(ask(self._client, "POST", self._endpoint, _written, json=body))
 
 
-def _table(value: Any, count: int) -> list[dict[int, float]]:
+def _written(answer: Answer) -> str:
+    text, _ = text_of(choice_of(answer)[0])
+    return written(text)
+
+
+def _table(answer: Answer, count: int) -> list[dict[int, float]]:
     """Log-probabilities of each prompt position from an answer of vLLM.
 
     Raises:
         ConfigError: the server gives none.
         DataError: it gave them for another number of tokens.
     """
-    found = value["choices"][0].get("prompt_logprobs") or value.get("prompt_logprobs")
+    choice, value = choice_of(answer, minus_infinity=True)
+    found = choice.get("prompt_logprobs") or value.get("prompt_logprobs")
     if not found:
         # Permanent: a ConfigError, never retried.
         raise ConfigError("the server gives no prompt_logprobs, so it cannot score: use vLLM, or --mode dagger")

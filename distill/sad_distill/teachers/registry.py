@@ -1,27 +1,27 @@
-"""Which teacher a word names, and what a model's name is in keys and records.
+"""Which teacher a word names.
 
 `TEACHERS` is open: `TEACHERS["mine:"] = function` makes `--teacher mine:...` call `function(spec, config)`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transformers import PreTrainedModel
+from sad_agents.loading import file_identity
 
 from sad_distill.config import TrainConfig
-from sad_distill.models.language import Language, device_of, load_language
+from sad_distill.models.language import Language, load_language
 from sad_distill.teachers.base import ScoringTeacher, WritingTeacher
 from sad_distill.teachers.cache import CachedTeacher
+from sad_distill.teachers.http import TEACHER_PATIENCE
 from sad_distill.teachers.local import LocalTeacher, check_same_tokens
 from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_env import registry
 from sad_env.errors import UnknownNameError
-from sad_env.files import sha256_file
+from sad_env.http import Patience
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,23 @@ TeacherFactory = Callable[[str, TrainConfig], Teacher]
 """Makes a teacher from the whole word, prefix included, and the run's settings."""
 
 
+def _patience(config: TrainConfig) -> Patience:
+    return replace(TEACHER_PATIENCE, seconds=config.patience)
+
+
 def _remote(spec: str, config: TrainConfig) -> Teacher:
-    teacher = RemoteTeacher(spec, top=config.top or 64)
+    teacher = RemoteTeacher(spec, top=config.top or 64, patience=_patience(config))
     return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits)
 
 
 def _openai(spec: str, config: TrainConfig) -> Teacher:
-    teacher = OpenAITeacher.of(spec, top=config.top or 20)
+    teacher = OpenAITeacher.of(spec, top=config.top or 20, patience=_patience(config))
     return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits)
 
 
 def _local(spec: str, config: TrainConfig) -> Teacher:
-    language = load_language(spec)
-    language.model.to(device_of(config.device))  # type: ignore[arg-type]
-    teacher = LocalTeacher(language.model, identity(spec, language.model), config.top)
+    language = load_language(spec, config.device)
+    teacher = LocalTeacher(language.model, language.identity, config.top)
 
     def fits(vocabulary: Mapping[str, int], rows: int) -> None:
         check_same_tokens(language.tokenizer.get_vocab(), vocabulary)
@@ -107,35 +110,10 @@ def _factory(spec: str, world: str) -> TeacherFactory:
     return _local
 
 
-_WEIGHTS = ("*.safetensors", "config.json", "tokenizer.json")
-"""The files of a model's folder that decide what it answers."""
-
-
-def identity(spec: str, model: PreTrainedModel | None = None) -> str:
-    """A model's name for keys and records.
-
-    Args:
-        spec: as the settings name it.
-        model: as it was loaded; a model of the hub knows its revision.
-
-    Returns:
-        A file's or folder's name and hash, a hub id with its commit, or the word itself.
-    """
-    path = Path(spec)
-    if path.is_file():
-        return f"{path.stem}-{sha256_file(path)[:12]}"
-    if path.is_dir():
-        files = sorted(file for pattern in _WEIGHTS for file in path.glob(pattern))
-        content = "".join(f"{file.name} {sha256_file(file)}\n" for file in files)
-        return f"{path.resolve().name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-    commit = getattr(model.config, "_commit_hash", None) if model is not None else None
-    return f"{spec}@{commit[:12]}" if commit else spec
-
-
 def contents_of(config: TrainConfig, teacher: Teacher | None, student: Language) -> dict[str, str]:
     """Names with hashes of the files and models that the settings name, by setting."""
     return {
-        "student": identity(config.student, student.model),
+        "student": student.identity,
         "teacher": teacher.name if teacher else "",
-        "episodes": ", ".join(identity(path) for path in config.episodes),
+        "episodes": ", ".join(file_identity(Path(path)) for path in config.episodes),
     }

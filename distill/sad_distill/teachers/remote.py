@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import Target
 from sad_distill.teachers.base import WritingPrompt
-from sad_distill.teachers.http import PATIENCE, Client, Patience
+from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
 from sad_distill.teachers.wire import decode_response, encode_request, fingerprint
 from sad_env.errors import ConfigError
+from sad_env.http import Answer, Client, Patience, RequestError, endpoint, public_address
 from sad_env.json_lines import RecordError, parse_json
+
+_LONGEST_ANSWER = 256 * 2**20
 
 
 class RemoteTeacher:
@@ -26,14 +29,15 @@ class RemoteTeacher:
         ConfigError: the answer is not that of such a server.
     """
 
-    def __init__(self, url: str, *, top: int = 64, patience: Patience = PATIENCE) -> None:
-        self.url = url.rstrip("/")
+    def __init__(self, url: str, *, top: int = 64, patience: Patience = TEACHER_PATIENCE) -> None:
+        self.url = public_address(url.rstrip("/"))
         self.top = top
-        self._client = Client(patience, trust_env=False)
+        self._address = url
+        self._client = Client(patience, limit=_LONGEST_ANSWER, proxies=False)
         self.name, self.vocabulary, self._tokens = self._about()
 
     def _about(self) -> tuple[str, int, str]:
-        answer = self._client.ask("GET", f"{self.url}/about", lambda response: response.content)
+        answer = ask(self._client, "GET", endpoint(self._address, "about"), _content)
         try:
             about = parse_json(answer)
             return str(about["name"]), int(about["vocabulary"]), str(about["tokens"])
@@ -74,10 +78,12 @@ class RemoteTeacher:
         if batch.sees is not None:
             raise ConfigError("a remote teacher scores plain rows, not branches; use a local one")
         device = batch.ids_BT.device
-        target = self._client.ask(
+        target = ask(
+            self._client,
             "POST",
-            f"{self.url}/score?top={self.top}",
-            lambda response: decode_response(response.content, len(batch.kind_N)),
+            endpoint(self._address, "score"),
+            lambda answer: decode_response(_content(answer), len(batch.kind_N)),
+            params={"top": self.top},
             data=encode_request(batch),
             headers={"Content-Type": "application/octet-stream"},
         )
@@ -85,9 +91,22 @@ class RemoteTeacher:
 
     def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """See `WritingTeacher`."""
-        return self._client.ask(
+        return ask(
+            self._client,
             "POST",
-            f"{self.url}/generate",
-            lambda response: [str(text) for text in response.json()["completions"]],
+            endpoint(self._address, "generate"),
+            lambda answer: _written(answer, len(prompts)),
             json={"prompts": [{"text": prompt.text, "seed": prompt.seed} for prompt in prompts]},
         )
+
+
+def _content(answer: Answer) -> bytes:
+    answer.check()
+    return answer.content
+
+
+def _written(answer: Answer, count: int) -> list[str]:
+    texts = answer.json().get("completions")
+    if not isinstance(texts, list) or len(texts) != count:
+        raise RequestError(f"the answer does not hold {count} completions")
+    return [written(text) for text in texts]

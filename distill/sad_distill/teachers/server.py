@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http import HTTPStatus
+from http.server import ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import torch
 from sad_agents.agent import Sampling
@@ -18,11 +19,15 @@ from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.wire import decode_request, encode_response, fingerprint
 from sad_env.errors import DataError, SadEnvError
 from sad_env.json_lines import RecordError, parse_json
-from sad_env.safe_text import one_line
+from sad_env.local_server import RefusingHandler
 
 MAX_BYTES = 256 * 2**20
 """A longer request is refused unread."""
 
+_BODIES = 4
+"""Requests whose bodies are in memory at once."""
+_KINDS = {"/score": "application/octet-stream", "/generate": "application/json"}
+_PATHS = "GET /about, POST /score?top=K, POST /generate"
 
 WRITING = Sampling(temperature=0.2)
 """How a served teacher writes (the paper's E.2)."""
@@ -59,6 +64,7 @@ class TeacherServer(ThreadingHTTPServer):
         self.tokens = fingerprint(language.tokenizer.get_vocab())
         # A model serves one request at a time; the others wait here instead of fighting for its memory.
         self.busy = threading.Lock()
+        self.bodies = threading.BoundedSemaphore(_BODIES)
 
     @property
     def url(self) -> str:
@@ -85,50 +91,55 @@ class TeacherServer(ThreadingHTTPServer):
         return [completion.text for completion in completions]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(RefusingHandler):
     server: TeacherServer
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:
-        if urlsplit(self.path).path != "/about":
-            self._refuse(404, "GET /about, POST /score?top=K, POST /generate")
-            return
-        server = self.server
-        self._json({"name": server.teacher_name, "vocabulary": server.vocabulary, "tokens": server.tokens})
+    def do_GET(self) -> None:  # noqa: N802
+        if reason := self.foreign():
+            self.refuse(HTTPStatus.FORBIDDEN, reason)
+        elif urlsplit(self.path).path != "/about":
+            self.refuse(HTTPStatus.NOT_FOUND, _PATHS)
+        else:
+            server = self.server
+            self._json({"name": server.teacher_name, "vocabulary": server.vocabulary, "tokens": server.tokens})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         parts = urlsplit(self.path)
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > MAX_BYTES:
-            self.close_connection = True
-            self._refuse(413, f"a request says its length, at most {MAX_BYTES:,} bytes")
+        kind = _KINDS.get(parts.path)
+        if reason := self.foreign():
+            self.refuse(HTTPStatus.FORBIDDEN, reason)
+        elif kind is None:
+            self.refuse(HTTPStatus.NOT_FOUND, _PATHS)
+        elif self.headers.get_content_type() != kind:
+            # A page of another site can send plain text and forms unasked, but nothing else.
+            self.refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{parts.path} takes {kind}")
+        elif not self.server.bodies.acquire(timeout=self.timeout):
+            self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests at once; ask again later")
+        else:
+            try:
+                self._answer(parts)
+            finally:
+                self.server.bodies.release()
+
+    def _answer(self, parts: SplitResult) -> None:
+        body = self.body(MAX_BYTES)
+        if body is None:
             return
-        body = self.rfile.read(int(length))
         try:
             if parts.path == "/score":
-                self._send(200, "application/octet-stream", self.server.score(body, _top(parts.query)))
-            elif parts.path == "/generate":
-                self._json({"completions": self.server.generate(_prompts(body))})
+                self.reply(200, "application/octet-stream", self.server.score(body, _top(parts.query)))
             else:
-                self._refuse(404, "GET /about, POST /score?top=K, POST /generate")
+                self._json({"completions": self.server.generate(_prompts(body))})
         except (SadEnvError, RecordError) as error:
-            self._refuse(400, str(error))
+            self.refuse(HTTPStatus.BAD_REQUEST, str(error))
+        except (ConnectionError, TimeoutError):
+            raise
+        except Exception as error:
+            self.refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
 
     def _json(self, value: dict[str, Any]) -> None:
-        self._send(200, "application/json", json.dumps(value).encode())
-
-    def _refuse(self, status: int, reason: str) -> None:
-        self._send(status, "text/plain; charset=utf-8", one_line(reason).encode())
-
-    def _send(self, status: int, kind: str, data: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing is printed for each request."""
+        self.reply(200, "application/json", json.dumps(value).encode())
 
 
 def _top(query: str) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from sad_agents.loading import device_of
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import Windowing
 
@@ -17,7 +18,7 @@ from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.label_masks import remask
 from sad_distill.data.rows import Row, rows_from
 from sad_distill.models.heads import vocabulary_of
-from sad_distill.models.language import Language, device_of, load_language, own_tokenizer
+from sad_distill.models.language import Language, load_language, own_tokenizer
 from sad_distill.models.nano import SIZES, from_scratch
 from sad_distill.models.students import every_kth_layer, with_adapters
 from sad_distill.teachers.registry import Teacher, load_teacher
@@ -134,7 +135,7 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
         enable({"use_reentrant": False})
     if config.adapters:
         model = with_adapters(model, config.adapters)
-    return Language(model, language.tokenizer)
+    return Language(model, language.tokenizer, language.identity)
 
 
 def _find_student(config: TrainConfig, local: Language | None, episodes: Sequence[Trajectory]) -> Language:
@@ -144,13 +145,13 @@ def _find_student(config: TrainConfig, local: Language | None, episodes: Sequenc
     if spec in SIZES:
         tokenizer = local.tokenizer if local else own_tokenizer(spec, episodes, config.vocabulary)
         positions = max(config.budget, 1024)
-        return Language(from_scratch(spec, tokenizer, seed=config.seed, positions=positions), tokenizer)
+        return Language(from_scratch(spec, tokenizer, seed=config.seed, positions=positions), tokenizer, spec)
     if spec.startswith("layers:"):
         if local is None:
             raise ConfigError(f"student {spec!r} takes its layers from a local teacher: give --teacher student.pt")
         if not spec[7:].isdecimal():
             raise ConfigError(f"student {spec!r}: give a number of layers, e.g. layers:5")
-        return Language(every_kth_layer(local.model, int(spec[7:])), local.tokenizer)
+        return Language(every_kth_layer(local.model, int(spec[7:])), local.tokenizer, spec)
     return load_language(spec)
 
 

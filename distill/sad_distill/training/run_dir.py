@@ -10,10 +10,13 @@ from typing import Any
 
 from sad_env.errors import ConfigError
 from sad_env.files import write_bytes, write_text
+from sad_env.http import public_address
 from sad_env.json_lines import JsonLinesWriter, parse_json, read_lines
 from sad_env.records import Trajectory
 
-_FREE = frozenset({"out", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "stored"})
+_FREE = frozenset(
+    {"out", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
+)
 """Settings that may change between two starts of a run: they change no result but for rounding."""
 
 
@@ -49,10 +52,10 @@ class RunDir:
         folder.mkdir(parents=True, exist_ok=True)
         # The contrastive term compares the rows of a micro-batch with one another.
         free = _FREE - {"micro_batch"} if getattr(config, "contrastive", 0) else _FREE
-        settings = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+        settings = json.loads(public_address(json.dumps(dataclasses.asdict(config), default=str)))
         path = folder / "config.json"
         if path.exists():
-            before = parse_json(path.read_bytes())
+            before = parse_json(public_address(path.read_text(encoding="utf-8")))
             for key, value in settings.items():
                 if key not in free and before.get(key) != value:
                     raise ConfigError(

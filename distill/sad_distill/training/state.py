@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sad_distill.training.optimiser import load_optimisers, optimiser_tensors
 from sad_env.errors import CheckpointError
 from sad_env.files import write_bytes
+from sad_env.json_lines import parse_json
 
 VERSION = 1
 
@@ -34,7 +35,7 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            record = json.loads((file.metadata() or {})["record"])
+            record = parse_json((file.metadata() or {})["record"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, KeyError, ValueError, OSError) as error:
         raise CheckpointError(f"{path} is no training state: {error}; delete it to begin again") from None

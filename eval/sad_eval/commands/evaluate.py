@@ -13,6 +13,7 @@ from sad_agents.rollout.rollout import rollout
 
 from sad_env import cli
 from sad_env.errors import INTERRUPTED, ConfigError, IncompleteError
+from sad_env.http import public_address
 from sad_env.safe_text import console, one_line, safe_text, visible
 from sad_eval.records import Results, exit_code
 from sad_eval.report.export import results_json
@@ -56,7 +57,7 @@ def _evaluate(words: Sequence[str]) -> int:
     if words and not words[0].startswith("-"):
         raise ConfigError(f"no command {one_line(words[0], 40)!r}; known: {', '.join(COMMANDS)}, or flags to evaluate")
     settings = cli.parse(EvalSettings, words, prog="sad-eval")
-    command = shlex.join(["sad-eval", *words])
+    command = shlex.join(["sad-eval", *map(public_address, words)])
     names = panels_of(settings)
     done: list[tuple[str, Results]] = []
     for name in names:

@@ -10,6 +10,7 @@ from sad_agents.perturbed_agent import KINDS
 
 from sad_env import cli
 from sad_env.errors import ConfigError
+from sad_env.http import public_address
 from sad_env.safe_text import console, safe_text, visible
 from sad_eval.analysis.compare import compare
 from sad_eval.commands.evaluate import describe, run_plan, stopped
@@ -30,7 +31,7 @@ def run_robustness(arguments: Sequence[str] | None = None) -> int:
     panels = panels_of(settings)
     if settings.perturb != PLAIN or len(panels) > 1:
         raise ConfigError("this command chooses --perturb itself and takes one --panel")
-    command = shlex.join(["sad-eval", "robustness", *words])
+    command = shlex.join(["sad-eval", "robustness", *map(public_address, words)])
     done: list[tuple[str, Results]] = []
     folders: list[RunFolder] = []
     for kind in (PLAIN, *KINDS):

@@ -16,6 +16,7 @@ from sad_agents.windowing import COMPLETION_TOKENS
 from sad_env import cli
 from sad_env.errors import ConfigError
 from sad_env.files import atomic_text
+from sad_env.http import PATIENCE, public_address
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ class EvalSettings:
     """Processes that hold worlds; 0 runs them in this process."""
     concurrency: Annotated[int, tyro.conf.arg(metavar="N")] = 16
     """Episodes that are live at once: the batch of a local model, the open requests to a server."""
+    patience: Annotated[float, tyro.conf.arg(metavar="S")] = PATIENCE.seconds
+    """Seconds that a model server which is overloaded (429, 503) is waited for, at each request."""
+    omit: tuple[str, ...] = ()
+    """Fields of a request that a model server does not take: NAME leaves one out, NAME=OTHER renames it, e.g.
+    --omit seed max_tokens=max_completion_tokens."""
     backend: str = "local"
     """local, ray (starts a cluster here) or ray:ADDRESS."""
     shard: str = "1/1"
@@ -109,7 +115,7 @@ class EvalSettings:
     """Print the results as JSON instead of a report."""
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "max_steps", "max_tokens", "max_seconds", "run_seconds", "workers"):
+        for name in ("episodes", "max_steps", "max_tokens", "max_seconds", "run_seconds", "workers", "patience"):
             cli.at_least(name, getattr(self, name), 0)
         for name in ("repeats", "concurrency", "max_new_tokens", "votes", "context"):
             cli.at_least(name, getattr(self, name), 1)
@@ -154,11 +160,14 @@ def to_toml(settings: EvalSettings, path: Path) -> None:
     The strings of JSON are strings of TOML but for DEL, its numbers numbers, its truth values truth values.
     """
     with atomic_text(path) as file:
-        for name, value in dataclasses.asdict(settings).items():
+        for name, value in resolved(settings).items():
             text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
             file.write(f"{name} = {text}\n")
 
 
 def resolved(settings: EvalSettings) -> dict[str, Any]:
-    """All settings as plain JSON values."""
-    return dataclasses.asdict(settings)
+    """All settings as plain JSON values, without the secrets of a server's address."""
+    return {
+        name: public_address(value) if isinstance(value, str) else value
+        for name, value in dataclasses.asdict(settings).items()
+    }

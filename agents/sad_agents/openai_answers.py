@@ -1,0 +1,210 @@
+"""What model servers answer, in all the forms of the OpenAI protocol that are met: models, choices, texts, errors."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from sad_agents.model import Completion, cut
+from sad_env.http import Answer, RequestError, public_address
+from sad_env.safe_text import one_line
+
+_CHARACTERS_PER_TOKEN = 3
+_DAY = 86_400
+_MOST_TOKENS = 10**6
+"""A completion that claims more tokens than this is counted by its characters."""
+_END_TOKENS = re.compile(r"(?:<\|[a-z_]{2,20}\|>|</s>|<eos>|<end_of_turn>)\s*$", re.MULTILINE)
+
+_COMPLAINTS = {
+    "length": "the completion was cut at its greatest length",
+    "content_filter": "the server's content filter withheld the completion",
+    "tool_calls": "the server answered with a tool call, not with text",
+}
+
+_SUBJECT = r"(?:context|prompt|inputs?\b|\bmessages\b|sequence)"
+_EXCESS = (
+    r"(?:exceed|too (?:long|large)|(?:longer|larger) than|must (?:be <=|have less than)|reduce (?:the|your) length"
+    r"|overflow)"
+)
+_TOO_LONG = re.compile(
+    rf"maximum context|{_SUBJECT}.{{0,120}}{_EXCESS}|{_EXCESS}.{{0,120}}{_SUBJECT}", re.IGNORECASE | re.DOTALL
+)
+
+
+def is_too_long(said: str) -> bool:
+    """Whether an error's words mean that the prompt does not fit into the model's context."""
+    return _TOO_LONG.search(said) is not None
+
+
+class ContextError(Exception):
+    """The request is longer than what the model can see."""
+
+
+class NoSuchPathError(Exception):
+    """The server has no such path."""
+
+
+def with_version(url: str) -> str:
+    """A server's address with the /v1 that the protocol's paths begin with.
+
+    >>> with_version("http://host:8000/?key=abc")
+    'http://host:8000/v1?key=abc'
+    """
+    path = urlsplit(url).path.rstrip("/")
+    return urlsplit(url)._replace(path=path if path.endswith("/v1") else f"{path}/v1", fragment="").geturl()
+
+
+def models_of(answer: Answer) -> list[Any]:
+    """The entries of /models; none where the server lists nothing or has no such path.
+
+    Raises:
+        RequestError: an error, or something else than JSON.
+    """
+    if answer.status == 404:
+        return []
+    check_status(answer)
+    value = answer.json(of=(dict, list))
+    listed = value.get("data") if isinstance(value, dict) else value
+    return listed if isinstance(listed, list) else []
+
+
+def context_of(entry: Mapping[str, Any]) -> int:
+    """Tokens that a served model can see, 0 where its entry does not say: vLLM's and llama.cpp's fields."""
+    meta = entry.get("meta")
+    for length in (entry.get("max_model_len"), meta.get("n_ctx") if isinstance(meta, dict) else None):
+        if isinstance(length, (int, str)) and str(length).isdecimal() and 0 < len(str(length)) < 10:
+            return int(length)
+    return 0
+
+
+def identity_of(entry: Mapping[str, Any]) -> dict[str, str]:
+    """What an entry of /models says of which weights are served under its name."""
+    told = {name: one_line(str(entry[name]), 120) for name in ("root", "revision", "owned_by") if entry.get(name)}
+    created = entry.get("created")
+    # vLLM and llama.cpp give the time of the request.
+    if type(created) is int and 0 < created < time.time() - _DAY:
+        told["created"] = str(created)
+    return told
+
+
+def check_status(answer: Answer) -> None:
+    """Refuse an answer of a model server that is an error, whatever its status.
+
+    Raises:
+        ContextError: the prompt is too long, in the words of any of the known servers.
+        RequestError: another error.
+    """
+    said = answer.beginning
+    if answer.status == 413 or (answer.status in (400, 422, 500) and is_too_long(said)):
+        raise ContextError(f"HTTP {answer.status}: {one_line(said, 160)}")
+    if answer.status in (401, 403):
+        raise RequestError(
+            f"OPENAI_API_KEY is {'refused' if os.environ.get('OPENAI_API_KEY') else 'not set'}:"
+            f" HTTP {answer.status}: {one_line(public_address(said), 120)}",
+            passing=False,
+        )
+    if answer.status == 400 and (field := re.search(r"unsupported (?:parameter|value): '(\w+)'", said, re.IGNORECASE)):
+        raise RequestError(
+            f"HTTP 400: the server does not take {field[1]!r} as it is sent: leave it out with --omit {field[1]}, or"
+            f" rename it with --omit {field[1]}=OTHER",
+            passing=False,
+        )
+    answer.check()
+
+
+def choice_of(answer: Answer, *, minus_infinity: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The first choice of an answer of OpenAI's form, and the whole answer.
+
+    Args:
+        answer: of any status.
+        minus_infinity: see `Answer.json`.
+
+    Raises:
+        ContextError: see `check_status`.
+        RequestError: an error, or no choice.
+    """
+    check_status(answer)
+    value = answer.json(minus_infinity=minus_infinity)
+    if isinstance(error := value.get("error"), (dict, str)) and error:
+        _refuse_error(error, answer.wait)
+    choices = value.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise RequestError("answered in another form than OpenAI's: no choices")
+    return choices[0], value
+
+
+def _refuse_error(error: dict[str, Any] | str, wait: float) -> None:
+    """Refuse an error that came with status 200: gateways pass on so what their provider answered."""
+    code = error.get("code") if isinstance(error, dict) else None
+    said = one_line(public_address(str(error.get("message") if isinstance(error, dict) else error)), 120)
+    if code == 413 or (code in (None, 400, 422, 500) and is_too_long(said)):
+        raise ContextError(said)
+    if code in (401, 403):
+        said = f"OPENAI_API_KEY is not accepted: {said}"
+    raise RequestError(
+        f"an error in place of an answer: {said}",
+        passing=code not in (400, 401, 402, 403, 404),
+        overloaded=code in (429, 503),
+        wait=wait,
+    )
+
+
+def completion_of(answer: Answer, path: str, forced: str) -> Completion:
+    """What a server's answer says, its thinking as reasoning, its tokens estimated where it does not count them.
+
+    Raises:
+        NoSuchPathError: it has no such path.
+        ContextError: see `check_status`.
+        RequestError: an error, or no text.
+    """
+    if answer.status in (404, 405, 501) or (path == "completions" and answer.status == 400 and _wants_chat(answer)):
+        raise NoSuchPathError
+    choice, value = choice_of(answer)
+    text, thinking = text_of(choice)
+    ending = choice.get("finish_reason")
+    complaint = _COMPLAINTS.get(ending, "") if isinstance(ending, str) else ""
+    if text is None and not thinking and not complaint:
+        raise RequestError("answered in another form than OpenAI's: the text is missing")
+    text = _END_TOKENS.sub("", text or "")
+    usage = value.get("usage")
+    tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    if type(tokens) is not int or not 0 < tokens <= _MOST_TOKENS:
+        tokens = estimated_tokens(thinking + text)
+    if thinking:
+        text = f"Reasoning: {' '.join(thinking.split())}\n{text}"
+    return Completion(cut(forced + text), generated=tokens, complaint=complaint)
+
+
+def text_of(choice: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Text and thinking of a choice; None where there is no text."""
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        text = choice.get("text")
+        return text if isinstance(text, str) else None, ""
+    content = message.get("content")
+    apart = message.get("reasoning_content") or message.get("reasoning")
+    thinking = [apart] if isinstance(apart, str) else []
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else None, "".join(thinking)
+    texts = []
+    for part in content:
+        if isinstance(part, dict) and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+        elif isinstance(part, dict) and part.get("type") == "thinking":
+            inner = part.get("thinking")
+            pieces = inner if isinstance(inner, list) else [{"text": inner}]
+            thinking += [one["text"] for one in pieces if isinstance(one, dict) and isinstance(one.get("text"), str)]
+    return "".join(texts) if texts else None, "".join(thinking)
+
+
+def _wants_chat(answer: Answer) -> bool:
+    return re.search(r"chat[ _](?:model|completions?)|chat/completions", answer.beginning, re.IGNORECASE) is not None
+
+
+def estimated_tokens(text: str) -> int:
+    """Tokens of a text, cautiously guessed where the server's tokenizer is not at hand."""
+    return len(text) // _CHARACTERS_PER_TOKEN + 1

@@ -1,0 +1,104 @@
+"""What our small HTTP servers share: only requests from where they serve are read, and nothing ends in a traceback."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from urllib.parse import urlsplit
+
+from sad_env.safe_text import one_line
+
+LOCAL_NAME = "localhost"
+_BODY_SECONDS = 120.0
+
+
+class RefusingHandler(BaseHTTPRequestHandler):
+    """Closes the connection after every refused request, and refuses those that a web page of another site sends."""
+
+    server_version, sys_version = "sad-env", ""
+    timeout = 30
+    """Seconds of silence until a connection is closed."""
+
+    def foreign(self) -> str:
+        """Why the request does not come from a client of this server; empty when it does.
+
+        Host must be a number, or a name of this machine: a web page can point a name of its own at this address, and
+        its visitors' browsers then take this server for the page's. A browser's Origin must be that host, too.
+        """
+        hosts = self.headers.get_all("Host") or []
+        if len(hosts) != 1 or not self._is_ours(_name(hosts[0])):
+            return "the Host header does not name this server: use its number, or its name on this machine"
+        origin = self.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != hosts[0].lower():
+            return "the Origin header names another site"
+        return ""
+
+    def _is_ours(self, name: str) -> bool:
+        if name in (LOCAL_NAME, socket.gethostname().lower(), getattr(self.server, "server_name", "").lower()):
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+    def reply(self, status: int, kind: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Send an answer; the connection is closed after one that refuses."""
+        if status >= 400:
+            self.close_connection = True
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def refuse(self, status: int, reason: str) -> None:
+        """Send one line."""
+        self.reply(status, "text/plain; charset=utf-8", one_line(reason).encode())
+
+    def body(self, limit: int) -> bytes | None:
+        """The body of a request; None when it was refused.
+
+        Raises:
+            TimeoutError: it does not come whole, or in time.
+        """
+        length = self.headers.get("Content-Length", "")
+        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdecimal()):
+            self.refuse(HTTPStatus.LENGTH_REQUIRED, "a request says its Content-Length")
+            return None
+        if len(length) > 15 or int(length) > limit:
+            self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request has at most {limit:,} bytes")
+            return None
+        body, until = bytearray(), time.monotonic() + _BODY_SECONDS
+        while len(body) < int(length):
+            block = self.rfile.read1(min(1 << 16, int(length) - len(body)))
+            if not block or time.monotonic() > until:
+                raise TimeoutError
+            body += block
+        return bytes(body)
+
+    def handle(self) -> None:
+        """Serve a connection; one that stalls or is cut ends in silence."""
+        try:
+            super().handle()
+        except (TimeoutError, ConnectionError):
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Nothing is printed for each request: requests are foreign text."""
+
+
+def _name(host: str) -> str:
+    """The host of a Host header, without its port."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""

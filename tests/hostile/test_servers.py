@@ -1,0 +1,555 @@
+"""Servers as they are and as they misbehave: every answer ends in a step, in a budget or in one owed episode's line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sad_agents.agent import Sampling
+from sad_agents.model import Completion, Piece, Request
+from sad_agents.openai_model import OpenAIModel
+from sad_distill.teachers.base import Prompt
+from sad_distill.teachers.openai import OpenAITeacher
+from sad_distill.teachers.remote import RemoteTeacher
+
+from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.http import Client, Patience, RequestError, endpoint, public_address
+from sad_env.json_lines import RecordError, parse_json
+from sad_env.records import Status
+
+QUICK = Patience(seconds=0, attempts=2, pause=0.01, longest=0.05, connect=1.0, answer=0.3)
+REQUEST = Request("1.0", (Piece("Do it.\n"),), (Piece("Observation: x\n"),), "7")
+LOOK = "Reasoning: I look around first.\nAction: look\n"
+
+Write = Callable[[BaseHTTPRequestHandler], None]
+"""Sends one answer, well or badly."""
+
+
+def chat(content: Any = LOOK, *, ending: str = "stop", usage: Any = None, **message: Any) -> dict[str, Any]:
+    choice = {"index": 0, "finish_reason": ending, "message": {"role": "assistant", "content": content, **message}}
+    return {"choices": [choice], "usage": {"completion_tokens": 12} if usage is None else usage}
+
+
+def sends(body: Any, status: int = 200, **headers: str) -> Write:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    def write(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    return write
+
+
+def error(status: int, message: str, **fields: Any) -> Write:
+    return sends({"error": {"message": message, **fields}}, status)
+
+
+def closes(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b'{"choices": [{"te')
+    handler.close_connection = True
+
+
+def hangs_up(handler: BaseHTTPRequestHandler) -> None:
+    handler.close_connection = True
+
+
+def drips(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    for _ in range(20):
+        handler.wfile.write(b" ")
+        time.sleep(0.1)
+
+
+def drips_headers(handler: BaseHTTPRequestHandler) -> None:
+    for letter in b"HTTP/1.1 200 OK\r\nX-Long: yes":
+        handler.wfile.write(bytes([letter]))
+        time.sleep(0.1)
+
+
+def floods(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    for _ in range(400):
+        handler.wfile.write(b" " * 2**20)
+
+
+def bomb(layers: int = 1) -> Write:
+    packer = zlib.compressobj(1, wbits=31)
+    data = b"".join(packer.compress(b"0" * 2**20) for _ in range(400)) + packer.flush()
+    for _ in range(layers - 1):
+        data = gzip.compress(data)
+    return sends(data, Content_Encoding=", ".join(["gzip"] * layers))
+
+
+def redirects_with_a_flood(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(302)
+    handler.send_header("Location", handler.path)
+    handler.end_headers()
+    for _ in range(400):
+        handler.wfile.write(b" " * 2**20)
+
+
+def stalls(handler: BaseHTTPRequestHandler) -> None:
+    time.sleep(0.5)
+
+
+class Server(ThreadingHTTPServer):
+    """Answers POST with what is next in `script`, the last one again and again, and GET with `listed`."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.script: list[Write] = [sends(chat())]
+        self.listed: Write = sends({"data": [{"id": "m"}]})
+        self.asked: list[str] = []
+        self.bodies: list[Any] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up are part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.server.listed(self)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append(self.path)
+        self.server.bodies.append(body)
+        (self.server.script.pop(0) if len(self.server.script) > 1 else self.server.script[0])(self)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as one:
+        threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield one
+        one.shutdown()
+
+
+def said_by(server: Server, patience: Patience = QUICK, **options: Any) -> Completion:
+    began = time.monotonic()
+    model = OpenAIModel(server.url, "m", patience=patience, **options)
+    (completion,) = model.complete([REQUEST], Sampling())
+    assert time.monotonic() - began < 5
+    assert "\n" not in completion.error
+    assert len(completion.error) < 400
+    return completion
+
+
+# --- what the agent's model makes of it -----------------------------------------------------------------------------
+
+PLAIN = {
+    "plain": chat(),
+    "parts": chat([{"type": "text", "text": LOOK}]),
+    "usage is a string": chat(usage="12"),
+    "usage is a list": chat(usage=[12]),
+    "negative tokens": chat(usage={"completion_tokens": -5}),
+    "tokens are text": chat(usage={"completion_tokens": "many"}),
+    "tokens beyond reason": chat(usage={"completion_tokens": 10**15}),
+    "tokens are a fraction": chat(usage={"completion_tokens": 1.5}),
+    "end token": {"choices": [{"text": "Reasoning: I look.\nAction: look<|im_end|>"}]},
+    "end token of Llama 2": {"choices": [{"text": "Reasoning: I look.\nAction: look</s>"}]},
+    "lone surrogate": chat(LOOK.replace("around", "\ud800")),
+    "line separators": chat(LOOK.replace("around", "a\u2028b\u0085c")),
+    "null message beside text": {"choices": [{"message": None, "text": LOOK}]},
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_forms_of_a_good_answer(name: str, server: Server) -> None:
+    server.script = [sends(PLAIN[name])]
+    completion = said_by(server)
+    assert completion.stop is None
+    assert completion.text.endswith("Action: look\n")
+    assert 0 < completion.generated < 100
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        chat([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": LOOK}]),
+        chat([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": LOOK}]),
+        chat("Action: look", reasoning_content="hm"),
+        chat("Action: look", reasoning="hm"),
+    ],
+)
+def test_thinking_apart_is_reasoning(answer: Any, server: Server) -> None:
+    server.script = [sends(answer)]
+    completion = said_by(server)
+    assert completion.text.startswith("Reasoning: hm\n")
+    assert completion.text.endswith("Action: look\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (chat(None, ending="length", reasoning_content="so many thoughts"), "cut at its greatest length"),
+        (chat(None, ending="content_filter"), "content filter"),
+        (chat(None, ending="tool_calls", tool_calls=[{"id": "1", "type": "function"}]), "tool call"),
+    ],
+)
+def test_an_answer_without_an_action_says_why(answer: Any, complaint: str, server: Server) -> None:
+    server.script = [sends(answer)]
+    completion = said_by(server)
+    assert completion.stop is None
+    assert complaint in completion.complaint
+    assert len(server.asked) == 1
+    if "thoughts" in json.dumps(answer):
+        assert "so many thoughts" in completion.text
+
+
+DAMAGED: dict[str, Write] = {
+    "error inside 200": sends({"error": {"message": "Provider returned error", "code": 502}}),
+    "rate limit inside 200": sends({"error": {"message": "Rate limit exceeded", "code": 429}}),
+    "error is text": sends({"error": "overloaded"}),
+    "no choices": sends({"choices": []}),
+    "choices null": sends({"choices": None}),
+    "a choice is null": sends({"choices": [None]}),
+    "null content": sends(chat(None)),
+    "content is a number": sends(chat(7)),
+    "a bare list": sends([1]),
+    "nothing at all": sends(b""),
+    "html": sends(b"<html>"),
+    "infinite tokens": sends(b'{"choices": [{"text": "Action: look"}], "usage": {"completion_tokens": Infinity}}'),
+    "tokens of 400 digits": sends(b'{"choices": [{"text": "x"}], "usage": {"completion_tokens": ' + b"1" * 400 + b"}}"),
+    "a number of a million digits": sends(b'{"choices": ' + b"1" * 10**6 + b"}"),
+    "lists 100,000 deep": sends(b"[" * 100_000 + b"]" * 100_000),
+    "a text 100,000 deep": sends(b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
+    "a key twice among 40,000": sends(b"{" + b"".join(b'"k%d":1,' % n for n in range(40_000)) + b'"k39999":2}'),
+    "not UTF-8": sends(b'{"choices": "\xff\xfe"}'),
+    "6 MB of text": sends(chat("word " * 1_200_000)),
+    "a byte every 0.1 s": drips,
+    "headers byte by byte": drips_headers,
+    "400 MB": floods,
+    "gzip that unpacks to 400 MB": bomb(),
+    "gzip in gzip": bomb(2),
+    "no gzip at all": sends(b"plain", Content_Encoding="gzip"),
+    "a circle of redirects": sends(b"", 302, Location="/v1/completions"),
+    "a redirect to nowhere": sends(b"", 302, Location="http://[::1"),
+    "a redirect with 400 MB": redirects_with_a_flood,
+    "closed in the middle": closes,
+    "closed before": hangs_up,
+    "stalls": stalls,
+    "500": error(500, "CUDA error"),
+    "502": sends(b"<html>bad gateway</html>", 502),
+    "529": error(529, "overloaded_error"),
+    "429": error(429, "quota"),
+    "Retry-After is nonsense": sends({}, 429, Retry_After="soon"),
+    "Retry-After is infinite": sends({}, 503, Retry_After="inf"),
+    "Retry-After is negative": sends({}, 503, Retry_After="-5"),
+    "Retry-After of many digits": sends({}, 429, Retry_After="9" * 5000),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_answer_is_asked_for_again_and_then_owed(name: str, server: Server) -> None:
+    server.script = [DAMAGED[name]]
+    completion = said_by(server)
+    assert (completion.stop, completion.text) == (Status.INFRA_ERROR, "")
+    assert "after 2 tries" in completion.error
+    server.script = [DAMAGED[name], sends(chat())]
+    assert said_by(server).text == LOOK
+
+
+OVERFLOWS = {
+    "vLLM": (400, "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens"),
+    "vLLM, newer": (400, "The decoder prompt (length 5000) is longer than the maximum model length of 4096."),
+    "OpenAI": (400, "Your messages resulted in 5000 tokens. Please reduce the length of the messages."),
+    "llama.cpp": (400, "the request exceeds the available context size. try increasing the context size"),
+    "llama.cpp, older": (500, "context size exceeded"),
+    "TGI": (422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000"),
+    "TGI, inputs": (422, "Input validation error: `inputs` must have less than 1024 tokens. Given: 2000"),
+    "Anthropic": (400, "prompt is too long: 210000 tokens > 200000 maximum"),
+    "Anthropic, sum": (400, "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000"),
+    "Anthropic, body": (413, "Request exceeds the maximum size"),
+    "SGLang": (400, "The input (5000 tokens) is longer than the model's context length (4096 tokens)."),
+    "Mistral": (400, "Prompt contains 40000 tokens, too large for model with 32768 maximum context length"),
+    "Gemini": (400, "The input token count (5000) exceeds the maximum number of tokens allowed (4096)."),
+    "a gateway": (200, "This model's maximum context length is 4096 tokens"),
+}
+
+
+@pytest.mark.parametrize("name", OVERFLOWS)
+def test_a_full_context_is_a_budget_in_everybodys_words(name: str, server: Server) -> None:
+    status, words = OVERFLOWS[name]
+    server.script = [error(status, words)]
+    assert said_by(server).stop is Status.BUDGET
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(500, "CUDA error: out of memory"), (400, "max_tokens is too large: this model supports 4096 completion tokens")],
+)
+def test_other_errors_are_no_full_context(status: int, words: str, server: Server) -> None:
+    server.script = [error(status, words)]
+    assert said_by(server).stop is Status.INFRA_ERROR
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "stop", "top_p", "seed", "temperature"])
+def test_a_field_that_the_server_refuses_can_be_left_out(field: str, server: Server) -> None:
+    server.script = [error(400, f"Unsupported parameter: '{field}'", param=field)]
+    completion = said_by(server)
+    assert completion.stop is Status.INFRA_ERROR
+    assert f"--omit {field}" in completion.error
+    assert len(server.asked) == 1
+    server.script = [sends(chat())]
+    assert said_by(server, omit=(field, "model=model_name")).text == LOOK
+    sent = json.loads(server.bodies[-1])
+    assert field not in sent
+    assert sent["model_name"] == "m"
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_a_server_without_completions_is_asked_for_chat(status: int, server: Server) -> None:
+    server.script = [error(status, "not found"), sends(chat())]
+    assert said_by(server).text == LOOK
+    assert [path.removeprefix("/v1/") for path in server.asked] == ["completions", "chat/completions"]
+
+
+def test_a_chat_model_that_says_so_is_asked_for_chat(server: Server) -> None:
+    server.script = [error(400, "This is a chat model, use chat/completions"), sends(chat())]
+    assert said_by(server).text == LOOK
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry_After": "0.2"},
+        {"Retry_After": "1"},
+        {"Retry_After": "date"},
+        {"retry_after_ms": "200"},
+        {"Retry_After": "Sun, 29 Nov 1990 12:00:30 GMT"},
+        {},
+    ],
+)
+def test_a_quota_is_waited_for_as_long_as_patience_lasts(headers: dict[str, str], server: Server) -> None:
+    began = time.time()
+    given = {name: formatdate(began + 1, usegmt=True) if value == "date" else value for name, value in headers.items()}
+
+    def quota(handler: BaseHTTPRequestHandler) -> None:
+        (sends({}, 429, **given) if time.time() - began < 0.5 else sends(chat()))(handler)
+
+    server.script = [quota]
+    patience = Patience(seconds=3, attempts=1, pause=0.05, longest=2, answer=1)
+    assert said_by(server, patience).text == LOOK
+    if headers in ({"Retry_After": "1"}, {"Retry_After": "0.2"}, {"retry_after_ms": "200"}):
+        assert len(server.asked) <= 4
+    server.script = [sends({}, 429, **given)]
+    assert said_by(server, Patience(seconds=0.3, attempts=1, pause=0.05, longest=0.2)).stop is Status.INFRA_ERROR
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_missing_key_is_said_at_once(status: int, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    server.script = [error(status, "missing api key")]
+    model = OpenAIModel(server.url, "m", patience=QUICK)
+    (completion,) = model.complete([REQUEST], Sampling())
+    assert "OPENAI_API_KEY is not set" in completion.error
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+        model.complete([REQUEST], Sampling())
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("listed", "context"),
+    [
+        ({"data": [{"id": "m", "max_model_len": "4096"}]}, 4096),
+        ({"data": [{"id": "m", "max_model_len": 512}]}, 512),
+        ({"data": [{"id": "m", "meta": {"n_ctx": 2048}}]}, 2048),
+        ({"data": [{"id": "m", "meta": None, "max_model_len": None}]}, 777),
+        ({"data": [{"id": "m", "max_model_len": "9" * 400}]}, 777),
+        ([{"id": "m"}], 777),
+        ({"data": []}, 777),
+        ({"data": None}, 777),
+        ({"data": [3, None, {"no": "id"}]}, 777),
+    ],
+)
+def test_what_is_listed_gives_the_context_and_a_name_is_trusted(listed: Any, context: int, server: Server) -> None:
+    server.listed = sends(listed)
+    model = OpenAIModel(server.url, "m", context=777, patience=QUICK, room=64)
+    assert model.windowing.budget == context
+
+
+def test_what_a_server_tells_of_its_weights_is_kept(server: Server) -> None:
+    server.listed = sends({"data": [{"id": "m", "created": 1_600_000_000, "root": "org/m", "owned_by": "x"}]})
+    told = OpenAIModel(server.url, patience=QUICK).identity
+    assert told == {"created": "1600000000", "root": "org/m", "owned_by": "x"}
+    # vLLM and llama.cpp give the time of the request, which says nothing of the weights.
+    server.listed = sends({"data": [{"id": "m", "created": int(time.time())}]})
+    assert OpenAIModel(server.url, patience=QUICK).identity == {}
+
+
+# --- teachers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*DAMAGED, "null text"])
+def test_a_writing_teacher_is_asked_again_and_never_writes_none(name: str, server: Server) -> None:
+    damaged = DAMAGED.get(name, sends({"choices": [{"text": None}]}))
+    teacher = OpenAITeacher(server.url, "m", patience=QUICK)
+    server.script = [damaged]
+    with pytest.raises(InfrastructureError, match="did not answer in 2 attempts") as caught:
+        teacher.generate([Prompt("x")])
+    assert "\n" not in str(caught.value)
+    server.script = [damaged, sends({"choices": [{"text": LOOK}]})]
+    assert teacher.generate([Prompt("x")]) == [LOOK]
+
+
+def test_a_teachers_full_context_and_refusal_are_settings(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    teacher = OpenAITeacher(server.url, "m", patience=QUICK)
+    for answer, words in ((error(422, OVERFLOWS["TGI"][1]), "--budget"), (error(401, "no key"), "OPENAI_API_KEY")):
+        server.script = [answer]
+        with pytest.raises(ConfigError, match=words):
+            teacher.generate([Prompt("x")])
+    assert len(server.asked) == 2
+
+
+# What a client of our own server reads is not OpenAI's form.
+OURS = sorted(set(DAMAGED) - {"error is text"})
+
+
+@pytest.mark.parametrize("name", [*OURS, "null text", "too few texts"])
+def test_our_own_teachers_client_is_as_careful(name: str, server: Server) -> None:
+    server.listed = sends({"name": "t", "vocabulary": 9, "tokens": "x"})
+    teacher = RemoteTeacher(server.url, patience=QUICK)
+    odd = {"null text": {"completions": [None]}, "too few texts": {"completions": []}}
+    server.script = [DAMAGED[name] if name in DAMAGED else sends(odd[name])]
+    with pytest.raises(InfrastructureError, match="did not answer in 2 attempts"):
+        teacher.generate([Prompt("x")])
+    server.script.append(sends({"completions": [LOOK]}))
+    assert teacher.generate([Prompt("x")]) == [LOOK]
+
+
+# --- the commands ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sad_agents.catalogue.PATIENCE", QUICK)
+    monkeypatch.chdir(tmp_path)
+
+
+def play(command: str, server: Server) -> int:
+    from sad_agents.collect import main as collect
+    from sad_eval.commands.evaluate import main as evaluate
+
+    words = [
+        "--env",
+        "toy",
+        "--agent",
+        f"openai:{server.url}#m",
+        "--episodes",
+        "2",
+        "--workers",
+        "0",
+        "--quiet",
+    ]
+    if command == "sad-eval":
+        return evaluate([*words, "--out", "run"])
+    return collect([*words, "--out", "collected.jsonl"])
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("command", ["sad-eval", "sad-collect"])
+@pytest.mark.parametrize(
+    "name",
+    ["lists 100,000 deep", "tokens of 400 digits", "6 MB of text", "gzip that unpacks to 400 MB", "null content"],
+)
+def test_one_answer_poisons_no_run(command: str, name: str, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    server.script = [sends(chat()), DAMAGED[name]]
+    assert play(command, server) == 3
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    server.script = [sends(chat())]
+    assert play(command, server) == 0
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("command", ["sad-eval", "sad-collect"])
+def test_a_full_context_ends_episodes_of_a_run(command: str, server: Server) -> None:
+    server.script = [sends(chat()), error(422, OVERFLOWS["TGI"][1])]
+    assert play(command, server) == 0
+
+
+# --- the client itself ----------------------------------------------------------------------------------------------
+
+
+def test_time_and_size_are_bounded_whatever_the_server_does(server: Server) -> None:
+    client = Client(Patience(seconds=0, attempts=1, connect=1, answer=0.3), limit=1000)
+    for write, words in ((drips, "within 0.3 s"), (drips_headers, "within 0.3 s"), (floods, "more than 1,000 bytes")):
+        server.script = [write]
+        began = time.monotonic()
+        with pytest.raises(RequestError, match=words):
+            client.ask("POST", server.url, lambda answer: answer.content, json={})
+        assert time.monotonic() - began < 1.5
+
+
+def test_nobody_there_and_no_such_host() -> None:
+    client = Client(Patience(seconds=0, attempts=2, pause=0.01, connect=0.5))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening
+        with pytest.raises(RequestError, match="unreachable") as caught:
+            client.ask("GET", f"http://127.0.0.1:{taken.getsockname()[1]}", lambda answer: answer)
+    assert caught.value.tries == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("http://host:8000/v1", "http://host:8000/v1"),
+        ("https://me:p@ss@host/v1?key=abc#m", "https://host/v1#m"),
+        ("openai:https://me@host?key=a&b=c", "openai:https://host"),
+        ("got http://u:p@a/x?k=1 and HTTP://u:p@b", "got http://a/x and HTTP://b"),
+        ("http://u:p'w@host/?key=a'b", "http://host/"),
+        ("me@home.org", "me@home.org"),
+    ],
+)
+def test_addresses_are_shown_without_secrets(given: str, shown: str) -> None:
+    assert public_address(given) == shown
+
+
+def test_a_query_of_the_address_goes_with_every_path() -> None:
+    assert endpoint("http://u:p@host/v1?key=a#m", "models") == "http://u:p@host/v1/models?key=a"
+
+
+@pytest.mark.parametrize("text", ["1" * 10**6, "[" * 10**6, '{"a":' * 10**5, "-" + "9" * 41, "[" * 101 + "]" * 101])
+def test_json_beyond_bounds_is_refused_quickly(text: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(RecordError):
+        parse_json(text)
+    assert time.monotonic() - began < 1
+
+
+def test_json_within_bounds_is_read() -> None:
+    deep = "[" * 100 + "]" * 100
+    assert json.dumps(parse_json(deep)) == deep
+    assert parse_json('["[[[\\"[[", "{", 18446744073709551615]') == ['[[["[[', "{", 2**64 - 1]
+    assert parse_json('{"a": "' + "9" * 500 + '"}')["a"] == "9" * 500
