@@ -119,7 +119,7 @@ def test_wrong_settings_are_one_line_and_a_code(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sad_agents.catalogue.PATIENCE", Patience(pause=0.01))
+    monkeypatch.setattr("sad_agents.loading.PATIENCE", Patience(pause=0.01))
     assert run(tmp_path / "x.jsonl", *flags) == code
     error = capsys.readouterr().err
     assert words in error

@@ -99,7 +99,7 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sad_agents.catalogue.PATIENCE", Patience(pause=0.01))
+    monkeypatch.setattr("sad_agents.loading.PATIENCE", Patience(pause=0.01))
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def server() -> Iterator[Any]:
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sad_agents.catalogue.PATIENCE", Patience(seconds=0, attempts=1, pause=0.01))
+    monkeypatch.setattr("sad_agents.loading.PATIENCE", Patience(seconds=0, attempts=1, pause=0.01))
 
 
 def check(folder: Path, *texts: str) -> None:

@@ -18,7 +18,7 @@ import pytest
 from sad_agents.agent import Sampling
 from sad_agents.model import Completion, Piece, Request
 from sad_agents.openai_model import OpenAIModel
-from sad_distill.teachers.base import Prompt
+from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.remote import RemoteTeacher
 
@@ -416,10 +416,10 @@ def test_a_writing_teacher_is_asked_again_and_never_writes_none(name: str, serve
     teacher = OpenAITeacher(server.url, "m", patience=QUICK)
     server.script = [damaged]
     with pytest.raises(InfrastructureError, match="did not answer in 2 attempts") as caught:
-        teacher.generate([Prompt("x")])
+        teacher.generate([WritingPrompt("x")])
     assert "\n" not in str(caught.value)
     server.script = [damaged, sends({"choices": [{"text": LOOK}]})]
-    assert teacher.generate([Prompt("x")]) == [LOOK]
+    assert teacher.generate([WritingPrompt("x")]) == [LOOK]
 
 
 def test_a_teachers_full_context_and_refusal_are_settings(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -428,7 +428,7 @@ def test_a_teachers_full_context_and_refusal_are_settings(server: Server, monkey
     for answer, words in ((error(422, OVERFLOWS["TGI"][1]), "--budget"), (error(401, "no key"), "OPENAI_API_KEY")):
         server.script = [answer]
         with pytest.raises(ConfigError, match=words):
-            teacher.generate([Prompt("x")])
+            teacher.generate([WritingPrompt("x")])
     assert len(server.asked) == 2
 
 
@@ -443,9 +443,9 @@ def test_our_own_teachers_client_is_as_careful(name: str, server: Server) -> Non
     odd = {"null text": {"completions": [None]}, "too few texts": {"completions": []}}
     server.script = [DAMAGED[name] if name in DAMAGED else sends(odd[name])]
     with pytest.raises(InfrastructureError, match="did not answer in 2 attempts"):
-        teacher.generate([Prompt("x")])
+        teacher.generate([WritingPrompt("x")])
     server.script.append(sends({"completions": [LOOK]}))
-    assert teacher.generate([Prompt("x")]) == [LOOK]
+    assert teacher.generate([WritingPrompt("x")]) == [LOOK]
 
 
 # --- the commands ---------------------------------------------------------------------------------------------------
@@ -453,7 +453,7 @@ def test_our_own_teachers_client_is_as_careful(name: str, server: Server) -> Non
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sad_agents.catalogue.PATIENCE", QUICK)
+    monkeypatch.setattr("sad_agents.loading.PATIENCE", QUICK)
     monkeypatch.chdir(tmp_path)
 
 
