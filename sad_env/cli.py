@@ -11,7 +11,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -77,6 +77,7 @@ def read(
     *,
     prog: str,
     configs: str = "",
+    renamed: Mapping[str, str] | None = None,
     removed: Mapping[str, str] | None = None,
 ) -> Parsed[Config]:
     """Flags to a frozen dataclass whose fields are the flags and whose field docstrings are their help.
@@ -92,6 +93,8 @@ def read(
         arguments: without the program's name; those of this process when left out.
         prog: name of the command.
         configs: package whose folder configs/ holds files that ``--config`` takes by name.
+        renamed: former flags of this command alone, without dashes, with the settings that they are now; those of a
+            setting wherever it is used are marked with `formerly`.
         removed: former flags that have no single successor, with what to give instead.
 
     Raises:
@@ -102,15 +105,18 @@ def read(
     if "--version" in words:
         print_version(prog)
         raise SystemExit(0)
-    if "-h" in words or "--help" in words:
-        print(help_page(config, prog=prog, more=_SHIPPED if configs else _EVERYWHERE))
-        raise SystemExit(0)
     known = settings_of(config)
+    former = {old: one for one in known.values() for old in one.former.names if old not in known}
+    former |= {old: known[new] for old, new in (renamed or {}).items()}
     files, words = _take_configs(words)
-    words = _with_present_names(words, known, prog, removed or {})
     values: dict[str, Any] = {}
     for file in files:
-        values |= _from_file(find_config(file, configs), known, prog)
+        values |= _from_file(find_config(file, configs), known, former, prog)
+    if "-h" in words or "--help" in words:
+        shown = [replace(one, default=values.get(one.name, one.default)) for one in known.values()]
+        print(help_page(config, shown, prog=prog, more=_SHIPPED if configs else _EVERYWHERE))
+        raise SystemExit(0)
+    words = _with_present_names(words, known, former, prog, removed or {})
     flags = {_flag_name(word, known) for word in words} - {""}
     missing = [one.flag for one in known.values() if one.required and not one.positional]
     if absent := [flag for flag in missing if flag[2:].replace("-", "_") not in {*flags, *values}]:
@@ -133,14 +139,17 @@ def _flag_name(word: str, known: Mapping[str, Setting]) -> str:
 
 
 def _with_present_names(
-    words: Sequence[str], known: Mapping[str, Setting], prog: str, removed: Mapping[str, str]
+    words: Sequence[str],
+    known: Mapping[str, Setting],
+    former: Mapping[str, Setting],
+    prog: str,
+    removed: Mapping[str, str],
 ) -> list[str]:
     """The command line with former flags and values replaced by present ones, each with a line on standard error.
 
     Raises:
         ConfigError: a flag is there under two names, or is one that has no successor.
     """
-    former = {old: one for one in known.values() for old in one.former.names if old not in known}
     given = {_flag_name(word, known) for word in words}
     found: list[str] = []
     for word in words:
@@ -183,9 +192,8 @@ def _note(prog: str, old: str, new: str, remark: str) -> None:
     )
 
 
-def _from_file(path: Path, known: Mapping[str, Setting], prog: str) -> dict[str, Any]:
+def _from_file(path: Path, known: Mapping[str, Setting], former: Mapping[str, Setting], prog: str) -> dict[str, Any]:
     groups = {group for one in known.values() for group in one.groups}
-    former = {old: one for one in known.values() for old in one.former.names if old not in known}
     found: dict[str, Any] = {}
     replaced: dict[str, Any] = {}
     for key, value in _entries(read_toml(path), groups):

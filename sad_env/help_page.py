@@ -7,26 +7,28 @@ import shutil
 import textwrap
 import types
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from sad_env.settings import Setting, settings_of, title_of
+from sad_env.settings import Setting, title_of
 
 _INDENT = 22
 _NAMES = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
 
 
-def help_page(config: type, *, prog: str, more: str = "", width: int | None = None) -> str:
+def help_page(config: type, settings: Iterable[Setting], *, prog: str, more: str = "", width: int | None = None) -> str:
     """The help of a command.
 
     Args:
-        config: its settings; the docstring says what the command does.
+        config: the class of its settings; the docstring says what the command does.
+        settings: that are shown, with the defaults that are shown.
         prog: its name.
         more: a line about flags that every command has.
         width: columns; the terminal's, at most 100, when left out.
     """
     columns = width or min(100, shutil.get_terminal_size().columns)
-    shown = [setting for setting in settings_of(config).values() if not setting.hidden]
+    shown = [setting for setting in settings if not setting.hidden]
     needed = [setting for setting in shown if setting.required]
     words = [_usage(setting) for setting in (*needed, *(one for one in shown if one.positional and not one.required))]
     sections: dict[str, list[Setting]] = defaultdict(list)
