@@ -22,7 +22,8 @@ from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.files import write_text
 from sad_env.records import Trajectory
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+ROOT = Path(__file__).parents[2]
+CONFIGS = cli.shipped_configs("sad_eval.study")
 SMALL = StudyConfig(out="study", worlds=("toy",), seeds=2)
 
 
@@ -30,11 +31,11 @@ def named(plan: list[Stage]) -> dict[str, Stage]:
     return {stage.name: stage for stage in plan}
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.toml")))
+@pytest.mark.parametrize("name", sorted(CONFIGS))
 def test_the_shipped_studies_have_a_plan_in_which_everything_is_made_before_it_is_needed(name: str) -> None:
-    config = cli.parse(StudyConfig, ["--config", str(CONFIGS / f"{name}.toml")], prog="sad-distill study")
+    config = cli.parse(StudyConfig, ["--config", name], prog="sad-study", configs="sad_eval.study")
     plan = stages(config)
-    assert all((CONFIGS.parent / path).is_file() for path in config.teachers.values())
+    assert all((ROOT / path).is_file() for path in config.teachers.values())
     made = {teacher_of(config, world) for world in config.teachers}
     for stage in plan:
         assert made.issuperset(stage.needs), stage.name

@@ -18,7 +18,6 @@ from sad_eval.study.results import read_study
 
 from sad_env.errors import DataError
 
-ROOT = Path(__file__).parents[2]
 
 WORK = """
 import sys, time
@@ -139,7 +138,7 @@ def alive(folder: Path) -> bool:
 def test_the_toy_study_runs_to_its_end_and_its_report_is_whole(tmp_path: Path) -> None:
     """Measured on a quiet core: about five minutes."""
     out = tmp_path / "toy"
-    command = [sys.executable, "-m", "sad_distill", "study", str(ROOT / "configs/study-toy.toml"), "--out", str(out)]
+    command = [sys.executable, "-m", "sad_distill", "study", "study-toy", "--out", str(out)]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False)
     assert outcome.returncode == 0, outcome.stderr
     (world,) = read_study(out)
