@@ -18,7 +18,6 @@ from sad_eval.study.results import read_study
 
 from sad_env.errors import DataError
 
-
 WORK = """
 import sys, time
 from pathlib import Path
