@@ -33,9 +33,10 @@ def help_page(config: type, settings: Iterable[Setting], *, prog: str, more: str
     words = [_usage(setting) for setting in (*needed, *(one for one in shown if one.positional and not one.required))]
     sections: dict[str, list[Setting]] = defaultdict(list)
     for setting in shown:
-        title = "required" if setting.required else setting.title or ("arguments" if setting.positional else "options")
+        title = "Required" if setting.required else setting.title or ("Arguments" if setting.positional else "Options")
         sections[title].append(setting)
-    ordered = sorted(sections, key=lambda title: {"required": -2, "arguments": -1}.get(title, _place(config, title)))
+    first = ["Required", "Arguments", "Options", *(title_of(base) for base in config.__mro__[1:-1])]
+    ordered = sorted(sections, key=lambda title: first.index(title) if title in first else len(first))
     lines = textwrap.wrap(
         " ".join(["usage:", prog, *words, "[options]"]),
         columns,
@@ -49,12 +50,6 @@ def help_page(config: type, settings: Iterable[Setting], *, prog: str, more: str
         for setting in sections[title]:
             lines += _entry(setting, columns)
     return "\n".join([*lines, "", *textwrap.wrap(more, columns)])
-
-
-def _place(config: type, title: str) -> int:
-    """Groups come in the order of the base classes, then of the nested classes."""
-    bases = [title_of(base) for base in config.__mro__[1:-1]]
-    return bases.index(title) if title in bases else len(bases) + (title == "options")
 
 
 def _about(text: str, columns: int) -> list[str]:

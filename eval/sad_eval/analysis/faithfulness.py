@@ -43,7 +43,7 @@ from sad_eval.analysis.editors import EDIT_TOKENS, Editor, ModelEditor, Place, R
 from sad_eval.metrics.statistics import cluster_bootstrap
 from sad_eval.runs.plan import make_agent, world_recipe
 from sad_eval.runs.run_folder import MANIFEST, Estimate, RunFolder
-from sad_eval.runs.settings import EvalSettings
+from sad_eval.runs.settings import EvalSettings, recorded_settings
 
 REPORT, PROBES = "faithfulness.json", "faithfulness.jsonl"
 """In the run folder: the figures; every edit and the actions that followed, a line a step."""
@@ -333,15 +333,11 @@ def _settings_of(run: RunFolder, agent: str) -> EvalSettings:
     Raises:
         DataError: this version has other settings.
     """
-    stored = dict(run.manifest.settings)
-    if agent:
-        stored.update(agent=agent, model="")
+    changes = {"agent": agent} if agent else {}
     try:
-        stored["options"] = tuple(stored.get("options", ()))
-        return EvalSettings(**{**stored, "perturb": "none"})
-    except TypeError as error:
-        where = one_line(str(run.path / MANIFEST), 120)
-        raise DataError(f"{where}: not the settings of this version: {one_line(str(error), 120)}") from None
+        return recorded_settings(run.manifest.settings, perturb="none", **changes)
+    except ConfigError as error:
+        raise DataError(f"{one_line(str(run.path / MANIFEST), 120)}: {error}") from None
 
 
 def _model_of(run: RunFolder, settings: EvalSettings) -> Model:
@@ -360,9 +356,7 @@ def _model_of(run: RunFolder, settings: EvalSettings) -> Model:
 def _editor(word: str, run: RunFolder, settings: EvalSettings) -> Editor:
     if word == RuleEditor.name:
         return RuleEditor()
-    plain = dataclasses.replace(
-        settings, agent=word, model="", temperature=0.0, votes=1, max_new_tokens=EDIT_TOKENS, prompt=""
-    )
+    plain = dataclasses.replace(settings, agent=word, temperature=0.0, votes=1, max_new_tokens=EDIT_TOKENS, prompt="")
     try:
         return ModelEditor(_model_of(run, plain))
     except UnknownNameError as error:

@@ -21,7 +21,7 @@ from sad_eval.runs.harness import Outcome, Play, evaluate
 from sad_eval.runs.plan import Plan, make_plan, open_or_create, panels_of
 from sad_eval.runs.run_folder import Results
 from sad_eval.runs.score import tally_for
-from sad_eval.runs.settings import EvalSettings
+from sad_eval.runs.settings import read_settings
 
 COMMANDS = {
     "ls": "sad_eval.commands.ls:run_ls",
@@ -56,7 +56,7 @@ def _command(word: str) -> Callable[[Sequence[str]], int]:
 def _evaluate(words: Sequence[str]) -> int:
     if words and not words[0].startswith("-"):
         raise ConfigError(f"no command {one_line(words[0], 40)!r}; known: {', '.join(COMMANDS)}, or flags to evaluate")
-    settings = cli.parse(EvalSettings, words, prog="sad-eval")
+    settings = read_settings(words, prog="sad-eval")
     command = shlex.join(["sad-eval", *words])
     names = panels_of(settings)
     done: list[tuple[str, Results]] = []
@@ -86,7 +86,7 @@ def run_plan(plan: Plan) -> Outcome:
     """
     tally = tally_for(plan.manifest)  # a wrong reference or tokenizer is told before anything is written
     run = open_or_create(plan)
-    shown = progress.chosen(quiet=plan.settings.quiet or plan.settings.actor == PERSON)
+    shown = progress.chosen(quiet=plan.settings.quiet or plan.settings.agent == PERSON)
     return evaluate(
         run,
         player(plan),
@@ -110,7 +110,7 @@ def player(plan: Plan) -> Play:
             rollout,
             plan.agent,
             world=plan.recipe,
-            live=1 if settings.actor == PERSON else settings.concurrency,
+            live=1 if settings.agent == PERSON else settings.concurrency,
             workers=settings.workers,
             limits=plan.limits,
         )

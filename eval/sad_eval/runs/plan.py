@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from sad_agents import catalogue
-from sad_agents.agent import Agent, Sampling
-from sad_agents.catalogue import AgentOptions
+from sad_agents.agent import Agent
+from sad_agents.model_settings import DTYPES
 from sad_agents.perturbed_agent import PerturbedAgent
 from sad_agents.rollout.rollout import Limits
 from sad_agents.rollout.world_pool import WorldRecipe
 
 from sad_env import data, registry
-from sad_env.errors import ConfigError, DataError
+from sad_env.errors import ConfigError
 from sad_env.files import sha256_file
 from sad_env.panels import Panel
 from sad_env.safe_text import one_line
@@ -89,7 +89,7 @@ def make_plan(settings: EvalSettings, panel_name: str, *, command: str, alone: b
     agent = make_agent(settings, recipe)
     limits = Limits(
         max_steps=settings.max_steps or registry.world(settings.env).limit(recipe.options),
-        max_tokens=settings.max_tokens or None,
+        max_tokens=settings.max_episode_tokens or None,
         seconds=settings.max_seconds or None,
         step_seconds=settings.step_seconds,
     )
@@ -112,31 +112,9 @@ def make_agent(settings: EvalSettings, recipe: WorldRecipe) -> Agent:
     Raises:
         SadEnvError: there is no such agent, or it cannot be used.
     """
-    options = AgentOptions(
-        sampling=Sampling(settings.temperature, settings.top_p, settings.max_new_tokens, settings.seed),
-        shots=None if settings.shots < 0 else settings.shots,
-        votes=settings.votes,
-        prompt=Path(settings.prompt) if settings.prompt else None,
-        first_thoughts=existing_file(settings.first_thoughts) if settings.first_thoughts else None,
-        device=settings.device,
-        dtype=settings.dtype,
-        concurrency=settings.concurrency,
-        context=settings.context,
-        world=recipe.options,
-    )
-    agent = catalogue.resolve(settings.actor, recipe.name, options)
+    options = settings.agent_options(seed=settings.seed, concurrency=settings.concurrency, world=recipe.options)
+    agent = catalogue.resolve(settings.agent, recipe.name, options)
     return agent if settings.perturb == "none" else PerturbedAgent(agent, settings.perturb)
-
-
-def existing_file(path: str) -> Path:
-    """`path`, when a file is there.
-
-    Raises:
-        DataError: there is none.
-    """
-    if not Path(path).is_file():
-        raise DataError(f"no file {one_line(path, 120)!r}")
-    return Path(path)
 
 
 def _manifest(
@@ -165,7 +143,7 @@ def _manifest(
         "temperature": settings.temperature,
         "top_p": settings.top_p,
         "context": settings.context,
-        "dtype": settings.dtype,
+        "dtype": DTYPES[settings.precision],
         "first_thoughts_sha256": sha256_file(settings.first_thoughts) if settings.first_thoughts else "",
         "perturb": settings.perturb,
         **bounds,
