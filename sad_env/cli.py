@@ -176,8 +176,7 @@ def _with_present_values(words: Sequence[str], known: Mapping[str, Setting], pro
         flag, equals, value = word.partition("=")
         setting = known.get(_flag_name(flag if equals else before, known))
         old = value if equals else word
-        if setting is not None and old in setting.former.values:
-            new = setting.former.values[old]
+        if setting is not None and (new := dict(setting.former.values).get(old)):
             _note(prog, f"{setting.flag} {old}", f"{setting.flag} {new}", "")
             word = f"{flag}={new}" if equals else new
         found.append(word)
@@ -223,9 +222,9 @@ def _entries(table: Mapping[str, Any], groups: Collection[str]) -> Iterator[tupl
 
 
 def _checked(path: Path, key: str, value: Any, setting: Setting, prog: str) -> Any:
-    if isinstance(value, str) and value in setting.former.values:
-        _note(prog, f"{path}: {key} {value}", setting.former.values[value], "")
-        value = setting.former.values[value]
+    if isinstance(value, str) and (new := dict(setting.former.values).get(value)):
+        _note(prog, f"{path}: {key} {value}", new, "")
+        value = new
     try:
         # By way of JSON, which like TOML has arrays for tuples and text for paths: else strictly of the kind.
         return TypeAdapter(setting.kind).validate_json(json.dumps(value, default=str), strict=True)

@@ -22,7 +22,7 @@ class Formerly:
 
     names: tuple[str, ...]
     remark: str
-    values: Mapping[str, str]
+    values: tuple[tuple[str, str], ...]
 
 
 def formerly(*names: str, remark: str = "", values: Mapping[str, str] | None = None) -> Formerly:
@@ -33,7 +33,7 @@ def formerly(*names: str, remark: str = "", values: Mapping[str, str] | None = N
         remark: what else a user has to know, e.g. that the older name now means something else.
         values: older spellings of the setting's values, and what they are now.
     """
-    return Formerly(tuple(name.replace("-", "_") for name in names), remark, values or {})
+    return Formerly(tuple(name.replace("-", "_") for name in names), remark, tuple((values or {}).items()))
 
 
 @dataclass(frozen=True)
