@@ -31,7 +31,6 @@ from sad_leaderboard.verify import Verification, duplicates, verify
 PROG = "sad-leaderboard"
 ENTRIES = Path("leaderboard/entries")
 
-Config = TypeVar("Config")
 LevelName = Literal["claimed", "recomputed", "replayed", "rerun"]
 
 USAGE = f"""usage: {PROG} add | verify | build | schema
@@ -110,6 +109,14 @@ class BuildConfig:
     """The world's data for the replay."""
 
 
+@dataclass(frozen=True)
+class SchemaConfig:
+    """Print the JSON Schemas of entry.json, of the lines of episodes.jsonl and of board.json.
+
+    Example: sad-leaderboard schema > schemas.json
+    """
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     return cli.run(PROG, lambda: _dispatch(list(sys.argv[1:] if arguments is None else arguments)))
@@ -118,9 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     commands: dict[str, Callable[[list[str]], int]] = {
         "add": lambda rest: run_add(cli.parse(AddConfig, rest, prog=f"{PROG} add")),
-        "verify": lambda rest: run_verify(cli.parse(VerifyConfig, rest, prog=f"{PROG} verify")),
-        "build": lambda rest: run_build(cli.parse(BuildConfig, rest, prog=f"{PROG} build")),
-        "schema": lambda rest: run_schema(),
+        "verify": lambda rest: run_verify(_checked(cli.read(VerifyConfig, rest, prog=f"{PROG} verify"))),
+        "build": lambda rest: run_build(_checked(cli.read(BuildConfig, rest, prog=f"{PROG} build"))),
+        "schema": lambda rest: run_schema(cli.parse(SchemaConfig, rest, prog=f"{PROG} schema")),
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
@@ -131,6 +138,18 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments[0] not in commands:
         raise UnknownNameError("command", one_line(arguments[0], 40), commands)
     return commands[arguments[0]](arguments[1:])
+
+
+Checking = TypeVar("Checking", VerifyConfig, BuildConfig)
+
+
+def _checked(parsed: cli.Parsed[Checking]) -> Checking:
+    level = parsed.settings.level
+    if level in ("claimed", "recomputed"):
+        parsed.refuse_ignored({"data": f"--level {level} plays nothing again: give --level replayed"})
+    if level != "rerun":
+        parsed.refuse_ignored({"agent": f"--level {level} runs no agent: give --level rerun"})
+    return parsed.settings
 
 
 def run_add(config: AddConfig) -> int:
@@ -189,7 +208,7 @@ def run_build(config: BuildConfig) -> int:
     return 0
 
 
-def run_schema() -> int:
+def run_schema(_: SchemaConfig) -> int:
     """`sad-leaderboard schema`."""
     formats: dict[str, type[Record]] = {"entry.json": Entry, "episodes.jsonl": EpisodeLine, "board.json": Board}
     print(json.dumps({name: record.model_json_schema() for name, record in formats.items()}, indent=2))

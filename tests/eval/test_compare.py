@@ -123,7 +123,7 @@ def test_runs_that_differ_in_more_than_the_agent_are_remarked_on(evaluate: Evalu
     plain, agent = play(evaluate, "expert", "plain", *few), play(evaluate, "random", "agent", *few)
     others = [
         play(evaluate, "expert", "seed", *few, "--seed", "1"),
-        play(evaluate, "expert", "typos", *few, "--perturb", "typos", "--temperature", "0.5"),
+        play(evaluate, "slow_agent:SlowExpert", "typos", *few, "--perturb", "typos", "--temperature", "0.5"),
     ]
     assert compare([plain, agent]).remarks == ()
     assert compare([plain, *others]).remarks == (

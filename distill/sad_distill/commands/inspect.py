@@ -6,24 +6,39 @@ import itertools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from sad_env.errors import DataError
 from sad_env.files import write_text
 from sad_env.records import read_trajectories
 from sad_env.safe_text import console, one_line, safe_text
+from sad_env.settings import formerly
+
+
+def hub_id(word: str) -> str:
+    """A model's word as `load_language` takes it: hf:ID is a name of the hub; a bare ORG/NAME works with a line."""
+    if word.startswith("hf:"):
+        return word.removeprefix("hf:")
+    if word and word != "smollm2" and not word.endswith(".pt") and not Path(word).exists():
+        print(
+            f"sad-distill: {one_line(word, 80)} is now hf:{one_line(word, 80)}; the bare name goes with the next"
+            " release",
+            file=sys.stderr,
+        )
+    return word
 
 
 @dataclass(frozen=True)
 class InspectConfig:
     """Show how episodes are labelled, token by token, and how long their spans are.
 
-    Example: sad-distill inspect --episodes expert.jsonl --html labels.html
+    Example: sad-distill inspect --trajectories expert.jsonl --html labels.html
     """
 
-    episodes: Path
-    """Recorded episodes (JSON lines); with --log any text file."""
+    trajectories: Annotated[Path, formerly("episodes", remark="elsewhere --episodes is a number")]
+    """Recorded trajectories (JSON lines); with --log any text file."""
     model: str = ""
-    """student.pt, folder or hub id whose tokenizer is used; empty trains a nano tokenizer on the episodes."""
+    """Model whose tokenizer is used: student.pt, folder, smollm2 or hf:ID; left out, one is trained on the episodes."""
     show: int = 1
     """Episodes shown."""
     html: Path | None = None
@@ -44,15 +59,16 @@ def inspect(config: InspectConfig) -> int:
     from sad_distill.training.build import load_language
 
     screen = console()
+    model = hub_id(config.model)
     if config.log:
-        text = config.episodes.read_text(encoding="utf-8", errors="replace")
-        tokenizer = load_language(config.model).tokenizer if config.model else train_tokenizer([text])
+        text = config.trajectories.read_text(encoding="utf-8", errors="replace")
+        tokenizer = load_language(model).tokenizer if model else train_tokenizer([text])
         episodes = [[label_text(tokenizer, text, segment_log(text))]]
     else:
-        recorded = list(itertools.islice(read_trajectories(config.episodes), config.limit))
+        recorded = list(itertools.islice(read_trajectories(config.trajectories), config.limit))
         if not recorded:
-            raise DataError(f"{one_line(str(config.episodes))} holds no episode: collect some with sad-collect")
-        tokenizer = load_language(config.model).tokenizer if config.model else train_tokenizer(texts_of(recorded))
+            raise DataError(f"{one_line(str(config.trajectories))} holds no episode: collect some with sad-collect")
+        tokenizer = load_language(model).tokenizer if model else train_tokenizer(texts_of(recorded))
         episodes = [label_trajectory(tokenizer, one) for one in recorded]
     for segments in episodes[: config.show]:
         screen.print(overlay_text(tokenizer, segments))
@@ -68,7 +84,7 @@ def inspect(config: InspectConfig) -> int:
     borders = sum(segment.borders for segments in episodes for segment in segments)
     screen.print(safe_text(f"\n{len(episodes)} episodes, {borders} tokens on a border between spans"))
     if config.html is not None:
-        title = f"Labels of {config.episodes.name}"
+        title = f"Labels of {config.trajectories.name}"
         write_text(config.html, page(tokenizer, title, episodes, max(config.show, 3)))
         screen.print(safe_text(f"page: {config.html}"))
     return 0
@@ -82,7 +98,7 @@ class ServeConfig:
     """
 
     model: str
-    """student.pt, folder or hub id."""
+    """Model that is served: student.pt, folder, smollm2 or hf:ID."""
     host: str = "127.0.0.1"
     """Address to listen on; anybody who can reach it can use the model."""
     port: int = 8700
@@ -90,7 +106,7 @@ class ServeConfig:
     device: str = "auto"
     """cpu, cuda, or auto."""
     temperature: float = 0.2
-    """Of the completions that it writes."""
+    """Sampling temperature; 0 is greedy."""
 
 
 def serve(config: ServeConfig) -> int:
@@ -101,12 +117,12 @@ def serve(config: ServeConfig) -> int:
     from sad_distill.training.build import device_of, identity, load_language
     from sad_env.errors import ConfigError
 
-    device = device_of(config.device)
-    language = load_language(config.model)
+    device, model = device_of(config.device), hub_id(config.model)
+    language = load_language(model)
     language.model.to(device)  # type: ignore[arg-type]
     sampling = Sampling(temperature=config.temperature)
     try:
-        server = TeacherServer(language, identity(config.model, language.model), (config.host, config.port), sampling)
+        server = TeacherServer(language, identity(model, language.model), (config.host, config.port), sampling)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"cannot listen on {one_line(config.host)}:{config.port}: {one_line(str(error))}") from None
     with server:

@@ -38,6 +38,7 @@ from sad_env.files import atomic_text
 from sad_env.progress import shown
 from sad_env.records import SpanKind, Step, Trajectory
 from sad_env.safe_text import console, one_line, safe_text
+from sad_env.settings import formerly
 from sad_env.transcript import HEADERS, observation_text, parse
 from sad_eval.analysis.editors import EDIT_TOKENS, Editor, ModelEditor, Place, RuleEditor
 from sad_eval.metrics.statistics import cluster_bootstrap
@@ -68,10 +69,10 @@ class FaithfulnessSettings:
     editor: str = "rules"
     """Who rewrites the reasoning: rules, or a model that can follow an instruction, e.g. the teacher (hf:ID,
     openai:URL#NAME)."""
-    steps: Annotated[int, tyro.conf.arg(metavar="N")] = 200
+    probes: Annotated[int, tyro.conf.arg(metavar="N"), formerly("steps")] = 200
     """Steps to probe, drawn from all that have a counterfactual."""
     seed: int = 0
-    """Seed of the draws."""
+    """Seed of all draws."""
     quiet: bool = False
     """Show no progress."""
     json: bool = False
@@ -279,13 +280,13 @@ def figures(found: Sequence[Probe], outcomes: Sequence[Outcome]) -> dict[str, Es
 def run_faithfulness(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval faithfulness`; the figures are also written into the run folder."""
     settings = cli.parse(FaithfulnessSettings, arguments, prog="sad-eval faithfulness")
-    if settings.steps < 1:
-        raise ConfigError(f"--steps is 1 or more, not {settings.steps}")
+    if settings.probes < 1:
+        raise ConfigError(f"--probes is 1 or more, not {settings.probes}")
     run = RunFolder.open(settings.run)
     stored = _settings_of(run, settings.agent)
     model = _model_of(run, stored)
     editor = _editor(settings.editor, run, stored)
-    found = probes(run, model, settings.steps, settings.seed, editor)
+    found = probes(run, model, settings.probes, settings.seed, editor)
     outcomes = list(_asked(model, found, stored.max_new_tokens, quiet=settings.quiet))
     estimates = figures(found, outcomes)
     document: dict[str, Any] = {
