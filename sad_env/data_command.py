@@ -39,7 +39,7 @@ class DataSettings:
     source: str = ""
     """Folder to verify or to build from; the pack's folder when left out."""
     out: str = ""
-    """Folder that generated or built data goes to."""
+    """Output folder of generated or built data."""
     count: Annotated[int, tyro.conf.arg(metavar="N")] = 100
     """How many tasks to generate; of webshop, products, each of which makes several."""
     split: str = "train"

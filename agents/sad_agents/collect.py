@@ -39,7 +39,7 @@ class CollectSettings(ModelSettings):
     env: str
     """World: toy, alfworld, webshop, hotpotqa, or a plug-in's."""
     out: Path
-    """JSON-lines file that the trajectories go to."""
+    """Output file of the trajectories (JSON lines)."""
     agent: str = "expert"
     """Who acts: expert, random, nano, FILE.pt, a model folder, hf:ID, openai:URL#NAME, package.module:Class."""
     data: str = "generated"
@@ -49,7 +49,7 @@ class CollectSettings(ModelSettings):
     options: tuple[str, ...] = ()
     """Further keyword arguments of the world as NAME=VALUE, e.g. backend=textworld."""
     episodes: int = 0
-    """How many; more than the split has tasks play them again with other draws. 0 plays each task once."""
+    """Episodes to play: more than the split has tasks repeat them with other draws; 0 plays each once."""
     seed: int = 0
     """Seed of all draws."""
     slip: float = 0.0

@@ -82,12 +82,12 @@ class VerifyConfig:
     entries: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[ENTRY ...]")] = ()
     """Entry folders; all of the board when none is named."""
     level: LevelName = "recomputed"
-    """claimed: files whole. recomputed: figures follow from the episodes. replayed: the world says the same again.
-    rerun: the agent does the same again."""
+    """How far entries are checked. claimed: files whole; recomputed: figures follow from the episodes; replayed: the
+    world says the same again; rerun: the agent does the same again."""
     agent: str = ""
-    """For rerun: the entry's agent on this machine, as for `sad-eval --agent`."""
+    """Who acts in a rerun: the entry's agent on this machine, as for `sad-eval --agent`."""
     data: str = ""
-    """The world's data for the replay, where the entry's kind does not name them."""
+    """generated, official, official:PACK, or a folder: for the replay, where the entry does not say."""
     root: Path = ENTRIES
     """Folder of the entries."""
 
@@ -102,11 +102,11 @@ class BuildConfig:
     root: Path = ENTRIES
     """Folder of the entries."""
     out: Path = Path("board")
-    """Folder for board.md, board.html and board.json."""
+    """Output folder of board.md, board.html and board.json."""
     level: Literal["recomputed", "replayed"] = "recomputed"
     """How far entries are checked now; the board shows what each reached."""
     data: str = ""
-    """The world's data for the replay."""
+    """generated, official, official:PACK, or a folder: for the replay, where entries do not say."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class InspectConfig:
     show: int = 1
     """Episodes shown."""
     html: Path | None = None
-    """Also write a page with the overlay and histograms."""
+    """Page to write, with the overlay and histograms."""
     log: bool = False
     """The file is another program's ReAct log; it is split by the paper's regular expressions."""
     limit: int = 1000
@@ -104,7 +104,7 @@ class ServeConfig:
     port: int = 8700
     """Port; 0 takes a free one."""
     device: str = "auto"
-    """cpu, cuda, or auto."""
+    """auto, cpu or cuda."""
     temperature: float = 0.2
     """Sampling temperature; 0 is greedy."""
 

@@ -65,7 +65,7 @@ class FaithfulnessSettings:
     run: Annotated[Path, tyro.conf.Positional]
     """The model's own run."""
     agent: str = ""
-    """The model, where it does not lie where it lay when the run was made."""
+    """Who acts: the run's model, where it is not where it was when the run was made."""
     editor: str = "rules"
     """Who rewrites the reasoning: rules, or a model that can follow an instruction, e.g. the teacher (hf:ID,
     openai:URL#NAME)."""
@@ -76,7 +76,7 @@ class FaithfulnessSettings:
     quiet: bool = False
     """Show no progress."""
     json: bool = False
-    """Print the figures as JSON."""
+    """Print JSON instead of a table."""
 
 
 class Probe(NamedTuple):

@@ -39,7 +39,7 @@ class PlayConfig:
     only: Choice = "all"
     """Which episodes."""
     episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 0
-    """Only the first N of them, printed or exported; 0 takes all. The full screen has all."""
+    """Episodes to print or export, the first N; 0 takes all. The full screen has all."""
     task: str = ""
     """The task to begin with (a run), or to play (--env)."""
     hide_reasoning: bool = False
@@ -55,7 +55,7 @@ class PlayConfig:
     panel: str = ""
     """Panel of tasks, the world's own when left out."""
     out: Path = Path("human.jsonl")
-    """File that your own episodes are added to, in the form of an agent's."""
+    """Output file that your own episodes are added to."""
     seed: int = 0
     """Seed of all draws; it picks the task when none is named."""
     serve: bool = False

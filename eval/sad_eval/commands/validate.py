@@ -32,7 +32,7 @@ class ValidateSettings:
     panel: str = ""
     """Panel of tasks, the world's own when left out."""
     episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 20
-    """Only N tasks of the panel; 0 takes all."""
+    """Episodes of the panel: N tasks, always the same; 0 takes all."""
     workers: Annotated[int, tyro.conf.arg(metavar="N")] = 2
     """Processes that hold worlds; 0 runs them in this process."""
     quiet: bool = False

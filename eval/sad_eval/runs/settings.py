@@ -34,7 +34,7 @@ class TaskSettings:
     panel: str = ""
     """Panel of tasks, the world's own when left out; several with commas between them are shown side by side."""
     episodes: int = 0
-    """Only N tasks of each panel, always the same; 0 takes all."""
+    """Episodes of each panel: N tasks, always the same; 0 takes all."""
     repeats: int = 1
     """Tries at every task, each with draws of its own."""
     seed: int = 0
@@ -84,7 +84,7 @@ class OutputSettings:
     """Output."""
 
     out: str = ""
-    """Run folder; runs/NAME with a name made from the settings when left out."""
+    """Output folder; runs/NAME with a name made from the settings when left out."""
     reference: str = ""
     """Run folder whose reasoning CoT match compares with; several with commas."""
     tokenizer: str = "auto"
@@ -94,7 +94,7 @@ class OutputSettings:
     quiet: bool = False
     """Show no progress and no report."""
     json: bool = False
-    """Print the results as JSON instead of a report."""
+    """Print JSON instead of a report."""
 
 
 @dataclass(frozen=True, kw_only=True)
