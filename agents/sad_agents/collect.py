@@ -163,7 +163,9 @@ def _claim(settings: CollectSettings, content: dict[str, Any]) -> None:
             file.write(json.dumps(content, indent=1) + "\n")
         return
     before = {**_NOT_YET, **parse_json(beside.read_bytes())}
-    changed = [key for key in content if before.get(key) != content[key]]
+    # Earlier versions took settings of models for agents that are none, where they change nothing.
+    unused = {_KEPT_AS.get(name, name) for name in ignored_by(settings.agent, settings.env)}
+    changed = [key for key in content if key not in unused and before.get(key) != content[key]]
     if changed:
         raise ConfigError(f"{settings.out} was made with another {', '.join(changed)}: name another --out")
 

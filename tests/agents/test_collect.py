@@ -212,3 +212,25 @@ def test_garbled_actions_differ_and_a_slip_spells_its_action() -> None:
     for action in ("go to shelf 12", "search[a b c]", "look", "click[b0 12]", ""):
         assert action not in garbled(action)
     assert slip("look").completion == "Action: look\n"
+
+
+def test_a_file_of_the_version_before_goes_on_under_former_and_present_flags(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.jsonl"
+    assert run(out, "--episodes", "3", "--workers", "0") == 0
+    beside = Path(f"{out}.settings.json")
+    written = json.loads(beside.read_text())
+    keys = "env agent data split options seed slip only_success renamed max_steps temperature max_tokens shots"
+    before = {key: written[key] for key in [*keys.split(), "first_thoughts", "panel_sha256"]}
+    # It took a model's settings for every agent.
+    beside.write_text(json.dumps({**before, "max_tokens": 50}))
+    capsys.readouterr()
+    assert run(out, "--episodes", "5", "--workers", "0", "--live", "2") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "sad-collect: --live is now --concurrency (it bounds the requests to a server, too); the former name goes with"
+        " the next release"
+    ]
+    assert len(read(out)) == 5
+    beside.write_text(json.dumps({**before, "slip": 0.5}))
+    assert run(out, "--episodes", "6", "--workers", "0") == 2

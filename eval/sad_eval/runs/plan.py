@@ -12,7 +12,7 @@ from typing import Any
 
 from sad_agents import catalogue
 from sad_agents.agent import Agent
-from sad_agents.model_settings import DTYPES
+from sad_agents.model_settings import DTYPES, ignored_by
 from sad_agents.perturbed_agent import PerturbedAgent
 from sad_agents.rollout.rollout import Limits
 from sad_agents.rollout.world_pool import WorldRecipe
@@ -225,7 +225,9 @@ def _same_run(run: RunFolder, wanted: Manifest) -> None:
     old["shard"], new["shard"] = ("/".join(map(str, one.shard)) for one in (run.manifest, wanted))
     # What a reader knows the run by comes first: another world has other limits, too.
     first = ("world", "data", "panel", "agent")
-    for name in (*first, *sorted({*old, *new} - {*first})):
+    # Earlier versions took settings of models for agents that are none, where they change nothing.
+    unused = {"dtype" if name == "precision" else name for name in ignored_by(wanted.agent, wanted.world)}
+    for name in (*first, *sorted({*old, *new} - {*first} - unused)):
         if old.get(name) != new.get(name):
             was, now = (one_line(str(one.get(name)), 40) for one in (old, new))
             raise ConfigError(

@@ -155,9 +155,8 @@ def recorded_settings(stored: Mapping[str, Any], **changes: Any) -> EvalSettings
         del kept["dtype"]
     if "max_tokens" in kept:
         kept["max_episode_tokens"] = kept.pop("max_tokens")
-    kept["options"] = tuple(kept.get("options", ()))
     try:
-        return EvalSettings(**{**kept, **changes})
+        return EvalSettings(**{**kept, "options": tuple(kept.get("options", ())), **changes})
     except TypeError as error:
         raise ConfigError(f"not the settings of this version: {one_line(str(error), 120)}") from None
 
