@@ -50,7 +50,10 @@ class ReportConfig:
 
 def report(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval report`."""
-    config = cli.parse(ReportConfig, arguments, prog="sad-eval report")
+    parsed = cli.read(ReportConfig, arguments, prog="sad-eval report")
+    config = parsed.settings
+    if config.html is None:
+        parsed.refuse_ignored({"episodes": "only the HTML page holds episodes: give --html, too"})
     if config.schema is not None:
         _write(config.schema, [json.dumps(json_schema(), indent=2) + "\n"])
     if not config.runs:
