@@ -32,13 +32,15 @@ from sad_distill.training.live import Stage, without_loops
 from sad_distill.training.run import Player, Run, shares
 from transformers import PreTrainedTokenizerFast
 
-from sad_env import cli
+from sad_env import config_files
 from sad_env.errors import CheckpointError, ConfigError, UnknownNameError
 from sad_env.records import Trajectory
 
 Tiny = Callable[..., Any]
 
-PRESETS = {name: path for name, path in cli.shipped_configs("sad_distill").items() if name.startswith("paper/")}
+PRESETS = {
+    name: path for name, path in config_files.shipped_configs("sad_distill").items() if name.startswith("paper/")
+}
 
 
 def settings(files: Path, out: Path, **changes: Any) -> TrainConfig:
@@ -453,7 +455,7 @@ def test_presets_fill_what_was_not_said(files: Path, tmp_path: Path) -> None:
     found = parsed("--config", str(tmp_path / "file.toml"))
     assert (found.mode, found.curriculum, found.steps, found.curriculum_strength) == ("offline", "none", 7, 1)
     for name, path in PRESETS.items():
-        given, values = parsed("--preset", name), cli.read_toml(path)
+        given, values = parsed("--preset", name), config_files.read_toml(path)
         assert replace(given, preset="") == parsed("--config", name)
         assert given == replace(TrainConfig("x"), preset=name, **values)
         replace(given, teacher="t", episodes=("e",)).check()

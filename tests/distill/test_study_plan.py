@@ -17,13 +17,13 @@ from sad_eval.study.processes import Ended
 from sad_eval.study.report import write_report
 from sad_eval.study.runner import begin
 
-from sad_env import cli
+from sad_env import cli, config_files
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.files import write_text
 from sad_env.records import Trajectory
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = cli.shipped_configs("sad_eval.study")
+CONFIGS = config_files.shipped_configs("sad_eval.study")
 SMALL = StudyConfig(out="study", worlds=("toy",), seeds=2)
 
 

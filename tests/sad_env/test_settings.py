@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from sad_env import cli
+from sad_env import cli, config_files
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.settings import build, flat, formerly, settings_of
 
@@ -113,10 +113,12 @@ def test_former_names_and_values_work_with_one_line_each(
         read(*FILES, "--max-tokens", "5", "--max-new-tokens", "6")
 
 
-def test_a_flag_without_a_single_successor_is_refused_with_what_to_give() -> None:
+def test_a_flag_without_a_single_successor_is_refused_with_what_to_give(toml: Callable[[str], str]) -> None:
     removed = {"temperature": "--kd-temperature for the loss, --sampling-temperature for draws"}
     with pytest.raises(ConfigError, match="--temperature is no setting of train any more: give --kd-temperature for"):
         read(*FILES, "--temperature", "2", removed=removed)
+    with pytest.raises(ConfigError, match=r"x\.toml: temperature is no setting of train any more: give --kd-temper"):
+        read(*FILES, "--config", toml("temperature = 2.0\n"), removed=removed)
 
 
 def test_what_was_set_and_has_no_effect_is_refused(toml: Callable[[str], str]) -> None:
@@ -161,14 +163,14 @@ def test_the_help_has_the_required_settings_first_and_a_section_for_each_group(
 
 
 def test_a_configuration_is_found_by_name_or_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = cli.shipped_configs("sad_eval.study")
+    shipped = config_files.shipped_configs("sad_eval.study")
     assert "nano" in shipped
     for word in ("nano", "nano.toml", "configs/nano.toml"):
-        assert cli.find_config(word, "sad_eval.study") == shipped["nano"]
+        assert config_files.find_config(word, "sad_eval.study") == shipped["nano"]
     with pytest.raises(ConfigError, match="no configuration 'nanno': did you mean 'nano'"):
-        cli.find_config("nanno", "sad_eval.study")
+        config_files.find_config("nanno", "sad_eval.study")
     monkeypatch.chdir(tmp_path)
     Path("nano.toml").touch()
-    assert cli.find_config("nano.toml", "sad_eval.study") == Path("nano.toml")
+    assert config_files.find_config("nano.toml", "sad_eval.study") == Path("nano.toml")
     with pytest.raises(ConfigError, match="cannot read 'nano'"):
         read("--config", "nano")

@@ -8,7 +8,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
-from sad_env.cli import read_toml
+from sad_env.config_files import read_toml
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.transcript import parse
 
