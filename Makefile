@@ -24,7 +24,7 @@ demo: $(VENV)/.installed
 
 # A teacher's student from nothing, in minutes: SFT on an expert, then Structured Agent Distillation, then a report.
 demo-distill: $(VENV)/.installed
-	$(BIN)/python -m sad_eval.study configs/demo.toml
+	$(BIN)/python -m sad_eval.study demo
 
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -n 2

@@ -2,73 +2,174 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import importlib.metadata
-import inspect
 import io
-import json
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import tyro
-from pydantic import TypeAdapter, ValidationError
 
-from sad_env.errors import INTERRUPTED, ConfigError, SadEnvError, UnknownNameError
+from sad_env.config_files import Names, find_config, read_settings_file
+from sad_env.errors import INTERRUPTED, ConfigError, SadEnvError
+from sad_env.help_page import help_page
 from sad_env.json_lines import RecordError
 from sad_env.safe_text import one_line
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+from sad_env.settings import Setting, build, flat, settings_of
 
 Config = TypeVar("Config")
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO})
-_EVERYWHERE = "--config FILE.toml takes settings from a file, which flags beat; --version prints the version."
+_EVERYWHERE = "Every command: --config FILE.toml takes settings from a file, which flags beat; --version."
+_SHIPPED = "Every command: --config NAME or FILE.toml takes settings from a file, which flags beat; --version."
 
 
-def parse(config: type[Config], arguments: Sequence[str] | None = None, *, prog: str) -> Config:
+@dataclass(frozen=True)
+class ParsedSettings(Generic[Config]):
+    """Settings, and which of them somebody set.
+
+    Attributes:
+        settings: all of them.
+        given: names of those that a flag set, or a file to another value than the default.
+    """
+
+    settings: Config
+    given: frozenset[str]
+
+    def refuse_ignored(self, ignored: Mapping[str, str]) -> None:
+        """Refuse settings that were set and have no effect.
+
+        Args:
+            ignored: names of settings that have none, with the reason and what to do, e.g. "agent expert draws
+                nothing: leave it out".
+
+        Raises:
+            ConfigError: one of them was set.
+        """
+        for name, reason in ignored.items():
+            if name in self.given:
+                value = flat(self.settings)[name]
+                shown = "" if isinstance(value, bool) else f" {one_line(str(value), 60)}"
+                raise ConfigError(f"--{name.replace('_', '-')}{shown} has no effect: {reason}")
+
+
+def parse(
+    config: type[Config], arguments: Sequence[str] | None = None, *, prog: str, configs: str = "", **more: Any
+) -> Config:
+    """The settings of `read` alone."""
+    return read(config, arguments, prog=prog, configs=configs, **more).settings
+
+
+def read(
+    config: type[Config],
+    arguments: Sequence[str] | None = None,
+    *,
+    prog: str,
+    configs: str = "",
+    renamed: Mapping[str, str] | None = None,
+    removed: Mapping[str, str] | None = None,
+) -> ParsedSettings[Config]:
     """Flags to a frozen dataclass whose fields are the flags and whose field docstrings are their help.
 
-    ``--config FILE.toml`` sets defaults; a flag beats the file; an unknown key in the file, or a value of another kind
-    than the field's, is an error. A field without default is required, on the command line or in the file.
-    ``--version`` prints the package's version and ends the program.
+    A field that is a dataclass itself is a group: its fields are flags without a prefix, and a section of the help.
+    ``--config`` sets defaults; a flag beats it, a later ``--config`` an earlier one; an unknown key in the file, or a
+    value of another kind than the field's, is an error. A file has the settings as keys; groups may be tables. A field
+    without default is required, on the command line or in a file. Former names work (see `formerly`). ``--help`` prints
+    a page and ``--version`` the package's version, and both end the program.
+
+    Args:
+        config: the dataclass.
+        arguments: without the program's name; those of this process when left out.
+        prog: name of the command.
+        configs: package whose folder configs/ holds files that ``--config`` takes by name.
+        renamed: former flags of this command alone, without dashes, with the settings that they are now; those of a
+            setting wherever it is used are marked with `formerly`.
+        removed: former flags that have no single successor, with what to give instead.
+
+    Raises:
+        ConfigError: a required setting is missing, or a file cannot be used.
+        UnknownNameError: a file has an unknown key.
     """
-    rest = list(sys.argv[1:] if arguments is None else arguments)
-    if "--version" in rest:
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--version" in words:
         print_version(prog)
         raise SystemExit(0)
-    known = {field.name for field in dataclasses.fields(config)}  # type: ignore[arg-type]
-    path, rest = _take_config(rest)
-    about = f"{inspect.cleandoc(config.__doc__ or '')}\n\n{_EVERYWHERE}"
-    if path is None:
-        return tyro.cli(config, args=rest, prog=prog, description=about)
-    values = read_toml(path)
-    for key in values:
-        if key.replace("-", "_") not in known:
-            raise UnknownNameError(f"setting in {path}", key, known)
-    kinds = get_type_hints(config, include_extras=True)
-    defaults = {}
-    for key, value in values.items():
-        name = key.replace("-", "_")
-        try:
-            # By way of JSON, which like TOML has arrays for tuples and text for paths: else strictly of the kind.
-            defaults[name] = TypeAdapter(kinds[name]).validate_json(json.dumps(value, default=str), strict=True)
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise ConfigError(f"{path}: {key} = {one_line(repr(value), 80)} does not do: {reason}") from None
-    missing = {
-        field.name: tyro.MISSING
-        for field in dataclasses.fields(config)  # type: ignore[arg-type]
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    }
-    return tyro.cli(config, args=rest, prog=prog, description=about, default=config(**{**missing, **defaults}))
+    known = settings_of(config)
+    former = {old: one for one in known.values() for old in one.former.names if old not in known}
+    former |= {old: known[new] for old, new in (renamed or {}).items()}
+    names = Names(prog, known, former, removed or {})
+    files, words = _take_configs(words)
+    values: dict[str, Any] = {}
+    for file in files:
+        values |= read_settings_file(find_config(file, configs), names)
+    if "-h" in words or "--help" in words:
+        shown = [replace(one, default=values.get(one.name, one.default)) for one in known.values()]
+        print(help_page(config, shown, prog=prog, more=_SHIPPED if configs else _EVERYWHERE))
+        raise SystemExit(0)
+    words = _with_present_names(words, names)
+    flags = {_flag_name(word, known) for word in words} - {""}
+    missing = [one.flag for one in known.values() if one.required and not one.positional]
+    if absent := [flag for flag in missing if flag[2:].replace("-", "_") not in {*flags, *values}]:
+        raise ConfigError(f"{prog} needs {' and '.join(absent)}: see {prog} --help")
+    settings = tyro.cli(
+        config,
+        args=words,
+        prog=prog,
+        config=(tyro.conf.OmitArgPrefixes,),
+        default=build(config, values, missing=tyro.MISSING) if values else tyro.MISSING_NONPROP,
+    )
+    set_in_files = {name for name, value in values.items() if value != known[name].default}
+    return ParsedSettings(settings, frozenset({*flags, *set_in_files}))
+
+
+def _flag_name(word: str, known: Mapping[str, Setting]) -> str:
+    """The setting that a word of the command line sets, "" for a value."""
+    name = word.partition("=")[0].removeprefix("--").replace("-", "_") if word.startswith("--") else ""
+    return name if name in known else name.removeprefix("no_") if name.removeprefix("no_") in known else ""
+
+
+def _with_present_names(words: Sequence[str], names: Names) -> list[str]:
+    """The command line with former flags and values replaced by present ones, each with a line on standard error.
+
+    Raises:
+        ConfigError: a flag is there under two names, or is one that has no successor.
+    """
+    known, former = names.known, names.former
+    given = {_flag_name(word, known) for word in words}
+    found: list[str] = []
+    for word in words:
+        flag, equals, value = word.partition("=")
+        name = flag.removeprefix("--").replace("-", "_") if flag.startswith("--") else ""
+        names.refuse_removed(name, flag)
+        setting = former.get(name) or former.get(name.removeprefix("no_"))
+        if setting is not None:
+            if setting.name in given:
+                raise ConfigError(f"{flag} is the former name of {setting.flag}: give {setting.flag} alone")
+            names.note(flag, setting.flag, setting.former.remark)
+            flag = f"--no-{setting.flag[2:]}" if name not in former else setting.flag
+            found.append(f"{flag}{equals}{value}")
+        else:
+            found.append(word)
+    return _with_present_values(found, names)
+
+
+def _with_present_values(words: Sequence[str], names: Names) -> list[str]:
+    found: list[str] = []
+    before = ""
+    for word in words:
+        flag, equals, value = word.partition("=")
+        setting = names.known.get(_flag_name(flag if equals else before, names.known))
+        old = value if equals else word
+        if setting is not None and (new := dict(setting.former.values).get(old)):
+            names.note(f"{setting.flag} {old}", f"{setting.flag} {new}")
+            word = f"{flag}={new}" if equals else new
+        found.append(word)
+        before = word
+    return found
 
 
 def print_version(prog: str) -> None:
@@ -91,30 +192,20 @@ def at_least(name: str, value: float, least: int) -> None:
         raise ConfigError(f"--{name.replace('_', '-')} is {least} or more, not {value}")
 
 
-def _take_config(arguments: list[str]) -> tuple[Path | None, list[str]]:
-    for index, argument in enumerate(arguments):
-        if argument == "--config":
-            if index + 1 == len(arguments):
-                raise ConfigError("--config needs a TOML file")
-            return Path(arguments[index + 1]), arguments[:index] + arguments[index + 2 :]
-        if argument.startswith("--config="):
-            return Path(argument.partition("=")[2]), arguments[:index] + arguments[index + 1 :]
-    return None, arguments
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file's content.
-
-    Raises:
-        ConfigError: no such file, or not TOML.
-    """
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return values
-    except OSError as error:
-        raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from None
+def _take_configs(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What follows every ``--config``, and the other words."""
+    files, rest = [], []
+    ahead = iter(words)
+    for word in ahead:
+        if word == "--config":
+            files.append(next(ahead, ""))
+        elif word.startswith("--config="):
+            files.append(word.partition("=")[2])
+        else:
+            rest.append(word)
+    if "" in files:
+        raise ConfigError("--config needs a TOML file")
+    return files, rest
 
 
 def run(prog: str, command: Callable[[], int | None]) -> int:

@@ -39,20 +39,44 @@ class DataSettings:
     source: str = ""
     """Folder to verify or to build from; the pack's folder when left out."""
     out: str = ""
-    """Folder that generated or built data goes to."""
+    """Output folder of generated or built data."""
     count: Annotated[int, tyro.conf.arg(metavar="N")] = 100
     """How many tasks to generate; of webshop, products, each of which makes several."""
     split: str = "train"
-    """Split to generate tasks of."""
+    """Split of the world's tasks."""
     seed: int = 0
-    """Seed of generated tasks."""
+    """Seed of all draws."""
     quiet: bool = False
     """Show no progress."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `sad-data`; returns the exit code."""
-    return cli.run("sad-data", lambda: _run(cli.parse(DataSettings, arguments, prog="sad-data")))
+    return cli.run("sad-data", lambda: _run(_read(arguments)))
+
+
+_USED_BY = {
+    "pack": ("fetch", "path", "verify", "build"),
+    "source": ("verify", "build"),
+    "out": ("generate", "build"),
+    "count": ("generate",),
+    "split": ("generate",),
+    "seed": ("generate",),
+}
+"""Settings that only some actions look at."""
+
+
+def _read(arguments: Sequence[str] | None) -> DataSettings:
+    parsed = cli.read(DataSettings, arguments, prog="sad-data")
+    action = parsed.settings.action
+    parsed.refuse_ignored(
+        {
+            name: f"{action} does not use it: leave it out (it is for {', '.join(actions)})"
+            for name, actions in _USED_BY.items()
+            if action not in actions
+        }
+    )
+    return parsed.settings
 
 
 def _run(settings: DataSettings) -> int:

@@ -10,26 +10,27 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from sad_agents.agent import Agent, Sampling
-from sad_agents.catalogue import AgentOptions, provenance, resolve
+from sad_agents.agent import Agent
+from sad_agents.catalogue import provenance, resolve
+from sad_agents.model_settings import ModelSettings, ignored_by
 from sad_agents.noisy_agent import NoisyAgent
 from sad_agents.rollout.rollout import Finished, Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
-from sad_agents.windowing import COMPLETION_TOKENS
 from sad_env import cli, registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.files import atomic_text, exclusive
-from sad_env.http import PATIENCE, public_address
+from sad_env.http import public_address
 from sad_env.json_lines import JsonLinesWriter, parse_json, read_json, read_lines
 from sad_env.panels import Panel
 from sad_env.progress import shown
 from sad_env.records import Status, Trajectory, read_trajectories
+from sad_env.settings import formerly
 
 
-@dataclass(frozen=True)
-class CollectSettings:
+@dataclass(frozen=True, kw_only=True)
+class CollectSettings(ModelSettings):
     """Collect trajectories of an agent. The same command goes on where it was stopped.
 
     $ sad-collect --env alfworld --episodes 500 --slip 0.1 --out expert.jsonl
@@ -39,17 +40,17 @@ class CollectSettings:
     env: str
     """World: toy, alfworld, webshop, hotpotqa, or a plug-in's."""
     out: Path
-    """JSON-lines file that the trajectories go to."""
+    """Output file of the trajectories (JSON lines)."""
     agent: str = "expert"
-    """Who acts: expert, random, nano, FILE.pt, a model folder, hf:ID, openai:URL#MODEL, package.module:Class."""
+    """Who acts: expert, random, nano, FILE.pt, a model folder, hf:ID, openai:URL#NAME, package.module:Class."""
     data: str = "generated"
-    """generated, official, official:PACK, or a folder in the official schema."""
+    """generated, official, official:PACK, or a folder in the official layout."""
     split: str = "train"
     """Split of the world's tasks."""
     options: tuple[str, ...] = ()
-    """Further keyword arguments of the world as NAME=VALUE, e.g. --options backend=textworld."""
+    """Further keyword arguments of the world as NAME=VALUE, e.g. backend=textworld."""
     episodes: int = 0
-    """How many; more than the split has tasks play them again with other draws. 0 plays each task once."""
+    """Episodes to play: more than the split has tasks repeat them with other draws; 0 plays each once."""
     seed: int = 0
     """Seed of all draws."""
     slip: float = 0.0
@@ -57,54 +58,48 @@ class CollectSettings:
     only_success: bool = False
     """Keep won episodes only."""
     renamed: float = 0.0
-    """Share of the episodes told with names and numbers of things exchanged (ALFWorld): to be read, not recalled."""
-    workers: int = 1
-    """Processes that hold the worlds; 0 plays in this process."""
-    live: int = 32
-    """Episodes at once."""
+    """Share of the episodes with names and numbers of things exchanged (ALFWorld): to be read, not recalled."""
     max_steps: int = 0
     """Steps of an episode; 0 takes the world's own limit."""
-    temperature: float = 0.0
-    """Of a model's sampling; 0 is greedy."""
-    max_tokens: int = COMPLETION_TOKENS
-    """Tokens of one completion at most."""
-    shots: int = -1
-    """Exemplars in a model's prompt; -1 takes 0 for students and 1 for others."""
-    first_thoughts: str = ""
-    """Trajectories of a teacher whose first thought on a task opens the first step ("first-thought prefix")."""
-    concurrency: int = 16
-    """Requests to a model server at once."""
-    patience: float = PATIENCE.seconds
-    """Seconds that a model server which is overloaded (429, 503) is waited for, at each request."""
-    omit: tuple[str, ...] = ()
-    """Fields of a request that a model server does not take: NAME leaves one out, NAME=OTHER renames it."""
-    device: str = "auto"
-    """Device of a local model."""
+    workers: int = 1
+    """Processes that hold worlds; 0 runs them in this process."""
+    concurrency: Annotated[int, formerly("live", remark="it bounds the requests to a server, too")] = 32
+    """Episodes live at once: the batch of a local model, the open requests to a server."""
     quiet: bool = False
     """Show no progress."""
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "workers", "max_steps", "patience"):
+        for name in ("episodes", "workers", "max_steps"):
             cli.at_least(name, getattr(self, name), 0)
-        for name in ("live", "max_tokens", "concurrency"):
-            cli.at_least(name, getattr(self, name), 1)
+        cli.at_least("concurrency", self.concurrency, 1)
+        self.check_model()
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"--seed is 0 to 2^63 - 1, not {self.seed}")
-        if not 0 <= self.temperature < 100:
-            raise ConfigError(f"--temperature is 0 to 100, not {self.temperature}; 0 is greedy")
         if not 0 <= self.slip < 1:
             raise ConfigError(f"--slip is a probability in [0, 1), not {self.slip}")
         if not 0 <= self.renamed <= 1:
             raise ConfigError(f"--renamed is a share between 0 and 1, not {self.renamed}")
 
 
-_FREE = frozenset({"episodes", "workers", "live", "concurrency", "patience", "omit", "device", "quiet", "out"})
+_FREE = frozenset({"episodes", "workers", "concurrency", "patience", "omit", "device", "quiet", "out"})
 """Settings that a later call may change: they decide how much is collected or how fast, but not what an episode is."""
+
+_KEPT_AS = {"max_new_tokens": "max_tokens"}
+"""Settings that the file beside the trajectories has under another name."""
+
+_NOT_YET = {"top_p": 1.0, "context": 4096, "votes": 1, "prompt": "", "precision": "auto"}
+"""Settings that files of earlier versions do not have, and what they were then."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `sad-collect`; returns the exit code."""
-    return cli.run("sad-collect", lambda: collect(cli.parse(CollectSettings, arguments, prog="sad-collect")))
+    return cli.run("sad-collect", lambda: collect(_read(arguments)))
+
+
+def _read(arguments: Sequence[str] | None) -> CollectSettings:
+    parsed = cli.read(CollectSettings, arguments, prog="sad-collect", renamed={"max_tokens": "max_new_tokens"})
+    parsed.refuse_ignored(ignored_by(parsed.settings.agent, parsed.settings.env))
+    return parsed.settings
 
 
 def collect(settings: CollectSettings) -> int:
@@ -119,7 +114,7 @@ def collect(settings: CollectSettings) -> int:
         done = _done(settings.out)
         owed = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in done]
         limits = Limits(max_steps=settings.max_steps or None)
-        finished = rollout(agent, owed, recipe, live=settings.live, workers=settings.workers, limits=limits)
+        finished = rollout(agent, owed, recipe, live=settings.concurrency, workers=settings.workers, limits=limits)
         return _write(settings, finished, rename, done=len(jobs) - len(owed), total=len(jobs))
 
 
@@ -132,16 +127,7 @@ def _jobs(panel: Panel, settings: CollectSettings) -> list[Job]:
 
 
 def _agent(settings: CollectSettings, recipe: WorldRecipe) -> Agent:
-    options = AgentOptions(
-        sampling=Sampling(settings.temperature, max_tokens=settings.max_tokens, seed=settings.seed),
-        shots=None if settings.shots < 0 else settings.shots,
-        first_thoughts=Path(settings.first_thoughts) if settings.first_thoughts else None,
-        device=settings.device,
-        concurrency=settings.concurrency,
-        patience=settings.patience,
-        omit=settings.omit,
-        world=recipe.options,
-    )
+    options = settings.agent_options(seed=settings.seed, concurrency=settings.concurrency, world=recipe.options)
     agent = resolve(settings.agent, settings.env, options)
     return NoisyAgent(agent, settings.slip, settings.env) if settings.slip else agent
 
@@ -160,7 +146,7 @@ def _renaming(settings: CollectSettings) -> Callable[[Trajectory], Trajectory]:
 
 
 def _kept_settings(settings: CollectSettings) -> dict[str, Any]:
-    kept = {key: value for key, value in asdict(settings).items() if key not in _FREE}
+    kept = {_KEPT_AS.get(key, key): value for key, value in asdict(settings).items() if key not in _FREE}
     return {**kept, "options": list(settings.options), "agent": public_address(settings.agent)}
 
 
@@ -177,9 +163,11 @@ def _claim(settings: CollectSettings, content: dict[str, Any]) -> None:
         with atomic_text(beside) as file:
             file.write(json.dumps(content, indent=1) + "\n")
         return
-    before = read_json(beside)
-    told = {key for key in content if key.startswith("served ") and key not in before}
-    changed = [key for key in content if key not in told and before.get(key) != content[key]]
+    before = {**_NOT_YET, **read_json(beside)}
+    # Earlier versions took settings of models for agents that are none, where they change nothing.
+    unused = {_KEPT_AS.get(name, name) for name in ignored_by(settings.agent, settings.env)}
+    unused |= {key for key in content if key.startswith("served ") and key not in before}
+    changed = [key for key in content if key not in unused and before.get(key) != content[key]]
     if changed:
         raise ConfigError(f"{settings.out} was made with another {', '.join(changed)}: name another --out")
 

@@ -17,7 +17,8 @@ class TrainConfig:
 
     Example: sad-distill --method sft --mode offline --episodes expert.jsonl --student nano-2m --out runs/sft
 
-    Other commands: sad-distill sft-teacher, serve, inspect, study (each with --help). --config FILE.toml sets defaults.
+    Other commands: sad-distill sft-teacher, serve, inspect, study (each with --help).
+    Settings that ship: --config paper/table5/random-mask and others (any other word lists them all).
     Several GPUs: accelerate launch --multi_gpu -m sad_distill ... (or torchrun); --batch is that of all of them.
     """
 
@@ -34,8 +35,7 @@ class TrainConfig:
     mode: Mode = "online"
     """offline; online: the student plays, the teacher scores; mixed; guided: the teacher takes turns; dagger (sft)."""
     preset: str = ""
-    """Settings of an experiment of the paper, e.g. paper/table5/random-mask (any other word lists them all); explicit
-    settings beat it."""
+    """Former name of --config for shipped settings, e.g. paper/table5/random-mask; these lie beneath a --config."""
 
     world: str = "alfworld"
     """World that the student plays."""
@@ -238,70 +238,3 @@ _RANGES = (
     ("save_every", 1, float("inf")),
 )
 """Settings that are numbers, and the least and the greatest value of each."""
-
-
-@dataclass(frozen=True)
-class SftTeacherConfig:
-    """Train a teacher on expert episodes by their likelihood: the stage before any distillation.
-
-    Example: sad-distill sft-teacher --episodes expert.jsonl --out runs/teacher
-    """
-
-    out: str
-    """Run folder; the same command resumes what is in it."""
-    episodes: tuple[str, ...]
-    """Expert episodes (JSON lines), best with slips and recoveries: sad-collect --slip 0.15."""
-    model: str = "nano-8m"
-    """nano-0.7m, nano-2m, nano-8m (from scratch), student.pt, a folder, smollm2, or a hub id."""
-    world: str = "alfworld"
-    """World of the episodes."""
-    steps: int = 2000
-    """Updates."""
-    batch: int = 16
-    """Rows of an update."""
-    micro_batch: int = 8
-    """Rows in the model at one time at most; a processor takes fewer where they are long."""
-    learning_rate: float = 6e-4
-    """Peak; for a model that knows language already 2e-5, with adamw."""
-    embedding_factor: float = 8.0
-    """Learning rate of embeddings, as a multiple; 1 for a model that knows language already."""
-    optimiser: Literal["adamw", "muon"] = "muon"
-    """muon suits a model from scratch, adamw one that knows language already."""
-    budget: int = 512
-    """Tokens that it sees at once."""
-    room: int = 96
-    """Tokens of one completion at most."""
-    vocabulary: int = 2048
-    """Tokens of its own tokenizer, when it begins from scratch."""
-    observation_weight: float = 1.0
-    """Weight of predicting observations too: more text to learn from for a model from scratch; 0 for one that has."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16 computes in bfloat16 with float32 weights."""
-    device: str = "auto"
-    """cpu, cuda, or auto."""
-    seed: int = 0
-    """Seeds weights and order."""
-
-    def train_config(self) -> TrainConfig:
-        """The settings of the training run that this is."""
-        return TrainConfig(
-            out=self.out,
-            student=self.model,
-            episodes=self.episodes,
-            method="sft",
-            mode="offline",
-            world=self.world,
-            steps=self.steps,
-            batch=self.batch,
-            micro_batch=self.micro_batch,
-            learning_rate=self.learning_rate,
-            embedding_factor=self.embedding_factor,
-            optimiser=self.optimiser,
-            budget=self.budget,
-            room=self.room,
-            vocabulary=self.vocabulary,
-            observation_weight=self.observation_weight,
-            precision=self.precision,
-            device=self.device,
-            seed=self.seed,
-        )

@@ -16,7 +16,7 @@ from sad_leaderboard.schema import Level
 from sad_leaderboard.verify import Verification
 
 
-class Row(Record):
+class BoardRow(Record):
     """One entry."""
 
     rank: int
@@ -48,7 +48,7 @@ class Table(Record):
     description: str
     track: str
     """standard or privileged, with the run's conditions, e.g. "standard, perturb typos"."""
-    rows: Many[Row]
+    rows: Many[BoardRow]
 
 
 class Board(Record):
@@ -130,13 +130,13 @@ def _rate(one: Verification) -> Estimate:
     return one.results.metrics["success_rate"]
 
 
-def _row(one: Verification, rank: int) -> Row:
+def _row(one: Verification, rank: int) -> BoardRow:
     submission, results = one.submission, one.results
     assert submission is not None
     assert results is not None
     assert one.level is not None
     entry, manifest = submission.entry, submission.manifest
-    return Row.model_validate({
+    return BoardRow.model_validate({
         "rank": rank,
         "name": submission.name,
         "title": entry.title,

@@ -33,7 +33,6 @@ from sad_leaderboard.verify import Verification, duplicates, verify
 PROG = "sad-leaderboard"
 ENTRIES = Path("leaderboard/entries")
 
-Config = TypeVar("Config")
 LevelName = Literal["claimed", "recomputed", "replayed", "rerun"]
 
 USAGE = f"""usage: {PROG} add | verify | build | schema
@@ -85,12 +84,12 @@ class VerifyConfig:
     entries: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[ENTRY ...]")] = ()
     """Entry folders; all of the board when none is named."""
     level: LevelName = "recomputed"
-    """claimed: the files are whole. recomputed: the figures follow from the episodes. replayed: the recorded actions,
-    played again, give the recorded answers. rerun: the agent, run again, writes and does the same."""
+    """How far entries are checked. claimed: files whole; recomputed: figures follow from the episodes; replayed: the
+    world says the same again; rerun: the agent does the same again."""
     agent: str = ""
-    """For rerun: the entry's agent on this machine, as for `sad-eval --agent`."""
+    """Who acts in a rerun: the entry's agent on this machine, as for `sad-eval --agent`."""
     data: str = ""
-    """Folder of the world's data; needed for entries on given data."""
+    """generated, official, official:PACK, or a folder: for the replay, where the entry does not say."""
     root: Path = ENTRIES
     """Folder of the entries."""
 
@@ -105,11 +104,19 @@ class BuildConfig:
     root: Path = ENTRIES
     """Folder of the entries."""
     out: Path = Path("board")
-    """Folder for board.md, board.html and board.json."""
+    """Output folder of board.md, board.html and board.json."""
     level: Literal["recomputed", "replayed"] = "recomputed"
     """How far entries are checked; the board shows the level that each reached and leaves out those that fail."""
     data: str = ""
-    """Folder of the world's data; needed for entries on given data."""
+    """generated, official, official:PACK, or a folder: for the replay, where entries do not say."""
+
+
+@dataclass(frozen=True)
+class SchemaConfig:
+    """Print the JSON Schemas of entry.json, of the lines of episodes.jsonl and of board.json.
+
+    Example: sad-leaderboard schema > schemas.json
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -120,9 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     commands: dict[str, Callable[[list[str]], int]] = {
         "add": lambda rest: run_add(cli.parse(AddConfig, rest, prog=f"{PROG} add")),
-        "verify": lambda rest: run_verify(cli.parse(VerifyConfig, rest, prog=f"{PROG} verify")),
-        "build": lambda rest: run_build(cli.parse(BuildConfig, rest, prog=f"{PROG} build")),
-        "schema": lambda rest: run_schema(),
+        "verify": lambda rest: run_verify(_checked(cli.read(VerifyConfig, rest, prog=f"{PROG} verify"))),
+        "build": lambda rest: run_build(_checked(cli.read(BuildConfig, rest, prog=f"{PROG} build"))),
+        "schema": lambda rest: run_schema(cli.parse(SchemaConfig, rest, prog=f"{PROG} schema")),
     }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
@@ -133,6 +140,18 @@ def _dispatch(arguments: list[str]) -> int:
     if arguments[0] not in commands:
         raise UnknownNameError("command", one_line(arguments[0], 40), commands)
     return commands[arguments[0]](arguments[1:])
+
+
+Checking = TypeVar("Checking", VerifyConfig, BuildConfig)
+
+
+def _checked(parsed: cli.ParsedSettings[Checking]) -> Checking:
+    level = parsed.settings.level
+    if level in ("claimed", "recomputed"):
+        parsed.refuse_ignored({"data": f"--level {level} plays nothing again: give --level replayed"})
+    if level != "rerun":
+        parsed.refuse_ignored({"agent": f"--level {level} runs no agent: give --level rerun"})
+    return parsed.settings
 
 
 def run_add(config: AddConfig) -> int:
@@ -194,7 +213,7 @@ def run_build(config: BuildConfig) -> int:
     return 0
 
 
-def run_schema() -> int:
+def run_schema(_: SchemaConfig) -> int:
     """`sad-leaderboard schema`."""
     formats: dict[str, type[Record]] = {"entry.json": Entry, "episodes.jsonl": EpisodeLine, "board.json": Board}
     print(json.dumps({name: record.model_json_schema() for name, record in formats.items()}, indent=2))

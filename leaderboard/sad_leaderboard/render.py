@@ -9,7 +9,7 @@ from sad_eval.report.html import environment
 from sad_eval.report.numbers import interval_text, plain, value_text
 from sad_eval.report.tables import markdown_table
 
-from sad_leaderboard.board import Board, Row, Table
+from sad_leaderboard.board import Board, BoardRow, Table
 
 TITLE = "sad-env leaderboard"
 
@@ -64,7 +64,7 @@ def _table(table: Table) -> str:
     return f"{head}{description}\n{markdown_table(header, lines)}\npanel sha256 `{table.panel_sha256[:16]}`\n"
 
 
-def _row(row: Row) -> list[Cell]:
+def _row(row: BoardRow) -> list[Cell]:
     rate = row.metrics["success_rate"]
     return [
         row.rank,

@@ -99,11 +99,13 @@ def test_an_agent_that_does_not_fit_the_world_writes_nothing(
         (("--episodes", "-1"), 2, "--episodes is 0 or more, not -1"),
         (("--max-steps", "-1"), 2, "--max-steps is 0 or more, not -1"),
         (("--workers", "-1"), 2, "--workers is 0 or more, not -1"),
-        (("--live", "0"), 2, "--live is 1 or more, not 0"),
-        (("--max-tokens", "0"), 2, "--max-tokens is 1 or more, not 0"),
+        (("--max-new-tokens", "0"), 2, "--max-new-tokens is 1 or more, not 0"),
         (("--concurrency", "0"), 2, "--concurrency is 1 or more, not 0"),
         (("--temperature", "-3"), 2, "--temperature is 0 to 100, not -3"),
         (("--temperature", "nan"), 2, "--temperature is 0 to 100, not nan"),
+        (("--agent", "random", "--temperature", "1"), 2, "--temperature 1.0 has no effect: agent 'random' is no model"),
+        (("--shots", "0"), 2, "--shots 0 has no effect: agent 'expert' is no model"),
+        (("--live", "3", "--concurrency", "4"), 2, "--live is the former name of --concurrency: give --concurrency"),
         (("--seed", "-1"), 2, "--seed is 0 to 2^63 - 1, not -1"),
         (("--renamed", "2"), 2, "--renamed is a share between 0 and 1, not 2"),
         (("--agent", "scripted:/nowhere"), 2, "cannot read the script"),
@@ -211,3 +213,25 @@ def test_garbled_actions_differ_and_a_slip_spells_its_action() -> None:
     for action in ("go to shelf 12", "search[a b c]", "look", "click[b0 12]", ""):
         assert action not in garbled(action)
     assert slip("look").completion == "Action: look\n"
+
+
+def test_a_file_of_the_version_before_goes_on_under_former_and_present_flags(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.jsonl"
+    assert run(out, "--episodes", "3", "--workers", "0") == 0
+    beside = Path(f"{out}.settings.json")
+    written = json.loads(beside.read_text())
+    keys = "env agent data split options seed slip only_success renamed max_steps temperature max_tokens shots"
+    before = {key: written[key] for key in [*keys.split(), "first_thoughts", "panel_sha256"]}
+    # It took a model's settings for every agent.
+    beside.write_text(json.dumps({**before, "max_tokens": 50}))
+    capsys.readouterr()
+    assert run(out, "--episodes", "5", "--workers", "0", "--live", "2") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "sad-collect: --live is now --concurrency (it bounds the requests to a server, too); the former name goes with"
+        " the next release"
+    ]
+    assert len(read(out)) == 5
+    beside.write_text(json.dumps({**before, "slip": 0.5}))
+    assert run(out, "--episodes", "6", "--workers", "0") == 2

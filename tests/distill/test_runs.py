@@ -22,9 +22,7 @@ from sad_agents.rollout.rollout import Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.local_model import LocalModel
 from sad_agents.windowing import Windowing
-from sad_distill.commands import presets
-from sad_distill.commands.main import main
-from sad_distill.commands.presets import PRESETS
+from sad_distill.commands.main import main, train_config
 from sad_distill.config import TrainConfig
 from sad_distill.data.batch import collate
 from sad_distill.data.rows import Row, rows_from
@@ -35,10 +33,15 @@ from sad_distill.training.live import ActingModel, TaskStream, shares, without_l
 from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast
 
+from sad_env import config_files
 from sad_env.errors import CheckpointError, ConfigError, UnknownNameError
 from sad_env.records import Trajectory
 
 Tiny = Callable[..., Any]
+
+PRESETS = {
+    name: path for name, path in config_files.shipped_configs("sad_distill").items() if name.startswith("paper/")
+}
 
 
 def settings(files: Path, out: Path, **changes: Any) -> TrainConfig:
@@ -403,7 +406,7 @@ def test_wrong_words_are_told_at_once(files: Path, tmp_path: Path, capsys: pytes
         (["--out", "x", *nothing, str(tmp_path / "empty.jsonl")], 5, "no episode in"),
         (["--out", "x", "--world", "tay", *nothing, str(files / "expert.jsonl")], 2, "did you mean 'toy'"),
         (["--out", "x", "--student", "nano-9m", *nothing, str(files / "expert.jsonl")], 2, "did you mean 'nano-8m'"),
-        (["inspect", "--episodes", str(tmp_path / "empty.jsonl")], 5, "holds no episode"),
+        (["inspect", "--trajectories", str(tmp_path / "empty.jsonl")], 5, "holds no episode"),
         (["serve", "--model", str(files / "teacher.pt"), "--port", "99999"], 2, "cannot listen on 127.0.0.1:99999"),
         (["serve", "--model", str(files / "teacher.pt"), "--device", "gpu"], 2, "--device 'gpu': give cpu, cuda"),
     ):
@@ -450,7 +453,7 @@ def test_presets_fill_what_was_not_said(files: Path, tmp_path: Path) -> None:
     """A flag beats its preset also where it repeats a default; and a file beats it, and may name it."""
 
     def parsed(*flags: str) -> TrainConfig:
-        return presets.parse(["--out", "x", *flags], prog="sad-distill")
+        return train_config(["--out", "x", *flags])
 
     named = parsed("--preset", "paper/table5/random-mask", "--curriculum", "sort")
     assert (named.mode, named.masks, named.curriculum) == ("offline", "random", "sort")
@@ -462,10 +465,46 @@ def test_presets_fill_what_was_not_said(files: Path, tmp_path: Path) -> None:
     (tmp_path / "file.toml").write_text('preset = "paper/table5/full"\ncurriculum = "none"\nsteps = 7\n')
     found = parsed("--config", str(tmp_path / "file.toml"))
     assert (found.mode, found.curriculum, found.steps, found.curriculum_strength) == ("offline", "none", 7, 1)
-    for name, values in PRESETS.items():
-        given = parsed("--preset", name)
+    for name, path in PRESETS.items():
+        given, values = parsed("--preset", name), config_files.read_toml(path)
+        assert replace(given, preset="") == parsed("--config", name)
         assert given == replace(TrainConfig("x"), preset=name, **values)
         replace(given, teacher="t", episodes=("e",)).check()
+
+
+def test_the_shipped_settings_are_these(capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(PRESETS) == 27
+    minillm = train_config(["--config", "paper/table3/minillm", "--out", "x"])
+    assert minillm == TrainConfig("x", method="minillm", mode="online", learning_rate=5e-6, updates=4, passes=4)
+    unsegmented = train_config(["--config", "paper/table6/no-segmentation", "--out", "x"])
+    changes: dict[str, Any] = {"masks": "none", "action_support": "full", "curriculum": "sample"}
+    assert unsegmented == TrainConfig("x", mode="offline", **changes)
+    teacher = TrainConfig(
+        "x",
+        student="nano-8m",
+        method="sft",
+        mode="offline",
+        steps=2000,
+        learning_rate=6e-4,
+        embedding_factor=8.0,
+        optimiser="muon",
+        observation_weight=1.0,
+    )
+    assert train_config(["--config", "sft-teacher", "--out", "x"]) == teacher
+    with pytest.raises(SystemExit):
+        main(["sft-teacher", "--help"])
+    told = capsys.readouterr().out
+    assert "usage: sad-distill sft-teacher --out TEXT" in told
+    assert "[nano-8m]" in told
+
+
+def test_a_teacher_is_trained_under_the_former_flag_for_its_model(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = "--model nano-0.7m --vocabulary 300 --world toy --steps 1 --batch 2"
+    assert main(["sft-teacher", *flags.split(), "--episodes", str(files / "expert.jsonl"), "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().err.count("--model is now --student") == 1
+    assert json.loads((tmp_path / "config.json").read_text())["student"] == "nano-0.7m"
 
 
 def test_an_unknown_preset_is_told_all_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:

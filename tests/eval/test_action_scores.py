@@ -51,7 +51,7 @@ def test_shifts_of_a_local_model_are_total_variations(
     save_student("student.pt", model.sampler.model, model.tokenizer, {})
     flags = ("--env", "toy", "--episodes", "5", "--workers", "0", "--max-new-tokens", "32")
     assert evaluate(*flags, "--agent", "expert", "--out", "run") == 0
-    assert main(["faithfulness", "run", "--agent", "student.pt", "--steps", "6", "--quiet", "--json"]) == 0
+    assert main(["faithfulness", "run", "--agent", "student.pt", "--probes", "6", "--quiet", "--json"]) == 0
 
     found = json.loads(capsys.readouterr().out)["figures"]
     assert 0 < found["shift_counterfactual"]["value"] < 1

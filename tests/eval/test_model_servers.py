@@ -110,7 +110,7 @@ def server() -> Iterator[Server]:
 
 
 def words(server: Server, out: str, live: int = 4) -> list[str]:
-    flags = ["--env", "toy", "--model", f"openai:{server.url}", "--episodes", str(EPISODES), "--workers", "0"]
+    flags = ["--env", "toy", "--agent", f"openai:{server.url}", "--episodes", str(EPISODES), "--workers", "0"]
     return [*flags, "--concurrency", str(live), "--out", out]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -130,3 +131,26 @@ def test_parts_that_were_played_by_different_versions_are_told_apart_after_the_m
     assert evaluate(*TOY, "--shard", "2/2") == 0
     assert evaluate("merge", "run") == 0
     assert any(f"gymnasium {versions['gymnasium']}, 9.9" in one for one in RunFolder.open("run").results().remarks)
+
+
+def test_a_run_of_the_version_before_goes_on_with_its_settings_file(
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its file names settings as they were called, all of them, and its identity has what no expert looks at."""
+    words = ["--env", "toy", "--agent", "expert", "--episodes", "6", "--workers", "0", "--out", "run", "--quiet"]
+    assert evaluate(*words, "--max-episode-tokens", "500", "--run-seconds", "0.0001") == 3
+    path = Path("run/settings.toml")
+    text = path.read_text().replace("max_episode_tokens", "max_tokens").replace('precision = "auto"', 'dtype = "auto"')
+    path.write_text('model = ""\n' + text.replace("run_seconds = 0.0001", "run_seconds = 0.0"))
+    manifest = json.loads(Path("run/manifest.json").read_text())
+    assert manifest["identity"]["dtype"] == "auto"
+    assert manifest["identity"]["max_tokens"] == 500
+    Path("run/manifest.json").write_text(
+        json.dumps({**manifest, "identity": {**manifest["identity"], "temperature": 0.5}})
+    )
+    capsys.readouterr()
+    assert evaluate("--config", "run/settings.toml") == 0
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "max_tokens is now max_episode_tokens (elsewhere that bounded a completion" in error
+    assert RunFolder.open("run").results().scored == 6

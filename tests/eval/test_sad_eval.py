@@ -255,7 +255,10 @@ def test_the_report_fits_eighty_columns(
     [
         (["--env", "tyo", "--agent", "expert"], 2, "no world 'tyo': did you mean 'toy'?"),
         (["--env", "toy", "--agent", "exprt"], 2, "no agent 'exprt': did you mean 'expert'?"),
-        (["--env", "toy"], 2, "name one agent with --agent"),
+        (["--env", "toy"], 2, "sad-eval needs --agent: see sad-eval --help"),
+        (["--agent", "expert"], 2, "sad-eval needs --env: see sad-eval --help"),
+        (["--env", "toy", "--agent", "expert", "--temperature", "0"], 2, "--temperature 0.0 has no effect: agent"),
+        (["--env", "toy", "--agent", "null", "--precision", "bf16"], 2, "--precision bf16 has no effect: agent 'null'"),
         (["--env", "toy", "--agent", "expert", "--panel", "tset"], 2, "no split of toy 'tset': did you mean 'test'?"),
         (["--env", "toy", "--agent", "expert", "--panel", "test,test"], 2, "a panel is named twice"),
         (["--env", "alfworld", "--agent", "expert", "--data", "nowhere"], 5, "nowhere"),
@@ -274,10 +277,10 @@ def test_the_report_fits_eighty_columns(
         (["--env", "toy", "--agent", "expert", "--reference", "nothing"], 5, "'nothing' is no run folder"),
         (["--env", "toy", "--agent", "expert", "--tokenizer", "no.json"], 5, "'no.json' is no tokenizer.json"),
         pytest.param(
-            ["--env", "toy", "--model", "openai:http://127.0.0.1:9"], 3, "127.0.0.1:9", marks=pytest.mark.slow
+            ["--env", "toy", "--agent", "openai:http://127.0.0.1:9"], 3, "127.0.0.1:9", marks=pytest.mark.slow
         ),
         (["--env", "toy", "--agent", "expert", "--semantic"], 2, "name its run with --reference"),
-        (["--env", "toy", "--agent", "expert", "--first-thoughts", "none.jsonl"], 5, "no file 'none.jsonl'"),
+        (["--env", "toy", "--agent", "scripted:none", "--first-thoughts", "none.jsonl"], 5, "no file 'none.jsonl'"),
         (["evalaute"], 2, "no command 'evalaute'; known: ls, doctor"),
         (["merge", "nothing"], 5, "'nothing' holds no part of a run"),
         (["compare", "nothing", "else", "--flips", "-1"], 2, "--flips is 0 or more, not -1"),
@@ -306,11 +309,12 @@ def test_every_command_explains_itself_with_an_example(command: str, capsys: pyt
 
 def test_the_flags_are_these() -> None:
     """A flag is a promise; one more or one less is a change to review."""
-    assert " ".join(field.name for field in dataclasses.fields(EvalSettings)) == (
-        "env agent model data options panel episodes repeats seed out reference tokenizer semantic perturb temperature "
-        "top_p max_new_tokens shots votes prompt first_thoughts context device dtype max_steps max_tokens max_seconds "
-        "run_seconds step_seconds workers concurrency patience omit backend shard new dry_run quiet json"
+    names = (
+        "env agent data options panel episodes repeats seed out reference tokenizer semantic perturb temperature top_p "
+        "max_new_tokens shots votes prompt first_thoughts context device precision max_steps max_episode_tokens "
+        "max_seconds run_seconds step_seconds workers concurrency patience omit backend shard new dry_run quiet json"
     )
+    assert {field.name for field in dataclasses.fields(EvalSettings)} == set(names.split())
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))

@@ -84,12 +84,13 @@ def test_a_perturbed_run_has_a_table_of_its_own_that_names_it(
 
 
 def test_first_thoughts_of_others_give_a_table_of_its_own(
-    run: RunFolder, toy_run: Callable[..., RunFolder], tmp_path: Path
+    run: RunFolder, toy_run: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "eval")
     thoughts = tmp_path / "thoughts.jsonl"
     thoughts.write_text(next(run.episodes()).trajectory.to_json() + "\n")
     add(run, tmp_path / "board", "plain", **SAID)
-    add(toy_run("expert", "--first-thoughts", str(thoughts)), tmp_path / "board", "given", **SAID)
+    add(toy_run("slow_agent:SlowExpert", "--first-thoughts", str(thoughts)), tmp_path / "board", "given", **SAID)
     tracks = [table.track for table in board_of(tmp_path / "board").tables]
     assert tracks == ["standard", f"standard, first thoughts {sha256_file(thoughts)[:12]}"]
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sad_env import cli, data_command
+from sad_env import cli, config_files, data_command
 from sad_env.data import DataPack, RemoteFile, fetch, resolve
 from sad_env.errors import ConfigError, DataError, InfrastructureError, UnknownNameError
 from sad_env.files import atomic_text, below, exclusive, refuse_foreign, safe_name
@@ -352,7 +352,7 @@ def test_a_file_that_is_not_toml_is_refused(tmp_path: Path, content: bytes) -> N
     path = tmp_path / "x.toml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match="is not TOML"):
-        cli.read_toml(path)
+        config_files.read_toml(path)
 
 
 def test_a_command_ends_with_one_safe_line_and_its_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sad_env.cli import read_toml
+from sad_env.config_files import read_toml
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.transcript import parse
 

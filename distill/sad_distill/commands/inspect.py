@@ -5,28 +5,30 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from sad_env.errors import DataError
 from sad_env.files import write_text
 from sad_env.records import read_trajectories
 from sad_env.safe_text import console, one_line, safe_text
+from sad_env.settings import formerly
 
 
 @dataclass(frozen=True)
 class InspectConfig:
     """Show how episodes are labelled, token by token, and how long their spans are.
 
-    Example: sad-distill inspect --episodes expert.jsonl --html labels.html
+    Example: sad-distill inspect --trajectories expert.jsonl --html labels.html
     """
 
-    episodes: Path
-    """Recorded episodes (JSON lines); with --log any text file."""
+    trajectories: Annotated[Path, formerly("episodes", remark="elsewhere --episodes is a number")]
+    """Recorded trajectories (JSON lines); with --log any text file."""
     model: str = ""
-    """student.pt, folder or hub id whose tokenizer is used; empty trains a nano tokenizer on the episodes."""
+    """Model whose tokenizer is used: student.pt, folder, smollm2 or hf:ID; left out, one is trained on the episodes."""
     show: int = 1
     """Episodes shown."""
     html: Path | None = None
-    """Also write a page with the overlay and histograms."""
+    """Page to write, with the overlay and histograms."""
     log: bool = False
     """The file is another program's ReAct log; it is split by the paper's regular expressions."""
     limit: int = 1000
@@ -44,13 +46,13 @@ def inspect(config: InspectConfig) -> int:
 
     screen = console()
     if config.log:
-        text = config.episodes.read_text(encoding="utf-8", errors="replace")
+        text = config.trajectories.read_text(encoding="utf-8", errors="replace")
         tokenizer = load_language(config.model).tokenizer if config.model else train_tokenizer([text])
         episodes = [[label_text(tokenizer, text, segment_log(text))]]
     else:
-        recorded = list(itertools.islice(read_trajectories(config.episodes), config.limit))
+        recorded = list(itertools.islice(read_trajectories(config.trajectories), config.limit))
         if not recorded:
-            raise DataError(f"{one_line(str(config.episodes))} holds no episode: collect some with sad-collect")
+            raise DataError(f"{one_line(str(config.trajectories))} holds no episode: collect some with sad-collect")
         tokenizer = load_language(config.model).tokenizer if config.model else train_tokenizer(texts_of(recorded))
         episodes = [label_trajectory(tokenizer, one) for one in recorded]
     for segments in episodes[: config.show]:
@@ -67,7 +69,7 @@ def inspect(config: InspectConfig) -> int:
     borders = sum(segment.borders for segments in episodes for segment in segments)
     screen.print(safe_text(f"\n{len(episodes)} episodes, {borders} tokens on a border between spans"))
     if config.html is not None:
-        title = f"Labels of {config.episodes.name}"
+        title = f"Labels of {config.trajectories.name}"
         write_text(config.html, page(tokenizer, title, episodes, max(config.show, 3)))
         screen.print(safe_text(f"page: {config.html}"))
     return 0

@@ -5,16 +5,21 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from sad_distill.commands import presets
 from sad_distill.commands.inspect import InspectConfig, inspect
 from sad_distill.commands.serve import ServeConfig, serve
-from sad_distill.config import SftTeacherConfig, TrainConfig
+from sad_distill.config import TrainConfig
 from sad_env import cli
 from sad_env.errors import UnknownNameError
 
 PROG = "sad-distill"
+
+PACKAGE = "sad_distill"
+"""Its folder configs/ holds settings that `--config` takes by name."""
+
+_SFT_TEACHER = {"model": "student"}
+"""Flags of `sft-teacher` that had another name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,12 +36,26 @@ def _command(name: str) -> Callable[[Sequence[str]], int]:
 
 
 def _train(arguments: Sequence[str]) -> int:
-    return _run(presets.parse(arguments, prog=PROG))
+    return _run(train_config(arguments))
 
 
 def _sft_teacher(arguments: Sequence[str]) -> int:
-    given = cli.parse(SftTeacherConfig, arguments, prog=f"{PROG} sft-teacher")
-    return _run(given.train_config())
+    return _run(train_config(["--config", "sft-teacher", *arguments], prog=f"{PROG} sft-teacher", renamed=_SFT_TEACHER))
+
+
+def train_config(
+    arguments: Sequence[str], *, prog: str = PROG, renamed: Mapping[str, str] | None = None
+) -> TrainConfig:
+    """The settings of these flags: a flag beats a configuration file, which beats a preset, which beats defaults.
+
+    Raises:
+        ConfigError: no such configuration.
+    """
+    config = cli.parse(TrainConfig, arguments, prog=prog, configs=PACKAGE, renamed=renamed)
+    if not config.preset:
+        return config
+    print(f"{prog}: --preset is now --config; the former name goes with the next release", file=sys.stderr)
+    return cli.parse(TrainConfig, ["--config", config.preset, *arguments], prog=prog, configs=PACKAGE, renamed=renamed)
 
 
 def _run(config: TrainConfig) -> int:

@@ -17,15 +17,15 @@ class ServeConfig:
     """
 
     model: str
-    """student.pt, folder or hub id."""
+    """Model that is served: student.pt, folder, smollm2 or hf:ID."""
     host: str = "127.0.0.1"
     """Address to listen on; anybody who can reach it can use the model."""
     port: int = 8700
     """Port; 0 takes a free one."""
     device: str = "auto"
-    """cpu, cuda, or auto."""
+    """auto, cpu or cuda."""
     temperature: float = 0.2
-    """Of the completions that it writes."""
+    """Sampling temperature; 0 is greedy."""
 
 
 def serve(config: ServeConfig) -> int:

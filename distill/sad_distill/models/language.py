@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sad_agents.loading import load_language_model
+from sad_agents.loading import load_language_model, model_path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sad_distill.models.tokenizer import texts_of, train_tokenizer
 from sad_env.errors import ConfigError
 from sad_env.records import Trajectory
+from sad_env.safe_text import one_line
 
 _TOKENIZER_EPISODES = 2000
 """Episodes that a tokenizer is trained on at most."""
@@ -38,6 +40,9 @@ def load_language(spec: str, device: str = "cpu") -> Language:
     Raises:
         SadEnvError: see `sad_agents.loading.load_language_model`.
     """
+    if spec != "smollm2" and not spec.startswith("hf:") and model_path(spec) is None:
+        name = one_line(spec, 80)
+        print(f"sad-distill: {name} is now hf:{name}; the bare name goes with the next release", file=sys.stderr)
     loaded = load_language_model(spec, device=device, dtype="float32")
     return Language(loaded.model, loaded.tokenizer, loaded.identity)
 

@@ -33,7 +33,7 @@ class CompareSettings:
     flips: Annotated[int, tyro.conf.arg(metavar="N")] = 20
     """Tasks to list that one run solved and the other did not."""
     json: bool = False
-    """Print everything as JSON."""
+    """Print JSON instead of a report."""
 
 
 def run_compare(arguments: Sequence[str] | None = None) -> int:

@@ -21,7 +21,7 @@ from sad_eval.report.terminal import print_report, side_by_side
 from sad_eval.runs.harness import EvaluationOutcome, Play, evaluate
 from sad_eval.runs.plan import EvaluationPlan, make_plan, open_or_create, panels_of
 from sad_eval.runs.score import sums_for
-from sad_eval.runs.settings import EvalSettings
+from sad_eval.runs.settings import read_settings
 
 COMMANDS = {
     "ls": "sad_eval.commands.ls:run_ls",
@@ -56,7 +56,7 @@ def _command(word: str) -> Callable[[Sequence[str]], int]:
 def _evaluate(words: Sequence[str]) -> int:
     if words and not words[0].startswith("-"):
         raise ConfigError(f"no command {one_line(words[0], 40)!r}; known: {', '.join(COMMANDS)}, or flags to evaluate")
-    settings = cli.parse(EvalSettings, words, prog="sad-eval")
+    settings = read_settings(words, prog="sad-eval")
     command = shlex.join(["sad-eval", *map(public_address, words)])
     names = panels_of(settings)
     done: list[tuple[str, Results]] = []
@@ -91,7 +91,7 @@ def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
         player(plan),
         sums,
         reference=plan.settings.reference,
-        quiet=plan.settings.quiet or plan.settings.actor == PERSON,
+        quiet=plan.settings.quiet or plan.settings.agent == PERSON,
         seconds=plan.settings.run_seconds,
         now=plan.manifest,
     )
@@ -109,7 +109,7 @@ def player(plan: EvaluationPlan) -> Play:
             rollout,
             plan.agent,
             world=plan.recipe,
-            live=1 if settings.actor == PERSON else settings.concurrency,
+            live=1 if settings.agent == PERSON else settings.concurrency,
             workers=settings.workers,
             limits=plan.limits,
         )

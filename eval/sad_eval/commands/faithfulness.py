@@ -18,13 +18,14 @@ from sad_env.errors import ConfigError, DataError, UnknownNameError
 from sad_env.files import write_text
 from sad_env.progress import shown
 from sad_env.safe_text import console, one_line, safe_text
+from sad_env.settings import formerly
 from sad_eval.analysis.editors import EDIT_TOKENS, Editor, ModelEditor, RuleEditor
 from sad_eval.analysis.faithfulness import Probe, ProbeOutcome, ask, figures, probes
 from sad_eval.records import Estimate
 from sad_eval.report.terminal import plain_table
 from sad_eval.runs.plan import make_agent, world_recipe
 from sad_eval.runs.run_folder import MANIFEST, RunFolder
-from sad_eval.runs.settings import EvalSettings
+from sad_eval.runs.settings import EvalSettings, recorded_settings
 
 REPORT, PROBES = "faithfulness.json", "faithfulness.jsonl"
 """In the run folder: the figures; every edit and the actions that followed, a line a step."""
@@ -42,29 +43,29 @@ class FaithfulnessSettings:
     run: Annotated[Path, tyro.conf.Positional]
     """The model's own run."""
     agent: str = ""
-    """The model, where it does not lie where it lay when the run was made."""
+    """Who acts: the run's model, where it is not where it was when the run was made."""
     editor: str = "rules"
     """Who rewrites the reasoning: rules, or a model that can follow an instruction, e.g. the teacher (hf:ID,
     openai:URL#NAME)."""
-    steps: Annotated[int, tyro.conf.arg(metavar="N")] = 200
+    probes: Annotated[int, tyro.conf.arg(metavar="N"), formerly("steps")] = 200
     """Steps to probe, drawn from all that have a counterfactual."""
     seed: int = 0
-    """Seed of the draws."""
+    """Seed of all draws."""
     quiet: bool = False
     """Show no progress."""
     json: bool = False
-    """Print the figures as JSON."""
+    """Print JSON instead of a table."""
 
 
 def run_faithfulness(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval faithfulness`; the figures are also written into the run folder."""
     settings = cli.parse(FaithfulnessSettings, arguments, prog="sad-eval faithfulness")
-    cli.at_least("steps", settings.steps, 1)
+    cli.at_least("steps", settings.probes, 1)
     run = RunFolder.open(settings.run)
     stored = _settings_of(run, settings.agent)
     model = _model_of(run, stored)
     editor = _editor(settings.editor, run, stored)
-    found = probes(run, model, settings.steps, settings.seed, editor)
+    found = probes(run, model, settings.probes, settings.seed, editor)
     outcomes = list(_asked(model, found, stored.max_new_tokens, quiet=settings.quiet))
     estimates = figures(found, outcomes)
     document: dict[str, Any] = {
@@ -112,15 +113,11 @@ def _settings_of(run: RunFolder, agent: str) -> EvalSettings:
     Raises:
         DataError: this version has other settings.
     """
-    stored = dict(run.manifest.settings)
-    if agent:
-        stored.update(agent=agent, model="")
+    changes = {"agent": agent} if agent else {}
     try:
-        stored["options"] = tuple(stored.get("options", ()))
-        return EvalSettings(**{**stored, "perturb": "none"})
-    except TypeError as error:
-        where = one_line(str(run.path / MANIFEST), 120)
-        raise DataError(f"{where}: not the settings of this version: {one_line(str(error), 120)}") from None
+        return recorded_settings(run.manifest.settings, perturb="none", **changes)
+    except ConfigError as error:
+        raise DataError(f"{one_line(str(run.path / MANIFEST), 120)}: {error}") from None
 
 
 def _model_of(run: RunFolder, settings: EvalSettings) -> Model:
@@ -139,9 +136,7 @@ def _model_of(run: RunFolder, settings: EvalSettings) -> Model:
 def _editor(word: str, run: RunFolder, settings: EvalSettings) -> Editor:
     if word == RuleEditor.name:
         return RuleEditor()
-    plain = dataclasses.replace(
-        settings, agent=word, model="", temperature=0.0, votes=1, max_new_tokens=EDIT_TOKENS, prompt=""
-    )
+    plain = dataclasses.replace(settings, agent=word, temperature=0.0, votes=1, max_new_tokens=EDIT_TOKENS, prompt="")
     try:
         return ModelEditor(_model_of(run, plain))
     except UnknownNameError as error:

@@ -35,11 +35,11 @@ class PlayConfig:
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ""
     """A run folder, or a file of trajectories (JSON lines)."""
     reference: Path | None = None
-    """Run folder or file whose episodes of the same tasks are shown beside, e.g. the teacher's; in print, below."""
+    """Run folder or file with another agent's episodes of the same tasks, shown at the side; printed below."""
     only: Choice = "all"
     """Which episodes."""
     episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 0
-    """Print or export only the first N of them; 0 takes all. On the full screen all are there to leaf through."""
+    """Episodes to print or export, the first N; 0 takes all. The full screen has all."""
     task: str = ""
     """The task to begin with (a run), or to play (--env)."""
     hide_reasoning: bool = False
@@ -49,15 +49,15 @@ class PlayConfig:
     export: Path | None = None
     """Write an asciinema recording (.cast) and show nothing."""
     env: str = ""
-    """Play this world yourself, e.g. alfworld."""
+    """World: toy, alfworld, webshop, hotpotqa, or a plug-in's; you play it yourself."""
     data: str = "generated"
-    """Data of the world: generated, official or a folder."""
+    """generated, official, official:PACK, or a folder in the official layout."""
     panel: str = ""
-    """Split of the world; its usual one when left out."""
+    """Panel of tasks, the world's own when left out."""
     out: Path = Path("human.jsonl")
-    """Where your own episodes are added, in the form of an agent's."""
+    """Output file that your own episodes are added to."""
     seed: int = 0
-    """Picks the task when none is named."""
+    """Seed of all draws; it picks the task when none is named."""
     serve: bool = False
     """With --env webshop: the shop as web pages, in a browser on this machine."""
     port: int = 3000
@@ -66,7 +66,22 @@ class PlayConfig:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    return cli.run(PROG, lambda: play(cli.parse(PlayConfig, arguments, prog=PROG)))
+    return cli.run(PROG, lambda: play(_read(arguments)))
+
+
+_OF_PLAYBACK = ("reference", "only", "episodes", "hide_reasoning", "plain", "export")
+_OF_A_WORLD = ("data", "panel", "out", "seed", "serve", "port")
+
+
+def _read(arguments: Sequence[str] | None) -> PlayConfig:
+    parsed = cli.read(PlayConfig, arguments, prog=PROG)
+    if parsed.settings.env:
+        parsed.refuse_ignored(dict.fromkeys(_OF_PLAYBACK, "it is for a recorded run; leave it out with --env"))
+        if not parsed.settings.serve:
+            parsed.refuse_ignored({"port": "it is the port of --serve: give that, too"})
+    else:
+        parsed.refuse_ignored(dict.fromkeys(_OF_A_WORLD, "it is for a world that you play: name one with --env"))
+    return parsed.settings
 
 
 def play(config: PlayConfig) -> int:

@@ -32,7 +32,7 @@ class ReportConfig:
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...")] = ()
     """Run folders, in the order of the report."""
     html: Path | None = None
-    """One self-contained page with figures and episodes to click through."""
+    """Page to write, self-contained, with figures and episodes to click through."""
     latex: Path | None = None
     """A booktabs table, one line a run."""
     csv: Path | None = None
@@ -49,7 +49,10 @@ class ReportConfig:
 
 def report(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval report`."""
-    config = cli.parse(ReportConfig, arguments, prog="sad-eval report")
+    parsed = cli.read(ReportConfig, arguments, prog="sad-eval report")
+    config = parsed.settings
+    if config.html is None:
+        parsed.refuse_ignored({"episodes": "only the HTML page holds episodes: give --html, too"})
     if config.schema is not None:
         _write(config.schema, [json.dumps(json_schema(), indent=2) + "\n"])
     if not config.runs:
@@ -87,11 +90,11 @@ class RescoreConfig:
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """A run folder."""
     reference: str = ""
-    """Run folders for CoT match, with commas between them; those of the run when left out."""
+    """Run folder whose reasoning CoT match compares with; several with commas; the run's own when left out."""
     tokenizer: str = ""
-    """words, sampled, a tokenizer.json, or auto; that of the run when left out."""
+    """Unit of reasoning length: words, sampled, a tokenizer.json, auto; the run's own when left out."""
     semantic: bool = False
-    """Match reasoning by sentence embeddings, too, where the run did not (needs the extra sad-env[semantic])."""
+    """Also match reasoning by sentence embeddings, where the run did not (extra sad-env[semantic])."""
 
 
 def rescore(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from sad_agents.perturbed_agent import KINDS
 
-from sad_env import cli
 from sad_env.errors import ConfigError
 from sad_env.http import public_address
 from sad_env.safe_text import console, safe_text, visible
@@ -19,7 +18,7 @@ from sad_eval.report.export import results_json
 from sad_eval.report.terminal import side_by_side
 from sad_eval.runs.plan import make_plan, panels_of
 from sad_eval.runs.run_folder import RunFolder
-from sad_eval.runs.settings import EvalSettings
+from sad_eval.runs.settings import read_settings
 
 PLAIN = "none"
 
@@ -27,7 +26,7 @@ PLAIN = "none"
 def run_robustness(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval robustness`: takes the flags of `sad-eval`, and runs every perturbation into a folder of its own."""
     words = list(arguments or [])
-    settings = cli.parse(EvalSettings, words, prog="sad-eval robustness")
+    settings = read_settings(words, prog="sad-eval robustness")
     panels = panels_of(settings)
     if settings.perturb != PLAIN or len(panels) > 1:
         raise ConfigError("this command chooses --perturb itself and takes one --panel")

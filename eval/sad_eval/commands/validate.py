@@ -26,15 +26,15 @@ class ValidateSettings:
     """
 
     env: Annotated[str, tyro.conf.Positional]
-    """The world."""
+    """World: toy, alfworld, webshop, hotpotqa, or a plug-in's."""
     data: str = "generated"
     """generated, official, official:PACK, or a folder in the official layout."""
     panel: str = ""
-    """Split of the world; its usual one when left out."""
+    """Panel of tasks, the world's own when left out."""
     episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 20
-    """Tasks to play; 0 takes all."""
+    """Episodes of the panel: N tasks, always the same; 0 takes all."""
     workers: Annotated[int, tyro.conf.arg(metavar="N")] = 2
-    """Processes that hold worlds."""
+    """Processes that hold worlds; 0 runs them in this process."""
     quiet: bool = False
     """Show no progress."""
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from sad_agents import catalogue
-from sad_agents.agent import Agent, Sampling
-from sad_agents.catalogue import AgentOptions
+from sad_agents.agent import Agent
+from sad_agents.model_settings import DTYPES, ignored_by
 from sad_agents.perturbed_agent import PerturbedAgent
 from sad_agents.rollout.rollout import Limits
 from sad_agents.rollout.world_recipe import WorldRecipe
 
 from sad_env import data, registry
-from sad_env.errors import ConfigError, DataError
+from sad_env.errors import ConfigError
 from sad_env.files import sha256_file
 from sad_env.panels import Panel
 from sad_env.safe_text import one_line
@@ -90,7 +90,7 @@ def make_plan(settings: EvalSettings, panel_name: str, *, command: str, alone: b
     agent = make_agent(settings, recipe)
     limits = Limits(
         max_steps=settings.max_steps or registry.world(settings.env).limit(recipe.options),
-        max_tokens=settings.max_tokens or None,
+        max_tokens=settings.max_episode_tokens or None,
         seconds=settings.max_seconds or None,
         step_seconds=settings.step_seconds,
     )
@@ -113,28 +113,9 @@ def make_agent(settings: EvalSettings, recipe: WorldRecipe) -> Agent:
     Raises:
         SadEnvError: there is no such agent, or it cannot be used.
     """
-    options = AgentOptions(
-        sampling=Sampling(settings.temperature, settings.top_p, settings.max_new_tokens, settings.seed),
-        shots=None if settings.shots < 0 else settings.shots,
-        votes=settings.votes,
-        prompt=Path(settings.prompt) if settings.prompt else None,
-        first_thoughts=_existing_file(settings.first_thoughts) if settings.first_thoughts else None,
-        device=settings.device,
-        dtype=settings.dtype,
-        concurrency=settings.concurrency,
-        context=settings.context,
-        patience=settings.patience,
-        omit=settings.omit,
-        world=recipe.options,
-    )
-    agent = catalogue.resolve(settings.actor, recipe.name, options)
+    options = settings.agent_options(seed=settings.seed, concurrency=settings.concurrency, world=recipe.options)
+    agent = catalogue.resolve(settings.agent, recipe.name, options)
     return agent if settings.perturb == "none" else PerturbedAgent(agent, settings.perturb)
-
-
-def _existing_file(path: str) -> Path:
-    if not Path(path).is_file():
-        raise DataError(f"no file {one_line(path, 120)!r}")
-    return Path(path)
 
 
 def _manifest(
@@ -198,7 +179,7 @@ def _how(settings: EvalSettings) -> dict[str, Any]:
         "temperature": settings.temperature,
         "top_p": settings.top_p,
         "context": settings.context,
-        "dtype": settings.dtype,
+        "dtype": DTYPES[settings.precision],
         "first_thoughts_sha256": sha256_file(settings.first_thoughts) if settings.first_thoughts else "",
         "perturb": settings.perturb,
     }
@@ -256,9 +237,11 @@ def _same_run(run: RunFolder, wanted: Manifest) -> None:
     old["shard"], new["shard"] = ("/".join(map(str, one.shard)) for one in (run.manifest, wanted))
     # The most telling difference first: another world has other limits, too.
     first = ("world", "data", "panel", "agent")
-    for name in (*first, *sorted({*old, *new} - {*first})):
+    # Earlier versions took settings of models for agents that are none, where they change nothing.
+    unused = {"dtype" if name == "precision" else name for name in ignored_by(wanted.agent, wanted.world)}
+    for name in (*first, *sorted({*old, *new} - {*first} - unused)):
         if name.startswith("agent served") and not (name in old and name in new):
-            continue  # a server that began to tell, or runs that were begun before it was asked
+            continue  # a server that began to say so, or a run that was begun before servers were asked
         if old.get(name) != new.get(name):
             was, now = (one_line(str(one.get(name)), 40) for one in (old, new))
             raise ConfigError(

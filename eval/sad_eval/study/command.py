@@ -13,11 +13,11 @@ PROG = "sad-study"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of `sad-study`; a first word that is no flag is the configuration file. Returns the exit code."""
+    """Entry point of `sad-study`; a first word that is no flag is a configuration. Returns the exit code."""
     return cli.run(PROG, lambda: _run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
 def _run(arguments: list[str]) -> int:
     if arguments and not arguments[0].startswith("-"):
         arguments = ["--config", *arguments]
-    return run_study(cli.parse(StudyConfig, arguments, prog=PROG))
+    return run_study(cli.parse(StudyConfig, arguments, prog=PROG, configs="sad_eval.study"))

@@ -118,12 +118,15 @@ def test_fewer_tries_are_not_called_incomplete_and_a_silent_reference_is_named(e
     assert any("A run is incomplete" in remark for remark in compare([once, thrice]).remarks)
 
 
-def test_runs_that_differ_in_more_than_the_agent_are_remarked_on(evaluate: Evaluate) -> None:
+def test_runs_that_differ_in_more_than_the_agent_are_remarked_on(
+    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])
     few = ("--episodes", "3")
     plain, agent = play(evaluate, "expert", "plain", *few), play(evaluate, "random", "agent", *few)
     others = [
         play(evaluate, "expert", "seed", *few, "--seed", "1"),
-        play(evaluate, "expert", "typos", *few, "--perturb", "typos", "--temperature", "0.5"),
+        play(evaluate, "slow_agent:SlowExpert", "typos", *few, "--perturb", "typos", "--temperature", "0.5"),
     ]
     assert compare([plain, agent]).remarks == ()
     assert compare([plain, *others]).remarks == (

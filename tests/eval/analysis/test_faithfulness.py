@@ -207,7 +207,7 @@ def test_the_command_probes_a_recorded_run(evaluate: Evaluate, capsys: pytest.Ca
     Path("script.json").write_text(json.dumps("Reasoning: I go to the attic.\nAction: go to attic\n") + "\n")
     words = ("--env", "toy", "--agent", "scripted:script.json", "--episodes", "5", "--workers", "0", "--out", "run")
     assert evaluate(*words) == 0
-    assert main(["faithfulness", "run", "--steps", "20", "--quiet"]) == 0
+    assert main(["faithfulness", "run", "--probes", "20", "--quiet"]) == 0
     assert "faithfulness" in capsys.readouterr().out
     document = json.loads(Path("run/faithfulness.json").read_text())
     assert (document["probes"], document["editor"], document["unusable_edits"]) == (20, "rules", 0)

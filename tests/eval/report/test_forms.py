@@ -272,7 +272,7 @@ def test_the_command_writes_all_forms(runs: list[RunFolder], tmp_path: Path) -> 
         ([], 2, "needs a run folder"),
         (["nowhere"], 5, "is no run folder"),
         (["RUN", "--html", "/dev/null/report.html"], 2, "cannot write"),
-        (["RUN", "--episodes", "-1"], 2, "is 0 or more"),
+        (["RUN", "--html", "report.html", "--episodes", "-1"], 2, "is 0 or more"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(

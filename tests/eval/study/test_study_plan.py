@@ -19,11 +19,12 @@ from sad_eval.study.processes import Ended
 from sad_eval.study.report import write_report
 from sad_eval.study.runner import begin
 
-from sad_env import cli
+from sad_env import cli, config_files
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.files import write_text
 
-CONFIGS = Path(__file__).parents[3] / "configs"
+ROOT = Path(__file__).parents[3]
+CONFIGS = config_files.shipped_configs("sad_eval.study")
 SMALL = StudyConfig(out="study", worlds=("toy",), seeds=2)
 
 
@@ -31,11 +32,11 @@ def named(plan: list[StudyStage]) -> dict[str, StudyStage]:
     return {stage.name: stage for stage in plan}
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.toml")))
+@pytest.mark.parametrize("name", sorted(CONFIGS))
 def test_the_shipped_studies_have_a_plan_in_which_everything_is_made_before_it_is_needed(name: str) -> None:
-    config = cli.parse(StudyConfig, ["--config", str(CONFIGS / f"{name}.toml")], prog="sad-study")
+    config = cli.parse(StudyConfig, ["--config", name], prog="sad-study", configs="sad_eval.study")
     plan = stages(config)
-    assert all((CONFIGS.parent / path).is_file() for path in config.teachers.values())
+    assert all((ROOT / path).is_file() for path in config.teachers.values())
     made = {teacher_of(config, world) for world in config.teachers}
     for stage in plan:
         assert made.issuperset(stage.needs), stage.name

@@ -19,8 +19,6 @@ from sad_eval.study.results import read_study
 
 from sad_env.errors import DataError
 
-ROOT = Path(__file__).parents[3]
-
 WORK = """
 import sys, time
 from pathlib import Path
@@ -189,7 +187,7 @@ def alive(folder: Path) -> bool:
 def test_the_toy_study_runs_to_its_end_and_its_report_is_whole(tmp_path: Path) -> None:
     """Measured on a quiet core: about five minutes."""
     out = tmp_path / "toy"
-    command = [sys.executable, "-m", "sad_eval.study", str(ROOT / "configs/study-toy.toml"), "--out", str(out)]
+    command = [sys.executable, "-m", "sad_eval.study", "study-toy", "--out", str(out)]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False)
     assert outcome.returncode == 0, outcome.stderr
     (world,) = read_study(out)

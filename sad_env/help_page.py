@@ -1,0 +1,109 @@
+"""What `--help` prints: required settings first, then one short section for each group of settings."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import textwrap
+import types
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from sad_env.settings import Setting, title_of
+
+_INDENT = 22
+_NAMES = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
+
+
+def help_page(config: type, settings: Iterable[Setting], *, prog: str, more: str = "", width: int | None = None) -> str:
+    """The help of a command.
+
+    Args:
+        config: the class of its settings; the docstring says what the command does.
+        settings: that are shown, with the defaults that are shown.
+        prog: its name.
+        more: a line about flags that every command has.
+        width: columns; the terminal's, at most 100, when left out.
+    """
+    columns = width or min(100, shutil.get_terminal_size().columns)
+    shown = [setting for setting in settings if not setting.hidden]
+    needed = [setting for setting in shown if setting.required]
+    words = [_usage(setting) for setting in (*needed, *(one for one in shown if one.positional and not one.required))]
+    sections: dict[str, list[Setting]] = defaultdict(list)
+    for setting in shown:
+        title = "Required" if setting.required else setting.title or ("Arguments" if setting.positional else "Options")
+        sections[title].append(setting)
+    first = ["Required", "Arguments", "Options", *(title_of(base) for base in config.__mro__[1:-1])]
+    ordered = sorted(sections, key=lambda title: first.index(title) if title in first else len(first))
+    lines = textwrap.wrap(
+        " ".join(["usage:", prog, *words, "[options]"]),
+        columns,
+        subsequent_indent="    ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    lines += ["", *_about(inspect.cleandoc(config.__doc__ or ""), columns)]
+    for title in ordered:
+        lines += ["", f"{title}:"]
+        for setting in sections[title]:
+            lines += _entry(setting, columns)
+    return "\n".join([*lines, "", *textwrap.wrap(more, columns)])
+
+
+def _about(text: str, columns: int) -> list[str]:
+    """Paragraphs are wrapped; lines of examples, which are indented or begin with a dollar sign, are left alone."""
+    lines: list[str] = []
+    for paragraph in text.split("\n\n"):
+        rows = paragraph.splitlines()
+        example = any(row.startswith(("$ ", " ")) for row in rows)
+        lines += [*([""] if lines else []), *(rows if example else textwrap.wrap(" ".join(rows), columns))]
+    return lines
+
+
+def _entry(setting: Setting, columns: int) -> list[str]:
+    name = _usage(setting).strip("[]") if setting.positional else f"{setting.flag} {metavar(setting)}".rstrip()
+    head, text = f"  {name}", setting.help + _default(setting)
+    rows = textwrap.wrap(text, columns - _INDENT, break_long_words=False, break_on_hyphens=False)
+    if len(head) + 2 <= _INDENT and rows:
+        return [f"{head:{_INDENT}}{rows[0]}", *(" " * _INDENT + row for row in rows[1:])]
+    return [head, *(" " * _INDENT + row for row in rows)]
+
+
+def _default(setting: Setting) -> str:
+    value = setting.default
+    if setting.required or isinstance(value, bool) or not value:
+        return ""
+    return f" [{' '.join(map(str, value)) if isinstance(value, tuple) else value}]"
+
+
+def _usage(setting: Setting) -> str:
+    if setting.positional:
+        return metavar(setting) if setting.required else f"[{metavar(setting)}]"
+    return f"{setting.flag} {metavar(setting)}".rstrip()
+
+
+def metavar(setting: Setting) -> str:
+    """What stands for the value: its name in the annotation, the allowed words, or a letter for its type."""
+    for mark in setting.marks:
+        if name := getattr(mark, "metavar", None):
+            return str(name).strip("[]")
+    if setting.positional and get_origin(setting.plain_kind) is not Literal:
+        return setting.name.upper()
+    return _metavar(setting.plain_kind)
+
+
+def _metavar(kind: Any) -> str:
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is bool:
+        return ""
+    if origin is Literal:
+        return "|".join(map(str, inner))
+    if origin is tuple:
+        return f"{_metavar(inner[0])} ..."
+    if origin is dict:
+        return " ".join([*map(_metavar, inner), "..."])
+    if origin in (Union, types.UnionType):
+        return _metavar(inner[0])
+    return _NAMES.get(kind, "TEXT")
