@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from sad_distill.data.action_support import Trie, action_start, spelled
+from sad_distill.data.action_support import Trie, action_start, before_slot, spelled
 from sad_distill.data.batch import Batch, collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Branch, Row
@@ -53,8 +53,8 @@ def choices_of(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, *, most:
     choices = []
     for number, row in enumerate(rows):
         for unit in row.units:
-            actions = tuple(action for action in unit.admissible or () if "<" not in action)
-            start = action_start(tokenizer, row.ids[unit.start : unit.end], row.labels[unit.start : unit.end])
+            actions = tuple(action for action in unit.admissible or () if before_slot(action) is None)
+            start = action_start(tokenizer, row.ids[unit.start : unit.end], row.span_labels[unit.start : unit.end])
             if start is None or not 2 <= len(actions) <= most:
                 continue
             paths = tuple(tuple(encode(tokenizer, spelled(action))) for action in actions)
