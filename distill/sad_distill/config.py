@@ -199,6 +199,11 @@ class TrainConfig:
                 f"--curriculum {self.curriculum} orders recorded episodes, which mode {self.mode} does not: give"
                 " --mode offline, or --horizon-start to let episodes grow"
             )
+        if self.alignment != "none" and self.mode != "offline":
+            raise ConfigError(
+                f"--alignment {self.alignment} compares with recordings of the same task, which mode {self.mode} need not"
+                " have: give --mode offline, or leave it out: a teacher that scores needs none"
+            )
         if self.contrastive and (self.micro_batch < 2 or (self.mode == "offline" and self.batch < 2)):
             raise ConfigError(
                 "--contrastive compares the rows of a micro-batch: give --micro-batch and --batch of 2 or more"

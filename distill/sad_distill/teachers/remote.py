@@ -82,7 +82,7 @@ class RemoteTeacher:
             self._client,
             "POST",
             endpoint(self._address, "score"),
-            lambda answer: decode_response(_content(answer), len(batch.kind_N)),
+            lambda answer: decode_response(_content(answer), len(batch.kind_N), self.vocabulary),
             params={"top": self.top},
             data=encode_request(batch),
             headers={"Content-Type": "application/octet-stream"},
