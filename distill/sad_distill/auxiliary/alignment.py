@@ -107,7 +107,7 @@ def costs(teacher: Tensor, student: Tensor, top: int = 0, how: Comparison = PLAI
     if how.measure.kind == "reverse":
         q = student.exp()
         return how.limited((q * student).sum(-1)[None] - teacher @ q.T)
-    # Mixtures do not factor into a product of matrices: one teacher token at a time, computed again in the backward pass.
+    # A mixture is no product of matrices: one teacher token at a time, computed again in the backward pass.
     rows = [checkpoint(how.divergence, one[None], student, use_reentrant=False) for one in teacher]
     return torch.stack(rows) if rows else student.new_zeros(0, len(student))
 
@@ -132,8 +132,8 @@ def _comparable(teacher: Tokens, student: Tokens, reach: int | None = 1) -> Tens
 def align_min(teacher: Tokens, student: Tokens, penalty: float = 0.1, top: int = 0, how: Comparison = PLAIN) -> Aligned:
     """Each teacher token with its cheapest student token (Eq. 20).
 
-    (1/m) Σ_i λ_i min_j { c_ij + penalty |i/m - j/n| } over tokens of one kind, at most one step apart. The gradient goes
-    through the chosen token only; several may choose the same.
+    (1/m) Σ_i λ_i min_j { c_ij + penalty |i/m - j/n| } over tokens of one kind, at most one step apart. The gradient
+    goes through the chosen token only; several may choose the same.
     """
     m, n = len(teacher.kinds), len(student.kinds)
     if not m or not n:

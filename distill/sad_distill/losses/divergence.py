@@ -27,8 +27,8 @@ ABSENT = -1e4
 def divergence(log_p: Tensor, log_q: Tensor, kind: Kind = "forward", beta: float = 0.5) -> Tensor:
     """Divergence of two log-distributions over the last dimension.
 
-    A probability of zero (-inf) of the teacher counts as `ABSENT`, so that loss and gradient are finite: forward and the
-    mixtures are exact; reverse, which would be infinite, counts 10,000 nats for each unit of the student's mass there.
+    A probability of zero (-inf) of the teacher counts as `ABSENT`, so that loss and gradient are finite: forward and
+    the mixtures are exact; reverse, which would be infinite, counts 10,000 nats for a unit of the student's mass there.
 
     Args:
         log_p: teacher [..., V], normalised; outcomes that do not exist are `ABSENT` in both.

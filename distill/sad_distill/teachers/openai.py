@@ -13,14 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from sad_agents.model import cut
-from sad_agents.openai_answers import choice_of, text_of, with_version
+from sad_agents.openai_answers import ContextError, choice_of, context_of, models_of, text_of, with_version
 
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import SparseTarget, Target, check_log_probs
 from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
 from sad_env.errors import ConfigError, DataError
-from sad_env.http import Answer, Client, Patience, endpoint, public_address
+from sad_env.http import Answer, Client, Patience, RequestError, endpoint, public_address
 from sad_env.safe_text import one_line
 
 
@@ -47,12 +47,14 @@ class OpenAITeacher:
         patience: Patience = TEACHER_PATIENCE,
     ) -> None:
         self._endpoint = endpoint(with_version(url), "completions")
+        self._models = endpoint(with_version(url), "models")
         self._model, self._top = model, top
         self._temperature, self._max_tokens = temperature, max_tokens
         self._rows = 0
         self.name = f"{model}@{public_address(url.rstrip('/'))}"
         key = os.environ.get("OPENAI_API_KEY")
-        self._client = Client(patience, headers={"Authorization": f"Bearer {key}"} if key else {})
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._client = Client(patience, headers=self._headers)
 
     @classmethod
     def of(cls, spec: str, *, top: int = 20, patience: Patience = TEACHER_PATIENCE) -> OpenAITeacher:
@@ -70,6 +72,19 @@ class OpenAITeacher:
     def setting(self) -> str:
         """See `ScoringTeacher`."""
         return f"top {self._top}"
+
+    def context(self) -> int:
+        """Tokens that the model sees at once, as /models says; 0 where it does not, or the server has no such path."""
+        once = Client(Patience(seconds=0, attempts=1, answer=10), headers=self._headers)
+        try:
+            listed = once.ask("GET", self._models, models_of)
+        except (RequestError, ContextError):
+            return 0
+        finally:
+            once.close()
+        return max(
+            (context_of(one) for one in listed if isinstance(one, dict) and one.get("id") == self._model), default=0
+        )
 
     def fits(self, vocabulary: Mapping[str, int], rows: int) -> None:
         """Remember the student, so that ids which it does not have are refused when they come.

@@ -118,7 +118,7 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
 
     Raises:
         ConfigError: a student that needs a teacher or episodes which are not there, whose ids mean other tokens to
-            the teacher, or that sees fewer tokens than the budget.
+            the teacher, or where it or the teacher sees fewer tokens than the budget.
     """
     language = _find_student(config, teacher.language if teacher else None, episodes)
     if teacher is not None and teacher.fits is not None and compares_ids(config):
@@ -127,6 +127,12 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
         raise ConfigError(
             f"--budget {config.budget}: student {one_line(config.student, 60)!r} has {context} positions: give --budget"
             f" {context} or less"
+        )
+    played = config.mode == "guided" or compares_ids(config)
+    if teacher is not None and played and 0 < teacher.context < config.budget:
+        raise ConfigError(
+            f"--budget {config.budget}: teacher {one_line(teacher.name, 60)!r} has {teacher.context} positions: give"
+            f" --budget {teacher.context} or less"
         )
     model: Any = language.model.to(device_of(config.device))  # type: ignore[arg-type]
     if config.recompute:
