@@ -131,7 +131,7 @@ class Run:
             if self.learner.skipped_in_row >= min(_DIVERGED, self.config.steps):
                 raise DivergedError(
                     f"loss or gradients were not finite in the {self.learner.skipped_in_row} updates before"
-                    f" {self.done + 1}: look at metrics.jsonl, and train in another --out with a smaller --learning-rate"
+                    f" {self.done + 1}: look at metrics.jsonl, and train in another --out, e.g. with a smaller rate"
                 )
 
     def _resume(self, directory: RunDir, source: Recorded | Live) -> None:
