@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from sad_agents.windowing import Windowing
-from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentTerm, Comparison, Tokens, align
+from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentMeasure, AlignmentTerm, Tokens, align
 from sad_distill.auxiliary.atomic import choices_of
 from sad_distill.config import TrainConfig
 from sad_distill.data.action_support import ActionSupport, ByteSpellings, Trie, before_slot, spelled
@@ -156,14 +156,14 @@ def test_algorithm_2_weighs_reasoning_and_action_and_takes_the_chosen_divergence
                 length = min(len(student), len(teacher))
                 found.append(divergence(teacher[:length], student[:length], kind, 0.3).mean().item())
         total += weights[letter] * min(found)
-    how = Comparison(Measure(kind, 0.3), reason=0.5, act=3.0)
+    how = AlignmentMeasure(Measure(kind, 0.3), reason=0.5, act=3.0)
     assert align("spans", TEACHER, STUDENT, how).loss.item() == pytest.approx(total / 4, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", sorted(ALIGNMENTS))
 def test_each_alignment_is_the_sum_of_its_weighted_kinds(name: str) -> None:
     def loss(reason: float, act: float, kind: Any = "forward") -> float:
-        return align(name, TEACHER, STUDENT, Comparison(Measure(kind), reason, act)).loss.item()
+        return align(name, TEACHER, STUDENT, AlignmentMeasure(Measure(kind), reason, act)).loss.item()
 
     assert loss(0.5, 3.0) == pytest.approx(0.5 * loss(1, 0) + 3 * loss(0, 1), rel=1e-12)
     assert loss(1, 1) == pytest.approx(align(name, TEACHER, STUDENT).loss.item(), rel=1e-12)

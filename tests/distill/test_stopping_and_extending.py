@@ -26,9 +26,9 @@ from sad_distill.training.run import Run
 from sad_distill.training.state import load_state
 from transformers import PreTrainedTokenizerFast
 
-from sad_env.errors import ConfigError, DivergedError, InfrastructureError
+from sad_env.errors import ConfigError, DataError, DivergedError, InfrastructureError
 from sad_env.json_lines import read_lines
-from sad_env.records import Trajectory
+from sad_env.records import Status, Trajectory
 from sad_env.toy import ToyEnv
 
 Tiny = Callable[..., Any]
@@ -253,6 +253,15 @@ def test_an_owed_episode_is_played_again_with_the_same_seeds(
     Run(settings(files, tmp_path / "partly", mode="online", steps=2)).train()
     assert failed == [task] * 4
     assert same_weights(tmp_path / "whole", tmp_path / "partly")
+
+
+def test_recorded_episodes_that_were_broken_off_are_refused(
+    files: Path, tmp_path: Path, toy_episodes: list[Trajectory]
+) -> None:
+    broken = toy_episodes[0].model_copy(update={"status": Status.INFRA_ERROR, "success": False, "error": "down"})
+    (tmp_path / "some.jsonl").write_text("".join(one.to_json() + "\n" for one in (broken, *toy_episodes[1:3])))
+    with pytest.raises(DataError, match=r"1 of 3 episodes in .*some.jsonl were broken off"):
+        Run(settings(files, tmp_path / "run", episodes=(str(tmp_path / "some.jsonl"),)))
 
 
 # --- more updates --------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from sad_agents.windowing import Windowing
-from sad_distill.auxiliary.alignment import ALIGNMENTS, Comparison, Tokens, align, costs
+from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentMeasure, Tokens, align, costs
 from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm
 from sad_distill.auxiliary.minillm import PolicyGradient
 from sad_distill.data.action_support import ActionSupport
@@ -138,7 +138,9 @@ def tokens(log_p: Tensor) -> Tokens:
 @pytest.mark.parametrize("name", sorted(ALIGNMENTS))
 def test_zeros_leave_alignments_finite(name: str, kind: Any) -> None:
     logits = torch.randn(4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    loss = align(name, tokens(logs(P).expand(4, 4)), tokens(logits.log_softmax(-1)), Comparison(Measure(kind))).loss
+    loss = align(
+        name, tokens(logs(P).expand(4, 4)), tokens(logits.log_softmax(-1)), AlignmentMeasure(Measure(kind))
+    ).loss
     loss.backward()
     assert loss.isfinite()
     assert logits.grad is not None
@@ -147,7 +149,7 @@ def test_zeros_leave_alignments_finite(name: str, kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_costs_are_the_chosen_divergence_of_all_pairs(kind: Any) -> None:
-    how = Comparison(Measure(kind, beta=0.3, temperature=2.0))
+    how = AlignmentMeasure(Measure(kind, beta=0.3, temperature=2.0))
     teacher, student = torch.cat([logs(P), logs(Q)]), torch.cat([logs(Q), logs((0.4, 0.3, 0.2, 0.1)), logs(Q)])
     found = costs(teacher, student, how=how)
     for i in range(2):

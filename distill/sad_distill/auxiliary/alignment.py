@@ -27,7 +27,7 @@ from sad_env.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Comparison:
+class AlignmentMeasure:
     """How two texts are compared.
 
     Attributes:
@@ -55,7 +55,7 @@ class Comparison:
         return value.clamp(max=self.measure.clamp) if self.measure.clamp else value
 
 
-PLAIN = Comparison()
+PLAIN = AlignmentMeasure()
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Aligned(NamedTuple):
     skipped: int
 
 
-def costs(teacher: Tensor, student: Tensor, top: int = 0, how: Comparison = PLAIN) -> Tensor:
+def costs(teacher: Tensor, student: Tensor, top: int = 0, how: AlignmentMeasure = PLAIN) -> Tensor:
     """c_ij for all pairs, [m, n]; [m, n, V] never exists.
 
     Args:
@@ -129,7 +129,9 @@ def _comparable(teacher: Tokens, student: Tokens, reach: int | None = 1) -> Tens
     return same.reshape(len(teacher.kinds), len(student.kinds)).to(teacher.log_p.device)
 
 
-def align_min(teacher: Tokens, student: Tokens, penalty: float = 0.1, top: int = 0, how: Comparison = PLAIN) -> Aligned:
+def align_min(
+    teacher: Tokens, student: Tokens, penalty: float = 0.1, top: int = 0, how: AlignmentMeasure = PLAIN
+) -> Aligned:
     """Each teacher token with its cheapest student token (Eq. 20).
 
     (1/m) Σ_i λ_i min_j { c_ij + penalty |i/m - j/n| } over tokens of one kind, at most one step apart. The gradient
@@ -168,7 +170,7 @@ def soft_dtw(cost: Tensor, gamma: float = 0.1) -> Tensor:
 
 
 def align_soft_dtw(
-    teacher: Tokens, student: Tokens, gamma: float = 0.1, top: int = 0, how: Comparison = PLAIN
+    teacher: Tokens, student: Tokens, gamma: float = 0.1, top: int = 0, how: AlignmentMeasure = PLAIN
 ) -> Aligned:
     """Soft-DTW of each kind's tokens, divided by the lengths of both."""
 
@@ -184,7 +186,7 @@ def _by_kind(
     others: Sequence[str],
     loss: Callable[[list[int], list[int]], Tensor],
     student: Tokens,
-    how: Comparison,
+    how: AlignmentMeasure,
 ) -> Aligned:
     """The weighted sum of a loss over the kinds that both texts have; `loss` takes a kind's indices in each text."""
     total, matched, skipped = student.log_p.sum() * 0, 0, 0
@@ -213,7 +215,7 @@ def sinkhorn(cost: Tensor, epsilon: float, iterations: int = 500, tolerance: flo
         return ((f[:, None] + g[None] - cost) / epsilon).exp()
 
 
-def span_costs(teacher: Tokens, student: Tokens, how: Comparison = PLAIN) -> Tensor:
+def span_costs(teacher: Tokens, student: Tokens, how: AlignmentMeasure = PLAIN) -> Tensor:
     """Cost of each pair of spans, [spans, spans]; infinite between kinds.
 
     It is the mean divergence of their tokens one by one, over the shorter length (Algorithm 2).
@@ -234,14 +236,14 @@ def _span(tokens: Tokens, number: int) -> list[int]:
     return [index for index, span in enumerate(tokens.spans) if span == number]
 
 
-def _pair(teacher: Tokens, student: Tokens, one: Sequence[int], other: Sequence[int], how: Comparison) -> Tensor:
+def _pair(teacher: Tokens, student: Tokens, one: Sequence[int], other: Sequence[int], how: AlignmentMeasure) -> Tensor:
     if teacher.kinds[one[0]] != student.kinds[other[0]]:
         return student.log_p.new_full((), math.inf)
     length = min(len(one), len(other))
     return how.divergence(teacher.log_p[list(one[:length])], student.log_p[list(other[:length])]).mean()
 
 
-def align_transport(teacher: Tokens, student: Tokens, epsilon: float = 0.05, how: Comparison = PLAIN) -> Aligned:
+def align_transport(teacher: Tokens, student: Tokens, epsilon: float = 0.05, how: AlignmentMeasure = PLAIN) -> Aligned:
     """Optimal transport between spans: ⟨P, C⟩ with the plan held fixed (envelope theorem).
 
     Args:
@@ -261,7 +263,7 @@ def align_transport(teacher: Tokens, student: Tokens, epsilon: float = 0.05, how
     return _by_kind(own, others, loss, student, how)
 
 
-def align_spans(teacher: Tokens, student: Tokens, how: Comparison = PLAIN) -> Aligned:
+def align_spans(teacher: Tokens, student: Tokens, how: AlignmentMeasure = PLAIN) -> Aligned:
     """Algorithm 2: each student span with its cheapest teacher span of the same kind; spans without one are skipped.
 
     λ_r L_CoT + λ_a L_Act, divided by the number of spans that found a partner, so that long episodes weigh no more.
@@ -285,7 +287,7 @@ ALIGNMENTS: dict[str, Callable[..., Aligned]] = {
 }
 
 
-def align(name: str, teacher: Tokens, student: Tokens, how: Comparison = PLAIN) -> Aligned:
+def align(name: str, teacher: Tokens, student: Tokens, how: AlignmentMeasure = PLAIN) -> Aligned:
     """The alignment of this name.
 
     Raises:
@@ -316,7 +318,7 @@ class AlignmentTerm:
         rows: Sequence[Row],
         name: str,
         weight: float = 1.0,
-        how: Comparison = PLAIN,
+        how: AlignmentMeasure = PLAIN,
     ) -> None:
         self._teacher, self._name, self.weight, self._how = teacher, name, weight, how
         self._recorded: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))

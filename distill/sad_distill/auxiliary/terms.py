@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from sad_distill.auxiliary.alignment import AlignmentTerm, Comparison
+from sad_distill.auxiliary.alignment import AlignmentMeasure, AlignmentTerm
 from sad_distill.auxiliary.atomic import AtomicTerm, Form, PointerTerm
 from sad_distill.auxiliary.contrastive import ContrastiveTerm
 from sad_distill.auxiliary.minillm import MIXING, PolicyGradient
@@ -80,7 +80,7 @@ def _alignment(context: TermContext) -> ExtraTerm:
     config = context.config
     weights_of(config.reason_weight, config.act_weight, 0.0)
     measure = Measure(config.divergence, config.beta, config.temperature, clamp=config.clamp)
-    how = Comparison(measure, config.reason_weight, config.act_weight)
+    how = AlignmentMeasure(measure, config.reason_weight, config.act_weight)
     return AlignmentTerm(context.scores, context.rows, config.alignment, context.weight, how)
 
 

@@ -69,7 +69,7 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
 
     Raises:
         ConfigError: settings that contradict one another or what they name.
-        DataError: the files of episodes hold none.
+        DataError: the files of episodes hold none, or such as were broken off.
     """
     config.check()
     if ranks.size > 1:
@@ -77,6 +77,11 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
     episodes = [without_prompt(one) for path in config.episodes for one in read_trajectories(path)]
     if config.episodes and not episodes:
         raise DataError(f"no episode in {', '.join(config.episodes)}: collect some with sad-collect")
+    if owed := sum(one.status.owed for one in episodes):
+        raise DataError(
+            f"{owed} of {len(episodes)} episodes in {', '.join(config.episodes)} were broken off by their world or agent,"
+            " not by what was written: leave them out"
+        )
     registry.world(config.world)  # refuses an unknown name before anything is loaded
     # Adapters and heads draw their first weights below.
     torch.manual_seed(config.seed)

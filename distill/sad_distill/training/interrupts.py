@@ -14,7 +14,7 @@ class StoppedError(KeyboardInterrupt):
     """Ctrl-C, at a moment when the run's state can be saved."""
 
 
-class Interrupts:
+class TrainingInterrupts:
     """While the context lasts, Ctrl-C is only noted, except where it is allowed; a second Ctrl-C stops at once.
 
     Outside the main thread, where Python delivers no signals, the context does nothing.
@@ -25,7 +25,7 @@ class Interrupts:
         self._allowed = False
         self._previous: signal._HANDLER | None = None
 
-    def __enter__(self) -> Interrupts:
+    def __enter__(self) -> TrainingInterrupts:
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._arrived)
         return self

@@ -27,7 +27,7 @@ from sad_distill.models.mixture import MixtureModel
 from sad_distill.teachers.relabel import expert_completions, relabelled_rows, teacher_completions
 from sad_distill.training.build import Parts
 from sad_distill.training.guided_agent import GuidedAgent
-from sad_distill.training.interrupts import Interrupts
+from sad_distill.training.interrupts import TrainingInterrupts
 from sad_distill.training.learner import Metrics
 from sad_distill.training.recorded import UpdateRows
 from sad_distill.training.run_dir import RunDir, read_whole
@@ -56,7 +56,7 @@ class Live:
         ConfigError: mode dagger without a teacher that writes.
     """
 
-    def __init__(self, parts: Parts, folder: RunDir, interrupts: Interrupts) -> None:
+    def __init__(self, parts: Parts, folder: RunDir, interrupts: TrainingInterrupts) -> None:
         self.step = self.iteration = 0
         self._interrupts = interrupts
         self._parts, self._folder, config = parts, folder, parts.config
@@ -111,8 +111,8 @@ class Live:
         jobs = jobs[: self._own_count(len(jobs))]
         with self._interrupts.allowed():
             episodes = self._play(jobs)
-        metrics = rollout_metrics(episodes, time.perf_counter() - began)
-        rows = self._live_rows([without_loops(episode) for episode in episodes])
+            metrics = rollout_metrics(episodes, time.perf_counter() - began)
+            rows = self._live_rows([without_loops(episode) for episode in episodes])
         return rows + self._recorded_rows(config.rollouts - len(jobs)), metrics
 
     def _play(self, jobs: Sequence[Job]) -> list[Trajectory]:

@@ -21,7 +21,7 @@ from sad_distill.models.students import merged, parameter_count
 from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.registry import contents_of
 from sad_distill.training.build import build
-from sad_distill.training.interrupts import Interrupts, StoppedError
+from sad_distill.training.interrupts import StoppedError, TrainingInterrupts
 from sad_distill.training.learner import Metrics
 from sad_distill.training.live import Live
 from sad_distill.training.ranks import ALONE, Ranks
@@ -97,7 +97,7 @@ class Run:
             )
             held.callback(directory.close)
             self.ranks.wait()
-            interrupts = held.enter_context(Interrupts())
+            interrupts = held.enter_context(TrainingInterrupts())
             offline = self.config.mode == "offline"
             with interrupts.allowed():
                 source = Recorded(self.parts) if offline else Live(self.parts, directory, interrupts)
@@ -114,7 +114,7 @@ class Run:
             self.ranks.wait()
             return path
 
-    def _learn(self, source: Recorded | Live, directory: RunDir, interrupts: Interrupts) -> None:
+    def _learn(self, source: Recorded | Live, directory: RunDir, interrupts: TrainingInterrupts) -> None:
         def between(due: bool) -> None:
             if self.ranks.any(interrupts.asked):
                 raise StoppedError
