@@ -79,8 +79,8 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
         raise DataError(f"no episode in {', '.join(config.episodes)}: collect some with sad-collect")
     if owed := sum(one.status.owed for one in episodes):
         raise DataError(
-            f"{owed} of {len(episodes)} episodes in {', '.join(config.episodes)} were broken off by a fault of their world"
-            " or agent: leave them out"
+            f"{owed} of {len(episodes)} episodes in {', '.join(config.episodes)} were broken off by a fault of their"
+            " world or agent: leave them out"
         )
     registry.world(config.world)  # refuses an unknown name before anything is loaded
     # Adapters and heads draw their first weights below.
