@@ -47,7 +47,7 @@ class TrainConfig:
     """Tasks of the split at most; 0 takes all."""
 
     steps: int = 1000
-    """Updates."""
+    """Updates; a run that is there can be given more, and goes on with the schedule of the new total."""
     batch: int = 16
     """Rows of an update (offline); online all rows of an iteration make its updates, and with method minillm these many
     of --episodes as well."""
@@ -198,6 +198,11 @@ class TrainConfig:
             raise ConfigError(
                 f"--curriculum {self.curriculum} orders recorded episodes, which mode {self.mode} does not: give"
                 " --mode offline, or --horizon-start to let episodes grow"
+            )
+        if self.alignment != "none" and self.mode != "offline":
+            raise ConfigError(
+                f"--alignment {self.alignment} compares with recordings of the same task, and mode {self.mode} may play"
+                " others: give --mode offline, or leave it out"
             )
         if self.contrastive and (self.micro_batch < 2 or (self.mode == "offline" and self.batch < 2)):
             raise ConfigError(

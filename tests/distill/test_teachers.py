@@ -197,7 +197,17 @@ def test_our_server_teaches_a_student_with_its_tokenizer_and_refuses_any_other(
         Run(distillation(files, tmp_path / "padded", server.url))
 
 
-@pytest.mark.parametrize("told", [b'{"status": "ok"}', b"<html>", b"[3]"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        b'{"status": "ok"}',
+        b"<html>",
+        b"[3]",
+        b'{"name": null, "vocabulary": 9, "tokens": "a"}',
+        b'{"name": "t", "vocabulary": -1, "tokens": "a"}',
+        b'{"name": "t", "vocabulary": 9, "tokens": "a", "context": null}',
+    ],
+)
 def test_another_server_is_not_taken_for_a_teacher(told: bytes) -> None:
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -11,13 +11,14 @@ from typing import Any, Literal
 
 from torch import nn
 
-from sad_distill.auxiliary.alignment import AlignmentTerm
+from sad_distill.auxiliary.alignment import AlignmentMeasure, AlignmentTerm
 from sad_distill.auxiliary.atomic import AtomicTerm, Form, PointerTerm
 from sad_distill.auxiliary.contrastive import ContrastiveTerm
 from sad_distill.auxiliary.minillm import MIXING, PolicyGradient
 from sad_distill.config import TrainConfig
 from sad_distill.data.rows import Row
-from sad_distill.losses.objective import ExtraTerm
+from sad_distill.losses.objective import ExtraTerm, weights_of
+from sad_distill.losses.scoring import Measure
 from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language
 from sad_distill.teachers.registry import Teacher
@@ -75,9 +76,17 @@ def _atomic(context: TermContext, form: Form) -> ExtraTerm:
     return AtomicTerm(context.local, context.student.tokenizer, form, *how, context.weight)
 
 
+def _alignment(context: TermContext) -> ExtraTerm:
+    config = context.config
+    weights_of(config.reason_weight, config.act_weight, 0.0)
+    measure = Measure(config.divergence, config.beta, config.temperature, clamp=config.clamp)
+    how = AlignmentMeasure(measure, config.reason_weight, config.act_weight)
+    return AlignmentTerm(context.scores, context.rows, config.alignment, context.weight, how)
+
+
 TERMS: dict[str, Term] = {
     "alignment": Term(
-        lambda context: AlignmentTerm(context.scores, context.rows, context.config.alignment, context.weight),
+        _alignment,
         lambda config: float(config.alignment != "none"),
         needs="scores",
         alone=True,

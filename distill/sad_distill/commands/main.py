@@ -11,7 +11,7 @@ from sad_distill.commands.inspect import InspectConfig, inspect
 from sad_distill.commands.serve import ServeConfig, serve
 from sad_distill.config import TrainConfig
 from sad_env import cli
-from sad_env.errors import UnknownNameError
+from sad_env.errors import INTERRUPTED, UnknownNameError
 
 PROG = "sad-distill"
 
@@ -60,6 +60,7 @@ def train_config(
 
 def _run(config: TrainConfig) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from sad_distill.training.interrupts import StoppedError
     from sad_distill.training.progress import progress
     from sad_distill.training.ranks import launched
     from sad_distill.training.run import Run
@@ -68,7 +69,13 @@ def _run(config: TrainConfig) -> int:
     with launched(config.device) as ranks, progress(config.steps, shown=ranks.first) as report:
         if ranks.first and (caution := config.caution()):
             print(f"{PROG}: {caution}", file=sys.stderr)
-        path = Run(config, report, ranks).train()
+        try:
+            path = Run(config, report, ranks).train()
+        except StoppedError:
+            path = None
+    if path is None:
+        print(f"{PROG}: stopped; the state is saved: the same command goes on in {config.out}", file=sys.stderr)
+        return INTERRUPTED
     if ranks.first:
         console().print(safe_text(f"student: {path}\nplay it: sad-eval --agent {path} --env {config.world}"))
     return 0

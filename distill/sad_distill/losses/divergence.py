@@ -27,15 +27,19 @@ ABSENT = -1e4
 def divergence(log_p: Tensor, log_q: Tensor, kind: Kind = "forward", beta: float = 0.5) -> Tensor:
     """Divergence of two log-distributions over the last dimension.
 
+    A probability of zero (-inf) of the teacher counts as `ABSENT`, so that loss and gradient are finite: forward and
+    the mixtures are exact; reverse, which would be infinite, counts 10,000 nats for a unit of the student's mass there.
+
     Args:
         log_p: teacher [..., V], normalised; outcomes that do not exist are `ABSENT` in both.
-        log_q: student [..., V].
+        log_q: student [..., V], finite.
         kind: see `Kind`.
         beta: mixture weight of js and the skew forms; not used by forward and reverse.
 
     Returns:
         [...], at least 0 up to rounding.
     """
+    log_p = log_p.clamp(min=ABSENT)
     if kind == "forward":
         return _kl(log_p, log_q)
     if kind == "reverse":
@@ -74,12 +78,18 @@ def partition(log_probs_NV: Tensor, ids_NK: Tensor, outside: Outside = "bucket")
     """
     missing = ids_NK < 0
     safe = torch.where(missing, ids_NK[:, :1], ids_NK)
-    inside = log_probs_NV.gather(1, safe).masked_fill(missing, ABSENT)
+    inside = log_probs_NV.gather(1, safe).clamp(min=ABSENT).masked_fill(missing, ABSENT)
     if outside == "ignore":
-        return (inside - inside.logsumexp(-1, keepdim=True)).masked_fill(missing, ABSENT)
+        return renormalised(inside, missing)
     # The rest is summed itself: one minus the inside would lose all digits where the set holds nearly everything.
     rest = log_probs_NV.scatter(1, safe, ABSENT).logsumexp(-1, keepdim=True)
     return torch.cat([inside, rest], -1)
+
+
+def renormalised(inside_NK: Tensor, missing_NK: Tensor) -> Tensor:
+    """Log-probabilities of token sets divided by their sum; `ABSENT` where a set has no token."""
+    total = inside_NK.masked_fill(missing_NK, -math.inf).logsumexp(-1, keepdim=True)
+    return (inside_NK - total).clamp(min=ABSENT).masked_fill(missing_NK, ABSENT)
 
 
 def log1mexp(log_p: Tensor) -> Tensor:
@@ -90,4 +100,5 @@ def log1mexp(log_p: Tensor) -> Tensor:
 
 def entropy(log_p: Tensor) -> Tensor:
     """Entropy in nats over the last dimension."""
+    log_p = log_p.clamp(min=ABSENT)
     return -(log_p.exp() * log_p).sum(-1)

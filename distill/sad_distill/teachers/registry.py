@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sad_agents.loading import file_identity
+from sad_agents.sampling.kv_cache import context_of
 
 from sad_distill.config import TrainConfig
 from sad_distill.models.language import Language, load_language
@@ -35,6 +36,7 @@ class Teacher:
         expert: name of the world's expert policy.
         language: a local model, which may also act.
         fits: refuses a student, by its vocabulary and the rows of its head, whose ids mean something else.
+        context: tokens that it sees at once; 0 where that is not known.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Teacher:
     expert: str = ""
     language: Language | None = None
     fits: Callable[[Mapping[str, int], int], None] | None = None
+    context: int = 0
 
 
 TeacherFactory = Callable[[str, TrainConfig], Teacher]
@@ -55,12 +58,12 @@ def _patience(config: TrainConfig) -> Patience:
 
 def _remote(spec: str, config: TrainConfig) -> Teacher:
     teacher = RemoteTeacher(spec, top=config.top or 64, patience=_patience(config))
-    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits)
+    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits, context=teacher.context)
 
 
 def _openai(spec: str, config: TrainConfig) -> Teacher:
     teacher = OpenAITeacher.of(spec, top=config.top or 20, patience=_patience(config))
-    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits)
+    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits, context=teacher.context())
 
 
 def _local(spec: str, config: TrainConfig) -> Teacher:
@@ -70,7 +73,7 @@ def _local(spec: str, config: TrainConfig) -> Teacher:
     def fits(vocabulary: Mapping[str, int], rows: int) -> None:
         check_same_tokens(language.tokenizer.get_vocab(), vocabulary)
 
-    return Teacher(teacher.name, scores=teacher, language=language, fits=fits)
+    return Teacher(teacher.name, scores=teacher, language=language, fits=fits, context=context_of(language.model))
 
 
 TEACHERS: dict[str, TeacherFactory] = {

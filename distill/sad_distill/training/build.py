@@ -69,7 +69,7 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
 
     Raises:
         ConfigError: settings that contradict one another or what they name.
-        DataError: the files of episodes hold none.
+        DataError: the files of episodes hold none, or such as were broken off.
     """
     config.check()
     if ranks.size > 1:
@@ -77,6 +77,11 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
     episodes = [without_prompt(one) for path in config.episodes for one in read_trajectories(path)]
     if config.episodes and not episodes:
         raise DataError(f"no episode in {', '.join(config.episodes)}: collect some with sad-collect")
+    if owed := sum(one.status.owed for one in episodes):
+        raise DataError(
+            f"{owed} of {len(episodes)} episodes in {', '.join(config.episodes)} were broken off by a fault of their"
+            " world or agent: leave them out"
+        )
     registry.world(config.world)  # refuses an unknown name before anything is loaded
     # Adapters and heads draw their first weights below.
     torch.manual_seed(config.seed)
@@ -118,7 +123,7 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
 
     Raises:
         ConfigError: a student that needs a teacher or episodes which are not there, whose ids mean other tokens to
-            the teacher, or that sees fewer tokens than the budget.
+            the teacher, or where it or the teacher sees fewer tokens than the budget.
     """
     language = _find_student(config, teacher.language if teacher else None, episodes)
     if teacher is not None and teacher.fits is not None and compares_ids(config):
@@ -127,6 +132,12 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
         raise ConfigError(
             f"--budget {config.budget}: student {one_line(config.student, 60)!r} has {context} positions: give --budget"
             f" {context} or less"
+        )
+    played = config.mode == "guided" or compares_ids(config)
+    if teacher is not None and played and 0 < teacher.context < config.budget:
+        raise ConfigError(
+            f"--budget {config.budget}: teacher {one_line(teacher.name, 60)!r} has {teacher.context} positions: give"
+            f" --budget {teacher.context} or less"
         )
     model: Any = language.model.to(device_of(config.device))  # type: ignore[arg-type]
     if config.recompute:

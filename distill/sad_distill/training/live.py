@@ -27,6 +27,7 @@ from sad_distill.models.mixture import MixtureModel
 from sad_distill.teachers.relabel import expert_completions, relabelled_rows, teacher_completions
 from sad_distill.training.build import Parts
 from sad_distill.training.guided_agent import GuidedAgent
+from sad_distill.training.interrupts import TrainingInterrupts
 from sad_distill.training.learner import Metrics
 from sad_distill.training.recorded import UpdateRows
 from sad_distill.training.run_dir import RunDir, read_whole
@@ -34,6 +35,10 @@ from sad_env import registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
 from sad_env.records import Trajectory
+from sad_env.safe_text import one_line
+
+_ROUNDS = 3
+"""How often the episodes of an iteration that are still owed are played, each with the retries of a rollout."""
 
 
 class Live:
@@ -45,13 +50,15 @@ class Live:
     Args:
         parts: of the run.
         folder: keeps the episodes of an iteration until its updates are in a state.
+        interrupts: let Ctrl-C end the playing.
 
     Raises:
         ConfigError: mode dagger without a teacher that writes.
     """
 
-    def __init__(self, parts: Parts, folder: RunDir) -> None:
+    def __init__(self, parts: Parts, folder: RunDir, interrupts: TrainingInterrupts) -> None:
         self.step = self.iteration = 0
+        self._interrupts = interrupts
         self._parts, self._folder, config = parts, folder, parts.config
         teacher = parts.teacher
         if config.mode == "dagger" and (teacher is None or not (teacher.expert or teacher.writes)):
@@ -73,11 +80,11 @@ class Live:
         """See `Recorded`."""
         self.step, self.iteration = int(position["step"]), int(position["iteration"])
 
-    def updates(self, save: Callable[[], None]) -> Iterator[UpdateRows]:
+    def updates(self, between: Callable[[bool], None]) -> Iterator[UpdateRows]:
         """See `Recorded`.
 
         Raises:
-            InfrastructureError: an iteration without a row.
+            InfrastructureError: an iteration without a row, or with episodes that could not be played.
         """
         config = self._parts.config
         while self.step < config.steps:
@@ -90,8 +97,9 @@ class Live:
                 yield UpdateRows(part, metrics, self._recorded_text())
                 self.step += 1
             self.iteration += 1
-            if self.iteration % config.save_every == 0 or self.step >= config.steps:
-                save()
+            due = self.iteration % config.save_every == 0 or self.step >= config.steps
+            between(due)
+            if due:
                 self._folder.forget_rollouts(self.iteration - 1)
 
     def _iterate(self) -> tuple[list[Row], Metrics]:
@@ -101,9 +109,10 @@ class Live:
         self._student.refresh()
         jobs = self._tasks.jobs(self.iteration, config.rollouts, config.seed)
         jobs = jobs[: self._own_count(len(jobs))]
-        episodes = self._play(jobs)
-        metrics = rollout_metrics(episodes, time.perf_counter() - began)
-        rows = self._live_rows([without_loops(episode) for episode in episodes if not episode.status.owed])
+        with self._interrupts.allowed():
+            episodes = self._play(jobs)
+            metrics = rollout_metrics(episodes, time.perf_counter() - began)
+            rows = self._live_rows([without_loops(episode) for episode in episodes])
         return rows + self._recorded_rows(config.rollouts - len(jobs)), metrics
 
     def _play(self, jobs: Sequence[Job]) -> list[Trajectory]:
@@ -246,18 +255,37 @@ class ActingModel:
 def play(agent: Agent, tasks: TaskStream, jobs: Sequence[Job], path: Path, max_steps: int | None) -> list[Trajectory]:
     """Play jobs and return their episodes in the order of the jobs.
 
-    Each episode is written to `path` as it ends; jobs whose episodes are there already are not played again.
+    Each episode is written to `path` as it ends; jobs whose episodes are there already are not played again. An owed
+    episode, whose world or agent failed, is no experience: it is played again with the same seeds.
+
+    Raises:
+        InfrastructureError: episodes are still owed after `_ROUNDS` rounds; a later call plays them again.
     """
-    have = {(one.task_id, one.seed, one.repeat): one for one in read_whole(path)}
-    missing = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in have]
-    if missing:
+    have = {_job_of(one): one for one in read_whole(path) if not one.status.owed}
+    why = ""
+    for _ in range(_ROUNDS):
+        missing = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in have]
+        if not missing:
+            break
         limits = Limits(max_steps=max_steps)
         with JsonLinesWriter(path) as writer:
             for finished in rollout(agent, missing, tasks.world, live=tasks.live, workers=tasks.workers, limits=limits):
                 trajectory = finished.trajectory
                 writer.append(trajectory.to_json())
-                have[trajectory.task_id, trajectory.seed, trajectory.repeat] = trajectory
+                if trajectory.status.owed:
+                    why = trajectory.error
+                else:
+                    have[_job_of(trajectory)] = trajectory
+    if owed := [job for job in jobs if (job.task_id, job.seed, job.repeat) not in have]:
+        raise InfrastructureError(
+            f"{len(owed)} of {len(jobs)} episodes of an iteration could not be played in {_ROUNDS} rounds"
+            f" ({one_line(why, 120)}): nothing is lost, the same command plays them again"
+        )
     return [have[job.task_id, job.seed, job.repeat] for job in jobs]
+
+
+def _job_of(trajectory: Trajectory) -> tuple[str, int, int]:
+    return trajectory.task_id, trajectory.seed, trajectory.repeat
 
 
 def without_loops(trajectory: Trajectory, repeats: int = 3) -> Trajectory:
@@ -283,13 +311,12 @@ def shares(rows: Sequence[Row], count: int, seed: int, number: int = 0) -> list[
 
 def rollout_metrics(episodes: Sequence[Trajectory], seconds: float) -> Metrics:
     """Success, steps and the time of acting and of the world, of an iteration's episodes."""
-    scored = [one for one in episodes if not one.status.owed]
-    if not scored:
+    if not episodes:
         return {}
-    steps = [step for one in scored for step in one.steps]
+    steps = [step for one in episodes for step in one.steps]
     return {
-        "rollout_success": sum(one.success for one in scored) / len(scored),
-        "rollout_steps": len(steps) / len(scored),
+        "rollout_success": sum(one.success for one in episodes) / len(episodes),
+        "rollout_steps": len(steps) / len(episodes),
         "rollout_tokens": float(sum(step.generated_tokens for step in steps)),
         "rollout_valid": sum(step.valid for step in steps) / max(1, len(steps)),
         "act_seconds": sum(step.agent_seconds for step in steps),

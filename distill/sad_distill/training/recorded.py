@@ -54,18 +54,17 @@ class Recorded:
         """Go on from the `position` of an earlier source with the same settings."""
         self.step = int(position["step"])
 
-    def updates(self, save: Callable[[], None]) -> Iterator[UpdateRows]:
+    def updates(self, between: Callable[[bool], None]) -> Iterator[UpdateRows]:
         """The rows of each update that is left; an update is done when the next is asked for.
 
         Args:
-            save: called between two updates, where a resumed run can go on exactly and a state is due.
+            between: called between two updates wherever a resumed run can go on exactly, with whether a state is due.
         """
         config = self._parts.config
         while self.step < config.steps:
             yield UpdateRows([self._parts.rows[index] for index in self._order(self.step)], {})
             self.step += 1
-            if self.step % config.save_every == 0 or self.step == config.steps:
-                save()
+            between(self.step % config.save_every == 0 or self.step == config.steps)
 
 
 def order_of(parts: Parts) -> Order:

@@ -21,13 +21,18 @@ from sad_distill.models.students import merged, parameter_count
 from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.registry import contents_of
 from sad_distill.training.build import build
+from sad_distill.training.interrupts import StoppedError, TrainingInterrupts
 from sad_distill.training.learner import Metrics
 from sad_distill.training.live import Live
 from sad_distill.training.ranks import ALONE, Ranks
 from sad_distill.training.recorded import Recorded, UpdateRows
 from sad_distill.training.run_dir import RunDir
 from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
+from sad_env.errors import DivergedError
 from sad_env.files import exclusive
+
+_DIVERGED = 3
+"""So many updates in a row whose loss or gradients are not finite end a run."""
 
 Report = Callable[[int, int, Metrics], None]
 """Called after each update with the updates done, how many there will be, and the update's numbers."""
@@ -60,13 +65,24 @@ class Run:
         self.rows, self.learner = self.parts.rows, self.parts.learner
         self.contents = contents_of(config, self.teacher, self.student)
         self.done = 0
+        self.earlier_steps: list[int] = []
         self.seconds = 0.0
 
     def train(self) -> Path:
         """Train to the end, from wherever the folder is, and write the student.
 
+        A folder whose run had fewer `steps` goes on from its state. Learning rate, curriculum and guidance depend on
+        the share of the updates that is done: from there on they are those of a run of the new total, so that a rate
+        that had fallen to 0 is raised again.
+
         Returns:
             The path of `student.pt`.
+
+        Raises:
+            ConfigError: the folder holds a run with other settings or contents, or with more steps.
+            DivergedError: loss, gradients or weights are no longer finite; the folder keeps the state of before.
+            InfrastructureError: a teacher or world does not answer; the same settings go on later.
+            StoppedError: Ctrl-C; the state was saved.
         """
         torch.manual_seed(self.config.seed)
         with contextlib.ExitStack() as held:
@@ -81,19 +97,42 @@ class Run:
             )
             held.callback(directory.close)
             self.ranks.wait()
+            interrupts = held.enter_context(TrainingInterrupts())
             offline = self.config.mode == "offline"
-            source = Recorded(self.parts) if offline else Live(self.parts, directory)
+            with interrupts.allowed():
+                source = Recorded(self.parts) if offline else Live(self.parts, directory, interrupts)
             self._resume(directory, source)
             directory.begin(self.done)
-            for rows in source.updates(lambda: self._save_state(directory, source)):
-                metrics = self._update(rows)
-                directory.write(self.done, metrics)
-                self.done += 1
-                if self.ranks.first:
-                    self.report(self.done, self.config.steps, metrics)
+            self.earlier_steps = directory.earlier_steps
+            try:
+                self._learn(source, directory, interrupts)
+            except StoppedError:
+                self._save_state(directory, source)
+                raise
+            self.learner.check_finite()
             path = self.save() if self.ranks.first else self.folder / "student.pt"
             self.ranks.wait()
             return path
+
+    def _learn(self, source: Recorded | Live, directory: RunDir, interrupts: TrainingInterrupts) -> None:
+        def between(due: bool) -> None:
+            if self.ranks.any(interrupts.asked):
+                raise StoppedError
+            if due:
+                self._save_state(directory, source)
+
+        for rows in source.updates(between):
+            metrics = self._update(rows)
+            directory.write(self.done, metrics)
+            self.done += 1
+            if self.ranks.first:
+                self.report(self.done, self.config.steps, metrics)
+            # A shorter run would end as if it had learned.
+            if self.learner.skipped_in_row >= min(_DIVERGED, self.config.steps):
+                raise DivergedError(
+                    f"loss or gradients were not finite in the {self.learner.skipped_in_row} updates before"
+                    f" {self.done + 1}: look at metrics.jsonl, and train in another --out, e.g. with a smaller rate"
+                )
 
     def _resume(self, directory: RunDir, source: Recorded | Live) -> None:
         if directory.state.exists():
@@ -101,11 +140,15 @@ class Run:
             load_learner(self.learner.modules, self.learner.optimisers, tensors)
             source.resume(record)
             self.done, self.seconds = source.step, float(record["seconds"])
+            # States of earlier releases do not count.
+            self.learner.skipped, self.learner.skipped_in_row = record.get("skipped", (0, 0))
 
     def _save_state(self, directory: RunDir, source: Recorded | Live) -> None:
+        self.learner.check_finite()
         if self.ranks.first:
             tensors = learner_tensors(self.learner.modules, self.learner.optimisers)
-            save_state(directory.state, tensors, {**source.position, "seconds": self.seconds})
+            skipped = (self.learner.skipped, self.learner.skipped_in_row)
+            save_state(directory.state, tensors, {**source.position, "seconds": self.seconds, "skipped": skipped})
 
     def _update(self, rows: UpdateRows) -> Metrics:
         began = time.perf_counter()
@@ -125,6 +168,7 @@ class Run:
             "settings": self._settings(),
             "teacher": self.teacher.name if self.teacher else "",
             "updates": self.done,
+            **({"earlier_steps": self.earlier_steps} if self.earlier_steps else {}),
             "seconds": round(self.seconds, 1),
             "parameters": parameter_count(self.student.model),
             "versions": {name: version(name) for name in ("sad-env", "torch", "transformers")},

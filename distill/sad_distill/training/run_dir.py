@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from sad_env.json_lines import JsonLinesWriter, parse_json, read_lines
 from sad_env.records import Trajectory
 
 _FREE = frozenset(
-    {"out", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
+    {"out", "steps", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
 )
-"""Settings that may change between two starts of a run: they change no result but for rounding."""
+"""Settings that may change between two starts of a run: they change no result but for rounding; `steps` may grow."""
 
 
 class RunDir:
@@ -31,7 +32,10 @@ class RunDir:
         tensorboard: metrics are also written for TensorBoard.
 
     Raises:
-        ConfigError: the folder holds a run with other settings or contents.
+        ConfigError: the folder holds a run with other settings or contents, or with more steps.
+
+    Attributes:
+        earlier_steps: updates in all that the run was given before it was extended, oldest first.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class RunDir:
         self._writes = writes
         self._metrics: JsonLinesWriter | None = None
         self._board: Any = None
+        self.earlier_steps: list[int] = []
         if not writes:
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,6 +67,7 @@ class RunDir:
                         f"{folder} holds a run with {key} = {before.get(key)!r}, not {value!r}:"
                         " choose another --out or the old setting"
                     )
+            self.earlier_steps = _extended(folder, before, settings["steps"])
             # Runs of earlier releases did not record contents.
             for key, value in before.get("contents", {}).items():
                 if contents[key] != value:
@@ -69,7 +75,8 @@ class RunDir:
                         f"{folder} holds a run on other {key}: {value!r}, now {contents[key]!r} under the same name:"
                         " choose another --out, or delete the folder to train again"
                     )
-        write_text(path, json.dumps({**settings, "contents": dict(contents)}, indent=1))
+        earlier = {"earlier_steps": self.earlier_steps} if self.earlier_steps else {}
+        write_text(path, json.dumps({**settings, **earlier, "contents": dict(contents)}, indent=1))
         self._board = _board(folder) if tensorboard else None
 
     @property
@@ -96,11 +103,11 @@ class RunDir:
         if not self._writes:
             return
         assert self._metrics is not None
-        # JSON knows no NaN; a diverged number is left out and the line says so by its absence.
-        finite = {key: value for key, value in metrics.items() if value == value and abs(value) != float("inf")}
+        # JSON knows neither NaN nor infinity: such a number is null.
+        finite = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
         self._metrics.append(json.dumps({"step": step, **finite}, allow_nan=False))
         if self._board is not None:
-            for key, value in finite.items():
+            for key, value in metrics.items():
                 self._board.add_scalar(key, value, step)
 
     def close(self) -> None:
@@ -128,6 +135,19 @@ def read_whole(path: Path) -> list[Trajectory]:
     if not path.exists():
         return []
     return [Trajectory.from_json(line) for _, line in read_lines(path)]
+
+
+def _extended(folder: Path, before: Mapping[str, Any], steps: int) -> list[int]:
+    """The earlier totals of updates of a run that is to have `steps`."""
+    had, earlier = before.get("steps"), list(before.get("earlier_steps", []))
+    if type(had) is not int or steps == had:
+        return earlier
+    if steps < had:
+        raise ConfigError(
+            f"{folder} holds a run of {had} updates, which --steps {steps} would shorten: give {had} or more, or"
+            " another --out"
+        )
+    return [*earlier, had]
 
 
 def _board(folder: Path) -> Any:
