@@ -1,0 +1,306 @@
+"""Commands that are killed at any moment: the same command goes on, and ends as one that nobody disturbed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from sad_agents.checkpoints import load_student, save_student
+from sad_distill.models.tokenizer import texts_of, train_tokenizer
+from sad_eval.runs.run_folder import RunFolder
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from sad_env.files import exclusive
+from sad_env.records import read_trajectories
+
+pytestmark = pytest.mark.slow
+
+KILL, INTERRUPT, END = signal.SIGKILL, signal.SIGINT, signal.SIGTERM
+ENDED_BY = {KILL: {-KILL}, INTERRUPT: {130}, END: {-END, 130, 143}}
+TIMES = {"seconds", "agent_seconds", "world_seconds"}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        code: its exit code, negative for a signal.
+        seconds: that it took.
+        changes: that it made to files; 0 where it was killed.
+        said: its output.
+    """
+
+    code: int
+    seconds: float
+    changes: int
+    said: str
+
+
+class Commands:
+    """Runs commands in forks of a process that has imported everything."""
+
+    def __init__(self) -> None:
+        script = Path(__file__).with_name("fork_server.py")
+        self._server = subprocess.Popen(
+            [sys.executable, str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+        )
+        assert self._server.stdout is not None
+        assert self._server.stdout.readline() == "ready\n"
+
+    def run(
+        self,
+        folder: Path,
+        *words: str,
+        number: signal.Signals = KILL,
+        at: int = 0,
+        seconds: float = 0.0,
+        appears: str = "",
+        before: str = "",
+    ) -> Ended:
+        """Run a command in a folder, with a signal at its change `at` to files, or after some time, or upon a file."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        log = folder.with_name(f"{folder.name}.log")
+        log.write_text("")
+        Path(f"{log}.changes").unlink(missing_ok=True)
+        moment = {"at": at, "seconds": seconds, "appears": appears, "signal": number, "before": before}
+        request = {"command": words[0], "words": words[1:], "cwd": str(folder), "log": str(log), **moment}
+        print(json.dumps(request), file=self._server.stdin, flush=True)
+        answer = json.loads(self._server.stdout.readline())
+        said, changes = log.read_text(), Path(f"{log}.changes")
+        assert "Traceback" not in said, said
+        assert not answer["left"], "a process of the command stayed behind"
+        return Ended(answer["code"], answer["seconds"], int(changes.read_text()) if changes.exists() else 0, said)
+
+    def close(self) -> None:
+        self._server.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Commands]:
+    server = Commands()
+    yield server
+    server.close()
+
+
+# --- what must be equal ---------------------------------------------------------------------------------------------
+
+
+def episodes(folder: Path) -> Any:
+    """Of an evaluation: every episode and figure but times."""
+    run = RunFolder.open(folder / "run")
+    results = run.results()
+    metrics = {name: value for name, value in results.metrics.items() if name not in TIMES}
+    return results.status, results.counts, metrics, sorted((line.id, line.chain) for line in run.episodes())
+
+
+def trajectories(folder: Path) -> Any:
+    """Of a collection: every trajectory, and every one that was left out."""
+    left_out = sorted((folder / "kept.jsonl.left-out").read_text().splitlines())
+    settings = (folder / "kept.jsonl.settings.json").read_text()
+    return sorted(one.to_json() for one in read_trajectories(folder / "kept.jsonl")), left_out, settings
+
+
+def student(folder: Path) -> Any:
+    """Of a training: every weight, and which updates its metrics tell of."""
+    weights = {name: tensor.tolist() for name, tensor in load_student(folder / "run/student.pt").model.named_parameters()}
+    lines = [json.loads(line) for line in (folder / "run/metrics.jsonl").read_text().splitlines()]
+    return weights, [line["step"] for line in lines]
+
+
+def study(folder: Path) -> Any:
+    """Of a study: which stages are done, and the weights and episodes that they made."""
+    weights = {
+        str(path.relative_to(folder)): {name: tensor.tolist() for name, tensor in load_student(path).model.named_parameters()}
+        for path in sorted(folder.rglob("student.pt"))
+    }
+    runs = [RunFolder.open(path.parent) for path in sorted(folder.rglob("results.json"))]
+    chains = [(str(run.path.relative_to(folder)), sorted((line.id, line.chain) for line in run.episodes())) for run in runs]
+    return sorted(path.name for path in folder.rglob("done/*.json")), weights, chains
+
+
+def files(folder: Path) -> Any:
+    """Every file's bytes."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def published(folder: Path) -> Any:
+    """A board without the day on which it was made, an entry whole."""
+    return files(folder)
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+TOY = ("--env", "toy", "--workers", "0", "--quiet")
+DISTILL = ("sad-distill", "--student", "start.pt", "--teacher", "teacher.pt", "--episodes", "expert.jsonl")
+DISTILL += ("--world", "toy", "--budget", "200", "--room", "40", "--save-every", "1", "--batch", "4", "--out", "run")
+STUDY = """
+out = "study"
+worlds = ["toy"]
+teacher = "nano-0.7m"
+students = ["nano-0.7m"]
+arms = ["sad-offline"]
+ablations = []
+ablation_students = []
+seeds = 1
+shared_start = true
+expert_episodes = 12
+slips = 0.0
+teacher_steps = 2
+dagger_steps = 0
+teacher_episodes = 4
+start_steps = 2
+steps = 2
+episodes = 2
+max_steps = 2
+budget = 256
+precision = "fp32"
+"""
+ADD = ("sad-leaderboard", "add", "run", "--title", "It", "--submitter", "me", "--submitted", "2026-01-01")
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A command, what it needs, what of it must be equal, and how often it is killed."""
+
+    words: tuple[str, ...]
+    equal: Callable[[Path], Any]
+    kills: int
+    needs: tuple[str, ...] = ()
+    appears: tuple[str, ...] = ()
+
+
+COMMANDS = {
+    "eval": Killed(("sad-eval", *TOY, "--agent", "expert", "--episodes", "20", "--out", "run"), episodes, 10),
+    "eval with a worker": Killed(
+        ("sad-eval", "--env", "toy", "--workers", "1", "--quiet", "--agent", "random", "--episodes", "20", "--out", "run"),
+        episodes,
+        4,
+        appears=("run/manifest.json", "run/episodes.jsonl"),
+    ),
+    "collect": Killed(
+        ("sad-collect", *TOY, "--agent", "random", "--episodes", "60", "--only-success", "--out", "kept.jsonl"),
+        trajectories,
+        10,
+    ),
+    "distill offline": Killed(
+        (*DISTILL, "--mode", "offline", "--steps", "4"), student, 8, needs=("start.pt", "teacher.pt", "expert.jsonl")
+    ),
+    "distill online": Killed(
+        (*DISTILL, "--mode", "online", "--steps", "4", "--rollouts", "3"),
+        student,
+        10,
+        needs=("start.pt", "teacher.pt", "expert.jsonl"),
+        appears=("run/rollouts/*.jsonl",),
+    ),
+    "generate alfworld": Killed(("sad-data", "generate", "alfworld", "--count", "3", "--out", "made", "--quiet"), files, 5),
+    "generate webshop": Killed(("sad-data", "generate", "webshop", "--count", "40", "--out", "made", "--quiet"), files, 4),
+    "generate hotpotqa": Killed(("sad-data", "generate", "hotpotqa", "--count", "8", "--out", "made", "--quiet"), files, 3),
+    "build webshop": Killed(
+        ("sad-data", "build", "webshop", "--source", "shop", "--out", "store", "--quiet"), files, 8, needs=("shop",)
+    ),
+    "add": Killed((*ADD, "--root", "entries", "--name", "it"), published, 8, needs=("run",)),
+    "build a board": Killed(
+        ("sad-leaderboard", "build", "--root", "entries", "--out", "board"), published, 6, needs=("entries",)
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def needed(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the commands start from: expert episodes, tiny models, a shop, a run, an entry."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("needed")
+    for words in (
+        ("sad-collect", *TOY, "--agent", "expert", "--out", "expert.jsonl"),
+        ("sad-data", "generate", "webshop", "--count", "40", "--out", "shop", "--quiet"),
+        ("sad-eval", *TOY, "--agent", "expert", "--episodes", "0", "--out", "run"),
+        (*ADD, "--root", "entries", "--name", "it"),
+    ):
+        ended = commands.run(folder, *words)
+        assert ended.code == 0, ended.said
+    tokenizer = train_tokenizer(texts_of(read_trajectories(folder / "expert.jsonl")), 400)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=1024, pad_token_id=0, eos_token_id=0, **sizes)
+    window = {"acting": {"prompt": "", "window": {"budget": 200, "room": 40, "keep": 0.75}}}
+    for seed, name in enumerate(("teacher.pt", "start.pt")):
+        torch.manual_seed(seed)
+        save_student(folder / name, LlamaForCausalLM(config), tokenizer, window)
+    return folder
+
+
+def place(folder: Path, needed: Path, names: tuple[str, ...]) -> Path:
+    folder.mkdir(parents=True)
+    for name in names:
+        copy = shutil.copytree if (needed / name).is_dir() else shutil.copy
+        copy(needed / name, folder / name)
+    return folder
+
+
+def half_written(folder: Path) -> list[str]:
+    """Temporary files, torn lines and locks that somebody holds."""
+    found = [path.name for path in folder.rglob("*.part*")]
+    for path in folder.rglob("*.jsonl"):
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            found.append(f"a torn line in {path.name}")
+    for path in [*folder.rglob(".lock"), *folder.rglob("*.lock")]:
+        with exclusive(path, str(path)):
+            pass
+    return found
+
+
+def moments_of(command: Killed, undisturbed: Ended, draw: random.Random) -> Iterator[dict[str, Any]]:
+    """When to kill: upon files, at changes to files spread over the command's life, and at times between."""
+    for pattern in command.appears:
+        yield {"appears": pattern}
+    for part in range(command.kills):
+        share = (part + draw.random()) / command.kills
+        if undisturbed.changes:
+            yield {"at": 1 + int(share * undisturbed.changes)}
+        if part % 3 == 0 or not undisturbed.changes:
+            yield {"seconds": share * undisturbed.seconds}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_killed_command_goes_on_and_ends_as_an_undisturbed_one(
+    name: str, commands: Commands, needed: Path, tmp_path: Path
+) -> None:
+    command = COMMANDS[name]
+    calm = place(tmp_path / "calm", needed, command.needs)
+    undisturbed = commands.run(calm, *command.words)
+    assert undisturbed.code == 0, undisturbed.said
+    wanted, faults = command.equal(calm), []
+    numbers = itertools.cycle((KILL, KILL, INTERRUPT, KILL, END))
+    for index, moment in enumerate(moments_of(command, undisturbed, random.Random(name))):
+        number = next(numbers)
+        folder = place(tmp_path / f"killed{index}", needed, command.needs)
+        ended = commands.run(folder, *command.words, number=number, **moment)
+        again = commands.run(folder, *command.words)
+        left = half_written(folder)
+        fine = ended.code in ENDED_BY[number] | {0} and again.code == 0 and not left and command.equal(folder) == wanted
+        if not fine:
+            faults.append((moment, number.name, ended.code, ended.said, again.code, again.said, left))
+        print(name, moment, number.name, ended.code, fine)
+        shutil.rmtree(folder)
+    assert faults == []
