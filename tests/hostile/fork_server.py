@@ -84,6 +84,7 @@ def _command(request: dict[str, Any]) -> None:
     code = 1
     counter = ChangeCounter(request["at"], request["signal"])
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         exec(request["before"])
         code = importlib.import_module(COMMANDS[request["command"]]).main(request["words"])
     except SystemExit as end:
@@ -109,9 +110,12 @@ def _others_of(session: int) -> bool:
 def _serve(request: dict[str, Any]) -> dict[str, Any]:
     """How a command ended: its code (negative for a signal), seconds, and whether processes of it stayed behind."""
     began = time.monotonic()
+    # An interruption waits until the command runs: before, it would be one of this server.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     pid = os.fork()
     if not pid:
         _command(request)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     sent, killed = request["at"] > 0, False
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
