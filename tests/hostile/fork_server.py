@@ -84,7 +84,8 @@ def _command(request: dict[str, Any]) -> None:
     code = 1
     counter = ChangeCounter(request["at"], request["signal"])
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         exec(request["before"])
         code = importlib.import_module(COMMANDS[request["command"]]).main(request["words"])
     except SystemExit as end:
