@@ -84,9 +84,9 @@ def _command(request: dict[str, Any]) -> None:
     code = 1
     counter = ChangeCounter(request["at"], request["signal"])
     try:
+        exec(request["before"])
         with contextlib.suppress(KeyboardInterrupt):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        exec(request["before"])
         code = importlib.import_module(COMMANDS[request["command"]]).main(request["words"])
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
