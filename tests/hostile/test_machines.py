@@ -57,10 +57,9 @@ def test_help_is_printed_in_any_width(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     main = importlib.import_module(COMMANDS[command]).main
-    if command != "sad-leaderboard":
-        assert main(["--help"]) == 0
-    else:
-        assert main(["add", "--help"]) == 0
+    with pytest.raises(SystemExit) as ended:
+        main(["add", "--help"] if command == "sad-leaderboard" else ["--help"])
+    assert ended.value.code == 0
     assert "usage" in capsys.readouterr().out
 
 
@@ -183,3 +182,13 @@ def test_modules_can_be_imported_where_there_is_no_fcntl() -> None:
     )
     # filelock itself falls back on another kind of lock there.
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 always imports from the current folder there")
+def test_workers_run_no_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sad_eval.commands.evaluate import main
+
+    for name in ("json", "random", "toy", "typing"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('shadowed')")
+    monkeypatch.chdir(tmp_path)
+    assert main([*TOY[:-1], "1", "--out", "run", "--quiet"]) == 0
