@@ -215,6 +215,7 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
     the system refuses and disks that are full; Ctrl-C becomes 130; a closed pipe ends quietly. Anything else is a
     fault of ours and shows its traceback. A character that standard output cannot encode becomes an escape.
     """
+    _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -240,6 +241,16 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
         path = repr(one_line(str(error.filename), 200)) if error.filename else "standard output or a file"
         print(f"{prog}: cannot {'write' if full else 'open'} {path}: {error.strerror}", file=sys.stderr)
         return ConfigError.exit_code
+
+
+def _open_closed_streams() -> None:
+    """Give a process that was started with a closed standard stream an empty one.
+
+    Python has None in its place; and the next file that is opened would get its number, and what others print there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
 def _drop_output() -> None:

@@ -25,9 +25,9 @@ def help_page(config: type, settings: Iterable[Setting], *, prog: str, more: str
         settings: that are shown, with the defaults that are shown.
         prog: its name.
         more: a line about flags that every command has.
-        width: columns; the terminal's, at most 100, when left out.
+        width: columns; the terminal's, 44 to 100, when left out.
     """
-    columns = width or min(100, shutil.get_terminal_size().columns)
+    columns = width or max(2 * _INDENT, min(100, shutil.get_terminal_size().columns))
     shown = [setting for setting in settings if not setting.hidden]
     needed = [setting for setting in shown if setting.required]
     words = [_usage(setting) for setting in (*needed, *(one for one in shown if one.positional and not one.required))]

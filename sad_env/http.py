@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import math
 import random
@@ -11,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import requests
 import urllib3
@@ -53,7 +55,23 @@ def web_address(url: str, what: str) -> str:
     if not url.startswith(("http://", "https://")):
         shown = public_address(f"http://{url}").removeprefix("http://")
         raise ConfigError(f"{what} starts with http:// or https://, not {one_line(shown, 60)!r}")
+    split_address(url)
     return url
+
+
+def split_address(url: str) -> SplitResult:
+    """The parts of a server's address.
+
+    Raises:
+        ConfigError: it names no host, or no port that there can be.
+    """
+    try:
+        parts = urlsplit(url)
+        if parts.hostname and (parts.port is None or parts.port > 0):
+            return parts
+    except ValueError:
+        pass
+    raise ConfigError(f"{one_line(public_address(url), 60)!r} is no address: give one such as http://localhost:8000")
 
 
 def endpoint(base: str, path: str) -> str:
@@ -62,7 +80,7 @@ def endpoint(base: str, path: str) -> str:
     >>> endpoint("http://host/v1/?key=abc", "models")
     'http://host/v1/models?key=abc'
     """
-    parts = urlsplit(base)
+    parts = split_address(base)
     return urlunsplit((parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{path}", parts.query, ""))
 
 
@@ -207,7 +225,7 @@ class Answer:
         """
         self.check()
         try:
-            value = parse_json(self.content, minus_infinity=minus_infinity)
+            value = parse_json(self.content.removeprefix(codecs.BOM_UTF8), minus_infinity=minus_infinity)
         except RecordError as error:
             why = one_line(str(error).removeprefix("not JSON: "), 80)
             raise RequestError(f"the answer ({why}) is no JSON") from None
@@ -241,6 +259,8 @@ class Client:
         self._session = requests.Session()
         self._session.trust_env = proxies
         self._session.headers.update(headers or {})
+        # A server that sets another one with each answer would make the requests longer until it refuses them.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.hooks["response"].append(_drop_redirect_body)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(pool_maxsize=connections))
@@ -314,7 +334,8 @@ def status_error(status: int, said: str, wait: float) -> RequestError:
     said = one_line(public_address(said), 120)
     return RequestError(
         f"HTTP {status}: {said}" if said else f"HTTP {status}",
-        passing=status in _PASSING or status >= 520,
+        # Below 400 nothing was refused: the answer is damaged.
+        passing=status in _PASSING or status >= 520 or status < 400,
         overloaded=status in _OVERLOADED or wait > 0,
         wait=wait,
     )

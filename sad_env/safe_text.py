@@ -56,6 +56,12 @@ def safe_text(text: str, style: str = "") -> Text:
     return Text(visible(text), style=style)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """A reader that has seen enough is no failure of the command; rich would end with exit code 1."""
+        raise BrokenPipeError
+
+
 def console(file: IO[str] | None = None, *, stderr: bool = False, width: int | None = None) -> Console:
     """A rich console with markup, emoji codes and highlighting off, so that `search[red shoes]` stays itself."""
-    return Console(file=file, stderr=stderr, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    return _Console(file=file, stderr=stderr, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)

@@ -7,10 +7,9 @@ import re
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from sad_agents.model import Completion, cut
-from sad_env.http import Answer, RequestError, public_address
+from sad_env.http import Answer, RequestError, public_address, split_address
 from sad_env.safe_text import one_line
 
 _CHARACTERS_PER_TOKEN = 3
@@ -54,8 +53,9 @@ def with_version(url: str) -> str:
     >>> with_version("http://host:8000/?key=abc")
     'http://host:8000/v1?key=abc'
     """
-    path = urlsplit(url).path.rstrip("/")
-    return urlsplit(url)._replace(path=path if path.endswith("/v1") else f"{path}/v1", fragment="").geturl()
+    parts = split_address(url)
+    path = parts.path.rstrip("/")
+    return parts._replace(path=path if path.endswith("/v1") else f"{path}/v1", fragment="").geturl()
 
 
 def models_of(answer: Answer) -> list[Any]:
@@ -134,7 +134,7 @@ def choice_of(answer: Answer, *, minus_infinity: bool = False) -> tuple[dict[str
     choices = value.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise RequestError("answered in another form than OpenAI's: no choices")
-    return choices[0], value
+    return next((one for one in choices if isinstance(one, dict) and one.get("index") == 0), choices[0]), value
 
 
 def _refuse_error(error: dict[str, Any] | str, wait: float) -> None:
@@ -169,7 +169,7 @@ def completion_of(answer: Answer, path: str, forced: str) -> Completion:
     complaint = _COMPLAINTS.get(ending, "") if isinstance(ending, str) else ""
     if text is None and not thinking and not complaint:
         raise RequestError("answered in another form than OpenAI's: the text is missing")
-    text = _END_TOKENS.sub("", text or "")
+    text = text or ""
     usage = value.get("usage")
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
     if type(tokens) is not int or not 0 < tokens <= _MOST_TOKENS:
@@ -180,7 +180,12 @@ def completion_of(answer: Answer, path: str, forced: str) -> Completion:
 
 
 def text_of(choice: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Text and thinking of a choice; None where there is no text."""
+    """Text, without the tokens that end it, and thinking of a choice; None where there is no text."""
+    text, thinking = _text_of(choice)
+    return None if text is None else _END_TOKENS.sub("", text), thinking
+
+
+def _text_of(choice: Mapping[str, Any]) -> tuple[str | None, str]:
     message = choice.get("message")
     if not isinstance(message, dict):
         text = choice.get("text")

@@ -135,7 +135,8 @@ class OpenAIModel:
     def _find(self, model: str) -> tuple[str, Mapping[str, Any]]:
         """The model's name, and what the server says of it."""
         answer = self._call("GET", "models", models_of)
-        served = {str(entry["id"]): entry for entry in answer if isinstance(entry, dict) and "id" in entry}
+        entries = [entry for entry in answer if isinstance(entry, dict)]
+        served = {entry["id"]: entry for entry in entries if isinstance(entry.get("id"), str) and entry["id"]}
         if not served:
             if model:  # some servers list nothing
                 return model, {}

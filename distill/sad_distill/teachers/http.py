@@ -25,7 +25,7 @@ def written(text: object) -> str:
     Raises:
         RequestError: it is no text, or none that a model could have written for one step.
     """
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str) or not text.strip():
         raise RequestError("the completion holds no text")
     if len(text) > _LONGEST_TEXT:
         raise RequestError(f"a completion of {len(text):,} characters")
