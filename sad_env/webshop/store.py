@@ -16,9 +16,10 @@ from sad_env.data import Progress, silent
 from sad_env.errors import DataError
 from sad_env.files import atomic_bytes, exclusive, refuse_foreign, sha256_file
 from sad_env.json_lines import read_json
+from sad_env.json_stream import members
 from sad_env.search import DocumentStore, RankedIndex, build_index, build_store
 from sad_env.webshop.catalogue import RESULTS
-from sad_env.webshop.official import find_files, members, read_human, read_products
+from sad_env.webshop.official import find_files, read_human, read_products
 from sad_env.webshop.products import Product
 
 FORMAT = 1
