@@ -17,11 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.safe_text import one_line
 from sad_env.settings import Setting
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+from sad_env.tables import read_toml
 
 
 @dataclass(frozen=True)
@@ -137,18 +133,3 @@ def shipped_configs(package: str) -> dict[str, Path]:
     """Files in the folder configs/ of a package, by name without .toml."""
     folder = Path(str(importlib.resources.files(package))) / "configs"
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.toml"))}
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file's content.
-
-    Raises:
-        ConfigError: no such file, or not TOML.
-    """
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return values
-    except OSError as error:
-        raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from None

@@ -13,6 +13,7 @@ from sad_env.errors import ConfigError, DataError, InfrastructureError
 from sad_env.files import exclusive, naming, sha256_file, sync_folder, write_text
 from sad_env.http import PATIENCE, Client, Patience, RequestError, public_address, status_error, wait_asked_for
 from sad_env.safe_text import one_line
+from sad_env.tables import read_table
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and of how much (0 when unknown)."""
@@ -50,6 +51,14 @@ class DataPack:
     summary: str
     licence: str
     files: tuple[RemoteFile, ...]
+
+
+def read_packs(package: str) -> tuple[DataPack, ...]:
+    """The official packs of a world, from packs.toml in its package; the first is the default."""
+    return tuple(
+        DataPack(**{**pack, "files": tuple(RemoteFile(**file) for file in pack["files"])})
+        for pack in read_table(package, "packs.toml")["packs"]
+    )
 
 
 class WorldData(Protocol):

@@ -52,15 +52,8 @@ class _Builder:
             self.spans.append(Span(kind=kind, start=start, end=self.length, body=start + len(header)))
 
     def add_completion(self, step: Step) -> None:
-        for span in step.spans:
-            self.spans.append(
-                Span(
-                    kind=span.kind,
-                    start=span.start + self.length,
-                    end=span.end + self.length,
-                    body=span.body + self.length,
-                )
-            )
+        at = self.length
+        self.spans += [Span(kind=s.kind, start=at + s.start, end=at + s.end, body=at + s.body) for s in step.spans]
         self.pieces.append(step.completion)
         self.length += len(step.completion)
 

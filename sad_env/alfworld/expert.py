@@ -8,14 +8,11 @@ from typing import Any, NamedTuple
 
 from sad_env.alfworld.habits import OPENING_KINDS, accepts, likelihood, room_of
 from sad_env.alfworld.memory import HouseholdMemory, kind
+from sad_env.alfworld.problem import TREATMENTS
 from sad_env.alfworld.wordings import Fields, speak
 from sad_env.expert import Expert, ThoughtAction
 
-_TREATMENTS = {
-    "pick_clean_then_place_in_recep": ("clean", "sinkbasin"),
-    "pick_heat_then_place_in_recep": ("heat", "microwave"),
-    "pick_cool_then_place_in_recep": ("cool", "fridge"),
-}
+_STATIONS = {"clean": "sinkbasin", "heat": "microwave", "cool": "fridge"}
 _LIKELY = 0.1
 """A type of receptacle that holds more than this share of the things of a type is a likely place for one."""
 
@@ -59,9 +56,9 @@ class ALFWorldExpert(Expert):
             return self._put_away(memory.held)
         if memory.task_type == "look_at_obj_in_light":
             return self._light(memory.held)
-        verb, station = _TREATMENTS.get(memory.task_type, ("", ""))
+        verb = TREATMENTS.get(memory.task_type)
         if verb and memory.treated.get(memory.held) != verb:
-            return self._treat(memory.held, verb, station)
+            return self._treat(memory.held, verb)
         return self._bring(memory.held)
 
     # --- what to do with empty hands ---
@@ -76,10 +73,10 @@ class ALFWorldExpert(Expert):
         ]
         if not known:
             return self._search(memory.wanted)
-        verb = _TREATMENTS.get(memory.task_type, ("",))[0]
+        verb = TREATMENTS.get(memory.task_type)
         # What is treated already comes first, then what is within reach.
         thing, place = min(
-            known, key=lambda one: (memory.treated.get(one[0]) != (verb or None), not memory.reachable(one[1]), one)
+            known, key=lambda one: (memory.treated.get(one[0]) != verb, not memory.reachable(one[1]), one)
         )
         fields = Fields(thing=thing, place=place)
         return self._reach(place, "fetch", fields) or Intent("take", f"take {thing} from {place}", fields)
@@ -129,8 +126,8 @@ class ALFWorldExpert(Expert):
 
     # --- what to do with something in hand ---
 
-    def _treat(self, held: str, verb: str, station: str) -> Intent:
-        place = self._nearest([one for one in self._memory.receptacles if kind(one) == station])
+    def _treat(self, held: str, verb: str) -> Intent:
+        place = self._nearest([one for one in self._memory.receptacles if kind(one) == _STATIONS[verb]])
         if place is None:
             return self._bring(held)
         fields = Fields(thing=held, place=place, verb=verb)

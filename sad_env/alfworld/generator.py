@@ -18,7 +18,7 @@ from sad_env.alfworld.households import (
     mangle,
 )
 from sad_env.alfworld.planner import plan
-from sad_env.alfworld.problem import Fact, HouseholdGoal, Problem
+from sad_env.alfworld.problem import TREATMENTS, Fact, HouseholdGoal, Problem
 from sad_env.errors import UnknownNameError
 
 ROOMS_SPLIT = "train_rooms"
@@ -49,11 +49,7 @@ SENTENCES = {
 }
 """The two wordings of each task in the official games."""
 
-_NEEDS = {
-    "pick_clean_then_place_in_recep": ("cleanable", "SinkBasin"),
-    "pick_heat_then_place_in_recep": ("heatable", "Microwave"),
-    "pick_cool_then_place_in_recep": ("coolable", "Fridge"),
-}
+_STATIONS = {"clean": "SinkBasin", "heat": "Microwave", "cool": "Fridge"}
 _TARGET_COUNTS = (967, 1137, 843, 598)
 """How often one, two, three or four objects of the wanted type were there in the official train split."""
 
@@ -132,7 +128,8 @@ def _composed_scene(draw: random.Random, task_type: str, room: str) -> int:
 def _goals(task_type: str, scene: int) -> list[tuple[str, str]]:
     """Pairs of object and receptacle that the task may ask for in a scene."""
     home, floor = households(), floor_plan(scene)
-    ability, station = _NEEDS.get(task_type, ("pickupable", ""))
+    treatment = TREATMENTS.get(task_type, "")
+    ability, station = f"{treatment or 'pickup'}able", _STATIONS.get(treatment, "")
     things = [kind for kind in floor.objects if _able(kind, ability) and _able(kind, "pickupable")]
     if task_type == "look_at_obj_in_light":
         lit = "DeskLamp" in floor.objects and _usual_places(scene, "DeskLamp", ())[0]
@@ -217,7 +214,7 @@ def _count(blueprint: Blueprint, kind: str, draw: random.Random) -> int:
 
 def _add_object(facts: set[Fact], blueprint: Blueprint, kind: str, draw: random.Random) -> None:
     wanted, room = kind == blueprint.object, floor_plan(blueprint.scene).room
-    station = _NEEDS.get(blueprint.task_type, ("", ""))[1]
+    station = _STATIONS.get(TREATMENTS.get(blueprint.task_type, ""), "")
     places, weights = _usual_places(blueprint.scene, kind, (blueprint.place, station) if wanted else ())
     position = "|".join(f"{draw.uniform(-5, 5):+06.2f}" for _ in range(3))
     thing = mangle(f"{kind}|{position}")

@@ -16,7 +16,6 @@ _TAKEN = re.compile(rf"You pick up the {_NAME} from the {_NAME}\.$")
 _PUT = re.compile(rf"You (?:move|put) the {_NAME} (?:to|in/on) the {_NAME}\.$")
 _SHUT = re.compile(rf"You close the {_NAME}\.$")
 _TREATED = re.compile(rf"You (clean|heat|cool) the {_NAME} using the {_NAME}\.$")
-_LIT = re.compile(rf"You turn on the {_NAME}\.$")
 _CARRIED = re.compile(rf"You are carrying: an? {_NAME}\.$")
 _FACING = re.compile(r"You are facing the (.*?)\. Next to it")
 _COMMANDS = {
@@ -57,7 +56,6 @@ class HouseholdMemory:
         closed: receptacles known to be closed.
         held: what is carried.
         treated: what has been done to an object: clean, heat or cool.
-        lit: lamps that are on.
         refused: (type of object, receptacle) that did not go together.
         stuck: the last action did nothing.
         turns: actions seen so far.
@@ -74,7 +72,6 @@ class HouseholdMemory:
         self.closed: set[str] = set()
         self.held: str | None = None
         self.treated: dict[str, str] = {}
-        self.lit: set[str] = set()
         self.refused: set[tuple[str, str]] = set()
         self.stuck = False
         self.turns = 0
@@ -132,8 +129,6 @@ class HouseholdMemory:
             self.closed.add(shut[1])
         elif treated := _TREATED.match(observation):
             self.treated[treated[2]] = treated[1]
-        elif lit := _LIT.match(observation):
-            self.lit.add(lit[1])
 
     def _learn_from_failure(self, action: str) -> None:
         if walked := _COMMANDS["go"].fullmatch(action):

@@ -58,6 +58,13 @@ TASK_TYPES = (
     "pick_two_obj_and_place",
 )
 
+TREATMENTS = {
+    "pick_clean_then_place_in_recep": "clean",
+    "pick_heat_then_place_in_recep": "heat",
+    "pick_cool_then_place_in_recep": "cool",
+}
+"""What is done to the object before it is brought to its place, by task type."""
+
 _ONE = (
     "(:goal(and(exists(?r - receptacle)(exists(?o - object)(and{before}(objecttype ?o @)(receptacletype ?r @)"
     "{after})))))"

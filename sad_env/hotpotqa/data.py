@@ -11,10 +11,9 @@ from sad_env.files import atomic_text
 from sad_env.hotpotqa.built import build_questions
 from sad_env.hotpotqa.corpus import normalize_title
 from sad_env.hotpotqa.fullwiki import STORE, StoredSource, article_line, build_corpus, has_dump
-from sad_env.hotpotqa.packs import PACKS
 from sad_env.hotpotqa.questions import OFFICIAL_FILES, Question, articles_file, load_questions, save_questions
 from sad_env.hotpotqa.scoring import normalize_answer
-from sad_env.hotpotqa.tasks import generate
+from sad_env.hotpotqa.tasks import PACKS, generate
 
 ARTICLES_PER_QUESTION = 2
 _FEWEST_ARTICLES = 1000

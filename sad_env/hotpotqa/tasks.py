@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from sad_env.data import resolve
+from sad_env.data import read_packs, resolve
 from sad_env.errors import DataError, UnknownNameError
 from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.built import StoredQuestions, pool_folder, questions_file
@@ -19,12 +19,12 @@ from sad_env.hotpotqa.generator.encyclopedia import Writer
 from sad_env.hotpotqa.generator.fiction import Fiction
 from sad_env.hotpotqa.generator.names import SPLITS
 from sad_env.hotpotqa.generator.quiz import Quiz
-from sad_env.hotpotqa.packs import PACKS
 from sad_env.hotpotqa.pages import PageSource
 from sad_env.hotpotqa.questions import DEV_SIZE, OFFICIAL_FILES, Question, articles_file, load_questions, react_order
 from sad_env.panels import Panel
 
 WORLD = "hotpotqa"
+PACKS = read_packs("sad_env.hotpotqa")
 SIZES = {"train": (8000, 24000), "test": (1000, 4000)}
 """Questions and articles of the generated splits that need no folder."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,8 @@ _BLOCK = 64
 _SLACK = 1e-5
 """Relative error allowed to the 32-bit sums that choose candidates; candidates are then scored exactly."""
 
-Analyzer = Callable[[str], list[str]]
+_K1, _B = np.float32(0.9), np.float32(0.4)
+"""Saturation of the term frequency, and weight of the document's length: the values of Anserini."""
 
 
 @dataclass(frozen=True)
@@ -50,53 +51,47 @@ class RankedIndex:
 
     The score of a document is the sum over the query's terms of ``w - w / (1 + f * n)`` with f the term's frequency in
     the document, ``w = q * ln(1 + (N - df + 0.5) / (df + 0.5))``, q its frequency in the query, and
-    ``n = 1 / (k1 * (1 - b + b * length / average length))``, the length in one byte's precision. Arithmetic follows
-    Lucene 8: single precision for each term, summed in double, rounded to single. Documents of equal score are in
-    ascending order of their keys.
+    ``n = 1 / (k1 * (1 - b + b * length / average length))``, with k1 = 0.9, b = 0.4 and the length in one byte's
+    precision. Arithmetic follows Lucene 8: single precision for each term, summed in double, rounded to single.
+    Documents of equal score are in ascending order of their keys.
 
     Thread-safe: a search shares nothing but read-only arrays. A process that opens a folder maps its files; what it
     has of its own is a few megabytes.
 
     Args:
         arrays: as `sad_env.search.runs.merge` returns them.
-        k1: saturation of the term frequency.
-        b: weight of the document length.
-        analyzer: text to terms; the same that made the index.
 
     >>> index = RankedIndex.of([("a", "red shoes"), ("b", "blue shoes"), ("c", "red red dress")])
     >>> [key for key, score in index.search("red shoe", 2)]
     ['a', 'c']
     """
 
-    def __init__(
-        self, arrays: Mapping[str, Array], *, k1: float = 0.9, b: float = 0.4, analyzer: Analyzer = analyze
-    ) -> None:
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
         self._keys = Strings(arrays["key_blob"], arrays["key_starts"])
         self._terms = Strings(arrays["term_blob"], arrays["term_starts"])
         self._ranks = arrays["key_ranks"]
         self._starts, self._peaks = arrays["list_starts"], arrays["peaks"]
         self._docs, self._codes = arrays["docs"], arrays["codes"]
-        self._analyzer = analyzer
         weights = np.asarray(arrays["weights"])
         average = np.float32(int(arrays["tokens"][0]) / max(1, len(self)))
         lengths = LENGTHS.astype(np.float32)
         one = np.float32(1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            norms = one / (np.float32(k1) * ((one - np.float32(b)) + np.float32(b) * lengths / average))
+            norms = one / (_K1 * ((one - _B) + _B * lengths / average))
         self._norms = norms.astype(np.float32)
         # 1 + f * n of every distinct (frequency, length); a term's scores are w - w / this.
         self._divisors = self._divisor(weights)
 
     @classmethod
-    def of(cls, documents: Iterable[tuple[str, str]], *, k1: float = 0.9, b: float = 0.4) -> RankedIndex:
+    def of(cls, documents: Iterable[tuple[str, str]]) -> RankedIndex:
         """An index in memory over (key, text) pairs; for collections of thousands."""
         run = RunBuilder()
         for key, text in documents:
             run.add(key, analyze(text))
-        return cls(merge([run.finish()], allocate_in_memory), k1=k1, b=b)
+        return cls(merge([run.finish()], allocate_in_memory))
 
     @classmethod
-    def open(cls, folder: Path, *, k1: float = 0.9, b: float = 0.4) -> RankedIndex:
+    def open(cls, folder: Path) -> RankedIndex:
         """The index that `sad_env.search.build.build_index` wrote; its files are mapped, not read.
 
         Raises:
@@ -116,7 +111,7 @@ class RankedIndex:
                         f"{folder}: {name}.npy holds {len(mapped)} entries where {length} are due: build anew"
                     )
                 arrays[name] = np.asarray(mapped)
-            return cls(arrays, k1=k1, b=b)
+            return cls(arrays)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{folder}: no readable index ({error}); build it anew") from None
 
@@ -151,7 +146,7 @@ class RankedIndex:
     def _lookup(self, query: str) -> list[_Query]:
         """The query's distinct terms that the index has, in the query's order."""
         found = []
-        for term, times in Counter(self._analyzer(query)).items():
+        for term, times in Counter(analyze(query)).items():
             number = self._terms.find(term.encode("utf-8", "surrogatepass"))
             if number >= 0:
                 start, end = int(self._starts[number]), int(self._starts[number + 1])
