@@ -18,38 +18,17 @@ from sad_env.safe_text import one_line
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 
-_KEPT = frozenset(
-    {
-        "alpha_pattern",
-        "bias",
-        "fan_in_fan_out",
-        "layers_to_transform",
-        "lora_alpha",
-        "modules_to_save",
-        "r",
-        "rank_pattern",
-        "target_modules",
-        "use_dora",
-        "use_rslora",
-    }
-)
+_KEPT_TEXT = """
+alpha_pattern bias fan_in_fan_out layers_to_transform lora_alpha modules_to_save r rank_pattern target_modules use_dora
+use_rslora
+"""
+_KEPT = frozenset(_KEPT_TEXT.split())
 """Settings that decide what an adapter computes."""
-_IDLE = frozenset(
-    {
-        "auto_mapping",
-        "base_model_name_or_path",
-        "inference_mode",
-        "init_lora_weights",
-        "lora_dropout",
-        "megatron_core",
-        "peft_type",
-        "peft_version",
-        "qalora_group_size",
-        "revision",
-        "runtime_config",
-        "task_type",
-    }
-)
+_IDLE_TEXT = """
+auto_mapping base_model_name_or_path inference_mode init_lora_weights lora_dropout megatron_core peft_type peft_version
+qalora_group_size revision runtime_config task_type
+"""
+_IDLE = frozenset(_IDLE_TEXT.split())
 """Settings that say nothing to a finished adapter, or where it comes from."""
 _MODULE = re.compile(r"[\w.-]{1,200}")
 

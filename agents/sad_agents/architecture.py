@@ -54,6 +54,21 @@ def refuse(path: Path, reason: str) -> NoReturn:
     raise CheckpointError(f"{one_line(str(path), 120)}: {reason}")
 
 
+def check_start(path: Path) -> bytes:
+    """The first bytes of a file of weights.
+
+    Raises:
+        CheckpointError: it is empty, or a Git LFS pointer.
+    """
+    with path.open("rb") as file:
+        start = file.read(64)
+    if not start:
+        refuse(path, "the file is empty")
+    if start.startswith(b"version https://git-lfs"):
+        refuse(path, "a Git LFS pointer, not the file it stands for: run `git lfs pull`")
+    return start
+
+
 def parse_object(path: Path, key: str, text: str) -> dict[str, Any]:
     """A JSON object that is part of a checkpoint.
 

@@ -170,12 +170,8 @@ def _said(error: Exception) -> str:
     return one_line(f"{type(error).__name__}: {error}", 160)
 
 
-def _hub_agent(rest: str, world: str, options: AgentOptions) -> Agent:
-    return model_agent(f"hf:{rest}", world, options)
-
-
 _PREFIXES: dict[str, Callable[[str, str, AgentOptions], Agent]] = {
     "scripted": scripted_agent,
-    "hf": _hub_agent,
+    "hf": lambda rest, world, options: model_agent(f"hf:{rest}", world, options),
     "openai": server_agent,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from sad_eval.records import Estimate, PanelRecord
 
@@ -60,11 +60,6 @@ class Board(Record):
     """Numbers printed elsewhere, unchecked and unranked."""
     remarks: Many[str] = ()
     """E.g. entries that were left out, and entries that share episodes."""
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema of `Board`."""
-    return Board.model_json_schema()
 
 
 def build_board(
@@ -136,19 +131,14 @@ def _row(one: Verification, rank: int) -> BoardRow:
     assert results is not None
     assert one.level is not None
     entry, manifest = submission.entry, submission.manifest
-    return BoardRow.model_validate({
-        "rank": rank,
-        "name": submission.name,
-        "title": entry.title,
-        "submitter": entry.submitter,
-        "submitted": entry.submitted,
-        "description": entry.description,
-        "link": entry.link,
-        "parameters": entry.parameters,
-        "level": one.level.label,
-        "episodes": results.scored,
-        "repeats": manifest.repeats,
-        "metrics": {name: results.metrics[name] for name in BOARD_METRICS if name in results.metrics},
-        "agent_sha256": manifest.agent_sha256,
-        "versions": manifest.versions,
-    })  # fmt: skip
+    return BoardRow.model_validate(
+        {
+            **entry.model_dump(include={"title", "submitter", "submitted", "description", "link", "parameters"}),
+            **manifest.model_dump(include={"repeats", "agent_sha256", "versions"}),
+            "rank": rank,
+            "name": submission.name,
+            "level": one.level.label,
+            "episodes": results.scored,
+            "metrics": {name: results.metrics[name] for name in BOARD_METRICS if name in results.metrics},
+        }
+    )

@@ -10,8 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sad_env.config_files import read_toml
 from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.tables import read_toml
 from sad_env.transcript import parse
 
 _KEYS = frozenset({"instruction", "exemplars", "random_actions", "final_actions", "task_pattern"})

@@ -8,7 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sad_agents.agent import Agent, Decision, EpisodeStart
-from sad_agents.rollout.episodes import NO_LIMITS, Finished, Job, Limits, LiveEpisode, Task, episode_seed, fault_of
+from sad_agents.rollout.episodes import (
+    NO_LIMITS,
+    Finished,
+    Job,
+    Limits,
+    LiveEpisode,
+    Task,
+    episode_seed,
+    fault_of,
+    verdict,
+)
 from sad_agents.rollout.world_pool import Event, LocalPool, Pool, ProcessPool, Slot, check
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.rollout.world_worker import ResetRequest, StepRequest, WorldResponse
@@ -224,7 +234,7 @@ class _Rollout:
         episode.record(decision, response.observation, response)
         if self._tell_agent(episode, decision, response.observation):
             if response.terminated:
-                self._end(episode, episode.verdict())
+                self._end(episode, verdict(response.info))
             else:
                 self._go_on(episode)
 
