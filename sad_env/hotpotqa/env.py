@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sad_env.core import TextEnv, Turn
 from sad_env.data import pack_folder
@@ -19,7 +19,6 @@ from sad_env.hotpotqa.scoring import best_f1
 from sad_env.hotpotqa.tasks import open_tasks
 
 SourceName = Literal["pool", "distractor", "fullwiki", "live"]
-_SOURCES = ("pool", "distractor", "fullwiki", "live")
 
 
 class HotPotQAEnv(TextEnv):
@@ -72,8 +71,8 @@ class HotPotQAEnv(TextEnv):
     ) -> None:
         if turns < 1:
             raise ConfigError(f"an episode needs at least one turn, not {turns}")
-        if isinstance(source, str) and source not in _SOURCES:
-            raise UnknownNameError("page source of hotpotqa", source, _SOURCES)
+        if isinstance(source, str) and source not in get_args(SourceName):
+            raise UnknownNameError("page source of hotpotqa", source, get_args(SourceName))
         self._tasks = open_tasks(os.fspath(data), split)
         super().__init__(panel=self._tasks.panel, render_mode=render_mode)
         self.turns = turns

@@ -6,7 +6,7 @@ import bisect
 import functools
 import itertools
 import random
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sad_env.core import TextEnv, Turn
 from sad_env.errors import ConfigError, UnknownNameError
@@ -19,8 +19,6 @@ from sad_env.webshop.shops import SHOPS_SPLIT, make_panel, open_shop, task_numbe
 
 ObservationMode = Literal["text", "text_rich", "html", "url"]
 View = Literal["react", "original"]
-MODES = ("text", "text_rich", "html", "url")
-VIEWS = ("react", "original")
 _BLANKED = str.maketrans("[]/?#", " " * 5)
 
 
@@ -80,10 +78,10 @@ class WebShopEnv(TextEnv):
         seed: int = 233,
         render_mode: str | None = None,
     ) -> None:
-        if view not in VIEWS:
-            raise UnknownNameError("view of webshop", view, VIEWS)
-        if observation_mode not in MODES:
-            raise UnknownNameError("observation mode of webshop", observation_mode, MODES)
+        if view not in get_args(View):
+            raise UnknownNameError("view of webshop", view, get_args(View))
+        if observation_mode not in get_args(ObservationMode):
+            raise UnknownNameError("observation mode of webshop", observation_mode, get_args(ObservationMode))
         if view == "react" and (observation_mode != "text" or strict or num_prev_obs or num_prev_actions):
             raise ConfigError("observation_mode, strict and earlier observations belong to view='original'; name it")
         kind, self.shop = open_shop(data, goals=goals, seed=seed, show_attributes=show_attributes)
