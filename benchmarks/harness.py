@@ -3,7 +3,7 @@
     python benchmarks/harness.py [--episodes 10000]
 
 Plays episodes of 8 turns of the toy world with a scripted model, through the whole harness: rollout, ReAct agent,
-records, hash chain, one synced line an episode, metrics with bootstrap intervals. The bare loop beside it sends the
+records, hash chain, one synced line an episode, metrics with bootstrap intervals. The bare loop next to it sends the
 same actions to the same world, in one process, and keeps nothing.
 """
 

@@ -140,7 +140,7 @@ def _with_present_names(words: Sequence[str], names: Names) -> list[str]:
     """
     known, former = names.known, names.former
     given = {_flag_name(word, known) for word in words}
-    found: list[str] = []
+    present: list[str] = []
     for word in words:
         flag, equals, value = word.partition("=")
         name = flag.removeprefix("--").replace("-", "_") if flag.startswith("--") else ""
@@ -151,14 +151,14 @@ def _with_present_names(words: Sequence[str], names: Names) -> list[str]:
                 raise ConfigError(f"{flag} is the former name of {setting.flag}: give {setting.flag} alone")
             names.note(flag, setting.flag, setting.former.remark)
             flag = f"--no-{setting.flag[2:]}" if name not in former else setting.flag
-            found.append(f"{flag}{equals}{value}")
+            present.append(f"{flag}{equals}{value}")
         else:
-            found.append(word)
-    return _with_present_values(found, names)
+            present.append(word)
+    return _with_present_values(present, names)
 
 
 def _with_present_values(words: Sequence[str], names: Names) -> list[str]:
-    found: list[str] = []
+    present: list[str] = []
     before = ""
     for word in words:
         flag, equals, value = word.partition("=")
@@ -167,9 +167,9 @@ def _with_present_values(words: Sequence[str], names: Names) -> list[str]:
         if setting is not None and (new := dict(setting.former.values).get(old)):
             names.note(f"{setting.flag} {old}", f"{setting.flag} {new}")
             word = f"{flag}={new}" if equals else new
-        found.append(word)
+        present.append(word)
         before = word
-    return found
+    return present
 
 
 def print_version(prog: str) -> None:

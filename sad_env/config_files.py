@@ -61,12 +61,12 @@ def read_settings_file(path: Path, names: Names) -> dict[str, Any]:
     """
     known, former = names.known, names.former
     groups = {group for one in known.values() for group in one.groups}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     replaced: dict[str, Any] = {}
     for key, value in _entries(read_toml(path), groups):
         name = key.replace("-", "_")
         if name in known:
-            found[name] = _checked(path, key, value, known[name], names)
+            values[name] = _checked(path, key, value, known[name], names)
         elif name in former:
             value = _checked(path, key, value, former[name], names)
             if value != former[name].default and value != "":
@@ -76,9 +76,9 @@ def read_settings_file(path: Path, names: Names) -> dict[str, Any]:
             names.refuse_removed(name, f"{path}: {key}")
             raise UnknownNameError(f"setting in {path}", key, known)
     for name in replaced:
-        if found.get(name, "") not in ("", known[name].default):
+        if values.get(name, "") not in ("", known[name].default):
             raise ConfigError(f"{path} has {name} under its former name, too: leave that one out")
-    return {**found, **replaced}
+    return {**values, **replaced}
 
 
 def _entries(table: Mapping[str, Any], groups: Collection[str]) -> Iterator[tuple[str, Any]]:

@@ -126,7 +126,7 @@ def fetch(
     Args:
         file: what to fetch.
         folder: where to; made when missing.
-        progress: told of every block.
+        progress: called after every block.
         attempts: tries per address on network faults and on answers 408, 429 and 5xx.
         pause: seconds before the second try, doubled for each further one.
 
@@ -153,19 +153,19 @@ def fetch(
             except RequestError as error:
                 fault = f"{public_address(url)}: {error}"
                 continue
-            found = sha256_file(part)
-            if expected and found != expected:
+            digest = sha256_file(part)
+            if expected and digest != expected:
                 part.unlink()
-                raise DataError(f"{url}: sha256 {found[:12]}… where {expected[:12]}… is due; nothing was kept")
+                raise DataError(f"{url}: sha256 {digest[:12]}… where {expected[:12]}… is due; nothing was kept")
             os.replace(part, target)
-            write_text(record, f"{found}\n")
+            write_text(record, f"{digest}\n")
             sync_folder(folder)
             return target
     raise InfrastructureError(f"could not fetch {file.name}: {fault}")
 
 
 def checksum_record(target: Path) -> Path:
-    """The file beside a fetched one that holds its sha256."""
+    """The file that holds the sha256 of a fetched one."""
     return target.with_name(f"{target.name}.sha256")
 
 
@@ -187,15 +187,15 @@ def _download(url: str, part: Path, file: RemoteFile, patience: Patience, progre
 def _try_download(client: Client, url: str, part: Path, file: RemoteFile, progress: Progress) -> None:
     # What is there may be of another version of the file. A checksum tells in the end; without one, the server does.
     stamp = part.with_name(f"{part.name}.etag")
-    told = stamp.read_text() if stamp.exists() else ""
-    have = part.stat().st_size if part.exists() and (file.sha256 or told) else 0
-    headers = {"Range": f"bytes={have}-"} | ({"If-Range": told} if told else {}) if have else {}
+    etag = stamp.read_text() if stamp.exists() else ""
+    have = part.stat().st_size if part.exists() and (file.sha256 or etag) else 0
+    headers = {"Range": f"bytes={have}-"} | ({"If-Range": etag} if etag else {}) if have else {}
     with client.stream("GET", url, headers=headers) as answer:
         if answer.status_code == 416 and file.sha256:  # the part is already whole, or another file: the checksum tells
             return
         if answer.status_code == 416:
             part.unlink()
-            raise RequestError("what was there is no part of the file; it is fetched anew")
+            raise RequestError("what was there is no part of the file; it is fetched again")
         if answer.status_code not in (200, 206):
             raise status_error(answer.status_code, answer.reason or "", wait_asked_for(answer))
         if have and answer.status_code != 206:

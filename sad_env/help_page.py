@@ -85,7 +85,7 @@ def _usage(setting: Setting) -> str:
 
 
 def metavar(setting: Setting) -> str:
-    """What stands for the value: its name in the annotation, the allowed words, or a letter for its type."""
+    """How the help writes a value: its name in the annotation, the allowed words, or a letter for its type."""
     for mark in setting.marks:
         if name := getattr(mark, "metavar", None):
             return str(name).strip("[]")

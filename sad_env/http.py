@@ -368,15 +368,15 @@ class _Adapter(HTTPAdapter):
 def _deadline(seconds: float) -> Iterator[threading.Event]:
     """Shut down the connection that this thread reads from after `seconds`; the event tells whether that was done."""
     passed = threading.Event()
-    mine = _reading.__dict__
-    mine.clear()
+    reading = _reading.__dict__
+    reading.clear()
 
     def end() -> None:
         passed.set()
-        if (found := mine.get("socket")) is not None:
+        if (connection := reading.get("socket")) is not None:
             with contextlib.suppress(OSError):
                 # Of the bare socket: that of TLS would change under the reading thread.
-                socket.socket.shutdown(found, socket.SHUT_RDWR)
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     if seconds == math.inf:
         yield passed

@@ -175,7 +175,7 @@ def make_vec(name: str, count: int, *, asynchronous: bool = False, **options: An
 
     `max_episode_steps` among the options sets another limit, as in `gymnasium.make`.
 
-    Observations are tuples of str. Episodes begin anew in the step that ends them (`final_obs`, `final_info`): in
+    Observations are tuples of str. The step that ends an episode begins the next (`final_obs`, `final_info`): in
     Gymnasium 1.4 the asynchronous vector environment throws away an action after a manual reset in the other mode.
     Shared memory is off, since it cannot carry text.
     """

@@ -85,7 +85,7 @@ def segment(completion: str) -> tuple[Span, ...]:
     r"""Spans of a sampled completion, line by line: a header opens its kind, any other line continues.
 
     Text before the first header is reasoning: the agent was asked to think first. Consecutive lines of one kind
-    are one span only when no header stands between them.
+    are one span only when no header is between them.
 
     >>> [(s.kind.value, s.start, s.end) for s in segment("Reasoning: a\nstill a\nAction: b\n")]
     [('R', 0, 21), ('A', 21, 31)]

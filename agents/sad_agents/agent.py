@@ -88,7 +88,7 @@ class Agent(Protocol):
     name: str
 
     def begin(self, episode: int, start: EpisodeStart) -> str:
-        """Begin an episode; returns the prompt that stands before its first observation (often empty)."""
+        """Begin an episode; returns the prompt that comes before its first observation (often empty)."""
         ...
 
     def act(self, episodes: Sequence[int]) -> list[Decision]:

@@ -1,4 +1,4 @@
-"""From a configuration that nobody vouches for to a model that its file's tensors can fill, and to nothing larger."""
+"""From an untrusted configuration to a model that is no larger than the tensors of its file can fill."""
 
 from __future__ import annotations
 
@@ -104,12 +104,12 @@ def settings_of(path: Path, config: Mapping[str, Any], shapes: Shapes) -> Pretra
     settings = _checked(path, config, len(shapes), limit)
     try:
         with quiet_transformers():
-            found: PretrainedConfig = _Configs[kind].from_dict(settings)
+            parsed: PretrainedConfig = _Configs[kind].from_dict(settings)
     except Exception:
         refuse(path, "its configuration describes no model that can be built")
-    if type(found) not in _Models:
+    if type(parsed) not in _Models:
         refuse(path, f"a model of the kind {one_line(kind, 40)!r} is no causal language model")
-    return found
+    return parsed
 
 
 def _checked(path: Path, config: Mapping[str, Any], tensors: int, limit: int) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def check_size(path: Path, model: PreTrainedModel, shapes: Shapes) -> None:
     if needed > 2 * held + _SLACK:
         refuse(path, f"its configuration describes {needed:,} weights, its tensors hold {held:,}")
     if tables > 4 * held + _BUFFER_BYTES:
-        refuse(path, f"its configuration describes tables of {tables:,} bytes beside {held:,} weights")
+        refuse(path, f"its configuration describes tables of {tables:,} bytes for {held:,} weights")
 
 
 class TooLarge(Exception):  # noqa: N818  (never leaves the loader)

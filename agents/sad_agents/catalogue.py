@@ -77,15 +77,15 @@ def known_agents(world: str) -> list[str]:
 
 def plugins() -> list[Plugin]:
     """The installed plug-ins, with the error of each that cannot be loaded."""
-    found = []
+    installed = []
     for entry in _plugins():
         error = ""
         try:
             entry.load()
         except Exception as fault:
             error = _said(fault)
-        found.append(Plugin(entry.name, entry.value, error))
-    return found
+        installed.append(Plugin(entry.name, entry.value, error))
+    return installed
 
 
 def provenance(agent: Agent) -> dict[str, str]:

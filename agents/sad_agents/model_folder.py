@@ -1,4 +1,4 @@
-"""Folders in the layout of transformers, from disk or from the Hugging Face hub: one reader, one answer."""
+"""Folders in the layout of transformers, from disk or from the Hugging Face hub."""
 
 from __future__ import annotations
 

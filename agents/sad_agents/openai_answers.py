@@ -83,12 +83,12 @@ def context_of(entry: Mapping[str, Any]) -> int:
 
 def identity_of(entry: Mapping[str, Any]) -> dict[str, str]:
     """What an entry of /models says of which weights are served under its name."""
-    told = {name: one_line(str(entry[name]), 120) for name in ("root", "revision", "owned_by") if entry.get(name)}
+    identity = {name: one_line(str(entry[name]), 120) for name in ("root", "revision", "owned_by") if entry.get(name)}
     created = entry.get("created")
     # vLLM and llama.cpp give the time of the request.
     if type(created) is int and 0 < created < time.time() - _DAY:
-        told["created"] = str(created)
-    return told
+        identity["created"] = str(created)
+    return identity
 
 
 def check_status(answer: Answer) -> None:

@@ -5,9 +5,9 @@ instruction is touched, never what the world answers, and the task stays the sam
 
     rephrase     the instruction is introduced in other words ("What you have to do: ...")
     typos        in a fifth of its words of five letters or more, and in one at least, two inner letters change places
-    reorder      the instruction stands before the rest of the first observation, or, where it is all there is, its
+    reorder      the instruction comes before the rest of the first observation, or, where it is all there is, its
                  clauses change their order
-    distractor   a true but idle sentence stands before the instruction
+    distractor   a true but idle sentence comes before the instruction
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def _read_episodes(submission: Submission, sums: Sequence[MetricSums], findings:
     for number, line in enumerate(submission.episodes(), start=1):
         progress(f"recompute {submission.name}", number, len(planned))
         if line.id in seen:
-            findings.report(f"the episode {_named(line.id)} stands twice")
+            findings.report(f"the episode {_named(line.id)} comes twice")
         elif line.id not in planned:
             findings.report(f"the episode {_named(line.id)} is not one of the panel, seed and repeats")
         else:
@@ -171,7 +171,7 @@ def _check_entry(entry: Entry, manifest: Manifest, findings: Findings) -> None:
 def _check_plan(manifest: Manifest, findings: Findings) -> None:
     tasks = manifest.panel.task_ids
     if list(tasks) != sorted(set(tasks)):
-        findings.report("the panel's tasks are not sorted, or one stands twice")
+        findings.report("the panel's tasks are not sorted, or one comes twice")
         return
     panel = Panel(manifest.world, manifest.data, manifest.panel.name, tasks)
     if panel.sha256 != manifest.panel.sha256:
@@ -263,15 +263,15 @@ def _compare(claimed: Results, computed: Results, findings: Findings) -> None:
         if claimed.counts.get(status, 0) != count:
             findings.report(f"results.json claims {claimed.counts.get(status, 0)} {status}; the episodes give {count}")
     for name in BOARD_METRICS:
-        said, found = claimed.metrics.get(name), computed.metrics.get(name)
+        said, computed_value = claimed.metrics.get(name), computed.metrics.get(name)
         if said is None or (name == "reasoning_per_step" and not _countable(claimed)):
             continue
-        if found is None:
+        if computed_value is None:
             findings.report(f"results.json claims {name}, which does not follow from the episodes")
-        elif said.n != found.n or not _close(said.value, found.value):
+        elif said.n != computed_value.n or not _close(said.value, computed_value.value):
             findings.report(
                 f"results.json claims {name} {said.value:.6g} of {said.n}; "
-                f"the episodes give {found.value:.6g} of {found.n}"
+                f"the episodes give {computed_value.value:.6g} of {computed_value.n}"
             )
 
 

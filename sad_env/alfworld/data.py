@@ -48,13 +48,13 @@ class ALFWorldData:
         Raises:
             DataError: a game is damaged, is won at the start, or its walkthrough does not win.
         """
-        found = []
+        lines = []
         for split, store in _splits(folder):
             for number, task_id in enumerate(store.task_ids, 1):
                 _check_game(store, task_id)
                 progress(split, number, len(store.task_ids))
-            found.append(f"{split}: {len(store.task_ids)} games, all whole and won by their walkthroughs")
-        return found
+            lines.append(f"{split}: {len(store.task_ids)} games, all whole and won by their walkthroughs")
+        return lines
 
 
 DATA = ALFWorldData()

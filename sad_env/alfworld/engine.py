@@ -136,7 +136,7 @@ def admissible(game: Game, state: State, local: Iterable[str]) -> list[str]:
 
     Args:
         game: the game.
-        state: where it stands.
+        state: of the game.
         local: the keys of `local_commands` for that state.
     """
     commands = sorted(local)

@@ -1,4 +1,4 @@
-"""A person's way through a household: look in likely places first, use what was seen, recover from slips; aloud."""
+"""The expert: looks in likely places first, uses what it has seen, recovers from slips, and says why."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Game:
         goal, task, walkthrough: as in `Problem`.
         object_names, receptacle_names: e.g. "mug 1", "drawer 3".
         examine_commands: e.g. "examine drawer 3", by receptacle.
-        start: location in which the agent begins; no receptacle stands there.
+        start: location in which the agent begins; no receptacle is there.
         location_of: by receptacle.
         receptacles_at: by location.
         way_to: the receptacle that a "go to" command leads to.

@@ -1,4 +1,4 @@
-"""New games without end: a floor plan, things laid out as they usually lie, a task that can be done."""
+"""Generates games: a floor plan, objects in their usual places, a task that can be done."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SPLITS = {"train": 3553, "valid_seen": 140, "valid_unseen": 134, ROOMS_SPLIT: 80
 """The splits of generated data and how many tasks each has when no number is asked for: as many as the official.
 
 `train_rooms` has no official counterpart: its scenes are put together from receptacles of the train scenes, so that a
-model cannot know its hundred rooms by heart and has to read what stands in the one that it is in.
+model cannot know its hundred rooms by heart and has to read what is in the present room.
 """
 
 _COMPOSED = 1000

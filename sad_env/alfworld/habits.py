@@ -19,7 +19,7 @@ _ANYWHERE = 0.01
 
 
 def room_of(receptacles: Iterable[str]) -> str:
-    """The room, judged by what stands in it.
+    """The room, judged by its receptacles.
 
     >>> room_of(["drawer 1", "toilet 1"])
     'bathroom'
@@ -42,7 +42,7 @@ def likelihood(room: str, thing: str, place: str) -> float:
 def search_order(room: str, thing: str) -> tuple[str, ...]:
     """Types of receptacles that such a room can have, by the chance of finding the thing there for each step it takes.
 
-    The order is one of rooms in general: neither what stands in this one nor how many there are of it change it.
+    The order is that of rooms in general and does not depend on what is in this one.
 
     >>> search_order("bathroom", "toiletpaper")[:2]
     ('toilet', 'countertop')

@@ -79,7 +79,7 @@ class HouseholdMemory:
         self._beside: dict[str, set[str]] = {}
 
     def reachable(self, receptacle: str) -> bool:
-        """It stands where the agent stands."""
+        """Whether it is within the agent's reach."""
         return self.here is not None and (receptacle == self.here or receptacle in self._beside.get(self.here, ()))
 
     def holders(self, name: str) -> list[str]:
@@ -132,7 +132,7 @@ class HouseholdMemory:
 
     def _learn_from_failure(self, action: str) -> None:
         if walked := _COMMANDS["go"].fullmatch(action):
-            # One cannot walk to what stands right here; otherwise there is no way to fail.
+            # Only what is within reach cannot be walked to.
             if self.here is not None and walked[1] in self.receptacles and walked[1] != self.here:
                 self._stand_together([self.here, walked[1]])
         elif opened := _COMMANDS["open"].fullmatch(action):
@@ -165,6 +165,6 @@ class HouseholdMemory:
 
 def _read_task(sentence: str) -> tuple[str, str, str]:
     for task_type, pattern in _TASKS:
-        if found := pattern.fullmatch(sentence):
-            return task_type, found[1], found[2]
+        if match := pattern.fullmatch(sentence):
+            return task_type, match[1], match[2]
     return "", "", ""

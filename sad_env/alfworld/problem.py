@@ -47,7 +47,7 @@ SIGNATURES: Mapping[str, tuple[str, ...]] = {
     "sliceable": ("object",),
     "issliced": ("object",),
 }
-"""Predicates that may stand in an initial state, with the types of their arguments."""
+"""Predicates of an initial state, with the types of their arguments."""
 
 TASK_TYPES = (
     "look_at_obj_in_light",
@@ -86,7 +86,7 @@ _GOAL_SHAPES = {
         "(inreceptacle ?o2 ?r))))))))"
     ),
 }
-"""The six goals there are, white space squeezed out; @ stands for a type, in the order (object, receptacle) or
+"""The six goals there are, white space squeezed out; @ is a type, in the order (object, receptacle) or
 (lamp, object)."""
 
 _GOAL_PATTERNS = {
@@ -266,7 +266,7 @@ def _check_fact(fact: Fact, declared: Mapping[str, str]) -> None:
 
 
 def _parse_goal(text: str) -> HouseholdGoal:
-    # The parenthesis that closes the whole problem may stand after the goal.
+    # The parenthesis that closes the whole problem may come after the goal.
     squeezed = re.sub(r"\s*([()])\s*", r"\1", re.sub(r"\s+", " ", text.strip()))
     for candidate in (squeezed, squeezed.removesuffix(")")):
         for task_type, pattern in _GOAL_PATTERNS.items():

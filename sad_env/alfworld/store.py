@@ -138,15 +138,15 @@ class FolderStore(_FileStore):
         super().__init__()
         self.folder = folder
         # An odd folder may hold anything, so only two levels are looked at, and only names that can be shown.
-        found = [
+        task_ids = [
             f"{task.name}/{trial.name}"
             for task in _folders(folder)
             for trial in _folders(Path(task.path))
             if _is_supported(f"{task.name}/{trial.name}") and _may_be_solved(os.path.join(trial.path, GAME_FILE))
         ]
-        if not found:
+        if not task_ids:
             raise DataError(f"no TASK/TRIAL/{GAME_FILE} under {one_line(str(folder))}")
-        self.task_ids = tuple(sorted(found))
+        self.task_ids = tuple(sorted(task_ids))
 
     def _read(self, task_id: str) -> bytes:
         try:

@@ -56,10 +56,10 @@ class StoredSource:
         """The page of this name, or the titles that come closest."""
         inner = titles_only(entity)
         if inner is None:
-            found = self._store.named(_EXACT + _storable(entity))
-            if not found and (name := normalize_title(_storable(entity))):
-                found = self._store.named(_LOOSE + name)
-            pages = [Page(title, text) for title, _, text in (body.partition("\n") for _, body in found)]
+            rows = self._store.named(_EXACT + _storable(entity))
+            if not rows and (name := normalize_title(_storable(entity))):
+                rows = self._store.named(_LOOSE + name)
+            pages = [Page(title, text) for title, _, text in (body.partition("\n") for _, body in rows)]
             if pages:
                 name = folded(entity)
                 return next((page for page in pages if folded(page.title) == name), pages[0])

@@ -74,16 +74,16 @@ class GoldTitlesExpert(Expert):
 
     def decide(self) -> ThoughtAction:
         """The next gold title, a look-up on the way to the answer, or the answer."""
-        found = self._has_read_answer()
+        answered = self._has_read_answer()
         left = [title for title in self._titles if normalize_title(title) not in self._tried]
         if self._turns_left > 1:
-            if left and not (found and self._turns_left == 2):
+            if left and not (answered and self._turns_left == 2):
                 kind = "search next" if self._last else "search first"
                 return ThoughtAction(self._say(kind, title=left[0]), f"search[{left[0]}]")
-            keyword = "" if found or not self._open else self._keyword()
+            keyword = "" if answered or not self._open else self._keyword()
             if keyword:
                 return ThoughtAction(self._say("lookup", keyword=keyword), f"lookup[{keyword}]")
-        if not found:
+        if not answered:
             return ThoughtAction(self._say("give up"), "finish[unknown]")
         return ThoughtAction(self._say("finish", answer=self._answer), f"finish[{self._answer}]")
 

@@ -62,8 +62,8 @@ class LiveSource:
             kept = (self._fetch(url), datetime.datetime.now(datetime.timezone.utc).date().isoformat())
             self._remember(url, *kept)
         html, date = kept
-        found = read_answer(html)
-        return Page(found.title, found.text, date, found.damaged) if isinstance(found, Page) else found
+        answer = read_answer(html)
+        return Page(answer.title, answer.text, date, answer.damaged) if isinstance(answer, Page) else answer
 
     def close(self) -> None:
         """Close the connections."""

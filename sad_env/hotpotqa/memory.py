@@ -69,7 +69,7 @@ class ReadingMemory:
         for sentence in sentences:
             notes.facts |= read_sentence(sentence)
         notes.longer = len(sentences) >= SHOWN_SENTENCES and not observation.rstrip().endswith("..")
-        # Opening a page anew starts its look-ups anew, but what they found is known already.
+        # Opening a page again restarts its look-ups; the facts they gave are kept.
         self.open = notes
 
 

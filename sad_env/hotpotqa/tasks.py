@@ -1,4 +1,4 @@
-"""Sets of tasks: the questions of a split, and the articles that come with them."""
+"""The tasks of a split: its questions, and the articles that come with them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def generate(split: str, count: int, articles: int, seed: int = 0) -> TaskSet:
     """A generated encyclopedia and questions on it.
 
     Args:
-        split: "train" or "test"; no name of one stands in the other, whatever the seed.
+        split: "train" or "test"; no name is in both, whatever the seed.
         count: questions.
         articles: about how many articles.
         seed: decides everything else.

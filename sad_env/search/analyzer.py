@@ -135,4 +135,4 @@ def analyze(text: str) -> list[str]:
     >>> analyze("Find me a women's red dress, size 2.5")
     ['find', 'me', 'women', 'red', 'dress', 'size', '2.5']
     """
-    return [found for word in words(text) if (found := term(word)) is not None]
+    return [stemmed for word in words(text) if (stemmed := term(word)) is not None]

@@ -43,9 +43,9 @@ def build_index(
     Args:
         folder: where the index is to lie.
         documents: pairs of a unique key and its text; the same ones in the same order at every call.
-        fingerprint: names the source of the documents, e.g. a hash; an index of another fingerprint is built anew.
+        fingerprint: names the source of the documents, e.g. a hash; an index of another fingerprint is built again.
         total: how many documents there will be, for `progress`; 0 when unknown.
-        progress: told after every few thousand documents, and of the merge.
+        progress: called after every few thousand documents, and of the merge.
         run_tokens: tokens to hold in memory at a time.
 
     Raises:
@@ -73,8 +73,8 @@ def build_index(
 
 def _fingerprint(path: Path) -> str | None:
     try:
-        found: str | None = read_json(path).get("fingerprint")
-        return found
+        fingerprint: str | None = read_json(path).get("fingerprint")
+        return fingerprint
     except (OSError, ValueError, AttributeError):
         return None
 

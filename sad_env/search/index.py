@@ -101,19 +101,19 @@ class RankedIndex:
             about = read_json(folder / "index.json")
             if about.get("format") != FORMAT:
                 raise DataError(
-                    f"{folder}: index format {about.get('format')!r}; this release reads {FORMAT}: build anew"
+                    f"{folder}: index format {about.get('format')!r}; this release reads {FORMAT}: build it again"
                 )
             arrays = {}
             for name, length in about["arrays"].items():
                 mapped = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
                 if len(mapped) != length:
                     raise DataError(
-                        f"{folder}: {name}.npy holds {len(mapped)} entries where {length} are due: build anew"
+                        f"{folder}: {name}.npy holds {len(mapped)} entries where {length} are due: build it again"
                     )
                 arrays[name] = np.asarray(mapped)
             return cls(arrays)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{folder}: no readable index ({error}); build it anew") from None
+            raise DataError(f"{folder}: no readable index ({error}); build it again") from None
 
     def __len__(self) -> int:
         """Documents."""
@@ -135,9 +135,9 @@ class RankedIndex:
         chosen, scores = np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.float32)
         floor = 0.0
         for low in range(0, len(self), _WINDOW):
-            found = self._candidates(terms, low, min(low + _WINDOW, len(self)), k, floor)
-            chosen = np.concatenate([chosen, found])
-            scores = np.concatenate([scores, _exact(terms, found)])
+            candidates = self._candidates(terms, low, min(low + _WINDOW, len(self)), k, floor)
+            chosen = np.concatenate([chosen, candidates])
+            scores = np.concatenate([scores, _exact(terms, candidates)])
             chosen, scores = self._best(chosen, scores, k)
             if len(scores) == k:
                 floor = float(scores[-1])
@@ -145,7 +145,7 @@ class RankedIndex:
 
     def _lookup(self, query: str) -> list[_Query]:
         """The query's distinct terms that the index has, in the query's order."""
-        found = []
+        lists = []
         for term, times in Counter(analyze(query)).items():
             number = self._terms.find(term.encode("utf-8", "surrogatepass"))
             if number >= 0:
@@ -155,8 +155,8 @@ class RankedIndex:
                 weight = np.float32(times) * np.float32(idf)
                 scores = weight - weight / self._divisors
                 bound = weight - weight / self._divisor(self._peaks[number : number + 1])[0]
-                found.append(_Query(self._docs[start:end], self._codes[start:end], scores, float(bound)))
-        return found
+                lists.append(_Query(self._docs[start:end], self._codes[start:end], scores, float(bound)))
+        return lists
 
     def _divisor(self, weights: Array) -> Array:
         frequencies = (weights >> np.uint32(8)).astype(np.float32)
@@ -182,8 +182,8 @@ class RankedIndex:
             sums[docs] += term.scores[term.codes[first:last]]
             rest -= term.bound
             touched += int(last - first)
-        found: Array = (_reaching(sums, max(floor, _kth(sums, k)) * (1 - _SLACK)) + low).astype(np.uint32)
-        return found
+        numbers: Array = (_reaching(sums, max(floor, _kth(sums, k)) * (1 - _SLACK)) + low).astype(np.uint32)
+        return numbers
 
     def _narrow(self, terms: list[_Query], docs: Array, sums: Array, k: int, floor: float) -> Array:
         """Of `docs` with partial `sums`, those that can still be among the best `k` when `terms` are added."""
@@ -206,8 +206,8 @@ class RankedIndex:
 def _contributions(term: _Query, docs: Array) -> Array:
     """What `term` adds to each of `docs`, float32; zero where it does not occur."""
     places = np.minimum(np.searchsorted(term.docs, docs), len(term.docs) - 1)
-    found: Array = np.where(term.docs[places] == docs, term.scores[term.codes[places]], np.float32(0))
-    return found
+    scores: Array = np.where(term.docs[places] == docs, term.scores[term.codes[places]], np.float32(0))
+    return scores
 
 
 def _exact(terms: list[_Query], docs: Array) -> Array:

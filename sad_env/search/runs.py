@@ -52,7 +52,7 @@ class Strings:
         return (self[index] for index in range(len(self)))
 
     def find(self, string: bytes) -> int:
-        """Where `string` stands among sorted strings, -1 when it does not."""
+        """Index of `string` among sorted strings, -1 when it is not there."""
         low, high = 0, len(self)
         while low < high:
             middle = (low + high) // 2
@@ -224,15 +224,15 @@ def _merge_lists(
     for run, number in zip(runs, numbers, strict=True):
         for piece in _pieces(run):
             bounds = run.starts[piece.start : piece.stop + 1].astype(np.int64)
-            counts, first, mine = np.diff(bounds), bounds[0], number[piece]
-            target = np.repeat(cursor[mine] - bounds[:-1], counts) + np.arange(first, bounds[-1])
+            counts, first, term_ids = np.diff(bounds), bounds[0], number[piece]
+            target = np.repeat(cursor[term_ids] - bounds[:-1], counts) + np.arange(first, bounds[-1])
             weight = run.weights[first : bounds[-1]]
             docs[target] = run.docs[first : bounds[-1]]
             codes[target] = np.searchsorted(distinct, weight)
-            cursor[mine] += counts
+            cursor[term_ids] += counts
             local = bounds[:-1] - first
-            frequency[mine] = np.maximum(frequency[mine], np.maximum.reduceat(weight >> np.uint32(8), local))
-            length[mine] = np.minimum(length[mine], np.minimum.reduceat(weight & np.uint32(255), local))
+            frequency[term_ids] = np.maximum(frequency[term_ids], np.maximum.reduceat(weight >> np.uint32(8), local))
+            length[term_ids] = np.minimum(length[term_ids], np.minimum.reduceat(weight & np.uint32(255), local))
     peaks[:] = frequency << np.uint32(8) | length
     arrays.update(list_starts=starts, peaks=peaks, weights=weights, docs=docs, codes=codes)
 

@@ -40,7 +40,7 @@ class WebShopEnv(TextEnv):
       come up more often (its shift of them by one goal is not kept). HTML is of our own design; its URLs and names of
       elements are the original's.
 
-    Info, beside what all worlds give: ``task_type`` (category of the product sought), ``available_actions``
+    Info, besides what all worlds give: ``task_type`` (category of the product sought), ``available_actions``
     (``has_search_bar`` and ``clickables``, as in the original), and after the purchase ``reward_parts``.
     ``admissible_actions`` lists every click, and where there is a search bar one search: for the instruction itself.
 
@@ -55,8 +55,8 @@ class WebShopEnv(TextEnv):
         strict: original view only: an action that is malformed, or not possible on this page, is answered with what is
             possible.
         show_attributes: item pages have a button for the product's attributes.
-        num_prev_obs: original view only: so many earlier observations stand before the present one.
-        num_prev_actions: original view only: so many earlier actions stand before the present observation.
+        num_prev_obs: original view only: number of earlier observations shown before the present one.
+        num_prev_actions: original view only: number of earlier actions shown before the present observation.
         seed: of all draws that make goals and generated products.
         render_mode: as in `TextEnv`.
     """

@@ -136,7 +136,7 @@ class WebShopExpert(Expert):
                     yield name, named, named
 
     def _estimate(self, candidate: _Candidate) -> float:
-        """How good buying it would be, as far as is known: what cannot be told yet counts a little."""
+        """How good buying it would be, as far as is known: what is not known yet counts a little."""
         wish = self._wish
         kind = set(keywords(wish.kind))
         common = len(kind & set(analyze(candidate.text))) / max(1, len(kind))
@@ -226,8 +226,8 @@ class WebShopExpert(Expert):
         kind = set(keywords(self._wish.kind))
         wanted = {word for phrase in self._wish.attributes for word in analyze(phrase)}
         appeal = 2 * len(kind & title) / max(1, len(kind)) + 0.5 * len(wanted & title) / max(1, len(wanted))
-        for mine, other in (("men", "women"), ("women", "men")):
-            if mine in kind and other in title and mine not in title:
+        for gender, other in (("men", "women"), ("women", "men")):
+            if gender in kind and other in title and gender not in title:
                 appeal -= 1.5
         return appeal
 
@@ -265,10 +265,10 @@ class WebShopExpert(Expert):
     def _leave_tab(self) -> ThoughtAction:
         candidate = self._candidates.get(self._open or "")
         missing = self._missing_attributes(candidate) if candidate else list(self._wish.attributes)
-        found = [phrase for phrase in self._wish.attributes if phrase not in missing]
-        if missing or not found:
+        there = [phrase for phrase in self._wish.attributes if phrase not in missing]
+        if missing or not there:
             return self._do("click[< Prev]", "back_doubt", missing=join(missing[:2]) or "that")
-        return self._do("click[< Prev]", "back_ok", found=join(found[:2]))
+        return self._do("click[< Prev]", "back_ok", found=join(there[:2]))
 
 
 def _brief(kind: str) -> str:
@@ -298,8 +298,8 @@ def _closest(value: str, offered: Sequence[str]) -> str | None:
 def _named(text: str, values: Sequence[str]) -> str | None:
     """The longest of `values` that an instruction names."""
     words = analyze(text)
-    found = [value for value in values if _contains(words, analyze(value))]
-    return max(found, key=len, default=None)
+    contained = [value for value in values if _contains(words, analyze(value))]
+    return max(contained, key=len, default=None)
 
 
 def _contains(words: Sequence[str], part: Sequence[str]) -> bool:

@@ -28,16 +28,16 @@ def find_files(folder: Path) -> dict[str, Path]:
     Raises:
         DataError: no product file.
     """
-    found = {}
+    files = {}
     for stem, names in _GROUPS.items():
         for name in names:
             if (folder / name).is_file():
-                found[stem] = folder / name
+                files[stem] = folder / name
                 break
-    if "items_shuffle" not in found:
+    if "items_shuffle" not in files:
         due = " or ".join(_GROUPS["items_shuffle"])
         raise DataError(f"{folder} holds no {due}: give a folder in WebShop's schema, or see `sad-data list`")
-    return found
+    return files
 
 
 def load_catalogue(folder: Path) -> MemoryCatalogue:

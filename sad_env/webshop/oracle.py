@@ -41,12 +41,12 @@ def _way(shop: Shop, product: Product, react: bool) -> list[str] | None:
     texts = (product.title, f"{product.title} {product.query}", product.indexed_text, f"{product.title} {options}")
     for text in texts:
         query = _searchable(text)
-        for place, found in enumerate(shop.catalogue.ranked(query)):
-            if found.asin == product.asin and (place < SHOWN or not react):
+        for place, shown in enumerate(shop.catalogue.ranked(query)):
+            if shown.asin == product.asin and (place < SHOWN or not react):
                 return [
                     f"search[{query}]",
                     *[f"click[{pages.NEXT}]"] * (place // pages.PER_PAGE),
-                    f"click[{found.asin}]",
+                    f"click[{shown.asin}]",
                 ]
     return None
 

@@ -114,8 +114,8 @@ def _training_shop(seed: int, show_attributes: bool) -> Shop:
 
 
 def _comes_first(catalogue: Catalogue, goal: ShoppingGoal) -> bool:
-    found = catalogue.ranked(" ".join((*goal.attributes, goal.query, *own_options(goal).values())))
-    return bool(found) and found[0].asin == goal.asin
+    ranked = catalogue.ranked(" ".join((*goal.attributes, goal.query, *own_options(goal).values())))
+    return bool(ranked) and ranked[0].asin == goal.asin
 
 
 @functools.lru_cache(maxsize=4)

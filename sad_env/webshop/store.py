@@ -156,10 +156,10 @@ def build_catalogue(source: Path, target: Path, *, progress: Progress = silent) 
 
 def _about(folder: Path) -> dict[str, Any]:
     try:
-        found = read_json(folder / _ABOUT)
+        about = read_json(folder / _ABOUT)
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return about if isinstance(about, dict) else {}
 
 
 def _fingerprint(files: Mapping[str, Path], progress: Progress) -> str:

@@ -70,7 +70,7 @@ def test_an_entry_is_read_by_the_originals_rules(tmp_path: Path) -> None:
         ({"asin": "<b>x</b>"}, "an asin is one to ten letters and digits"),
         ({"asin": 5}, "an asin is one to ten letters and digits"),
         ({"asin": None}, "an asin is one to ten letters and digits"),
-        ({"name": None}, "text is due where 'None' stands"),
+        ({"name": None}, "a text was due, not 'None'"),
         ({"pricing": "$NaN"}, "could not convert string to float"),
         ({"pricing": "free"}, "has no \\$"),
         ({"pricing": 9.99}, "text is due"),

@@ -21,7 +21,7 @@ _DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Prompt:
-    """What stands before an episode, and what is known of a world's actions.
+    """What comes before an episode, and what is known of a world's actions.
 
     Attributes:
         instruction: says what to do and in which form; ends without a newline.

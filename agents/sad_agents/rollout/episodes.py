@@ -83,7 +83,7 @@ class LiveEpisode:
         began: monotonic time.
         info: the world's latest.
         decision: the agent's latest; None before the first.
-        known_to_agent: the agent has begun it and is to be told of its end.
+        known_to_agent: the agent has begun it, so its `end` is due.
         tokens: generated so far.
         invalid_run: invalid actions in a row.
     """

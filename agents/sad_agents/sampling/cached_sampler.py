@@ -46,8 +46,8 @@ class SampleRequest:
     """What to continue.
 
     Attributes:
-        key: names the conversation; its cache is found again by it.
-        ids: all that stands before, at least one id.
+        key: names the conversation whose cache is used.
+        ids: all that comes before, at least one id.
         seed: seeds the draws, so that they do not depend on what else is in the batch.
     """
 

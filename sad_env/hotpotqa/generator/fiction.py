@@ -76,7 +76,7 @@ class Entity:
 
     @property
     def mention(self) -> str:
-        """The name as it stands inside a sentence."""
+        """The name inside a sentence."""
         return self.article + self.name
 
 

@@ -239,7 +239,7 @@ class Quiz:
 
 
 def _gives_itself_away(question: Question) -> bool:
-    """True when the answer stands in a question that is no choice between two."""
+    """True when a question that is no choice between two contains its answer."""
     return question.kind not in ("comparison", "yes-no") and question.answer in question.text
 
 

@@ -57,7 +57,7 @@ def plain(mention: str) -> str:
 
 
 def spoken(name: str) -> str:
-    """A name as it stands inside a sentence: rivers, buildings and events have "the" before them.
+    """A name inside a sentence: rivers, buildings and events have "the" before them.
 
     >>> spoken("River Ashel"), spoken("Tolmere Chess Tournament"), spoken("Tolmere")
     ('the River Ashel', 'the Tolmere Chess Tournament', 'Tolmere')
