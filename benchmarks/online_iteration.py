@@ -34,8 +34,8 @@ def make_student(folder: Path, updates: int) -> Path:
     episodes = folder / "expert.jsonl"
     with episodes.open("w") as file:
         jobs = [Job(task) for task in tasks]
-        for one in rollout(ExpertAgent("alfworld"), jobs, WorldRecipe("alfworld", {"split": "train"})):
-            file.write(one.trajectory.to_json() + "\n")
+        for finished in rollout(ExpertAgent("alfworld"), jobs, WorldRecipe("alfworld", {"split": "train"})):
+            file.write(finished.trajectory.to_json() + "\n")
     config = TrainConfig(
         out=str(folder / "start"),
         episodes=(str(episodes),),

@@ -62,9 +62,9 @@ def check_world(make: Callable[[], TextEnv], *, tasks: int = 3, oracle: bool = T
         _check_named_task(env)
         _check_seeds(env, twin)
     finally:
-        for one in (env, twin):
-            one.close()
-            one.close()
+        for world in (env, twin):
+            world.close()
+            world.close()
 
 
 def _rule(holds: bool, rule: str) -> None:

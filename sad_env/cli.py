@@ -99,7 +99,7 @@ def read(
         print_version(prog)
         raise SystemExit(0)
     known = settings_of(config)
-    former = {old: one for one in known.values() for old in one.former.names if old not in known}
+    former = {old: setting for setting in known.values() for old in setting.former.names if old not in known}
     former |= {old: known[new] for old, new in (renamed or {}).items()}
     names = Names(prog, known, former, removed or {})
     files, words = _take_configs(words)
@@ -107,12 +107,12 @@ def read(
     for file in files:
         values |= read_settings_file(find_config(file, configs), names)
     if "-h" in words or "--help" in words:
-        shown = [replace(one, default=values.get(one.name, one.default)) for one in known.values()]
+        shown = [replace(setting, default=values.get(setting.name, setting.default)) for setting in known.values()]
         print(help_page(config, shown, prog=prog, more=_SHIPPED if configs else _EVERYWHERE))
         raise SystemExit(0)
     words = _with_present_names(words, names)
     flags = {_flag_name(word, known) for word in words} - {""}
-    missing = [one.flag for one in known.values() if one.required and not one.positional]
+    missing = [setting.flag for setting in known.values() if setting.required and not setting.positional]
     if absent := [flag for flag in missing if flag[2:].replace("-", "_") not in {*flags, *values}]:
         raise ConfigError(f"{prog} needs {' and '.join(absent)}: see {prog} --help")
     settings = tyro.cli(

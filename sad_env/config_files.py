@@ -60,7 +60,7 @@ def read_settings_file(path: Path, names: Names) -> dict[str, Any]:
         UnknownNameError: it holds a key that is no setting.
     """
     known, former = names.known, names.former
-    groups = {group for one in known.values() for group in one.groups}
+    groups = {group for setting in known.values() for group in setting.groups}
     values: dict[str, Any] = {}
     replaced: dict[str, Any] = {}
     for key, value in _entries(read_toml(path), groups):

@@ -182,12 +182,12 @@ def make_vec(name: str, count: int, *, asynchronous: bool = False, **options: An
     spec = world(name)
     limited = {"max_episode_steps": spec.limit(options), **options}
 
-    def one() -> gymnasium.Env[str, str]:
+    def make_limited() -> gymnasium.Env[str, str]:
         return gymnasium.make(spec.gym_id, **limited)
 
     if asynchronous:
-        return AsyncVectorEnv([one] * count, shared_memory=False, autoreset_mode=AutoresetMode.SAME_STEP)
-    return SyncVectorEnv([one] * count, autoreset_mode=AutoresetMode.SAME_STEP)
+        return AsyncVectorEnv([make_limited] * count, shared_memory=False, autoreset_mode=AutoresetMode.SAME_STEP)
+    return SyncVectorEnv([make_limited] * count, autoreset_mode=AutoresetMode.SAME_STEP)
 
 
 for _row in read_table("sad_env", "worlds.toml")["worlds"]:

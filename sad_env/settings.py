@@ -103,7 +103,7 @@ def settings_of(config: type) -> dict[str, Setting]:
 def _settings(config: type, groups: tuple[str, ...], title: str, instance: object) -> Iterator[Setting]:
     kinds = get_type_hints(config, include_extras=True)
     for field in dataclasses.fields(config):
-        owner = next(one for one in config.__mro__ if field.name in inspect.get_annotations(one))
+        owner = next(base for base in config.__mro__ if field.name in inspect.get_annotations(base))
         default = default_of(field) if instance is None else getattr(instance, field.name)
         if dataclasses.is_dataclass(kinds[field.name]):
             inside = None if default is dataclasses.MISSING else default

@@ -176,7 +176,7 @@ def _done(out: Path) -> set[tuple[str, int, int]]:
     """Episodes that were played: those in the file, and those that were left out of it on purpose."""
     done = set()
     if out.exists():
-        done = {(one.task_id, one.seed, one.repeat) for one in read_trajectories(out)}
+        done = {(episode.task_id, episode.seed, episode.repeat) for episode in read_trajectories(out)}
     left_out = _left_out(out)
     if left_out.exists():
         done |= {tuple(parse_json(line)) for _, line in read_lines(left_out)}

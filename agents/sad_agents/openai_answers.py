@@ -197,7 +197,9 @@ def text_of(choice: Mapping[str, Any]) -> tuple[str | None, str]:
         elif isinstance(part, dict) and part.get("type") == "thinking":
             inner = part.get("thinking")
             pieces = inner if isinstance(inner, list) else [{"text": inner}]
-            thinking += [one["text"] for one in pieces if isinstance(one, dict) and isinstance(one.get("text"), str)]
+            thinking += [
+                piece["text"] for piece in pieces if isinstance(piece, dict) and isinstance(piece.get("text"), str)
+            ]
     return "".join(texts) if texts else None, "".join(thinking)
 
 

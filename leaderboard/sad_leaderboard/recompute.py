@@ -102,7 +102,7 @@ def recompute(submission: Submission, progress: Progress = silent) -> Recomputed
         findings.report(str(error))
     if findings:
         return Recomputed(None, findings)
-    computed = [one.results(manifest, {}) for one in counted]
+    computed = [each.results(manifest, {}) for each in counted]
     _compare(submission.results, computed[-1], findings)
     return Recomputed(computed[0], findings)
 
@@ -119,8 +119,8 @@ def _read_episodes(submission: Submission, sums: Sequence[MetricSums], findings:
         else:
             seen.add(line.id)
             _check_line(line, submission.manifest, findings)
-            for one in sums if not findings else ():
-                one.add(line)
+            for each in sums if not findings else ():
+                each.add(line)
     if missing := sorted(planned - seen):
         findings.report(f"{len(missing)} of {len(planned)} episodes are missing, e.g. {_named(missing[0])}")
 

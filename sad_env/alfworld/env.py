@@ -203,5 +203,5 @@ def _panel(kind: str, store: GameStore, split: str, task_type: str | None, tasks
         if task_type not in TASK_TYPES:
             raise UnknownNameError("task type of alfworld", task_type, TASK_TYPES)
         name = f"{name}-{task_type}"
-        task_ids = tuple(one for one in task_ids if store.task_type(one) == task_type)
+        task_ids = tuple(task for task in task_ids if store.task_type(task) == task_type)
     return Panel.of("alfworld", kind, name, task_ids)

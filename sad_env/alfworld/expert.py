@@ -76,7 +76,7 @@ class ALFWorldExpert(Expert):
         verb = TREATMENTS.get(memory.task_type)
         # What is treated already comes first, then what is within reach.
         thing, place = min(
-            known, key=lambda one: (memory.treated.get(one[0]) != verb, not memory.reachable(one[1]), one)
+            known, key=lambda pair: (memory.treated.get(pair[0]) != verb, not memory.reachable(pair[1]), pair)
         )
         fields = Fields(thing=thing, place=place)
         return self._reach(place, "fetch", fields) or Intent("take", f"take {thing} from {place}", fields)
@@ -105,7 +105,7 @@ class ALFWorldExpert(Expert):
         return Intent("search examine", f"examine {place}", fields)
 
     def _most_promising(self, unseen: list[str], wanted: str) -> str:
-        return max(unseen, key=lambda one: (self._promise(one, wanted), -number_of(one)))
+        return max(unseen, key=lambda place: (self._promise(place, wanted), -number_of(place)))
 
     def _promise(self, place: str, wanted: str) -> float:
         """Chance of finding it there for each step that looking there takes."""
@@ -120,14 +120,14 @@ class ALFWorldExpert(Expert):
         memory = self._memory
         if not memory.receptacles:
             return Intent("lost", "look", Fields(wanted=wanted))
-        place = min(memory.receptacles, key=lambda one: memory.seen_at.get(one, 0))
+        place = min(memory.receptacles, key=lambda place: memory.seen_at.get(place, 0))
         fields = Fields(place=place, wanted=wanted)
         return self._reach(place, "again", fields) or Intent("again examine", f"examine {place}", fields)
 
     # --- what to do with something in hand ---
 
     def _treat(self, held: str, verb: str) -> Intent:
-        place = self._nearest([one for one in self._memory.receptacles if kind(one) == _STATIONS[verb]])
+        place = self._nearest([name for name in self._memory.receptacles if kind(name) == _STATIONS[verb]])
         if place is None:
             return self._bring(held)
         fields = Fields(thing=held, place=place, verb=verb)
@@ -145,7 +145,9 @@ class ALFWorldExpert(Expert):
     def _destination(self, thing: str) -> str | None:
         memory = self._memory
         places = [
-            one for one in memory.receptacles if kind(one) == memory.goal and (kind(thing), one) not in memory.refused
+            place
+            for place in memory.receptacles
+            if kind(place) == memory.goal and (kind(thing), place) not in memory.refused
         ]
         if memory.task_type == "pick_two_obj_and_place" and places:
             most = max(self._wanted_in(place) for place in places)
@@ -177,7 +179,7 @@ class ALFWorldExpert(Expert):
         ]
         if not lamps:
             return self._search(memory.goal)
-        lamp, place = min(lamps, key=lambda one: (not memory.reachable(one[1]), one))
+        lamp, place = min(lamps, key=lambda pair: (not memory.reachable(pair[1]), pair))
         fields = Fields(thing=held, place=place, lamp=lamp)
         if not memory.reachable(place):
             return Intent("light go", f"go to {place}", fields)
@@ -186,9 +188,9 @@ class ALFWorldExpert(Expert):
     def _put_away(self, held: str) -> Intent:
         memory = self._memory
         places = [
-            one
-            for one in memory.receptacles
-            if accepts(kind(one), kind(held)) and (kind(held), one) not in memory.refused
+            place
+            for place in memory.receptacles
+            if accepts(kind(place), kind(held)) and (kind(held), place) not in memory.refused
         ]
         place = self._nearest(places)
         if place is None:

@@ -24,7 +24,7 @@ def room_of(receptacles: Iterable[str]) -> str:
     >>> room_of(["drawer 1", "toilet 1"])
     'bathroom'
     """
-    kinds = {kind(one) for one in receptacles}
+    kinds = {kind(name) for name in receptacles}
     return next((room for sign, room in _TELLING if sign in kinds), "livingroom")
 
 
@@ -64,7 +64,7 @@ def search_order(room: str, thing: str) -> tuple[str, ...]:
 def accepts(place: str, thing: str) -> bool:
     """Whether a receptacle of this type may hold a thing of this type."""
     return any(
-        thing in (one.lower() for one in inside)
+        thing in (type_.lower() for type_ in inside)
         for name, inside in households().accepts.items()
         if name.lower() == place
     )

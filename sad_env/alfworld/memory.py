@@ -157,10 +157,10 @@ class HouseholdMemory:
 
     def _stand_together(self, receptacles: Iterable[str]) -> None:
         group = set(receptacles)
-        for one in list(group):
-            group |= self._beside.get(one, set())
-        for one in group:
-            self._beside[one] = group
+        for place in list(group):
+            group |= self._beside.get(place, set())
+        for place in group:
+            self._beside[place] = group
 
 
 def _read_task(sentence: str) -> tuple[str, str, str]:

@@ -75,7 +75,9 @@ class PackStore(GameStore):
             self._first = len(MAGIC) + 8 + length
             self._starts: list[int] = index["starts"]
             self._where = {
-                str(one): (block, row) for block, ids in enumerate(index["tasks"]) for row, one in enumerate(ids)
+                str(task_id): (block, row)
+                for block, ids in enumerate(index["tasks"])
+                for row, task_id in enumerate(ids)
             }
             if not self._where or path.stat().st_size != self._first + self._starts[-1]:
                 raise ValueError("cut off")

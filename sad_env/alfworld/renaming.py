@@ -40,7 +40,7 @@ def renamed(episode: Trajectory, draw: random.Random) -> Trajectory:
         own = numbers.get(type_.lower())
         if own is None:
             drawn = draw.sample(range(1, _NUMBERS + 1), _NUMBERS)
-            own = numbers[type_.lower()] = {str(old): one for old, one in enumerate(drawn, 1)}
+            own = numbers[type_.lower()] = {str(old): new_number for old, new_number in enumerate(drawn, 1)}
         return f"{new} {own.get(number, number)}"
 
     def renamed_text(text: str) -> str:

@@ -107,7 +107,7 @@ class GeneratedStore(GameStore):
 
 @lru_cache(maxsize=8)
 def _by_task_id(split: str, count: int | None, seed: int) -> Mapping[str, Blueprint]:
-    return {one.task_id: one for one in blueprints(split, count, seed)}
+    return {blueprint.task_id: blueprint for blueprint in blueprints(split, count, seed)}
 
 
 class _FileStore(GameStore):

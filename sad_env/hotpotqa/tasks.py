@@ -92,7 +92,7 @@ def generate(split: str, count: int, articles: int, seed: int = 0) -> TaskSet:
     written = Writer(fiction, seed).write_all()
     questions = Quiz(fiction, written, seed).draw(split, count)
     panel = Panel.of(WORLD, "generated", split, [question.id for question in questions])
-    texts = tuple(one.article for one in written.values())
+    texts = tuple(text.article for text in written.values())
     return TaskSet("generated", panel, {question.id: question for question in questions}, texts)
 
 
@@ -169,7 +169,7 @@ def _load(
     loaded = load_questions(path)
     questions = {question.id: question for question in loaded}
     dump = articles_file(folder, split)
-    articles = read_dump([dump]) if dump.is_file() else (one for question in loaded for one in question.context)
+    articles = read_dump([dump]) if dump.is_file() else (article for question in loaded for article in question.context)
     return TaskSet(kind, _panel(kind, split, questions, path), questions, tuple(dict.fromkeys(articles)))
 
 

@@ -75,9 +75,9 @@ class RankedIndex:
         weights = np.asarray(arrays["weights"])
         average = np.float32(int(arrays["tokens"][0]) / max(1, len(self)))
         lengths = LENGTHS.astype(np.float32)
-        one = np.float32(1)
+        unit = np.float32(1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            norms = one / (_K1 * ((one - _B) + _B * lengths / average))
+            norms = unit / (_K1 * ((unit - _B) + _B * lengths / average))
         self._norms = norms.astype(np.float32)
         # 1 + f * n of every distinct (frequency, length); a term's scores are w - w / this.
         self._divisors = self._divisor(weights)

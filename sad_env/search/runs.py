@@ -175,9 +175,11 @@ def _copy(arrays: dict[str, Array], allocate: Allocate, name: str, parts: Sequen
 def _rank_keys(arrays: dict[str, Array], allocate: Allocate) -> None:
     keys = list(Strings(arrays["key_blob"], arrays["key_starts"]))
     order = sorted(range(len(keys)), key=keys.__getitem__)
-    for one, other in itertools.pairwise(order):
-        if keys[one] == keys[other]:
-            raise DataError(f"two documents have the key {keys[one].decode(errors='replace')[:80]!r}; keys are unique")
+    for document, other in itertools.pairwise(order):
+        if keys[document] == keys[other]:
+            raise DataError(
+                f"two documents have the key {keys[document].decode(errors='replace')[:80]!r}; keys are unique"
+            )
     arrays["key_ranks"] = allocate("key_ranks", len(keys), np.uint32)
     arrays["key_ranks"][order] = np.arange(len(keys), dtype=np.uint32)
 

@@ -74,7 +74,7 @@ class WebShopExpert(Expert):
                 self._choose(argument)
             return
         if before.kind == "results" and page.kind == "item":
-            self._open = next((one.asin for one in before.products if one.asin.lower() == argument.lower()), None)
+            self._open = next((shown.asin for shown in before.products if shown.asin.lower() == argument.lower()), None)
             self._chosen = {}
         elif before.kind == "item" and page.kind == "item":
             self._choose(argument)
@@ -117,7 +117,7 @@ class WebShopExpert(Expert):
 
     def _choose(self, value: str) -> None:
         for name, values in self._page.options.items():
-            if value.lower() in (one.lower() for one in values):
+            if value.lower() in (offered.lower() for offered in values):
                 self._chosen[name] = value.lower()
 
     def _missing_attributes(self, candidate: _Candidate) -> list[str]:
@@ -128,7 +128,7 @@ class WebShopExpert(Expert):
         """Each option wished for: name, value as wished, and the value on the page that answers it, if any."""
         for name, value in self._wish.options:
             here = options.get(name, ())
-            everywhere = [one for values in options.values() for one in values]
+            everywhere = [offered for values in options.values() for offered in values]
             yield name, value, _closest(value, here) or _closest(value, everywhere)
         if not self._wish.options:
             for name, values in options.items():
@@ -285,14 +285,14 @@ def _affordable(shown: Shown, limit: float) -> float:
 
 def _closest(value: str, offered: Sequence[str]) -> str | None:
     """The offered value that answers a wish: the same one, else a similar one, else one of the same colour."""
-    for one in offered:
-        if one.lower() == value.lower():
-            return one
-    for one in offered:
-        if similarity(one, value) > SIMILAR:
-            return one
+    for candidate in offered:
+        if candidate.lower() == value.lower():
+            return candidate
+    for candidate in offered:
+        if similarity(candidate, value) > SIMILAR:
+            return candidate
     color = next((color for color in COLORS if color in value.lower()), None)
-    return next((one for one in offered if color and color in one.lower()), None)
+    return next((candidate for candidate in offered if color and color in candidate.lower()), None)
 
 
 def _named(text: str, values: Sequence[str]) -> str | None:

@@ -99,16 +99,16 @@ def nouns(name: str) -> tuple[str, ...]:
     padded = ["^", "^", *tokens(name), "$", "$"]
     tagged = []
     for index in range(2, len(padded) - 2):
-        two, one, word, next_one, next_two = padded[index - 2 : index + 3]
+        before_that, before, word, after, after_that = padded[index - 2 : index + 3]
         is_noun = not word[0].isdigit() and any(letter.isalpha() for letter in word)
         is_noun ^= ("", "", word, "", "") in table
         contexts = (
-            ("", one, word, "", ""),
-            ("", "", word, next_one, ""),
-            ("", one, word, next_one, ""),
-            (two, one, word, "", ""),
-            ("", "", word, next_one, next_two),
-            (two, one, word, next_one, next_two),
+            ("", before, word, "", ""),
+            ("", "", word, after, ""),
+            ("", before, word, after, ""),
+            (before_that, before, word, "", ""),
+            ("", "", word, after, after_that),
+            (before_that, before, word, after, after_that),
         )
         if is_noun != any(context in table for context in contexts):
             tagged.append(word)

@@ -121,13 +121,13 @@ def _color(value: str) -> str:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def similarity(one: str, other: str) -> int:
+def similarity(left: str, right: str) -> int:
     """Token-set similarity, 0 to 100, as the package `thefuzz` computes and rounds it.
 
     >>> similarity("navy blue", "('color', 'navy blue')")
     100
     """
-    processed = (utils.default_process(text.translate(_LATIN)) for text in (one, other))
+    processed = (utils.default_process(text.translate(_LATIN)) for text in (left, right))
     return round(fuzz.token_set_ratio(*processed))
 
 

@@ -350,7 +350,9 @@ def _checked(given: object, count: int) -> list[Decision]:
     if not isinstance(given, Sequence) or len(given) != count:
         what = f"{len(given)} decisions" if isinstance(given, Sequence) else f"a {type(given).__name__}"
         return [Decision.stopped(Status.AGENT_ERROR, f"act gave {what} where a list of {count} is due")] * count
-    return [Decision.stopped(Status.AGENT_ERROR, fault) if (fault := fault_of(one)) else one for one in given]
+    return [
+        Decision.stopped(Status.AGENT_ERROR, fault) if (fault := fault_of(decision)) else decision for decision in given
+    ]
 
 
 def _reason(error: Exception) -> str:

@@ -131,7 +131,9 @@ class Namer:
                     return name.capitalize()
                 # Another vowel instead of another draw: all names after it stay what they are.
                 others = ("".join([syllables[0], vowel, *syllables[2:]]) for vowel in _TABLE["vowels"])
-                if milder := next((one for one in others if self._fits(one) and not _OFFENSIVE.search(one)), None):
+                if milder := next(
+                    (other for other in others if self._fits(other) and not _OFFENSIVE.search(other)), None
+                ):
                     return milder.capitalize()
 
     def _fits(self, name: str) -> bool:
