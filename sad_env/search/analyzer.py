@@ -2,6 +2,8 @@
 
 Sources: Unicode Standard Annex 29 (word boundaries) as the StandardTokenizer of Lucene 8.11 applies it, and the filter
 chain of Anserini's default English analyzer. `analyze` is the whole chain, `words` its first link.
+
+Only a text that ends in a lone high surrogate differs: Lucene drops its last tokens, `words` keeps them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Prompts as data: one TOML file a world, with an instruction and exemplars in the house template."""
+"""Prompts as data: one TOML file a world, with an instruction and exemplars in the format of `sad_env.transcript`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Prompt:
 
     Attributes:
         instruction: says what to do and in which form; ends without a newline.
-        exemplars: whole episodes in the house template.
+        exemplars: whole episodes in the same format.
         random_actions: patterns for the random agent where the world lists no actions; "{words}" is filled in.
         final_actions: actions that start like this end an episode for good, so that nothing plays them at random.
         task_pattern: a regular expression for the task's instruction in the first observation: its group `intro` holds
