@@ -12,25 +12,8 @@ from gymnasium.utils.env_checker import check_env
 from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, ResetNeededError, SadEnvError
 
-NONSENSE = (
-    "",
-    " ",
-    "\n",
-    "\x00\x1b[2J",
-    "💥" * 40,
-    "go to [REASON]",
-    "a" * 10_000,
-    "\ud800",
-    "[[[",
-    "search[",
-)
-_REQUIRED: dict[str, type] = {
-    "task_id": str,
-    "split": str,
-    "success": bool,
-    "score": float,
-    "valid_action": bool,
-}
+NONSENSE = ("", " ", "\n", "\x00\x1b[2J", "💥" * 40, "go to [REASON]", "a" * 10_000, "\ud800", "[[[", "search[")
+_REQUIRED: dict[str, type] = {"task_id": str, "split": str, "success": bool, "score": float, "valid_action": bool}
 
 
 class ConformanceError(SadEnvError):

@@ -39,10 +39,7 @@ another game, so that results of two releases are never taken for results on the
 SENTENCES = {
     "look_at_obj_in_light": ("look at {object} under the {place}", "examine the {object} with the {place}"),
     "pick_and_place_simple": ("put a {object} in {place}", "put some {object} on {place}"),
-    "pick_clean_then_place_in_recep": (
-        "put a clean {object} in {place}",
-        "clean some {object} and put it in {place}",
-    ),
+    "pick_clean_then_place_in_recep": ("put a clean {object} in {place}", "clean some {object} and put it in {place}"),
     "pick_cool_then_place_in_recep": ("put a cool {object} in {place}", "cool some {object} and put it in {place}"),
     "pick_heat_then_place_in_recep": ("put a hot {object} in {place}", "heat some {object} and put it in {place}"),
     "pick_two_obj_and_place": ("put two {object} in {place}", "find two {object} and put them in {place}"),

@@ -39,13 +39,7 @@ class LiveSource:
         ConfigError: the address is no http(s) address.
     """
 
-    def __init__(
-        self,
-        base: str = WIKIPEDIA,
-        *,
-        cache: Path | None = None,
-        patience: Patience = PATIENCE,
-    ) -> None:
+    def __init__(self, base: str = WIKIPEDIA, *, cache: Path | None = None, patience: Patience = PATIENCE) -> None:
         self._base = web_address(base, "a wiki's address")
         self._cache = cache or data_root() / "hotpotqa" / "live"
         self._client = Client(patience, headers={"User-Agent": USER_AGENT}, limit=_LARGEST)

@@ -156,10 +156,7 @@ def build_store(
 
 
 def _insert(
-    connection: sqlite3.Connection,
-    documents: Iterable[tuple[str, str, Iterable[str]]],
-    total: int,
-    progress: Progress,
+    connection: sqlite3.Connection, documents: Iterable[tuple[str, str, Iterable[str]]], total: int, progress: Progress
 ) -> None:
     for number, (key, body, names) in enumerate(documents):
         connection.execute("INSERT INTO documents VALUES (?, ?, ?)", (number, key, body))

@@ -78,12 +78,7 @@ def _type(product: Product, goal: ShoppingGoal) -> dict[str, Any]:
         r_type = 0.0
     elif title_score < 0.1:
         r_type = 0.1
-    return {
-        "r_type": r_type,
-        "query_match": query_match,
-        "category_match": category_match,
-        "title_score": title_score,
-    }
+    return {"r_type": r_type, "query_match": query_match, "category_match": category_match, "title_score": title_score}
 
 
 def _categories(path: str) -> set[str]:

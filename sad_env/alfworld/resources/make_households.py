@@ -23,15 +23,7 @@ ROOMS = {
     "bedroom": range(301, 331),
     "bathroom": range(401, 431),
 }
-ABILITIES = (
-    "pickupable",
-    "cleanable",
-    "heatable",
-    "coolable",
-    "toggleable",
-    "sliceable",
-    "isreceptacleobject",
-)
+ABILITIES = ("pickupable", "cleanable", "heatable", "coolable", "toggleable", "sliceable", "isreceptacleobject")
 
 
 def floor_plans(layouts: Any) -> dict[str, Any]:
