@@ -1,4 +1,4 @@
-"""Data packs: what each world can be played on, where it lies, and how it gets there."""
+"""Data packs: what each world can be played on, where its files are kept, and how they are fetched."""
 
 from __future__ import annotations
 

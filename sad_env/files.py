@@ -142,7 +142,7 @@ def below(root: str | os.PathLike[str], relative: str) -> Path:
 
 @contextlib.contextmanager
 def exclusive(path: str | os.PathLike[str], what: str) -> Iterator[None]:
-    """Hold the lock file `path`; the system frees it when the process dies, however it dies.
+    """Hold the lock file `path`; the system frees it when the process ends, even by kill -9.
 
     Raises:
         ConfigError: another process holds it; `what` names the thing in the message.

@@ -1,4 +1,4 @@
-"""HTTP with patience: one policy of retries, answers bounded in time and size, and addresses without secrets."""
+"""HTTP: one policy of retries, answers bounded in time and size, and addresses without secrets."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class RequestError(Exception):
     Args:
         reason: one line.
         passing: the same request may go well a little later.
-        overloaded: the server asks for peace rather than failing.
+        overloaded: the server is too busy, rather than broken.
         wait: seconds that it asks for, 0 when it does not say.
     """
 

@@ -1,4 +1,4 @@
-"""What may reach a terminal: text of models, data and files, with every control made visible."""
+"""Text that is safe on a terminal: that of models, data and files, with every control made visible."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def _settings(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         refuse(path, f"its adapter asks for {one_line(other[0], 60)!r}, which is not served")
     kept = {key: config[key] for key in _KEPT if config.get(key) is not None}
     names = [kept.get("target_modules"), kept.get("modules_to_save", []), *map(list, _patterns(path, kept))]
-    # peft takes a text for a regular expression, which may run for ever.
+    # peft takes a text for a regular expression, which may run without end.
     if not all(isinstance(part, list) and all(map(_is_module, part)) for part in names):
         refuse(path, "its adapter_config.json names modules in other ways than as a list of names")
     return kept

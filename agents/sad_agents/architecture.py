@@ -173,7 +173,7 @@ def outline(path: Path, settings: PretrainedConfig, shapes: Shapes) -> PreTraine
 
 
 def check_size(path: Path, model: PreTrainedModel, shapes: Shapes) -> None:
-    """Refuse a model that is larger than the tensors which are to fill it.
+    """Refuse a model that is larger than the tensors of its file.
 
     Raises:
         CheckpointError: naming both sizes.

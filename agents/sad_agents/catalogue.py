@@ -138,7 +138,7 @@ def _attribute(module: str, name: str) -> Any:
 
 
 def _foreign(spec: str, load: Callable[[], Any], world: str, options: AgentOptions) -> Agent:
-    """An agent of somebody else's code. Whatever that code raises becomes one line, its traceback kept as the cause."""
+    """An agent of another package. Whatever its code raises becomes one line, with the traceback as the cause."""
     shown = one_line(spec, 80)
     try:
         factory = load()

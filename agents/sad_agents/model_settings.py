@@ -1,4 +1,4 @@
-"""Settings of an agent that is a language model: the same flags in every command that lets agents play."""
+"""Settings of an agent that is a language model: the same flags in every command in which agents act."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What model servers answer, in all the forms of the OpenAI protocol that are met: models, choices, texts, errors."""
+"""What model servers answer, in every known variant of the OpenAI protocol: models, choices, texts, errors."""
 
 from __future__ import annotations
 
@@ -208,5 +208,5 @@ def _wants_chat(answer: Answer) -> bool:
 
 
 def estimated_tokens(text: str) -> int:
-    """Tokens of a text, cautiously guessed where the server's tokenizer is not at hand."""
+    """Tokens of a text, estimated from its length."""
     return len(text) // _CHARACTERS_PER_TOKEN + 1

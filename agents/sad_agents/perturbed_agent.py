@@ -1,4 +1,4 @@
-"""Other words for the same task: how far an agent's success hangs on the wording of its instruction.
+"""Other words for the same task: how far an agent's success depends on the wording of its instruction.
 
 The paper's robustness test rewords instructions and says no more than that; these are our definitions. Only the
 instruction is touched, never what the world answers, and the task stays the same: a reader would do the same thing.

@@ -1,4 +1,4 @@
-"""The board: a table for each world, panel, kind of data and track, with ranks that admit ties."""
+"""The board: a table for each world, panel, kind of data and track, with ranks that can tie."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The level "recomputed": every planned episode is there once and whole, and the figures follow from the episodes."""
+"""The level "recomputed": every planned episode is there exactly once, and the figures follow from the episodes."""
 
 from __future__ import annotations
 

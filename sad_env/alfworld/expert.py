@@ -35,7 +35,7 @@ class ALFWorldExpert(Expert):
         self._put = "put {} in/on {}" if info.get("dialect") == "react" else "move {} to {}"
 
     def observe(self, action: str, observation: str, info: Mapping[str, Any]) -> None:
-        """Take note of what was done, by whomever, and what came of it."""
+        """Take note of an action, its own or another's, and of its answer."""
         self._memory.update(action, observation)
 
     def decide(self) -> ThoughtAction:
@@ -116,7 +116,7 @@ class ALFWorldExpert(Expert):
         return likelihood(self._room, wanted, kind(place)) / siblings / steps
 
     def _search_again(self, wanted: str) -> Intent:
-        """Everything was looked at in vain: somebody must have moved it, so take the place seen longest ago."""
+        """It was seen nowhere, so it must have been moved: look again in the place seen longest ago."""
         memory = self._memory
         if not memory.receptacles:
             return Intent("lost", "look", Fields(wanted=wanted))

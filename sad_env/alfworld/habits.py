@@ -1,4 +1,4 @@
-"""What a person knows of any household: which room this is, where a thing usually lies, what takes what."""
+"""What a person knows of any household: which room this is, where a thing usually is, which receptacle takes what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor plans of the 120 scenes, and what is usual in a household: what lies where, how many, who accepts what."""
+"""Floor plans of the 120 scenes, and what is usual in a household: places, numbers, and which receptacle takes what."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class HouseholdMemory:
         elif put := _PUT.match(observation):
             thing, place = put.groups()
             self.held = None
-            # What nobody has looked into stays to be looked into, whatever went in or out.
+            # A receptacle that has not been looked into stays unseen, whatever went in or out.
             if place in self.contents:
                 self.contents[place].append(thing)
         elif shut := _SHUT.match(observation):

@@ -1,4 +1,4 @@
-"""The oracle: a short plan from hidden state, found by trying the few ways there are and proven by playing it."""
+"""The oracle: a short plan from hidden state, found by trying all candidates and checked by playing them."""
 
 from __future__ import annotations
 

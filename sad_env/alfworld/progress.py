@@ -1,4 +1,4 @@
-"""How far a task is, as a share of its sub-goals."""
+"""Progress of a task, as a share of its sub-goals."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class HotPotQAEnv(TextEnv):
     - ``em`` and ``f1`` (float): of the answer, 0 before there is one;
     - ``title_recall`` (float): the part of the supporting articles that was opened so far;
     - ``turns_left`` (int), ``forced_finish`` (bool), ``task_type`` (str, the question's kind);
-    - ``damaged`` (int): paragraphs that could not be decoded, where ReAct's own environment dies;
+    - ``damaged`` (int): paragraphs that could not be decoded, where ReAct's own environment crashes;
     - ``page_date`` (str): the date of the open page, with the live source only.
 
     Turns: each step is one, invalid ones too. When the last turn is over without an answer the world gives the empty

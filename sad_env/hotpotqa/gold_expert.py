@@ -96,7 +96,7 @@ class GoldTitlesExpert(Expert):
         return any(answer in f" {normalize_answer(text)} " for text in self._seen)
 
     def _keyword(self) -> str:
-        """A word of the question that has not been looked up in vain on this page, longest first."""
+        """The longest word of the question whose look-ups on this page are not exhausted."""
         words = sorted(set(_WORD.findall(self._question)), key=lambda word: (-len(word), word))
         return next((word for word in words if len(word) > 3 and word not in self._exhausted), "")
 

@@ -1,4 +1,4 @@
-"""Live Wikipedia, or any MediaWiki, as a page source: polite, patient, and remembered on disk with dates."""
+"""Live Wikipedia, or any MediaWiki, as a page source: with retries, and a cache on disk that keeps dates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shopper who reads the pages, compares, checks and buys, and thinks aloud meanwhile."""
+"""The expert: reads the pages, compares, checks and buys, and says why."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class WebShopExpert(Expert):
         self._look(read_page(observation, info))
 
     def observe(self, action: str, observation: str, info: Mapping[str, Any]) -> None:
-        """Follow what happened, whoever acted."""
+        """Follow what happened, whether by its own action or another's."""
         self._steps += 1
         page = read_page(observation, info)
         before = self._page

@@ -1,4 +1,4 @@
-"""The way to a goal's own product, from hidden state: for tests, and to show that a task can be done."""
+"""Plans a purchase of the goal's own product from hidden state, to show that a task can be done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shopper for models that are trained from scratch: each thought says step by step what its decision rests on."""
+"""The expert for models that are trained from scratch: each thought says step by step what its decision rests on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens a shop from its three kinds of data, and names its tasks."""
+"""Opens shops of generated, official and given data, and names their tasks."""
 
 from __future__ import annotations
 

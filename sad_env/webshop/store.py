@@ -1,4 +1,4 @@
-"""A catalogue of any size on disk: built once, mapped by every process that plays on it."""
+"""A catalogue of any size on disk: built once, mapped by every process that uses it."""
 
 from __future__ import annotations
 

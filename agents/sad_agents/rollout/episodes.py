@@ -1,4 +1,4 @@
-"""What is to be played, what ends it, and an episode while it lives."""
+"""Jobs, limits, and the state of an episode that is being played."""
 
 from __future__ import annotations
 

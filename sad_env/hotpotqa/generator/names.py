@@ -21,7 +21,7 @@ _THRICE = re.compile(r"(.)\1\1")
 """One letter three times in a row, which two syllables may make."""
 
 _OFFENSIVE = re.compile(r"cock|cunt|fagg|fuck|kunt|nigg|shit|slut|twat|wank|whor")
-"""What nobody wants to read in a name; syllables make it now and then."""
+"""Offensive words that syllables may happen to make."""
 
 
 def belongs(name: str, split: str) -> bool:
@@ -52,7 +52,7 @@ class Namer:
         self._surnames = [self._coin(_TABLE["surnames"]) for _ in range(families)]
 
     def fresh(self, make: Callable[[], str]) -> str:
-        """The first name of `make` that nothing has yet; after many tries a root of its own is put before it."""
+        """The first name of `make` that is not taken; after many tries a coined word is put before it."""
         for attempt in range(200):
             name = make() if attempt < 100 else f"{self._coin(_TABLE['surnames'])} {make()}"
             if name not in self._taken:

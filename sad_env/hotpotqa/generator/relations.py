@@ -1,4 +1,4 @@
-"""The relations of the generated encyclopedia, and how questions and thoughts speak of them."""
+"""The relations of the generated encyclopedia, and their wordings in questions and thoughts."""
 
 from __future__ import annotations
 
