@@ -1,4 +1,4 @@
-"""How every command starts and ends: flags from a frozen dataclass, defaults from TOML, one line and an exit code on error."""
+"""What commands share: flags from a frozen dataclass, defaults from TOML, one line and an exit code on error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The original engine (alfworld on textworld) behind the interface of ours: slow, and the standard that ours is tested against."""
+"""The original engine (alfworld on textworld) behind our interface: slow, and what ours is tested against."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@
     env = sad_env.make("hotpotqa", data="official", source="live")           the same on today's Wikipedia
 
 `engine` holds ReAct's rules (ysymyth/ReAct, wikienv.py and wrappers.py) and replays recordings of the original without
-difference; the world around it (`env`) adds the turn limit of ReAct's loop. We differ only where the original crashes or
-misbehaves:
+difference; the world around it (`env`) adds the turn limit of ReAct's loop. We differ only where the original crashes
+or misbehaves:
 
 - a paragraph whose backslashes cannot be decoded stays as it came and is counted (``info["damaged"]``);
 - the address of a live search escapes what the agent wrote, so that ``search[AT&T]`` asks for "AT&T" and not for "AT";

@@ -20,8 +20,8 @@ class Page:
         title: its title, for scoring what was read; the agent does not see it.
         text: its paragraphs, joined by newlines.
         date: when the text was taken from a live source, ISO 8601; empty for a corpus.
-        damaged: paragraphs whose escapes could not be decoded and were kept as they came; ReAct's own environment crashes
-            on such a page.
+        damaged: paragraphs whose escapes could not be decoded and were kept as they came; ReAct's own environment
+            crashes on such a page.
     """
 
     title: str
