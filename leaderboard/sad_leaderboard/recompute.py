@@ -268,7 +268,9 @@ def _compare(claimed: Results, computed: Results, findings: Findings) -> None:
             continue
         if computed_value is None:
             findings.report(f"results.json claims {name}, which does not follow from the episodes")
-        elif said.n != computed_value.n or not _close(said.value, computed_value.value):
+        elif said.n != computed_value.n or not math.isclose(
+            said.value, computed_value.value, rel_tol=1e-9, abs_tol=1e-12
+        ):
             findings.report(
                 f"results.json claims {name} {said.value:.6g} of {said.n}; "
                 f"the episodes give {computed_value.value:.6g} of {computed_value.n}"
@@ -277,10 +279,6 @@ def _compare(claimed: Results, computed: Results, findings: Findings) -> None:
 
 def _countable(results: Results) -> bool:
     return results.tokenizer in _OUR_COUNTERS
-
-
-def _close(left: float, right: float) -> bool:
-    return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def step_limit(manifest: Manifest) -> int:

@@ -18,7 +18,7 @@ from sad_env import registry
 from sad_env.core import TextEnv
 from sad_env.data import Progress, silent
 from sad_env.errors import ConfigError, SadEnvError
-from sad_env.records import Span, SpanKind, Status, Step, Trajectory
+from sad_env.records import SpanKind, Status, Step, Trajectory
 from sad_env.safe_text import one_line
 from sad_env.transcript import Parsed, parse
 from sad_leaderboard.endings import Bounds, ending_fault
@@ -141,15 +141,11 @@ def _check_unparsed(where: str, step: Step, read: Parsed) -> None:
 def _check_read(where: str, step: Step, read: Parsed) -> None:
     """Spans and reasoning are those that the completion gives."""
     # A slip is an action alone, labelled as not the agent's. With reasoning in it the label would hide the reasoning.
-    slipped = () if read.reasoning else tuple(_unlabelled(span) for span in read.spans)
+    slipped = () if read.reasoning else tuple(span.model_copy(update={"kind": SpanKind.NONE}) for span in read.spans)
     if step.spans not in (read.spans, slipped):
         raise MismatchError(f"{where}its spans are not where the completion's headers put them")
     if _words(step.reasoning) != _words(read.reasoning):
         raise MismatchError(f"{where}the reasoning {_short(step.reasoning)} is not what the completion says")
-
-
-def _unlabelled(span: Span) -> Span:
-    return span.model_copy(update={"kind": SpanKind.NONE})
 
 
 def _check_written(where: str, step: Step, read: Parsed, spelled: Callable[[str], str]) -> None:

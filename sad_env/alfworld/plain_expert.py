@@ -82,9 +82,5 @@ class PlainALFWorldExpert(ALFWorldExpert):
                 return text
             text, first = f"{text}. ", order.index(kind(memory.here)) + 1
         here = {kind(name) for name in listed}
-        passed = order[first : order.index(kind(place))]
-        return f"{text}Where: {', '.join([*(f'{type_} {_verdict(type_, here)}' for type_ in passed), place])}"
-
-
-def _verdict(type_: str, here: set[str]) -> str:
-    return "seen" if type_ in here else "none"
+        passed = [f"{type_} {'seen' if type_ in here else 'none'}" for type_ in order[first : order.index(kind(place))]]
+        return f"{text}Where: {', '.join([*passed, place])}"

@@ -34,7 +34,8 @@ def renamed(episode: Trajectory, draw: random.Random) -> Trajectory:
 
     def other(match: re.Match[str]) -> str:
         type_, number = match["type"], match["number"]
-        new = _like(type_, names[type_.lower()])
+        new = names[type_.lower()]
+        new = new.capitalize() if type_[:1].isupper() else new
         if number is None:
             return new
         own = numbers.get(type_.lower())
@@ -91,7 +92,3 @@ def _names() -> tuple[list[str], list[str]]:
 def _pattern() -> re.Pattern[str]:
     longest_first = sorted((name for names in _names() for name in names), key=len, reverse=True)
     return re.compile(rf"\b(?P<type>{'|'.join(longest_first)})\b(?: (?P<number>\d+))?", re.IGNORECASE)
-
-
-def _like(old: str, new: str) -> str:
-    return new.capitalize() if old[:1].isupper() else new

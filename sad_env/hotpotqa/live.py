@@ -54,7 +54,7 @@ class LiveSource:
         kept = self._recall(url)
         if kept is None:
             kept = (self._fetch(url), datetime.datetime.now(datetime.timezone.utc).date().isoformat())
-            self._remember(url, *kept)
+            write_text(self._place(url), json.dumps({"url": url, "date": kept[1], "html": kept[0]}))
         html, date = kept
         answer = read_answer(html)
         return Page(answer.title, answer.text, date, answer.damaged) if isinstance(answer, Page) else answer
@@ -89,9 +89,6 @@ class LiveSource:
         except (OSError, RecordError, KeyError):
             pass
         return None
-
-    def _remember(self, url: str, html: str, date: str) -> None:
-        write_text(self._place(url), json.dumps({"url": url, "date": date, "html": html}))
 
 
 def _html(answer: Answer) -> str:

@@ -189,7 +189,7 @@ def _merge_terms(runs: Sequence[IndexRun], arrays: dict[str, Array], allocate: A
     numbers = [array("I") for _ in runs]
     blob, starts = bytearray(), array("Q", [0])
     last: bytes | None = None
-    for name, run in heapq.merge(*(_labelled(run.terms, index) for index, run in enumerate(runs))):
+    for name, run in heapq.merge(*(zip(run.terms, itertools.repeat(index)) for index, run in enumerate(runs))):
         if name != last:
             blob += name
             starts.append(len(blob))
@@ -198,10 +198,6 @@ def _merge_terms(runs: Sequence[IndexRun], arrays: dict[str, Array], allocate: A
     merged = Strings(np.frombuffer(bytes(blob), dtype=np.uint8), np.frombuffer(starts, dtype=np.uint64))
     _copy(arrays, allocate, "term", [merged])
     return [np.frombuffer(part, dtype=np.uint32) for part in numbers]
-
-
-def _labelled(terms: Strings, label: int) -> Iterator[tuple[bytes, int]]:
-    return ((term, label) for term in terms)
 
 
 def _merge_lists(

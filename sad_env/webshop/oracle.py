@@ -27,12 +27,9 @@ def plan(shop: Shop, goal: ShoppingGoal, *, react: bool) -> list[str] | None:
     way = _way(shop, product, react)
     if way is None:
         return None
-    clicks = [f"click[{value}]" for value in own_options(goal).values() if _offered(product, value)]
+    offered = {value for values in product.options.values() for value in values}
+    clicks = [f"click[{value}]" for value in own_options(goal).values() if value in offered]
     return [*way, *clicks, f"click[{pages.BUY}]"]
-
-
-def _offered(product: Product, value: str) -> bool:
-    return any(value in values for values in product.options.values())
 
 
 def _way(shop: Shop, product: Product, react: bool) -> list[str] | None:

@@ -48,7 +48,7 @@ class LocalModel:
             raise ConfigError(f"a window of {self.windowing.budget} tokens; the model has {context} positions")
         self.tokenizer = tokenizer
         self._start_ids = list(start_ids)
-        self._encode = functools.lru_cache(maxsize=4096)(self._encode_uncached)
+        self._encode = functools.lru_cache(maxsize=4096)(functools.partial(encode, tokenizer))
         self._piece = functools.lru_cache(maxsize=None)(lambda id_: decode(tokenizer, [id_]))
         self.sampler = CachedSampler(
             model,
@@ -120,9 +120,6 @@ class LocalModel:
 
     def _ids(self, piece: Piece) -> tuple[int, ...]:
         return piece.ids or self._encode(piece.text)
-
-    def _encode_uncached(self, text: str) -> tuple[int, ...]:
-        return encode(self.tokenizer, text)
 
     def _decode(self, ids: list[int]) -> str:
         return decode(self.tokenizer, ids)
