@@ -345,16 +345,18 @@ def _drop_redirect_body(response: requests.Response, **_: Any) -> None:
 _reading = threading.local()
 
 
-class _WatchedHTTP(urllib3.connection.HTTPConnection):
+class _Watched:
+    sock: Any
+
     def getresponse(self) -> Any:
         _reading.socket = self.sock
-        return super().getresponse()
+        return super().getresponse()  # type: ignore[misc]
 
 
-class _WatchedHTTPS(urllib3.connection.HTTPSConnection):
-    def getresponse(self) -> Any:
-        _reading.socket = self.sock
-        return super().getresponse()
+class _WatchedHTTP(_Watched, urllib3.connection.HTTPConnection): ...
+
+
+class _WatchedHTTPS(_Watched, urllib3.connection.HTTPSConnection): ...
 
 
 class _Adapter(HTTPAdapter):

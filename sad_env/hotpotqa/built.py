@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import weakref
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -41,7 +40,6 @@ class StoredQuestions(Mapping[str, Question]):
 
     def __init__(self, path: Path) -> None:
         self._store = DocumentStore(path)
-        weakref.finalize(self, self._store.close)
         self._names = tuple(self._store.about["names"].split("\n"))
         self._read = lru_cache(maxsize=64)(self._load)
 

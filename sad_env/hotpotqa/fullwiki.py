@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import json
 import tarfile
-import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
@@ -47,7 +46,6 @@ class StoredSource:
             )
         self._index = RankedIndex.open(folder / INDEX)
         self._store = DocumentStore(folder / STORE)
-        weakref.finalize(self, self._store.close)
 
     def __len__(self) -> int:
         return len(self._index)
