@@ -36,13 +36,13 @@ WAYS: dict[str, dict[str, Any]] = {
 def gradients(config: TrainConfig) -> torch.Tensor:
     """One gradient a batch, [batches, parameters]; the student is not moved."""
     run = Run(config)
-    learner, order, found = run.learner, order_of(run.parts), []
+    learner, order, flat = run.learner, order_of(run.parts), []
     for step in range(config.steps):
         rows = [run.rows[index] for index in order(step)]
         learner.student.zero_grad(set_to_none=True)
         learner.add_gradients(rows, learner.objective)
-        found.append(torch.cat([p.grad.flatten() for p in learner.parameters if p.grad is not None]))
-    return torch.stack(found)
+        flat.append(torch.cat([p.grad.flatten() for p in learner.parameters if p.grad is not None]))
+    return torch.stack(flat)
 
 
 def main() -> None:
@@ -70,9 +70,9 @@ def main() -> None:
             "batch": 8,
             "steps": given.batches,
         }
-        found = {name: gradients(TrainConfig(**{**shared, **changes})) for name, changes in WAYS.items()}
-    base = found["SAD"]
-    for name, gradient in found.items():
+        by_way = {name: gradients(TrainConfig(**{**shared, **changes})) for name, changes in WAYS.items()}
+    base = by_way["SAD"]
+    for name, gradient in by_way.items():
         cosine = cosine_similarity(gradient, base, dim=1)
         ratio = (gradient.norm(dim=1) / base.norm(dim=1)).mean()
         print(f"{name:20} cosine {cosine.mean():.3f} (least {cosine.min():.3f})   length {ratio:.2f}")

@@ -91,8 +91,10 @@ def write_run(folder: Path, count: int) -> None:
     played = [episode for pair in zip(episodes("expert"), episodes("random"), strict=True) for episode in pair]
     with open(run.path / "episodes.jsonl", "w", encoding="utf-8") as file:
         for number, task in enumerate(panel.task_ids):
-            one = played[number % len(played)].model_copy(update={"task_id": task, "data": "given", "agent": "expert"})
-            file.write(EpisodeLine.of(one).to_json() + "\n")
+            episode = played[number % len(played)].model_copy(
+                update={"task_id": task, "data": "given", "agent": "expert"}
+            )
+            file.write(EpisodeLine.of(episode).to_json() + "\n")
 
 
 def episodes(agent: str) -> list[Trajectory]:

@@ -4,8 +4,8 @@
     python benchmarks/online_iteration.py --student student.pt     # or takes one that is there
 
 The split is printed: the student's acting, the world, the teacher's scoring, the update. The teacher is a random 8 M
-model unless one is given: what it says costs the same. Seconds are of this process's CPU; those of the wall stand
-beside them. A better student needs fewer steps, so that its iterations are shorter.
+model unless one is given: what it says costs the same. Seconds are of this process's CPU; wall time is printed in
+brackets. A better student needs fewer steps, so that its iterations are shorter.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def make_student(folder: Path, updates: int) -> Path:
     episodes = folder / "expert.jsonl"
     with episodes.open("w") as file:
         jobs = [Job(task) for task in tasks]
-        for one in rollout(ExpertAgent("alfworld"), jobs, WorldRecipe("alfworld", {"split": "train"})):
-            file.write(one.trajectory.to_json() + "\n")
+        for finished in rollout(ExpertAgent("alfworld"), jobs, WorldRecipe("alfworld", {"split": "train"})):
+            file.write(finished.trajectory.to_json() + "\n")
     config = TrainConfig(
         out=str(folder / "start"),
         episodes=(str(episodes),),
@@ -98,8 +98,8 @@ def split(line: dict[str, float], cpu: float) -> str:
         "scoring": line["score_seconds"],
         "updating": line["update_seconds"],
     }
-    told = sum(parts.values())
-    return "  ".join(f"{name} {cpu * seconds / told:.2f}" for name, seconds in parts.items())
+    whole = sum(parts.values())
+    return "  ".join(f"{name} {cpu * seconds / whole:.2f}" for name, seconds in parts.items())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How every command starts and ends: flags from a frozen dataclass, TOML below them, one line and one code on error."""
+"""What commands share: flags from a frozen dataclass, defaults from TOML, one line and an exit code on error."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def read(
         print_version(prog)
         raise SystemExit(0)
     known = settings_of(config)
-    former = {old: one for one in known.values() for old in one.former.names if old not in known}
+    former = {old: setting for setting in known.values() for old in setting.former.names if old not in known}
     former |= {old: known[new] for old, new in (renamed or {}).items()}
     names = Names(prog, known, former, removed or {})
     files, words = _take_configs(words)
@@ -107,12 +107,12 @@ def read(
     for file in files:
         values |= read_settings_file(find_config(file, configs), names)
     if "-h" in words or "--help" in words:
-        shown = [replace(one, default=values.get(one.name, one.default)) for one in known.values()]
+        shown = [replace(setting, default=values.get(setting.name, setting.default)) for setting in known.values()]
         print(help_page(config, shown, prog=prog, more=_SHIPPED if configs else _EVERYWHERE))
         raise SystemExit(0)
     words = _with_present_names(words, names)
     flags = {_flag_name(word, known) for word in words} - {""}
-    missing = [one.flag for one in known.values() if one.required and not one.positional]
+    missing = [setting.flag for setting in known.values() if setting.required and not setting.positional]
     if absent := [flag for flag in missing if flag[2:].replace("-", "_") not in {*flags, *values}]:
         raise ConfigError(f"{prog} needs {' and '.join(absent)}: see {prog} --help")
     settings = tyro.cli(
@@ -140,7 +140,7 @@ def _with_present_names(words: Sequence[str], names: Names) -> list[str]:
     """
     known, former = names.known, names.former
     given = {_flag_name(word, known) for word in words}
-    found: list[str] = []
+    present: list[str] = []
     for word in words:
         flag, equals, value = word.partition("=")
         name = flag.removeprefix("--").replace("-", "_") if flag.startswith("--") else ""
@@ -151,14 +151,14 @@ def _with_present_names(words: Sequence[str], names: Names) -> list[str]:
                 raise ConfigError(f"{flag} is the former name of {setting.flag}: give {setting.flag} alone")
             names.note(flag, setting.flag, setting.former.remark)
             flag = f"--no-{setting.flag[2:]}" if name not in former else setting.flag
-            found.append(f"{flag}{equals}{value}")
+            present.append(f"{flag}{equals}{value}")
         else:
-            found.append(word)
-    return _with_present_values(found, names)
+            present.append(word)
+    return _with_present_values(present, names)
 
 
 def _with_present_values(words: Sequence[str], names: Names) -> list[str]:
-    found: list[str] = []
+    present: list[str] = []
     before = ""
     for word in words:
         flag, equals, value = word.partition("=")
@@ -167,9 +167,9 @@ def _with_present_values(words: Sequence[str], names: Names) -> list[str]:
         if setting is not None and (new := dict(setting.former.values).get(old)):
             names.note(f"{setting.flag} {old}", f"{setting.flag} {new}")
             word = f"{flag}={new}" if equals else new
-        found.append(word)
+        present.append(word)
         before = word
-    return found
+    return present
 
 
 def print_version(prog: str) -> None:

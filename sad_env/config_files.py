@@ -17,11 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.safe_text import one_line
 from sad_env.settings import Setting
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+from sad_env.tables import read_toml
 
 
 @dataclass(frozen=True)
@@ -64,13 +60,13 @@ def read_settings_file(path: Path, names: Names) -> dict[str, Any]:
         UnknownNameError: it holds a key that is no setting.
     """
     known, former = names.known, names.former
-    groups = {group for one in known.values() for group in one.groups}
-    found: dict[str, Any] = {}
+    groups = {group for setting in known.values() for group in setting.groups}
+    values: dict[str, Any] = {}
     replaced: dict[str, Any] = {}
     for key, value in _entries(read_toml(path), groups):
         name = key.replace("-", "_")
         if name in known:
-            found[name] = _checked(path, key, value, known[name], names)
+            values[name] = _checked(path, key, value, known[name], names)
         elif name in former:
             value = _checked(path, key, value, former[name], names)
             if value != former[name].default and value != "":
@@ -80,9 +76,9 @@ def read_settings_file(path: Path, names: Names) -> dict[str, Any]:
             names.refuse_removed(name, f"{path}: {key}")
             raise UnknownNameError(f"setting in {path}", key, known)
     for name in replaced:
-        if found.get(name, "") not in ("", known[name].default):
+        if values.get(name, "") not in ("", known[name].default):
             raise ConfigError(f"{path} has {name} under its former name, too: leave that one out")
-    return {**found, **replaced}
+    return {**values, **replaced}
 
 
 def _entries(table: Mapping[str, Any], groups: Collection[str]) -> Iterator[tuple[str, Any]]:
@@ -137,18 +133,3 @@ def shipped_configs(package: str) -> dict[str, Path]:
     """Files in the folder configs/ of a package, by name without .toml."""
     folder = Path(str(importlib.resources.files(package))) / "configs"
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.toml"))}
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file's content.
-
-    Raises:
-        ConfigError: no such file, or not TOML.
-    """
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return values
-    except OSError as error:
-        raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from None

@@ -32,7 +32,7 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
-    """Open a temporary UTF-8 file beside `path`; on success sync it and rename it over `path`, otherwise remove it.
+    """Open a temporary UTF-8 file; on success sync it and rename it to `path`, otherwise remove it.
 
     Lone surrogates are written as backslash escapes.
     """
@@ -44,7 +44,7 @@ def atomic_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
 
 @contextlib.contextmanager
 def atomic_bytes(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside `path`; on success sync it and rename it over `path`, otherwise remove it."""
+    """Open a temporary file; on success sync it and rename it to `path`, otherwise remove it."""
     with _replaced(path) as descriptor, os.fdopen(descriptor, "wb") as file:
         yield file
         file.flush()
@@ -142,7 +142,7 @@ def below(root: str | os.PathLike[str], relative: str) -> Path:
 
 @contextlib.contextmanager
 def exclusive(path: str | os.PathLike[str], what: str) -> Iterator[None]:
-    """Hold the lock file `path`; the system frees it when the process dies, however it dies.
+    """Hold the lock file `path`; the system frees it when the process ends, even by kill -9.
 
     Raises:
         ConfigError: another process holds it; `what` names the thing in the message.

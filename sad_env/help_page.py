@@ -30,7 +30,9 @@ def help_page(config: type, settings: Iterable[Setting], *, prog: str, more: str
     columns = width or max(2 * _INDENT, min(100, shutil.get_terminal_size().columns))
     shown = [setting for setting in settings if not setting.hidden]
     needed = [setting for setting in shown if setting.required]
-    words = [_usage(setting) for setting in (*needed, *(one for one in shown if one.positional and not one.required))]
+    words = [
+        _usage(setting) for setting in (*needed, *(each for each in shown if each.positional and not each.required))
+    ]
     sections: dict[str, list[Setting]] = defaultdict(list)
     for setting in shown:
         title = "Required" if setting.required else setting.title or ("Arguments" if setting.positional else "Options")
@@ -85,7 +87,7 @@ def _usage(setting: Setting) -> str:
 
 
 def metavar(setting: Setting) -> str:
-    """What stands for the value: its name in the annotation, the allowed words, or a letter for its type."""
+    """How the help writes a value: its name in the annotation, the allowed words, or a letter for its type."""
     for mark in setting.marks:
         if name := getattr(mark, "metavar", None):
             return str(name).strip("[]")

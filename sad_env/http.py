@@ -1,4 +1,4 @@
-"""HTTP with patience: one policy of retries, answers bounded in time and size, and addresses without secrets."""
+"""HTTP: one policy of retries, answers bounded in time and size, and addresses without secrets."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class RequestError(Exception):
     Args:
         reason: one line.
         passing: the same request may go well a little later.
-        overloaded: the server asks for peace rather than failing.
+        overloaded: the server is too busy, rather than broken.
         wait: seconds that it asks for, 0 when it does not say.
     """
 
@@ -366,16 +366,18 @@ def _drop_redirect_body(response: requests.Response, **_: Any) -> None:
 _reading = threading.local()
 
 
-class _WatchedHTTP(urllib3.connection.HTTPConnection):
+class _Watched:
+    sock: Any
+
     def getresponse(self) -> Any:
         _reading.socket = self.sock
-        return super().getresponse()
+        return super().getresponse()  # type: ignore[misc]
 
 
-class _WatchedHTTPS(urllib3.connection.HTTPSConnection):
-    def getresponse(self) -> Any:
-        _reading.socket = self.sock
-        return super().getresponse()
+class _WatchedHTTP(_Watched, urllib3.connection.HTTPConnection): ...
+
+
+class _WatchedHTTPS(_Watched, urllib3.connection.HTTPSConnection): ...
 
 
 class _Adapter(HTTPAdapter):
@@ -389,15 +391,15 @@ class _Adapter(HTTPAdapter):
 def _deadline(seconds: float) -> Iterator[threading.Event]:
     """Shut down the connection that this thread reads from after `seconds`; the event tells whether that was done."""
     passed = threading.Event()
-    mine = _reading.__dict__
-    mine.clear()
+    reading = _reading.__dict__
+    reading.clear()
 
     def end() -> None:
         passed.set()
-        if (found := mine.get("socket")) is not None:
+        if (connection := reading.get("socket")) is not None:
             with contextlib.suppress(OSError):
                 # Of the bare socket: that of TLS would change under the reading thread.
-                socket.socket.shutdown(found, socket.SHUT_RDWR)
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     if seconds == math.inf:
         yield passed

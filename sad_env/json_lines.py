@@ -99,7 +99,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise ValueError(f"the key {key[:60]!r} stands twice")
+                raise ValueError(f"the key {key[:60]!r} comes twice")
             seen.add(key)
     return result
 
@@ -128,7 +128,7 @@ def _no_constant(name: str) -> Any:
 class JsonLinesWriter:
     """Appends lines to a file so that kill -9 at any moment loses at most the line being written.
 
-    On opening, a torn last line is cut off and kept beside the file as `NAME.torn`. Each line goes out in a single
+    On opening, a torn last line is cut off and kept as `NAME.torn`. Each line goes out in a single
     write to an append-only descriptor and is synced to the disk before `append` returns. One process writes at a time.
 
     Args:

@@ -103,7 +103,7 @@ def settings_of(config: type) -> dict[str, Setting]:
 def _settings(config: type, groups: tuple[str, ...], title: str, instance: object) -> Iterator[Setting]:
     kinds = get_type_hints(config, include_extras=True)
     for field in dataclasses.fields(config):
-        owner = next(one for one in config.__mro__ if field.name in inspect.get_annotations(one))
+        owner = next(base for base in config.__mro__ if field.name in inspect.get_annotations(base))
         default = default_of(field) if instance is None else getattr(instance, field.name)
         if dataclasses.is_dataclass(kinds[field.name]):
             inside = None if default is dataclasses.MISSING else default
@@ -140,26 +140,26 @@ def build(config: type[Config], values: Mapping[str, Any], missing: Any = datacl
 
 def _build(config: Any, values: Mapping[str, Any], missing: Any, instance: object) -> Any:
     kinds = get_type_hints(config)
-    found = {}
+    fields = {}
     for field in dataclasses.fields(config):
         default = default_of(field) if instance is None else getattr(instance, field.name)
         if dataclasses.is_dataclass(kinds[field.name]):
             inside = None if default is dataclasses.MISSING else default
-            found[field.name] = _build(kinds[field.name], values, missing, inside)
+            fields[field.name] = _build(kinds[field.name], values, missing, inside)
         else:
             value = values.get(field.name, default)
             if value is not dataclasses.MISSING or missing is not dataclasses.MISSING:
-                found[field.name] = missing if value is dataclasses.MISSING else value
-    return config(**found)
+                fields[field.name] = missing if value is dataclasses.MISSING else value
+    return config(**fields)
 
 
 def flat(config: Any) -> dict[str, Any]:
     """Values by name, those of nested dataclasses included: what `build` takes."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        found |= flat(value) if dataclasses.is_dataclass(value) else {field.name: value}
-    return found
+        values |= flat(value) if dataclasses.is_dataclass(value) else {field.name: value}
+    return values
 
 
 @functools.cache
@@ -170,8 +170,8 @@ def _docs(config: type) -> dict[str, str]:
     except OSError:  # its source is not there, as in an interactive session
         return {}
     assert isinstance(tree, ast.ClassDef)
-    found = {}
+    docs = {}
     for field, text in zip(tree.body, tree.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-            found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
-    return found
+            docs[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+    return docs

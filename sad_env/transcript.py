@@ -52,15 +52,8 @@ class _Builder:
             self.spans.append(Span(kind=kind, start=start, end=self.length, body=start + len(header)))
 
     def add_completion(self, step: Step) -> None:
-        for span in step.spans:
-            self.spans.append(
-                Span(
-                    kind=span.kind,
-                    start=span.start + self.length,
-                    end=span.end + self.length,
-                    body=span.body + self.length,
-                )
-            )
+        at = self.length
+        self.spans += [Span(kind=s.kind, start=at + s.start, end=at + s.end, body=at + s.body) for s in step.spans]
         self.pieces.append(step.completion)
         self.length += len(step.completion)
 
@@ -92,7 +85,7 @@ def segment(completion: str) -> tuple[Span, ...]:
     r"""Spans of a sampled completion, line by line: a header opens its kind, any other line continues.
 
     Text before the first header is reasoning: the agent was asked to think first. Consecutive lines of one kind
-    are one span only when no header stands between them.
+    are one span only when no header is between them.
 
     >>> [(s.kind.value, s.start, s.end) for s in segment("Reasoning: a\nstill a\nAction: b\n")]
     [('R', 0, 21), ('A', 21, 31)]

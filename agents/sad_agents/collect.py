@@ -85,7 +85,7 @@ _FREE = frozenset({"episodes", "workers", "concurrency", "patience", "omit", "de
 """Settings that a later call may change: they decide how much is collected or how fast, but not what an episode is."""
 
 _KEPT_AS = {"max_new_tokens": "max_tokens"}
-"""Settings that the file beside the trajectories has under another name."""
+"""Settings that OUT.settings.json has under another name."""
 
 _NOT_YET = {"top_p": 1.0, "context": 4096, "votes": 1, "prompt": "", "precision": "auto"}
 """Settings that files of earlier versions do not have, and what they were then."""
@@ -156,14 +156,14 @@ def _claim(settings: CollectSettings, content: dict[str, Any]) -> None:
     Raises:
         ConfigError: other settings made it.
     """
-    beside = Path(f"{settings.out}.settings.json")
-    if not beside.exists():
+    settings_file = Path(f"{settings.out}.settings.json")
+    if not settings_file.exists():
         if settings.out.exists():
             raise ConfigError(f"{settings.out} exists and was not made by sad-collect: name another --out")
-        with atomic_text(beside) as file:
+        with atomic_text(settings_file) as file:
             file.write(json.dumps(content, indent=1) + "\n")
         return
-    before = {**_NOT_YET, **read_json(beside)}
+    before = {**_NOT_YET, **read_json(settings_file)}
     # Earlier versions took settings of models for agents that are none, where they change nothing.
     unused = {_KEPT_AS.get(name, name) for name in ignored_by(settings.agent, settings.env)}
     unused |= {key for key in content if key.startswith("served ") and key not in before}
@@ -176,7 +176,7 @@ def _done(out: Path) -> set[tuple[str, int, int]]:
     """Episodes that were played: those in the file, and those that were left out of it on purpose."""
     done = set()
     if out.exists():
-        done = {(one.task_id, one.seed, one.repeat) for one in read_trajectories(out)}
+        done = {(episode.task_id, episode.seed, episode.repeat) for episode in read_trajectories(out)}
     left_out = _left_out(out)
     if left_out.exists():
         done |= {tuple(parse_json(line)) for _, line in read_lines(left_out)}

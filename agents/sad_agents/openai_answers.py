@@ -1,4 +1,4 @@
-"""What model servers answer, in all the forms of the OpenAI protocol that are met: models, choices, texts, errors."""
+"""What model servers answer, in every known variant of the OpenAI protocol: models, choices, texts, errors."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ def context_of(entry: Mapping[str, Any]) -> int:
 
 def identity_of(entry: Mapping[str, Any]) -> dict[str, str]:
     """What an entry of /models says of which weights are served under its name."""
-    told = {name: one_line(str(entry[name]), 120) for name in ("root", "revision", "owned_by") if entry.get(name)}
+    identity = {name: one_line(str(entry[name]), 120) for name in ("root", "revision", "owned_by") if entry.get(name)}
     created = entry.get("created")
     # vLLM and llama.cpp give the time of the request.
     if type(created) is int and 0 < created < time.time() - _DAY:
-        told["created"] = str(created)
-    return told
+        identity["created"] = str(created)
+    return identity
 
 
 def check_status(answer: Answer) -> None:
@@ -202,7 +202,9 @@ def _text_of(choice: Mapping[str, Any]) -> tuple[str | None, str]:
         elif isinstance(part, dict) and part.get("type") == "thinking":
             inner = part.get("thinking")
             pieces = inner if isinstance(inner, list) else [{"text": inner}]
-            thinking += [one["text"] for one in pieces if isinstance(one, dict) and isinstance(one.get("text"), str)]
+            thinking += [
+                piece["text"] for piece in pieces if isinstance(piece, dict) and isinstance(piece.get("text"), str)
+            ]
     return "".join(texts) if texts else None, "".join(thinking)
 
 
@@ -211,5 +213,5 @@ def _wants_chat(answer: Answer) -> bool:
 
 
 def estimated_tokens(text: str) -> int:
-    """Tokens of a text, cautiously guessed where the server's tokenizer is not at hand."""
+    """Tokens of a text, estimated from its length."""
     return len(text) // _CHARACTERS_PER_TOKEN + 1

@@ -112,7 +112,6 @@ class OpenAIModel:
             "top_p": sampling.top_p,
             "seed": random.Random(f"{sampling.seed}/{request.seed}").getrandbits(31),
             "stop": _STOP,
-            **sampling.extra,
         }
         body = {self._omit.get(name, name): value for name, value in body.items() if self._omit.get(name, name)}
         prompt = request.text + request.forced

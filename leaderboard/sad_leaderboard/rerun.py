@@ -1,4 +1,4 @@
-"""The level "rerun": the named agent, run again on the same tasks and seeds, writes and does the same."""
+"""The level "rerun": the named agent, run again on the same tasks and seeds, gives the same episodes."""
 
 from __future__ import annotations
 

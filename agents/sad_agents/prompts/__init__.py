@@ -1,4 +1,4 @@
-"""Prompts as data: one TOML file a world, with an instruction and exemplars in the house template."""
+"""Prompts as data: one TOML file a world, with an instruction and exemplars in the format of `sad_env.transcript`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sad_env.config_files import read_toml
 from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.tables import read_toml
 from sad_env.transcript import parse
 
 _KEYS = frozenset({"instruction", "exemplars", "random_actions", "final_actions", "task_pattern"})
@@ -21,11 +21,11 @@ _DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Prompt:
-    """What stands before an episode, and what is known of a world's actions.
+    """What comes before an episode, and what is known of a world's actions.
 
     Attributes:
         instruction: says what to do and in which form; ends without a newline.
-        exemplars: whole episodes in the house template.
+        exemplars: whole episodes in the same format.
         random_actions: patterns for the random agent where the world lists no actions; "{words}" is filled in.
         final_actions: actions that start like this end an episode for good, so that nothing plays them at random.
         task_pattern: a regular expression for the task's instruction in the first observation: its group `intro` holds
