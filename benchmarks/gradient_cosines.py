@@ -37,7 +37,7 @@ def gradients(config: TrainConfig) -> torch.Tensor:
     """One gradient a batch, [batches, parameters]; the student is not moved."""
     run = Run(config)
     learner, order, found = run.learner, order_of(run.parts), []
-    for step in range(config.steps):
+    for step in range(config.optimisation.steps):
         rows = [run.rows[index] for index in order(step)]
         learner.student.zero_grad(set_to_none=True)
         learner.add_gradients(rows, learner.objective)

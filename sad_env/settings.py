@@ -133,9 +133,20 @@ def build(config: type[Config], values: Mapping[str, Any], missing: Any = datacl
         missing: what required settings become that are left out.
 
     Raises:
-        TypeError: a required setting is left out, and `missing` says nothing for it.
+        TypeError: a required setting is left out, and `missing` says nothing for it; or a name is no setting.
     """
+    if strange := values.keys() - settings_of(config).keys():
+        raise TypeError(f"no settings of {config.__name__}: {', '.join(sorted(strange))}")
     return _build(config, values, missing, None)  # type: ignore[no-any-return]
+
+
+def replaced(config: Config, **changes: Any) -> Config:
+    """Settings with some of them changed, by their flat names.
+
+    Raises:
+        TypeError: a name that is none of theirs.
+    """
+    return build(type(config), {**flat(config), **changes})
 
 
 def _build(config: Any, values: Mapping[str, Any], missing: Any, instance: object) -> Any:

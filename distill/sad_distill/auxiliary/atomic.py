@@ -24,7 +24,8 @@ from sad_distill.data.action_support import Trie, action_start, spelled
 from sad_distill.data.batch import Batch, collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Branch, Row
-from sad_distill.losses.divergence import ABSENT, Kind, divergence
+from sad_distill.config import Measure
+from sad_distill.losses.divergence import ABSENT, divergence
 from sad_distill.losses.scoring import Scores
 from sad_distill.models.heads import head_logits, unwrap
 
@@ -109,18 +110,14 @@ class AtomicTerm:
         teacher: a local model.
         tokenizer: of both.
         form: which distribution.
-        kind: which divergence.
-        beta: its mixture weight, for js and the skew forms.
-        temperature: softens both distributions over actions; the divergence is multiplied by its square.
+        measure: the divergence of the two distributions over actions; its limit and what it does outside are not used.
         weight: of the term.
     """
 
     teacher: nn.Module
     tokenizer: PreTrainedTokenizerBase
     form: Form = "posterior"
-    kind: Kind = "forward"
-    beta: float = 0.5
-    temperature: float = 1.0
+    measure: Measure = Measure()
     weight: float = 1.0
 
     def count(self, batch: Batch) -> int:
@@ -136,10 +133,10 @@ class AtomicTerm:
         mine = action_scores(student, batch.rows, choices, self.form)
         with torch.no_grad():
             theirs = action_scores(self.teacher, batch.rows, choices, self.form)
-        tau = self.temperature
+        tau = self.measure.kd_temperature
         for log_p, log_q in zip(theirs, mine, strict=True):
             soft_p, soft_q = ((one.to(log_q) / tau).log_softmax(0) for one in (log_p, log_q))
-            total = total + divergence(soft_p, soft_q, self.kind, self.beta) * tau**2
+            total = total + divergence(soft_p, soft_q, self.measure.divergence, self.measure.beta) * tau**2
         return total
 
 

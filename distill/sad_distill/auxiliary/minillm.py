@@ -39,7 +39,7 @@ def single_step(temperature: float) -> Objective:
 
     A `Measure` multiplies by the temperature's square, which the authors do not; the weight takes that back.
     """
-    measure = Measure(kind="reverse", temperature=temperature)
+    measure = Measure(divergence="reverse", kd_temperature=temperature)
     return Objective(divergence=temperature**-2, measure=measure, reduction="token_mean")
 
 

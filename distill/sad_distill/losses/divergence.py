@@ -11,26 +11,20 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from sad_distill.config import Divergence, Outside
 from sad_env.errors import ConfigError
-
-Kind = Literal["forward", "reverse", "js", "skew_forward", "skew_reverse"]
-"""forward KL(p‖q) (Eq. 4); reverse KL(q‖p); js: beta KL(p‖m) + (1-beta) KL(q‖m) with m = beta p + (1-beta) q;
-skew_forward KL(p‖beta p + (1-beta) q) and skew_reverse KL(q‖beta q + (1-beta) p) as in DistiLLM. p is the teacher."""
-
-Outside = Literal["bucket", "ignore"]
-"""What becomes of the mass outside a token set: one more outcome, or nothing (Eq. 8, renormalised)."""
 
 ABSENT = -1e4
 """Log-probability of an outcome that does not exist: exp gives exactly 0, and differences stay finite."""
 
 
-def divergence(log_p: Tensor, log_q: Tensor, kind: Kind = "forward", beta: float = 0.5) -> Tensor:
+def divergence(log_p: Tensor, log_q: Tensor, kind: Divergence = "forward", beta: float = 0.5) -> Tensor:
     """Divergence of two log-distributions over the last dimension.
 
     Args:
         log_p: teacher [..., V], normalised; outcomes that do not exist are `ABSENT` in both.
         log_q: student [..., V].
-        kind: see `Kind`.
+        kind: see `Divergence`.
         beta: mixture weight of js and the skew forms; not used by forward and reverse.
 
     Returns:

@@ -28,6 +28,7 @@ from sad_distill.training.recorded import Recorded, UpdateRows
 from sad_distill.training.run_dir import RunDir
 from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
 from sad_env.files import exclusive
+from sad_env.settings import flat
 
 Report = Callable[[int, int, Metrics], None]
 """Called after each update with the updates done, how many there will be, and the update's numbers."""
@@ -68,7 +69,7 @@ class Run:
         Returns:
             The path of `student.pt`.
         """
-        torch.manual_seed(self.config.seed)
+        torch.manual_seed(self.config.data.seed)
         with contextlib.ExitStack() as held:
             if self.ranks.first:
                 held.enter_context(exclusive(self.folder / ".lock", f"the run {self.folder}"))
@@ -77,7 +78,7 @@ class Run:
                 self.config,
                 self.contents,
                 writes=self.ranks.first,
-                tensorboard=self.config.tensorboard,
+                tensorboard=self.config.output.tensorboard,
             )
             held.callback(directory.close)
             self.ranks.wait()
@@ -90,7 +91,7 @@ class Run:
                 directory.write(self.done, metrics)
                 self.done += 1
                 if self.ranks.first:
-                    self.report(self.done, self.config.steps, metrics)
+                    self.report(self.done, self.config.optimisation.steps, metrics)
             path = self.save() if self.ranks.first else self.folder / "student.pt"
             self.ranks.wait()
             return path
@@ -133,10 +134,10 @@ class Run:
 
     def _settings(self) -> dict[str, str]:
         """The settings as others may read them: files by name and hash, without the paths of this machine."""
-        hidden = {"out", "cache", "data"} if Path(self.config.data).exists() else {"out", "cache"}
-        shown = {key: str(value) for key, value in asdict(self.config).items() if key not in hidden}
+        hidden = {"out", "cache", "data"} if Path(self.config.data.data).exists() else {"out", "cache"}
+        shown = {key: str(value) for key, value in flat(self.config).items() if key not in hidden}
         return {**shown, **self.contents}
 
     def _plain(self) -> Any:
         plain = unwrap(merged(self.student.model))
-        return copy.deepcopy(plain).to(torch.bfloat16) if self.config.stored == "bf16" else plain
+        return copy.deepcopy(plain).to(torch.bfloat16) if self.config.output.stored == "bf16" else plain
