@@ -36,6 +36,10 @@ def formerly(*names: str, remark: str = "", values: Mapping[str, str] | None = N
     return Formerly(tuple(name.replace("-", "_") for name in names), remark, tuple((values or {}).items()))
 
 
+RARE = "rare"
+"""Mark of a field, in its ``Annotated``, that few users need: ``--help`` only names it, ``--help-all`` explains it."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """One setting.
@@ -75,6 +79,11 @@ class Setting:
     def hidden(self) -> bool:
         """It can be set in a file only."""
         return tyro.conf.Suppress in self.marks
+
+    @property
+    def rare(self) -> bool:
+        """``--help`` only names it."""
+        return RARE in self.marks
 
     @property
     def marks(self) -> tuple[Any, ...]:

@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import tyro
 from sad_agents.windowing import Windowing
 
 from sad_env.errors import ConfigError
-from sad_env.settings import formerly
+from sad_env.settings import RARE, formerly
 
 Method = Literal["sad", "sft", "seqkd", "word_kd", "token_flat", "minillm"]
 Mode = Literal["offline", "online", "mixed", "guided", "dagger"]
@@ -30,23 +31,23 @@ class ModelChoice:
     """Models."""
 
     student: str = "nano-2m"
-    """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), student.pt, folder, smollm2, hf:ID."""
+    """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), FILE.pt, a folder, smollm2, hf:ID."""
     teacher: str = ""
-    """student.pt, folder, smollm2, hf:ID; http://HOST:PORT (sad-distill serve); openai:URL#MODEL; expert."""
+    """student.pt, a folder, smollm2, hf:ID, http://HOST:PORT (sad-distill serve), openai:URL#MODEL, expert."""
     context: Annotated[int, formerly("budget")] = 512
     """Tokens a model is shown at once at most."""
     max_new_tokens: Annotated[int, formerly("room")] = 96
     """Tokens of one completion at most."""
-    vocabulary: int = 2048
+    vocabulary: Annotated[int, RARE] = 2048
     """Tokens of a nano student's own tokenizer, where no teacher gives one."""
     adapters: int = 0
     """LoRA rank; 0 trains all weights."""
-    top: int = 0
+    top: Annotated[int, RARE] = 0
     """A local teacher answers with this many likeliest tokens and the rest; 0 with everything. Servers: 64."""
     cache: str = ""
     """Folder where a teacher's answers are kept."""
-    patience: float = 120.0
-    """Wall seconds that an overloaded teacher's server (429, 503) is waited for, at each request."""
+    patience: Annotated[float, RARE, tyro.conf.arg(metavar="S")] = 120.0
+    """Wall time that an overloaded teacher's server (429, 503) is waited for, at each request."""
 
     @property
     def windowing(self) -> Windowing:
@@ -66,16 +67,16 @@ class TrainingData:
     """generated, official, official:PACK, or a folder in the official layout."""
     split: str = "train"
     """Split of the world's tasks that are played."""
-    tasks: int = 0
+    tasks: Annotated[int, RARE] = 0
     """Tasks of the split at most; 0 takes all."""
     batch: int = 16
-    """Rows of an update, in mode offline; with method minillm the recorded rows of an update."""
-    masks: Literal["spans", "random", "none"] = "spans"
-    """none: all agent tokens are of one kind; random: kinds are dealt at random (ablations)."""
+    """Recorded rows of an update (offline, minillm)."""
+    masks: Annotated[Literal["spans", "random", "none"], RARE] = "spans"
+    """Kinds of agent tokens: spans, dealt at random, or all one kind."""
     action_support: Literal["full", "static", "trie", "byte"] = "trie"
-    """Token sets of actions: none, of the data, of the admissible actions, or those in every spelling."""
+    """Token sets of actions: none, of the data, of the admissible actions, or of those in every spelling."""
     seed: int = 0
-    """Seed of all draws: weights, order, tasks and the student's."""
+    """Seed of all draws."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,16 +87,16 @@ class Optimisation:
     """Updates in all; the schedule ends there."""
     learning_rate: float = 2e-5
     """Peak; models from scratch want about 1e-3."""
-    warmup: float = 0.03
+    warmup: Annotated[float, RARE] = 0.03
     """Share of the updates in which the rate rises."""
-    weight_decay: float = 0.01
+    weight_decay: Annotated[float, RARE] = 0.01
     """Of matrices only, not of gains and biases."""
-    clip: float = 1.0
+    clip: Annotated[float, RARE] = 1.0
     """Gradient norm at most; 0 is no limit."""
     optimiser: OptimiserName = "adamw"
-    """muon (for the matrices between embedding and head) copies from the context after fewer updates from scratch."""
+    """muon (for the matrices between embedding and head) suits models from scratch."""
     embedding_factor: float = 1.0
-    """Learning rate of embeddings, as a multiple; models from scratch want about 10, with a lower learning rate."""
+    """Multiple of the rate for embeddings; from scratch, about 10."""
 
     def rate(self, step: int) -> float:
         """Learning rate of update `step`, counted from 0: a pure function, so that a resumed run needs no state."""
@@ -112,18 +113,21 @@ class Optimisation:
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """Comparison of student and teacher at one position."""
+    """Loss.
+
+    How student and teacher are compared at one position.
+    """
 
     divergence: Divergence = "forward"
     """Divergence from the teacher (Eq. 4 is forward)."""
-    beta: float = 0.5
+    beta: Annotated[float, RARE] = 0.5
     """Mixture weight of js and the skew forms."""
     kd_temperature: float = 1.0
-    """Softens both distributions; the loss is multiplied by its square."""
-    outside: Outside = "bucket"
-    """Mass outside a token set: one more outcome, or renormalised away (Eq. 8; the student may then leave the set)."""
-    clamp: float = 0.0
-    """A token's divergence counts at most this much; 0 is no limit, online 10 is a good one."""
+    """Softens both distributions; the loss has its square as factor."""
+    outside: Annotated[Outside, RARE] = "bucket"
+    """Mass outside a token set: one more outcome, or renormalised away (Eq. 8)."""
+    clamp: Annotated[float, RARE] = 0.0
+    """A position's divergence counts at most this much; 0 is no limit, online 10 is a good one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,27 +135,30 @@ class LossSettings:
     """Loss."""
 
     reason_weight: float = 1.0
-    """λ_r."""
+    """λ_r, of reasoning."""
     act_weight: float = 1.0
-    """λ_a."""
+    """λ_a, of actions."""
     observation_weight: float = 0.0
-    """Weight of predicting observations; 0 leaves them out."""
+    """Of predicting observations."""
     reduction: Reduction = "type_mean"
     """Average per kind of span; Eq. 4-6; one average; average per span."""
     learned_weights: bool = False
-    """Learn λ_r and λ_a, from the given ones on, at a rate of their own; metrics show them."""
+    """Learn λ_r and λ_a, from the given ones on."""
     project: bool = False
-    """Project gradients of reasoning and action off one another where they conflict (PCGrad)."""
+    """Project conflicting gradients off one another (PCGrad)."""
     measure: Measure = Measure()
 
 
 @dataclass(frozen=True, kw_only=True)
 class FurtherTerms:
-    """Further terms of the loss."""
+    """Loss.
+
+    Further terms of it.
+    """
 
     terms: tuple[str, ...] = ()
-    """NAME=WEIGHT of further terms: contrastive (InfoNCE within --micro-batch); atomic, atomic_local, pointer (whole
-    actions); align_min, align_soft_dtw, align_ot, align_spans (texts that differ; this is then the whole loss)."""
+    """NAME=WEIGHT of further terms: contrastive; atomic, atomic_local, pointer (whole actions); align_min,
+    align_soft_dtw, align_ot, align_spans (instead of the method, where texts differ)."""
 
     @property
     def weights(self) -> dict[str, float]:
@@ -183,14 +190,14 @@ class CurriculumSettings:
     """Curriculum."""
 
     curriculum: Literal["none", "sample", "sort"] = "none"
-    """Easy episodes first: drawn by complexity (Eq. 13), or a growing easiest share."""
-    curriculum_reason: float = 1.0
+    """Easy episodes first: drawn by Eq. 13, or sorted."""
+    curriculum_reason: Annotated[float, RARE] = 1.0
     """alpha of Eq. 13."""
-    curriculum_act: float = 1.0
+    curriculum_act: Annotated[float, RARE] = 1.0
     """beta of Eq. 13."""
-    curriculum_entropy: float = 1.0
+    curriculum_entropy: Annotated[float, RARE] = 1.0
     """gamma of Eq. 13; needs a teacher that scores."""
-    curriculum_strength: float = 1.0
+    curriculum_strength: Annotated[float, RARE] = 1.0
     """g of "sample" at the first update; it falls to 0."""
 
 
@@ -201,19 +208,19 @@ class OnlineSettings:
     rollouts: int = 16
     """Episodes of an iteration."""
     updates: int = 1
-    """Updates on an iteration's rows, each on its share of them."""
-    passes: int = 1
-    """How often these updates go through all of an iteration's rows; MiniLLM's authors take 4."""
+    """Updates on an iteration's rows, each on its share."""
+    passes: Annotated[int, RARE] = 1
+    """Times that the updates of an iteration go through all of its rows; MiniLLM's authors take 4."""
     sampling_temperature: float = 1.0
     """Of the student's draws."""
     horizon_start: int = 0
-    """Steps an episode may take at first; 0 is the world's own limit."""
-    horizon_every: int = 10
+    """Steps of an episode at first; 0 takes the world's limit."""
+    horizon_every: Annotated[int, RARE] = 10
     """Iterations after which one more step is allowed."""
-    online_share: float = 0.5
+    online_share: Annotated[float, RARE] = 0.5
     """Mode mixed: chance that an episode is the student's own."""
-    guidance: float = 0.5
-    """Mode guided: chance at first that the teacher takes a turn; it falls to 0."""
+    guidance: Annotated[float, RARE] = 0.5
+    """Mode guided: chance at first of a teacher's turn; it falls to 0."""
     workers: int = 0
     """Processes that hold worlds; 0 runs them in this process."""
 
@@ -227,8 +234,8 @@ class HardwareSettings:
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of computation: bf16 keeps float32 weights."""
     micro_batch: int = 8
-    """Rows in the models at one time at most; a processor takes fewer where they are long."""
-    recompute: bool = False
+    """Rows in the models at one time at most."""
+    recompute: Annotated[bool, RARE] = False
     """Recompute activations in the backward pass to save memory."""
 
 
@@ -236,40 +243,38 @@ class HardwareSettings:
 class RunOutput:
     """Output."""
 
-    save_every: int = 50
-    """Updates (online: iterations) between two states on disk."""
-    stored: Literal["fp32", "bf16"] = "fp32"
+    save_every: Annotated[int, RARE] = 50
+    """Updates (online: iterations) between two saved states."""
+    stored: Annotated[Literal["fp32", "bf16"], RARE] = "fp32"
     """Numbers of student.pt; bf16 halves the file."""
-    tensorboard: bool = False
+    tensorboard: Annotated[bool, RARE] = False
     """Also write metrics for TensorBoard."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Train a student: from recorded trajectories, or in live worlds under a teacher's eyes.
+    """Train a student on recorded trajectories, or on its own under a teacher.
 
     $ sad-distill --method sft --mode offline --trajectories expert.jsonl --out runs/sft
 
-      --method           --mode                  needs
-      sft, seqkd         offline                 --trajectories
-      sft, seqkd         dagger                  --teacher expert, or a server
-      word_kd            offline                 --trajectories --teacher
-      sad, token_flat    offline, mixed          --trajectories --teacher
-      sad, token_flat    online                  --teacher
-      sad, token_flat    guided                  --teacher student.pt
-      minillm            online                  --teacher student.pt
+      method           mode             needs
+      sft, seqkd       offline          --trajectories
+      sft, seqkd       dagger           --teacher expert, or a text server
+      word_kd          offline          --trajectories --teacher
+      sad, token_flat  offline, mixed   --trajectories --teacher
+      sad, token_flat  online, guided   --teacher
+      minillm          online           --teacher student.pt
 
-    Other commands: sad-distill sft-teacher, serve, inspect (each with --help).
-    Settings that ship: --config paper/table5/random-mask and others (any other word lists them all).
-    Several GPUs: accelerate launch --multi_gpu -m sad_distill ... (or torchrun); --batch is that of all of them.
+    Other commands: sft-teacher, serve, inspect, each with --help. Several GPUs: accelerate launch --multi_gpu -m
+    sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
     """
 
     out: str
     """Output folder; the same command resumes what is in it."""
     method: Method = "sad"
-    """sad; baselines sft, seqkd (likelihood), word_kd, token_flat (divergence from the teacher), minillm."""
+    """sad, or a baseline: likelihood, divergence of tokens, or both."""
     mode: Mode = "online"
-    """offline; online: the student plays, the teacher scores; mixed; guided: the teacher takes turns; dagger (sft)."""
+    """online: the student plays, the teacher scores; guided: they take turns; dagger: the teacher rewrites."""
     model: ModelChoice = ModelChoice()
     data: TrainingData = TrainingData()
     loss: LossSettings = LossSettings()

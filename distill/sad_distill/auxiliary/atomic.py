@@ -13,18 +13,18 @@ the KL of the two on the node's children, which is how `trie` with outside="igno
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from sad_distill.config import Measure
 from sad_distill.data.action_support import Trie, action_start, spelled
 from sad_distill.data.batch import Batch, collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Branch, Row
-from sad_distill.config import Measure
 from sad_distill.losses.divergence import ABSENT, divergence
 from sad_distill.losses.scoring import Scores
 from sad_distill.models.heads import head_logits, unwrap
@@ -117,7 +117,7 @@ class AtomicTerm:
     teacher: nn.Module
     tokenizer: PreTrainedTokenizerBase
     form: Form = "posterior"
-    measure: Measure = Measure()
+    measure: Measure = field(default_factory=Measure)
     weight: float = 1.0
 
     def count(self, batch: Batch) -> int:

@@ -6,7 +6,7 @@ All functions are pure, work in log space, keep the precision they are given and
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -43,7 +43,7 @@ def divergence(log_p: Tensor, log_q: Tensor, kind: Divergence = "forward", beta:
         return _kl(log_p, _mix(log_p, log_q, beta))
     if kind == "skew_reverse":
         return _kl(log_q, _mix(log_q, log_p, beta))
-    raise ConfigError(f"no divergence {kind!r}; known: {', '.join(get_args(Kind))}")
+    raise ConfigError(f"no divergence {kind!r}; known: {', '.join(get_args(Divergence))}")
 
 
 def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:

@@ -125,8 +125,8 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
         teacher.fits(language.tokenizer.get_vocab(), vocabulary_of(language.model))
     if config.model.context > (context := context_of(language.model)):
         raise ConfigError(
-            f"--context {config.model.context}: student {one_line(config.model.student, 60)!r} has {context} positions: give --context"
-            f" {context} or less"
+            f"--context {config.model.context}: student {one_line(config.model.student, 60)!r} has {context} positions:"
+            f" give --context {context} or less"
         )
     model: Any = language.model.to(device_of(config.hardware.device))  # type: ignore[arg-type]
     if config.hardware.recompute:
