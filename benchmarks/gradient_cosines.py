@@ -18,6 +18,8 @@ from sad_distill.training.recorded import order_of
 from sad_distill.training.run import Run
 from torch.nn.functional import cosine_similarity
 
+from sad_env.settings import replaced
+
 WAYS: dict[str, dict[str, Any]] = {
     "SAD": {},
     "token KL": {"method": "token_flat"},
@@ -61,16 +63,15 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as out:
         shared: dict[str, Any] = {
-            "out": out,
             "student": str(student),
             "teacher": str(teachers[-1]),
-            "episodes": (str(episodes),),
-            "world": given.world,
+            "trajectories": (str(episodes),),
+            "env": given.world,
             "mode": "offline",
             "batch": 8,
             "steps": given.batches,
         }
-        found = {name: gradients(TrainConfig(**{**shared, **changes})) for name, changes in WAYS.items()}
+        found = {name: gradients(replaced(TrainConfig(out=out), **shared, **changes)) for name, changes in WAYS.items()}
     base = found["SAD"]
     for name, gradient in found.items():
         cosine = cosine_similarity(gradient, base, dim=1)

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sad_distill.config import Measure
 from sad_distill.data.batch import OBS, Batch, collate
 from sad_distill.data.rows import Row
 from sad_distill.losses.objective import Objective
-from sad_distill.losses.scoring import Measure, Scores, score_positions
+from sad_distill.losses.scoring import Scores, score_positions
 from sad_distill.losses.targets import Target
 from sad_distill.models.heads import head_logits
 from sad_distill.teachers.base import ScoringTeacher
