@@ -21,6 +21,7 @@ from sad_distill.training.ranks import ALONE, Ranks, launched
 
 from sad_env.errors import ConfigError
 from sad_env.records import read_trajectories
+from sad_env.settings import replaced
 
 UPDATES = """
 import sys, torch

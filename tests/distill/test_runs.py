@@ -36,7 +36,7 @@ from transformers import PreTrainedTokenizerFast
 from sad_env import config_files
 from sad_env.errors import CheckpointError, ConfigError, UnknownNameError
 from sad_env.records import Trajectory
-from sad_env.settings import flat, replaced
+from sad_env.settings import build, flat, replaced
 
 Tiny = Callable[..., Any]
 
@@ -141,7 +141,9 @@ def test_each_option_trains(files: Path, tmp_path: Path, changes: dict[str, Any]
     assert any(not torch.equal(start[name], after[name]) for name in start)
 
 
-@pytest.mark.parametrize("changes", [{"adapters": 4}, {"terms": ("pointer=1",)}, {"terms": ("contrastive=0.3",)}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"adapters": 4}, {"terms": ("pointer=1",)}, {"terms": ("contrastive=0.3",)}], ids=str
+)
 @pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")  # peft asks by the old name
 def test_the_seed_decides_the_weights_that_a_run_begins_with(
     files: Path, tmp_path: Path, changes: dict[str, Any]
@@ -451,32 +453,38 @@ def test_a_student_of_the_teachers_layers_starts_with_its_weights(files: Path, t
 
 
 def test_presets_fill_what_was_not_said(files: Path, tmp_path: Path) -> None:
-    """A flag beats its preset also where it repeats a default; and a file beats it, and may name it."""
+    """A flag beats its preset also where it repeats a default; and so does a file."""
 
-    def parsed(*flags: str) -> TrainConfig:
-        return train_config(["--out", "x", *flags])
+    def parsed(*flags: str) -> dict[str, Any]:
+        config = train_config(["--out", "x", *flags])
+        assert type(config) is TrainConfig
+        return flat(config)
 
     named = parsed("--preset", "paper/table5/random-mask", "--curriculum", "sort")
-    assert (named.mode, named.masks, named.curriculum) == ("offline", "random", "sort")
-    assert type(named) is TrainConfig
-    assert parsed("--preset", "paper/table5/full", "--mode", "online").mode == "online"
-    assert parsed("--preset=paper/table3/minillm", "--learning-rate", "2e-5").learning_rate == 2e-5
-    assert parsed("--preset", "paper/table13/0-1", "--reason-weight", "1").reason_weight == 1
-    assert parsed("--preset", "paper/table14/learned").learned_weights
-    (tmp_path / "file.toml").write_text('preset = "paper/table5/full"\ncurriculum = "none"\nsteps = 7\n')
-    found = parsed("--config", str(tmp_path / "file.toml"))
-    assert (found.mode, found.curriculum, found.steps, found.curriculum_strength) == ("offline", "none", 7, 1)
+    assert (named["mode"], named["masks"], named["curriculum"]) == ("offline", "random", "sort")
+    assert parsed("--preset", "paper/table5/no-curriculum", "--mode", "online")["mode"] == "online"
+    assert parsed("--preset=paper/table3/minillm", "--learning-rate", "2e-5")["learning_rate"] == 2e-5
+    assert parsed("--preset", "paper/table13/0-1", "--reason-weight", "1")["reason_weight"] == 1
+    assert parsed("--preset", "paper/table14/learned")["learned_weights"]
+    (tmp_path / "file.toml").write_text('curriculum = "none"\nsteps = 7\n')
+    found = parsed("--config", str(tmp_path / "file.toml"), "--preset", "paper/table5/full")
+    wanted = {"mode": "offline", "curriculum": "none", "steps": 7, "curriculum_strength": 1}
+    assert {name: found[name] for name in wanted} == wanted
     for name, path in PRESETS.items():
         given, values = parsed("--preset", name), config_files.read_toml(path)
-        assert replaced(given, preset="") == parsed("--config", name)
-        assert given == replace(TrainConfig("x"), preset=name, **values)
-        replaced(given, teacher="t", episodes=("e",)))
+        assert given == parsed("--config", name)
+        assert given == flat(replaced(TrainConfig(out="x"), **values))
+        check(build(TrainConfig, {**given, "teacher": "t", "trajectories": ("e",)}))
+    (tmp_path / "file.toml").write_text('preset = "paper/table5/full"\n')
+    with pytest.raises(ConfigError, match="preset is no setting of sad-distill any more: give --config NAME"):
+        parsed("--config", str(tmp_path / "file.toml"))
 
 
 def test_the_shipped_settings_are_these(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(PRESETS) == 27
     minillm = train_config(["--config", "paper/table3/minillm", "--out", "x"])
-    assert minillm == replaced(TrainConfig(out="x"), method="minillm", mode="online", learning_rate=5e-6, updates=4, passes=4)
+    values: dict[str, Any] = {"method": "minillm", "mode": "online", "learning_rate": 5e-6, "updates": 4, "passes": 4}
+    assert minillm == replaced(TrainConfig(out="x"), **values)
     unsegmented = train_config(["--config", "paper/table6/no-segmentation", "--out", "x"])
     changes: dict[str, Any] = {"masks": "none", "action_support": "full", "curriculum": "sample"}
     assert unsegmented == replaced(TrainConfig(out="x"), mode="offline", **changes)
@@ -503,7 +511,8 @@ def test_a_teacher_is_trained_under_the_former_flag_for_its_model(
     files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = "--model nano-0.7m --vocabulary 300 --env toy --steps 1 --batch 2"
-    assert main(["sft-teacher", *flags.split(), "--trajectories", str(files / "expert.jsonl"), "--out", str(tmp_path)]) == 0
+    given = ["--trajectories", str(files / "expert.jsonl"), "--out", str(tmp_path)]
+    assert main(["sft-teacher", *flags.split(), *given]) == 0
     assert capsys.readouterr().err.count("--model is now --student") == 1
     assert json.loads((tmp_path / "config.json").read_text())["student"] == "nano-0.7m"
 

@@ -193,7 +193,7 @@ def test_projection_projects_gradients_with_the_weights_that_were_learned(rows: 
     ):
         student = copy.deepcopy(taught.student).double()
         learner = Learner(student, objective, Optimisation(steps=1, learning_rate=0.0, clip=0))
-        if objective.learned:
+        if objective.learned_weights:
             learner.modules["weights"].load_state_dict({"log_variance": torch.tensor([-math.log(20.0), 0.0])})
         assert learner.update(rows[:4], 0)["cosine"] < -0.1
         found.append(torch.cat([p.grad.flatten() for p in student.parameters() if p.grad is not None]))
