@@ -173,6 +173,12 @@ def _build(config: Any, values: Mapping[str, Any], missing: Any, instance: objec
     return config(**found)
 
 
+def present_names(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Recorded values of settings by their present names, where they have former ones."""
+    former = {old: one.name for one in settings_of(config).values() for old in one.former.names}
+    return {former.get(name, name): value for name, value in values.items()}
+
+
 def flat(config: Any) -> dict[str, Any]:
     """Values by name, those of nested dataclasses included: what `build` takes."""
     found: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sad_distill.config import TrainConfig
 from sad_env.errors import ConfigError
-from sad_env.settings import flat, settings_of
+from sad_env.settings import flat, present_names
 
 _LIKELIHOOD = ("sft", "seqkd")
 _UNMIXED = ("forward", "reverse")
@@ -180,10 +180,11 @@ def former_term(name: str, value: str) -> str:
     return "" if value in ("none", "0", "0.0") else FORMER_TERMS[name].format(value)
 
 
-def present_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Recorded flat settings, those of the release before included, by their present names."""
-    former = {old: one.name for one in settings_of(TrainConfig).values() for old in one.former.names}
-    former["temperature"] = "kd_temperature"
-    found = {former.get(name, name): value for name, value in values.items() if name not in FORMER_TERMS}
+def present_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Recorded flat settings, those of the release before included, as they would be given now."""
+    kept = {name: value for name, value in values.items() if name not in FORMER_TERMS}
+    found = present_names(TrainConfig, kept)
+    if "temperature" in found:
+        found["kd_temperature"] = found.pop("temperature")
     terms = [former_term(name, str(values[name])) for name in FORMER_TERMS if name in values]
     return {**found, "terms": sorted([*found.get("terms", ()), *filter(None, terms)])}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import present_names
+from sad_distill.config_checks import present_settings
 from sad_env.errors import ConfigError
 from sad_env.files import write_bytes, write_text
 from sad_env.http import public_address
@@ -55,10 +55,10 @@ class RunDir:
         folder.mkdir(parents=True, exist_ok=True)
         # The contrastive term compares the rows of a micro-batch with one another.
         free = _FREE - {"micro_batch"} if "contrastive" in config.terms.weights else _FREE
-        settings = present_names(json.loads(public_address(json.dumps(flat(config)))))
+        settings = present_settings(json.loads(public_address(json.dumps(flat(config)))))
         path = folder / "config.json"
         if path.exists():
-            before = present_names(parse_json(public_address(path.read_text(encoding="utf-8"))))
+            before = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
             for key, value in settings.items():
                 if key not in free and before.get(key) != value:
                     raise ConfigError(
