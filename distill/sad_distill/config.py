@@ -33,7 +33,7 @@ class ModelChoice:
     student: str = "nano-2m"
     """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), FILE.pt, a folder, smollm2, hf:ID."""
     teacher: str = ""
-    """student.pt, a folder, smollm2, hf:ID, http://HOST:PORT (sad-distill serve), openai:URL#MODEL, expert."""
+    """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL; or expert."""
     context: Annotated[int, formerly("budget")] = 512
     """Tokens a model is shown at once at most."""
     max_new_tokens: Annotated[int, formerly("room")] = 96

@@ -111,54 +111,108 @@ def caution(config: TrainConfig) -> str:
     return ""
 
 
-_BY_KIND = ("reason_weight", "act_weight", "reduction", "learned_weights", "project", "masks", "action_support")
+_BY_KIND = (
+    "reason_weight",
+    "act_weight",
+    "reduction",
+    "learned_weights",
+    "project",
+    "masks",
+    "action_support",
+    "outside",
+)
 _COMPARISON = ("divergence", "beta", "kd_temperature")
 _EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy", "curriculum_strength")
 _LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "horizon_start", "horizon_every", "workers", "tasks")
 
 
+def _own_divergence(config: TrainConfig) -> bool:
+    """Whether the loss has the divergence at each position that the settings choose; MiniLLM has one of its own."""
+    return config.method not in (*_LIKELIHOOD, "minillm") and not config.terms.aligned
+
+
+class _Ignored(NamedTuple):
+    """Settings without effect beside others: the others, the names, and why and what to do, a format of all settings."""
+
+    holds: Callable[[TrainConfig], bool]
+    names: tuple[str, ...]
+    reason: str
+
+
+_IGNORED = (
+    _Ignored(lambda config: config.terms.aligned, _BY_KIND, "an alignment is the whole loss: leave out one of them"),
+    _Ignored(
+        lambda config: config.method != "sad",
+        _BY_KIND,
+        "method {method} weighs all tokens of the agent alike: give --method sad",
+    ),
+    _Ignored(
+        lambda config: not _own_divergence(config) and not {"atomic", "atomic_local"} & config.terms.weights.keys(),
+        _COMPARISON,
+        "method {method} with terms {terms} does not compare at each position: leave it out",
+    ),
+    _Ignored(
+        lambda config: not _own_divergence(config),
+        ("clamp",),
+        "method {method} with terms {terms} does not compare at each position: leave it out",
+    ),
+    _Ignored(
+        lambda config: config.method == "minillm" and not config.terms.aligned,
+        ("observation_weight",),
+        "method minillm learns no observations: leave it out",
+    ),
+    _Ignored(
+        lambda config: config.loss.measure.divergence in _UNMIXED,
+        ("beta",),
+        "divergence {divergence} mixes nothing: give --divergence js, skew_forward or skew_reverse",
+    ),
+    _Ignored(
+        lambda config: config.data.action_support == "full",
+        ("outside",),
+        "action support full leaves nothing outside: give --action-support trie",
+    ),
+    _Ignored(
+        lambda config: config.curriculum.curriculum == "none",
+        _EQUATION_13,
+        "there is no curriculum: give --curriculum sample",
+    ),
+    _Ignored(
+        lambda config: config.curriculum.curriculum == "sort",
+        ("curriculum_strength",),
+        "curriculum sort draws nothing: give --curriculum sample",
+    ),
+    _Ignored(lambda config: config.mode == "offline", _LIVE, "mode offline plays nothing: give another --mode"),
+    _Ignored(
+        lambda config: config.mode != "offline" and config.method != "minillm",
+        ("batch",),
+        "mode {mode} divides the rows of an iteration into its updates: give --rollouts and --updates",
+    ),
+    _Ignored(lambda config: config.mode != "mixed", ("online_share",), "mode {mode} mixes nothing: give --mode mixed"),
+    _Ignored(
+        lambda config: config.mode != "guided",
+        ("guidance",),
+        "in mode {mode} the teacher takes no turns: give --mode guided",
+    ),
+    _Ignored(
+        lambda config: not config.online.horizon_start,
+        ("horizon_every",),
+        "the horizon does not grow: give --horizon-start",
+    ),
+    _Ignored(
+        lambda config: not config.model.teacher or config.model.teacher.startswith("expert"),
+        ("top", "cache", "patience"),
+        "no teacher scores: give --teacher student.pt",
+    ),
+)
+
+
 def ignored_by(config: TrainConfig) -> dict[str, str]:
     """Names of the settings that have no effect beside the others, each with the reason and what to do."""
-    method, mode = config.method, config.mode
-    aligned, terms = config.terms.aligned, config.terms.weights
-    divergence, support = config.loss.measure.divergence, config.data.action_support
-    # MiniLLM has a divergence of its own.
-    compares = method not in (*_LIKELIHOOD, "minillm") and not aligned
-    scores = config.model.teacher and not config.model.teacher.startswith("expert")
-    loss = "an alignment is the whole loss" if aligned else f"method {method}"
-    groups: tuple[tuple[bool, tuple[str, ...], str], ...] = (
-        (
-            method != "sad",
-            (*_BY_KIND, "outside"),
-            f"method {method} weighs all tokens of the agent alike: give --method sad",
-        ),
-        (aligned, (*_BY_KIND, "outside"), "an alignment is the whole loss: leave it out, or the term"),
-        (not compares, ("clamp",), f"{loss} takes no divergence at a position: leave it out"),
-        (
-            not compares and not {"atomic", "atomic_local"} & terms.keys(),
-            _COMPARISON,
-            f"{loss} has no such divergence: leave it out",
-        ),
-        (method == "minillm", ("observation_weight",), "method minillm learns no observations: leave it out"),
-        (divergence in _UNMIXED, ("beta",), f"divergence {divergence} mixes nothing: give --divergence js"),
-        (support == "full", ("outside",), "action support full leaves nothing outside: give --action-support trie"),
-        (config.curriculum.curriculum == "none", _EQUATION_13, "there is no curriculum: give --curriculum sample"),
-        (
-            config.curriculum.curriculum == "sort",
-            ("curriculum_strength",),
-            "curriculum sort draws nothing: give --curriculum sample",
-        ),
-        (mode == "offline", _LIVE, "mode offline plays nothing: give --mode online"),
-        (mode != "mixed", ("online_share",), f"mode {mode} mixes nothing: give --mode mixed"),
-        (mode != "guided", ("guidance",), f"in mode {mode} the teacher takes no turns: give --mode guided"),
-        (mode != "offline" and method != "minillm", ("batch",), f"mode {mode} divides what was played: give --updates"),
-        (not config.online.horizon_start, ("horizon_every",), "no horizon grows: give --horizon-start"),
-        (not scores, ("top", "cache", "patience"), "no teacher scores: give --teacher student.pt"),
-    )
+    values = {**flat(config), "terms": ", ".join(config.terms.terms) or "none"}
     found: dict[str, str] = {}
-    for holds, names, reason in groups:
-        if holds:
-            found = {**dict.fromkeys(names, reason), **found}
+    for holds, names, reason in _IGNORED:
+        if holds(config):
+            found = {**dict.fromkeys(names, reason.format(**values)), **found}
     return found
 
 

@@ -44,11 +44,11 @@ class StudyTeachers:
     expert_episodes: int = 4000
     """Expert episodes, for the SFT of teachers and students."""
     slip: Annotated[float, formerly("slips")] = 0.15
-    """Share of the expert's steps that are disturbed, so that recoveries are seen."""
+    """Probability that a step of the expert is disturbed, so that recoveries are seen."""
     renamed: float = 0.0
     """Share of the expert's episodes with exchanged names, where the world can."""
     teacher: str = "nano-8m"
-    """The model that teachers are trained from."""
+    """Model that teachers are trained from."""
     teachers: dict[str, str] = field(default_factory=dict)
     """WORLD FILE.pt: teachers trained beforehand, which are copied into the study; nano is the student that ships."""
     teacher_steps: int = 2000
@@ -64,7 +64,7 @@ class StudyMethods:
     """Students and methods."""
 
     students: tuple[str, ...] = ("nano-2m", "nano-0.7m")
-    """The models that students are trained from."""
+    """Models that students are trained from."""
     arms: tuple[str, ...] = MAIN_METHODS
     """Methods that train students of all sizes."""
     ablations: tuple[str, ...] = ABLATIONS
@@ -120,7 +120,7 @@ class StudyExecution:
     threads: int = 1
     """Threads of each."""
     dry_run: bool = False
-    """Print the commands, write nothing."""
+    """Say what would be run: print the commands, and write nothing."""
     report_only: bool = False
     """Write the report on what is there, run nothing."""
 
