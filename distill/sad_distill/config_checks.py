@@ -132,7 +132,7 @@ def _own_divergence(config: TrainConfig) -> bool:
 
 
 class _Ignored(NamedTuple):
-    """Settings without effect beside others: the others, the names, and why and what to do, a format of all settings."""
+    """Settings that have no effect beside others; `reason`, a format of all settings, says why and what to do."""
 
     holds: Callable[[TrainConfig], bool]
     names: tuple[str, ...]

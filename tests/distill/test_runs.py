@@ -480,6 +480,42 @@ def test_presets_fill_what_was_not_said(files: Path, tmp_path: Path) -> None:
         parsed("--config", str(tmp_path / "file.toml"))
 
 
+def test_former_flags_of_terms_are_terms(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = "--out x --contrastive 0.3 --action-head=pointer --mode offline --terms atomic=2"
+    config = train_config(flags.split())
+    assert config.terms.weights == {"contrastive": 0.3, "pointer": 1.0, "atomic": 2.0}
+    said = capsys.readouterr().err
+    assert "--contrastive is now --terms contrastive=0.3; the former name goes with the next release" in said
+    assert train_config(["--out", "x", "--alignment", "soft_dtw"]).terms.terms == ("align_soft_dtw=1",)
+    assert train_config(["--out", "x", "--alignment", "none"]).terms.terms == ()
+
+
+@pytest.mark.parametrize("terms", [("pointer",), ("pointer=much",), ("pointer=-1",), ("pointer=1", "pointer=2")])
+def test_terms_of_another_form_are_refused(terms: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="as NAME=WEIGHT with a weight of at least 0"):
+        check(replaced(TrainConfig(out="x"), terms=terms))
+
+
+def test_a_term_that_is_not_there_is_refused(files: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="no term 'ponter': did you mean 'pointer'"):
+        Run(settings(files, tmp_path, terms=("ponter=1",)))
+
+
+def test_a_run_that_an_earlier_release_began_goes_on_under_the_present_names(files: Path, tmp_path: Path) -> None:
+    config = settings(files, tmp_path, steps=1, terms=("contrastive=0.3",), kd_temperature=2.0)
+    Run(config).train()
+    record = json.loads((tmp_path / "config.json").read_text())
+    former = {"trajectories": "episodes", "env": "world", "context": "budget", "max_new_tokens": "room"}
+    former["kd_temperature"] = "temperature"
+    old = {former.get(name, name): value for name, value in record.items() if name != "terms"}
+    old |= {"contrastive": 0.3, "action_head": "none", "alignment": "none", "preset": ""}
+    (tmp_path / "config.json").write_text(json.dumps(old))
+    Run(config).train()
+    (tmp_path / "config.json").write_text(json.dumps({**old, "contrastive": 0.1}))
+    with pytest.raises(ConfigError, match=r"terms = .*contrastive=0\.1"):
+        Run(config).train()
+
+
 def test_the_shipped_settings_are_these(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(PRESETS) == 27
     minillm = train_config(["--config", "paper/table3/minillm", "--out", "x"])
