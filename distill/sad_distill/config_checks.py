@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sad_distill.config import TrainConfig
 from sad_env.errors import ConfigError
@@ -25,40 +25,33 @@ _RANGES = (
 """Settings that are numbers, and the least and the greatest value of each."""
 
 
-class _Contradiction(NamedTuple):
-    """Settings that cannot go together, and what is said then: a format of the flat settings."""
-
-    holds: Callable[[TrainConfig], bool]
-    message: str
-
-
-_CONTRADICTIONS = (
-    _Contradiction(
+_CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
+    (
         lambda config: config.online.updates % config.online.passes != 0,
         "--passes {passes} does not divide --updates {updates}: each pass takes as many updates",
     ),
-    _Contradiction(
+    (
         lambda config: config.loss.measure.divergence not in _UNMIXED and not 0 < config.loss.measure.beta < 1,
         "--beta {beta:g}: {divergence} mixes with a weight between 0 and 1, both excluded",
     ),
-    _Contradiction(
+    (
         lambda config: config.mode == "dagger" and config.method not in _LIKELIHOOD,
         "mode dagger learns by likelihood what its teacher would have written, method {method} does not: give"
         " --method sft",
     ),
-    _Contradiction(
+    (
         lambda config: config.method in _LIKELIHOOD and config.mode not in ("offline", "dagger"),
         "method {method} learns from recorded text: give --mode offline (or dagger)",
     ),
-    _Contradiction(
+    (
         lambda config: config.method == "word_kd" and config.mode != "offline",
         "method word_kd learns from recorded text: give --mode offline",
     ),
-    _Contradiction(
+    (
         lambda config: config.method == "minillm" and config.mode != "online",
         "method minillm samples from the student: give --mode online",
     ),
-    _Contradiction(
+    (
         lambda config: (
             config.method == "minillm"
             and (not config.online.sampling_temperature or config.loss.measure.kd_temperature != 1)
@@ -66,23 +59,24 @@ _CONTRADICTIONS = (
         "method minillm compares at the temperature that it samples at: give --sampling-temperature above 0, and no"
         " --kd-temperature",
     ),
-    _Contradiction(
+    (
         lambda config: config.curriculum.curriculum != "none" and config.mode != "offline",
         "--curriculum {curriculum} orders recorded trajectories, which mode {mode} does not: give --mode offline, or"
         " --horizon-start to let episodes grow",
     ),
-    _Contradiction(
+    (
         lambda config: (
             "contrastive" in config.terms.weights
             and (config.hardware.micro_batch < 2 or (config.mode == "offline" and config.data.batch < 2))
         ),
         "the term contrastive compares the rows of a micro-batch: give --micro-batch and --batch of 2 or more",
     ),
-    _Contradiction(
+    (
         lambda config: config.mode in ("offline", "mixed") and not config.data.trajectories,
         "mode {mode} needs recorded trajectories: give --trajectories FILE.jsonl",
     ),
 )
+"""Settings that cannot go together, and what is said then: a format of all settings."""
 
 
 def check(config: TrainConfig) -> None:
@@ -121,98 +115,48 @@ _BY_KIND = (
     "action_support",
     "outside",
 )
+_EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy")
+_LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "horizon_start", "workers", "tasks")
 _COMPARISON = ("divergence", "beta", "kd_temperature")
-_EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy", "curriculum_strength")
-_LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "horizon_start", "horizon_every", "workers", "tasks")
+_COMPARING = ("sad", "word_kd", "token_flat")
 
-
-def _own_divergence(config: TrainConfig) -> bool:
-    """Whether the loss has the divergence at each position that the settings choose; MiniLLM has one of its own."""
-    return config.method not in (*_LIKELIHOOD, "minillm") and not config.terms.aligned
-
-
-class _Ignored(NamedTuple):
-    """Settings that have no effect beside others; `reason`, a format of all settings, says why and what to do."""
-
-    holds: Callable[[TrainConfig], bool]
-    names: tuple[str, ...]
-    reason: str
-
-
-_IGNORED = (
-    _Ignored(lambda config: config.terms.aligned, _BY_KIND, "an alignment is the whole loss: leave out one of them"),
-    _Ignored(
-        lambda config: config.method != "sad",
-        _BY_KIND,
-        "method {method} weighs all tokens of the agent alike: give --method sad",
-    ),
-    _Ignored(
-        lambda config: not _own_divergence(config) and not {"atomic", "atomic_local"} & config.terms.weights.keys(),
-        _COMPARISON,
-        "method {method} with terms {terms} does not compare at each position: leave it out",
-    ),
-    _Ignored(
-        lambda config: not _own_divergence(config),
-        ("clamp",),
-        "method {method} with terms {terms} does not compare at each position: leave it out",
-    ),
-    _Ignored(
-        lambda config: config.method == "minillm" and not config.terms.aligned,
-        ("observation_weight",),
-        "method minillm learns no observations: leave it out",
-    ),
-    _Ignored(
-        lambda config: config.loss.measure.divergence in _UNMIXED,
-        ("beta",),
-        "divergence {divergence} mixes nothing: give --divergence js, skew_forward or skew_reverse",
-    ),
-    _Ignored(
-        lambda config: config.data.action_support == "full",
-        ("outside",),
-        "action support full leaves nothing outside: give --action-support trie",
-    ),
-    _Ignored(
-        lambda config: config.curriculum.curriculum == "none",
-        _EQUATION_13,
-        "there is no curriculum: give --curriculum sample",
-    ),
-    _Ignored(
-        lambda config: config.curriculum.curriculum == "sort",
-        ("curriculum_strength",),
-        "curriculum sort draws nothing: give --curriculum sample",
-    ),
-    _Ignored(lambda config: config.mode == "offline", _LIVE, "mode offline plays nothing: give another --mode"),
-    _Ignored(
-        lambda config: config.mode != "offline" and config.method != "minillm",
-        ("batch",),
-        "mode {mode} divides the rows of an iteration into its updates: give --rollouts and --updates",
-    ),
-    _Ignored(lambda config: config.mode != "mixed", ("online_share",), "mode {mode} mixes nothing: give --mode mixed"),
-    _Ignored(
-        lambda config: config.mode != "guided",
-        ("guidance",),
-        "in mode {mode} the teacher takes no turns: give --mode guided",
-    ),
-    _Ignored(
-        lambda config: not config.online.horizon_start,
-        ("horizon_every",),
-        "the horizon does not grow: give --horizon-start",
-    ),
-    _Ignored(
-        lambda config: not config.model.teacher or config.model.teacher.startswith("expert"),
-        ("top", "cache", "patience"),
-        "no teacher scores: give --teacher student.pt",
-    ),
+_COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
+    (("beta",), "divergence", ("js", "skew_forward", "skew_reverse")),
+    ((*_COMPARISON, "clamp"), "method", _COMPARING),
+    (_BY_KIND, "method", ("sad",)),
+    (("observation_weight",), "method", (*_COMPARING, *_LIKELIHOOD)),
+    (("outside",), "action_support", ("static", "trie", "byte")),
+    (_EQUATION_13, "curriculum", ("sample", "sort")),
+    (("curriculum_strength",), "curriculum", ("sample",)),
+    (_LIVE, "mode", ("online", "mixed", "guided", "dagger")),
+    (("online_share",), "mode", ("mixed",)),
+    (("guidance",), "mode", ("guided",)),
 )
+"""Settings that have an effect only where another one has one of some values. MiniLLM has a divergence of its own."""
 
 
 def ignored_by(config: TrainConfig) -> dict[str, str]:
-    """Names of the settings that have no effect beside the others, each with the reason and what to do."""
-    values = {**flat(config), "terms": ", ".join(config.terms.terms) or "none"}
+    """Names of the settings that have no effect beside the others, each with what it needs."""
+    values, terms = flat(config), config.terms.weights
     found: dict[str, str] = {}
-    for holds, names, reason in _IGNORED:
-        if holds(config):
-            found = {**dict.fromkeys(names, reason.format(**values)), **found}
+    for names, other, allowed in _COUNT_WITH:
+        if values[other] not in allowed:
+            needed = f"it needs --{other.replace('_', '-')} {' or '.join(allowed)}, not {values[other]}"
+            found |= dict.fromkeys(names, needed)
+    if config.terms.aligned:
+        found |= dict.fromkeys(
+            (*_BY_KIND, *_COMPARISON, "clamp"), "an alignment is the whole loss: leave out one of them"
+        )
+    if {"atomic", "atomic_local"} & terms.keys():  # these compare whole actions by the same settings
+        mixes = values["divergence"] not in _UNMIXED
+        for name in _COMPARISON if mixes else ("divergence", "kd_temperature"):
+            found.pop(name, None)
+    if config.mode != "offline" and config.method != "minillm":
+        found["batch"] = "it needs --mode offline, elsewhere give --rollouts and --updates"
+    if not config.online.horizon_start:
+        found["horizon_every"] = "it needs --horizon-start"
+    if not config.model.teacher or config.model.teacher.startswith("expert"):
+        found |= dict.fromkeys(("top", "cache", "patience"), "it needs a --teacher that scores")
     return found
 
 
