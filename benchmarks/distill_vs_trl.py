@@ -108,11 +108,11 @@ class Meter:
 
 
 def run_ours(work: dict[str, Any]) -> dict[str, float]:
+    from sad_distill.config import Optimisation
     from sad_distill.data.rows import Row
     from sad_distill.losses.objective import Objective
     from sad_distill.teachers.local import LocalTeacher
     from sad_distill.training.learner import Learner
-    from sad_distill.training.optimiser import Optimisation
 
     vocabulary, student, teacher = (SIZES | ON_A_GPU)[work["size"]]
     device, meter = work["device"], Meter(work["device"])

@@ -79,7 +79,8 @@ def read(
     ``--config`` sets defaults; a flag beats it, a later ``--config`` an earlier one; an unknown key in the file, or a
     value of another kind than the field's, is an error. A file has the settings as keys; groups may be tables. A field
     without default is required, on the command line or in a file. Former names work (see `formerly`). ``--help`` prints
-    a page and ``--version`` the package's version, and both end the program.
+    a page, ``--help-all`` one that explains rarely used settings, too, and ``--version`` the package's version; each
+    ends the program.
 
     Args:
         config: the dataclass.
@@ -106,9 +107,11 @@ def read(
     values: dict[str, Any] = {}
     for file in files:
         values |= read_settings_file(find_config(file, configs), names)
-    if "-h" in words or "--help" in words:
+    if {"-h", "--help", "--help-all"} & set(words):
         shown = [replace(setting, default=values.get(setting.name, setting.default)) for setting in known.values()]
-        print(help_page(config, shown, prog=prog, more=_SHIPPED if configs else _EVERYWHERE))
+        print(
+            help_page(config, shown, prog=prog, more=_SHIPPED if configs else _EVERYWHERE, whole="--help-all" in words)
+        )
         raise SystemExit(0)
     words = _with_present_names(words, names)
     flags = {_flag_name(word, known) for word in words} - {""}
@@ -250,7 +253,7 @@ def _open_closed_streams() -> None:
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open as long as the process
 
 
 def _drop_output() -> None:

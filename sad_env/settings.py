@@ -36,6 +36,10 @@ def formerly(*names: str, remark: str = "", values: Mapping[str, str] | None = N
     return Formerly(tuple(name.replace("-", "_") for name in names), remark, tuple((values or {}).items()))
 
 
+RARE = "rare"
+"""Mark of a field, in its ``Annotated``, that few users need: ``--help`` only names it, ``--help-all`` explains it."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """One setting.
@@ -75,6 +79,11 @@ class Setting:
     def hidden(self) -> bool:
         """It can be set in a file only."""
         return tyro.conf.Suppress in self.marks
+
+    @property
+    def rare(self) -> bool:
+        """``--help`` only names it."""
+        return RARE in self.marks
 
     @property
     def marks(self) -> tuple[Any, ...]:
@@ -133,9 +142,20 @@ def build(config: type[Config], values: Mapping[str, Any], missing: Any = datacl
         missing: what required settings become that are left out.
 
     Raises:
-        TypeError: a required setting is left out, and `missing` says nothing for it.
+        TypeError: a required setting is left out, and `missing` says nothing for it; or a name is no setting.
     """
+    if strange := values.keys() - settings_of(config).keys():
+        raise TypeError(f"no settings of {config.__name__}: {', '.join(sorted(strange))}")
     return _build(config, values, missing, None)  # type: ignore[no-any-return]
+
+
+def replaced(config: Config, **changes: Any) -> Config:
+    """Settings with some of them changed, by their flat names.
+
+    Raises:
+        TypeError: a name that is none of theirs.
+    """
+    return build(type(config), {**flat(config), **changes})
 
 
 def _build(config: Any, values: Mapping[str, Any], missing: Any, instance: object) -> Any:
@@ -151,6 +171,12 @@ def _build(config: Any, values: Mapping[str, Any], missing: Any, instance: objec
             if value is not dataclasses.MISSING or missing is not dataclasses.MISSING:
                 fields[field.name] = missing if value is dataclasses.MISSING else value
     return config(**fields)
+
+
+def present_names(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Recorded values of settings by their present names, where they have former ones."""
+    former = {old: one.name for one in settings_of(config).values() for old in one.former.names}
+    return {former.get(name, name): value for name, value in values.items()}
 
 
 def flat(config: Any) -> dict[str, Any]:

@@ -255,17 +255,22 @@ def scripted_agent(rest: str, world: str, options: AgentOptions) -> Agent:
 
 def ships_student(world: str) -> bool:
     """Whether the package holds a student of this world, for `--agent nano`."""
-    return (resources.files("sad_agents") / STUDENTS / f"{world}.pt").is_file()
+    return shipped_student(world).is_file()
+
+
+def shipped_student(world: str) -> Path:
+    """Where the package holds its student of a world, if it has one."""
+    return Path(str(resources.files("sad_agents"))) / STUDENTS / f"{world}.pt"
 
 
 def nano_agent(world: str, options: AgentOptions) -> Agent:
     """`nano`: the student of the world that ships with the package."""
-    with resources.as_file(resources.files("sad_agents") / STUDENTS / f"{world}.pt") as path:
-        if not path.is_file():
-            raise CheckpointError(
-                f"this release ships no student for {world!r}: train one with `sad-distill`, or take --agent expert"
-            )
-        return model_agent(str(path), world, options, name="nano")
+    path = shipped_student(world)
+    if not path.is_file():
+        raise CheckpointError(
+            f"this release ships no student for {world!r}: train one with `sad-distill`, or take --agent expert"
+        )
+    return model_agent(str(path), world, options, name="nano")
 
 
 def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") -> Agent:

@@ -18,13 +18,16 @@ from sad_distill.teachers.registry import TEACHERS, Teacher
 from sad_distill.training.methods import METHODS
 from sad_distill.training.run import Run
 
+from sad_env.settings import replaced
+
 
 def two_updates(files: Path, out: Path, teacher: str = "", **changes: str) -> list[dict[str, float]]:
     recorded = (str(files / "expert.jsonl"),)
     student = str(files / "start.pt")
-    settings = {"method": "sft", "learning_rate": 1e-3, "mode": "offline", "world": "toy", **changes}
-    sizes = {"steps": 2, "batch": 2, "budget": 200, "room": 40}
-    path = Run(TrainConfig(str(out), student, teacher, recorded, **settings, **sizes)).train()  # type: ignore[arg-type]
+    settings = {"method": "sft", "learning_rate": 1e-3, "mode": "offline", "env": "toy", **changes}
+    sizes = {"steps": 2, "batch": 2, "context": 200, "max_new_tokens": 40}
+    models = {"student": student, "teacher": teacher, "trajectories": recorded}
+    path = Run(replaced(TrainConfig(out=str(out)), **models, **settings, **sizes)).train()
     before, after = (load_student(one).model.state_dict() for one in (student, path))
     assert any(not torch.equal(tensor, after[name]) for name, tensor in before.items())
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -64,7 +67,7 @@ def test_a_teacher(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_method(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METHODS, "actions_only", lambda config: Objective(likelihood=1, divergence=0, reason=0))
+    monkeypatch.setitem(METHODS, "actions_only", lambda config: Objective(likelihood=1, divergence=0, reason_weight=0))
     lines = two_updates(files, tmp_path, method="actions_only")
     assert len(lines) == 2
     assert all(line["loss"] == pytest.approx(line["act_nll"]) for line in lines)

@@ -425,7 +425,7 @@ def test_a_writing_teacher_is_asked_again_and_never_writes_none(name: str, serve
 def test_a_teachers_full_context_and_refusal_are_settings(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     teacher = OpenAITeacher(server.url, "m", patience=QUICK)
-    for answer, words in ((error(422, OVERFLOWS["TGI"][1]), "--budget"), (error(401, "no key"), "OPENAI_API_KEY")):
+    for answer, words in ((error(422, OVERFLOWS["TGI"][1]), "--context"), (error(401, "no key"), "OPENAI_API_KEY")):
         server.script = [answer]
         with pytest.raises(ConfigError, match=words):
             teacher.generate([WritingPrompt("x")])

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sad_distill.config import Measure
 from sad_distill.data.batch import OBS, Batch, collate
 from sad_distill.data.rows import Row
 from sad_distill.losses.divergence import ABSENT, divergence
-from sad_distill.losses.scoring import Measure, Scores
+from sad_distill.losses.scoring import Scores
 from sad_distill.models.heads import head_logits
 from sad_distill.teachers.base import ScoringTeacher
 from sad_env.errors import ConfigError
@@ -46,12 +47,12 @@ class AlignmentMeasure:
 
     def divergence(self, log_p: Tensor, log_q: Tensor) -> Tensor:
         """Teacher against student over the last dimension; both are softened already."""
-        value = divergence(log_p, log_q, self.measure.kind, self.measure.beta)
+        value = divergence(log_p, log_q, self.measure.divergence, self.measure.beta)
         return self.limited(value)
 
     def limited(self, value: Tensor) -> Tensor:
         """Divergences as they count: times the temperature's square, and clamped."""
-        value = value * self.measure.temperature**2
+        value = value * self.measure.kd_temperature**2
         return value.clamp(max=self.measure.clamp) if self.measure.clamp else value
 
 
@@ -99,12 +100,12 @@ def costs(teacher: Tensor, student: Tensor, top: int = 0, how: AlignmentMeasure 
         how: which divergence.
     """
     teacher = teacher.clamp(min=ABSENT)
-    if how.measure.kind == "forward" and top and top < teacher.shape[1]:
+    if how.measure.divergence == "forward" and top and top < teacher.shape[1]:
         return how.limited(_top_costs(teacher, student, top))
-    if how.measure.kind == "forward":
+    if how.measure.divergence == "forward":
         p = teacher.exp()
         return how.limited((p * teacher).sum(-1)[:, None] - p @ student.T)
-    if how.measure.kind == "reverse":
+    if how.measure.divergence == "reverse":
         q = student.exp()
         return how.limited((q * student).sum(-1)[None] - teacher @ q.T)
     # A mixture is no product of matrices: one teacher token at a time, computed again in the backward pass.
@@ -346,7 +347,7 @@ class AlignmentTerm:
             if not counterparts:
                 continue
             mine = (batch.row_N == number) & (batch.kind_N != OBS)
-            tau = self._how.measure.temperature
+            tau = self._how.measure.kd_temperature
             log_q = (head_logits(student, states[number, batch.from_N[mine]]) / tau).log_softmax(-1)
             recorded = collate(counterparts).to(states.device)
             with torch.no_grad():

@@ -13,18 +13,19 @@ the KL of the two on the node's children, which is how `trie` with outside="igno
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from sad_distill.config import Measure
 from sad_distill.data.action_support import Trie, action_start, before_slot, spelled
 from sad_distill.data.batch import Batch, collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Branch, Row
-from sad_distill.losses.divergence import ABSENT, Kind, divergence
+from sad_distill.losses.divergence import ABSENT, divergence
 from sad_distill.losses.scoring import Scores
 from sad_distill.losses.targets import not_finite
 from sad_distill.models.heads import head_logits, unwrap
@@ -125,18 +126,14 @@ class AtomicTerm:
         teacher: a local model.
         tokenizer: of both.
         form: which distribution.
-        kind: which divergence.
-        beta: its mixture weight, for js and the skew forms.
-        temperature: softens both distributions over actions; the divergence is multiplied by its square.
+        measure: the divergence of the two distributions over actions; its limit and what it does outside are not used.
         weight: of the term.
     """
 
     teacher: nn.Module
     tokenizer: PreTrainedTokenizerBase
     form: Form = "posterior"
-    kind: Kind = "forward"
-    beta: float = 0.5
-    temperature: float = 1.0
+    measure: Measure = field(default_factory=Measure)
     weight: float = 1.0
 
     def count(self, batch: Batch) -> int:
@@ -151,10 +148,10 @@ class AtomicTerm:
             return total
         mine = action_scores(student, batch.rows, choices, self.form)
         theirs = teacher_scores(self.teacher, batch.rows, choices, self.form)
-        tau = self.temperature
+        tau = self.measure.kd_temperature
         for log_p, log_q in zip(theirs, mine, strict=True):
             soft_p, soft_q = ((one.to(log_q) / tau).log_softmax(0) for one in (log_p, log_q))
-            total = total + divergence(soft_p, soft_q, self.kind, self.beta) * tau**2
+            total = total + divergence(soft_p, soft_q, self.measure.divergence, self.measure.beta) * tau**2
         return total
 
 

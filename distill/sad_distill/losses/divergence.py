@@ -6,25 +6,19 @@ All functions are pure, work in log space, keep the precision they are given and
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
+from sad_distill.config import Divergence, Outside
 from sad_env.errors import ConfigError
-
-Kind = Literal["forward", "reverse", "js", "skew_forward", "skew_reverse"]
-"""forward KL(p‖q) (Eq. 4); reverse KL(q‖p); js: beta KL(p‖m) + (1-beta) KL(q‖m) with m = beta p + (1-beta) q;
-skew_forward KL(p‖beta p + (1-beta) q) and skew_reverse KL(q‖beta q + (1-beta) p) as in DistiLLM. p is the teacher."""
-
-Outside = Literal["bucket", "ignore"]
-"""What becomes of the mass outside a token set: one more outcome, or nothing (Eq. 8, renormalised)."""
 
 ABSENT = -1e4
 """Log-probability of an outcome that does not exist: exp gives exactly 0, and differences stay finite."""
 
 
-def divergence(log_p: Tensor, log_q: Tensor, kind: Kind = "forward", beta: float = 0.5) -> Tensor:
+def divergence(log_p: Tensor, log_q: Tensor, kind: Divergence = "forward", beta: float = 0.5) -> Tensor:
     """Divergence of two log-distributions over the last dimension.
 
     A probability of zero (-inf) of the teacher counts as `ABSENT`, so that loss and gradient are finite: forward and
@@ -33,7 +27,7 @@ def divergence(log_p: Tensor, log_q: Tensor, kind: Kind = "forward", beta: float
     Args:
         log_p: teacher [..., V], normalised; outcomes that do not exist are `ABSENT` in both.
         log_q: student [..., V], finite.
-        kind: see `Kind`.
+        kind: see `Divergence`.
         beta: mixture weight of js and the skew forms; not used by forward and reverse.
 
     Returns:
@@ -53,7 +47,7 @@ def divergence(log_p: Tensor, log_q: Tensor, kind: Kind = "forward", beta: float
         return _kl(log_p, _mix(log_p, log_q, beta))
     if kind == "skew_reverse":
         return _kl(log_q, _mix(log_q, log_p, beta))
-    raise ConfigError(f"no divergence {kind!r}; known: {', '.join(get_args(Kind))}")
+    raise ConfigError(f"no divergence {kind!r}; known: {', '.join(get_args(Divergence))}")
 
 
 def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:

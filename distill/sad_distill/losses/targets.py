@@ -9,7 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from sad_distill.losses.divergence import ABSENT, Outside, log1mexp, partition, renormalised
+from sad_distill.config import Outside
+from sad_distill.losses.divergence import ABSENT, log1mexp, partition, renormalised
 from sad_distill.models.heads import head_logits
 from sad_env.errors import CheckpointError, ConfigError, DataError
 

@@ -60,7 +60,7 @@ def ask(client: Client, method: str, url: str, read: Callable[[Answer], Value], 
         ) from None
     except ContextError as error:
         raise ConfigError(
-            f"{shown}: a row is longer than the teacher's context: {error}; give a smaller --budget"
+            f"{shown}: a row is longer than the teacher's context: {error}; give a smaller --context"
         ) from None
     except NoSuchPathError:
         raise ConfigError(f"{shown}: there is no such path; give the address of an OpenAI-compatible server") from None

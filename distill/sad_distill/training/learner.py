@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from sad_distill.auxiliary.projection import Projection
+from sad_distill.config import Optimisation
 from sad_distill.data.batch import ACT, OBS, REASON, Batch, Supports, collate
 from sad_distill.data.rows import Row
 from sad_distill.losses.objective import ExtraTerm, LearnedWeights, Objective, Totals, combine, counts_of, sums_of
 from sad_distill.losses.scoring import Scores, score_positions
 from sad_distill.models.heads import check_head, unwrap
 from sad_distill.teachers.base import ScoringTeacher
-from sad_distill.training.optimiser import Optimisation
+from sad_distill.training.optimiser import make_optimisers, set_rate
 from sad_distill.training.ranks import ALONE, Ranks
 from sad_env.errors import ConfigError, DivergedError
 
@@ -79,13 +80,15 @@ class Learner:
         self.ranks = ranks
         self.modules: dict[str, nn.Module] = {"student": student}
         self.modules |= {f"extra{place}": term for place, term in enumerate(extras) if isinstance(term, nn.Module)}
-        self._learned = LearnedWeights(objective.reason, objective.act) if objective.learned else None
+        self._learned = (
+            LearnedWeights(objective.reason_weight, objective.act_weight) if objective.learned_weights else None
+        )
         if self._learned is not None:
             self.modules["weights"] = self._learned.to(self.device)
         self.parameters = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
         """All that is trained, in a fixed order."""
         weighing = self._learned.parameters() if self._learned is not None else ()
-        self.optimisers = optimisation.make(self.modules.values(), weighing)
+        self.optimisers = make_optimisers(optimisation, self.modules.values(), weighing)
         self.skipped = 0
         """Updates in which no parameter moved, since loss or gradients were not finite."""
         self.skipped_in_row = 0
@@ -242,7 +245,7 @@ class Learner:
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
         finite = math.isfinite(norm) and math.isfinite(loss)
         for optimiser in self.optimisers:
-            self.optimisation.set_rate(optimiser, step)
+            set_rate(optimiser, self.optimisation.share_of_peak(step))
             if finite:
                 optimiser.step()
         self.skipped += not finite

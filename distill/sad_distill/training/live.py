@@ -66,10 +66,10 @@ class Live:
         terms = (term for term in parts.learner.extras if isinstance(term, PolicyGradient))
         self._policy = next(terms, None)
         with_recorded = self._policy is not None and parts.rows
-        self._recorded = EpochOrder(len(parts.rows), config.batch, config.seed) if with_recorded else None
+        self._recorded = EpochOrder(len(parts.rows), config.data.batch, config.data.seed) if with_recorded else None
         self._tasks = TaskStream.of(config)
         self._student = ActingModel(self._sampled(), parts.windowing, config)
-        self._longest = registry.world(config.world).max_steps
+        self._longest = registry.world(config.data.env).max_steps
 
     @property
     def position(self) -> dict[str, int]:
@@ -87,7 +87,7 @@ class Live:
             InfrastructureError: an iteration without a row, or with episodes that could not be played.
         """
         config = self._parts.config
-        while self.step < config.steps:
+        while self.step < config.optimisation.steps:
             rows, metrics = self._iterate()
             if not rows:
                 raise InfrastructureError(
@@ -97,7 +97,7 @@ class Live:
                 yield UpdateRows(part, metrics, self._recorded_text())
                 self.step += 1
             self.iteration += 1
-            due = self.iteration % config.save_every == 0 or self.step >= config.steps
+            due = self.iteration % config.output.save_every == 0 or self.step >= config.optimisation.steps
             between(due)
             if due:
                 self._folder.forget_rollouts(self.iteration - 1)
@@ -107,19 +107,19 @@ class Live:
         config = self._parts.config
         began = time.perf_counter()
         self._student.refresh()
-        jobs = self._tasks.jobs(self.iteration, config.rollouts, config.seed)
+        jobs = self._tasks.jobs(self.iteration, config.online.rollouts, config.data.seed)
         jobs = jobs[: self._own_count(len(jobs))]
         with self._interrupts.allowed():
             episodes = self._play(jobs)
             metrics = rollout_metrics(episodes, time.perf_counter() - began)
             rows = self._live_rows([without_loops(episode) for episode in episodes])
-        return rows + self._recorded_rows(config.rollouts - len(jobs)), metrics
+        return rows + self._recorded_rows(config.online.rollouts - len(jobs)), metrics
 
     def _play(self, jobs: Sequence[Job]) -> list[Trajectory]:
         """Each process plays its share; then all have all episodes."""
         config, ranks = self._parts.config, self._parts.ranks
         agent = self._agent()
-        limit = horizon(self.iteration, config.horizon_start, config.horizon_every, self._longest)
+        limit = horizon(self.iteration, config.online.horizon_start, config.online.horizon_every, self._longest)
         own = ranks.share(jobs)
         path = self._folder.rollouts(self.iteration, ranks.rank)
         played = play(agent, self._tasks, own, path, limit) if own else []
@@ -136,7 +136,12 @@ class Live:
         assert teacher is not None
         assert teacher.language is not None
         guide = ActingModel(teacher.language, self._parts.windowing, config).agent
-        return GuidedAgent(self._student.agent, guide, config.guidance * (1 - self.step / config.steps), config.seed)
+        return GuidedAgent(
+            self._student.agent,
+            guide,
+            config.online.guidance * (1 - self.step / config.optimisation.steps),
+            config.data.seed,
+        )
 
     def _sampled(self) -> Language:
         """What episodes are sampled from: the student, or for MiniLLM its mixture with the teacher."""
@@ -153,8 +158,8 @@ class Live:
         config = self._parts.config
         if config.mode != "mixed":
             return count
-        draw = random.Random(f"mixed {config.seed} {self.iteration}")
-        return sum(draw.random() < config.online_share for _ in range(count))
+        draw = random.Random(f"mixed {config.data.seed} {self.iteration}")
+        return sum(draw.random() < config.online.online_share for _ in range(count))
 
     def _live_rows(self, episodes: Sequence[Trajectory]) -> list[Row]:
         parts, config = self._parts, self._parts.config
@@ -165,10 +170,10 @@ class Live:
         rows: list[Row] = []
         for episode in episodes:
             if teacher.expert:
-                completions = expert_completions(episode, teacher.expert, config.seed)
+                completions = expert_completions(episode, teacher.expert, config.data.seed)
             else:
                 assert teacher.writes is not None
-                completions = teacher_completions(episode, teacher.writes, config.seed)
+                completions = teacher_completions(episode, teacher.writes, config.data.seed)
             rows += relabelled_rows(episode, completions, parts.student.tokenizer, parts.windowing)
         return rows
 
@@ -177,7 +182,7 @@ class Live:
         parts = self._parts
         if count <= 0 or not parts.episodes:
             return []
-        draw = random.Random(f"recorded {parts.config.seed} {self.iteration}")
+        draw = random.Random(f"recorded {parts.config.data.seed} {self.iteration}")
         return parts.rows_of([draw.choice(parts.episodes) for _ in range(count)])
 
     def _recorded_text(self) -> list[Row]:
@@ -191,9 +196,9 @@ class Live:
             assert teacher is not None
             assert teacher.scores is not None
             rows = self._policy.remember(self._parts.student.model, teacher.scores, rows, self._parts.learner.device)
-        updates = min(config.updates, config.steps - self.step)
-        each = max(1, updates // config.passes)
-        passes = range(min(config.passes, updates))
+        updates = min(config.online.updates, config.optimisation.steps - self.step)
+        each = max(1, updates // config.online.passes)
+        passes = range(min(config.online.passes, updates))
         return [part for number in passes for part in shares(rows, each, self.iteration, number)]
 
 
@@ -226,11 +231,11 @@ class TaskStream:
     @classmethod
     def of(cls, config: TrainConfig) -> TaskStream:
         """As the settings name it."""
-        recipe = WorldRecipe.of(config.world, config.data, config.split)
+        recipe = WorldRecipe.of(config.data.env, config.data.data, config.data.split)
         panel = recipe.panel()
-        if config.tasks:
-            panel = panel.head(min(config.tasks, len(panel.task_ids)))
-        return cls(recipe, panel.task_ids, config.rollouts, config.workers)
+        if config.data.tasks:
+            panel = panel.head(min(config.data.tasks, len(panel.task_ids)))
+        return cls(recipe, panel.task_ids, config.online.rollouts, config.online.workers)
 
 
 class ActingModel:
@@ -244,7 +249,11 @@ class ActingModel:
 
     def __init__(self, language: Language, windowing: Windowing, config: TrainConfig) -> None:
         self._model = LocalModel(unwrap(language.model), language.tokenizer, windowing=windowing, name="student")
-        sampling = Sampling(temperature=config.sampling_temperature, max_tokens=config.room, seed=config.seed)
+        sampling = Sampling(
+            temperature=config.online.sampling_temperature,
+            max_tokens=config.model.max_new_tokens,
+            seed=config.data.seed,
+        )
         self.agent = ReActAgent(self._model, Prompt(""), sampling=sampling)
 
     def refresh(self) -> None:

@@ -30,6 +30,7 @@ from sad_distill.training.run_dir import RunDir
 from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
 from sad_env.errors import DivergedError
 from sad_env.files import exclusive
+from sad_env.settings import flat
 
 _DIVERGED = 3
 """So many updates in a row whose loss or gradients are not finite end a run."""
@@ -84,7 +85,7 @@ class Run:
             InfrastructureError: a teacher or world does not answer; the same settings go on later.
             StoppedError: Ctrl-C; the state was saved.
         """
-        torch.manual_seed(self.config.seed)
+        torch.manual_seed(self.config.data.seed)
         with contextlib.ExitStack() as held:
             if self.ranks.first:
                 held.enter_context(exclusive(self.folder / ".lock", f"the run {self.folder}"))
@@ -93,7 +94,7 @@ class Run:
                 self.config,
                 self.contents,
                 writes=self.ranks.first,
-                tensorboard=self.config.tensorboard,
+                tensorboard=self.config.output.tensorboard,
             )
             held.callback(directory.close)
             self.ranks.wait()
@@ -126,9 +127,9 @@ class Run:
             directory.write(self.done, metrics)
             self.done += 1
             if self.ranks.first:
-                self.report(self.done, self.config.steps, metrics)
+                self.report(self.done, self.config.optimisation.steps, metrics)
             # A shorter run would end as if it had learned.
-            if self.learner.skipped_in_row >= min(_DIVERGED, self.config.steps):
+            if self.learner.skipped_in_row >= min(_DIVERGED, self.config.optimisation.steps):
                 raise DivergedError(
                     f"loss or gradients were not finite in the {self.learner.skipped_in_row} updates before"
                     f" {self.done + 1}: look at metrics.jsonl, and train in another --out, e.g. with a smaller rate"
@@ -177,10 +178,10 @@ class Run:
 
     def _settings(self) -> dict[str, str]:
         """The settings as others may read them: files by name and hash, without the paths of this machine."""
-        hidden = {"out", "cache", "data"} if Path(self.config.data).exists() else {"out", "cache"}
-        shown = {key: str(value) for key, value in asdict(self.config).items() if key not in hidden}
+        hidden = {"out", "cache", "data"} if Path(self.config.data.data).exists() else {"out", "cache"}
+        shown = {key: str(value) for key, value in flat(self.config).items() if key not in hidden}
         return {**shown, **self.contents}
 
     def _plain(self) -> Any:
         plain = unwrap(merged(self.student.model))
-        return copy.deepcopy(plain).to(torch.bfloat16) if self.config.stored == "bf16" else plain
+        return copy.deepcopy(plain).to(torch.bfloat16) if self.config.output.stored == "bf16" else plain

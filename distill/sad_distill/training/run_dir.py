@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sad_distill.config import TrainConfig
+from sad_distill.config_checks import present_settings
 from sad_env.errors import ConfigError
 from sad_env.files import write_bytes, write_text
 from sad_env.http import public_address
 from sad_env.json_lines import JsonLinesWriter, parse_json, read_lines
 from sad_env.records import Trajectory
+from sad_env.settings import flat
 
 _FREE = frozenset(
     {"out", "steps", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
 )
 """Settings that may change between two starts of a run: they change no result but for rounding; `steps` may grow."""
+_FORMER_CONTENTS = {"episodes": "trajectories"}
 
 
 class RunDir:
@@ -26,7 +29,7 @@ class RunDir:
 
     Args:
         folder: made when missing.
-        config: the run's settings, a dataclass.
+        config: the run's settings.
         contents: what the files and models that they name hold, by setting: a path stays when its file changes.
         writes: False in all but the first of several processes, which only read.
         tensorboard: metrics are also written for TensorBoard.
@@ -41,7 +44,7 @@ class RunDir:
     def __init__(
         self,
         folder: Path,
-        config: Any,
+        config: TrainConfig,
         contents: Mapping[str, str],
         *,
         writes: bool = True,
@@ -56,11 +59,11 @@ class RunDir:
             return
         folder.mkdir(parents=True, exist_ok=True)
         # The contrastive term compares the rows of a micro-batch with one another.
-        free = _FREE - {"micro_batch"} if getattr(config, "contrastive", 0) else _FREE
-        settings = json.loads(public_address(json.dumps(dataclasses.asdict(config), default=str)))
+        free = _FREE - {"micro_batch"} if "contrastive" in config.terms.weights else _FREE
+        settings = present_settings(json.loads(public_address(json.dumps(flat(config)))))
         path = folder / "config.json"
         if path.exists():
-            before = parse_json(public_address(path.read_text(encoding="utf-8")))
+            before = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
             for key, value in settings.items():
                 if key not in free and before.get(key) != value:
                     raise ConfigError(
@@ -69,7 +72,8 @@ class RunDir:
                     )
             self.earlier_steps = _extended(folder, before, settings["steps"])
             # Runs of earlier releases did not record contents.
-            for key, value in before.get("contents", {}).items():
+            for former, value in before.get("contents", {}).items():
+                key = _FORMER_CONTENTS.get(former, former)
                 if contents[key] != value:
                     raise ConfigError(
                         f"{folder} holds a run on other {key}: {value!r}, now {contents[key]!r} under the same name:"

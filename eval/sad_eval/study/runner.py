@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
+from sad_agents.loading import shipped_student
+
 from sad_env.errors import ConfigError, DataError, IncompleteError
 from sad_env.files import exclusive, sha256_file, write_bytes, write_text
 from sad_env.json_lines import parse_json
@@ -82,7 +84,8 @@ def take_teachers(config: StudyConfig) -> dict[Path, str]:
     for world in config.worlds:
         if world not in config.teachers:
             continue
-        source, copy = Path(config.teachers[world]), teacher_of(config, world)
+        word, copy = config.teachers[world], teacher_of(config, world)
+        source = shipped_student(world) if word == "nano" else Path(word)
         if not source.is_file() and not copy.exists():
             raise DataError(f"no teacher {str(source)!r} for {world}: train it, or leave it out of teachers")
         if not copy.exists():
