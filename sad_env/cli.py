@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import tyro
 
-from sad_env.config_files import Names, find_config, read_settings_file
+from sad_env.config_files import Entry, Names, find_config, read_settings_file
 from sad_env.errors import INTERRUPTED, ConfigError, SadEnvError
 from sad_env.help_page import help_page
 from sad_env.json_lines import RecordError
@@ -72,6 +72,7 @@ def read(
     configs: str = "",
     renamed: Mapping[str, str] | None = None,
     removed: Mapping[str, str] | None = None,
+    entries: Mapping[str, Entry] | None = None,
 ) -> ParsedSettings[Config]:
     """Flags to a frozen dataclass whose fields are the flags and whose field docstrings are their help.
 
@@ -90,6 +91,7 @@ def read(
         renamed: former flags of this command alone, without dashes, with the settings that they are now; those of a
             setting wherever it is used are marked with `formerly`.
         removed: former flags that have no single successor, with what to give instead.
+        entries: former keys of files that are an entry of a list now.
 
     Raises:
         ConfigError: a required setting is missing, or a file cannot be used.
@@ -102,7 +104,7 @@ def read(
     known = settings_of(config)
     former = {old: setting for setting in known.values() for old in setting.former.names if old not in known}
     former |= {old: known[new] for old, new in (renamed or {}).items()}
-    names = Names(prog, known, former, removed or {})
+    names = Names(prog, known, former, removed or {}, entries or {})
     files, words = _take_configs(words)
     values: dict[str, Any] = {}
     for file in files:

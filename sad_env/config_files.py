@@ -7,7 +7,7 @@ import importlib.resources
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from sad_env.safe_text import one_line
 from sad_env.settings import Setting
 from sad_env.tables import read_toml
 
+Entry = tuple[str, Callable[[str], str]]
+"""The list that a former setting is an entry of now, and the entry by the setting's value, "" for none."""
+
 
 @dataclass(frozen=True)
 class Names:
@@ -29,17 +32,19 @@ class Names:
         known: settings by name.
         former: the same by names that they had.
         removed: names that have no single successor, with what to give instead.
+        entries: names of former settings that are an entry of a list now.
     """
 
     prog: str
     known: Mapping[str, Setting]
     former: Mapping[str, Setting]
     removed: Mapping[str, str]
+    entries: Mapping[str, Entry]
 
     def note(self, old: str, new: str, remark: str = "") -> None:
         """Say on standard error what something is called now."""
         more = f" ({remark})" if remark else ""
-        said = f"{one_line(old, 80)} is now {new}{more}; the former name goes with the next release"
+        said = f"{one_line(old, 200)} is now {new}{more}; the former name goes with the next release"
         print(f"{self.prog}: {said}", file=sys.stderr)
 
     def refuse_removed(self, name: str, shown: str) -> None:
@@ -63,6 +68,7 @@ def read_settings_file(path: Path, names: Names) -> dict[str, Any]:
     groups = {group for setting in known.values() for group in setting.groups}
     values: dict[str, Any] = {}
     replaced: dict[str, Any] = {}
+    entries: dict[str, list[str]] = defaultdict(list)
     for key, value in _entries(read_toml(path), groups):
         name = key.replace("-", "_")
         if name in known:
@@ -72,13 +78,18 @@ def read_settings_file(path: Path, names: Names) -> dict[str, Any]:
             if value != former[name].default and value != "":
                 names.note(f"{path}: {key}", former[name].name, former[name].former.remark)
                 replaced[former[name].name] = value
+        elif name in names.entries:
+            target, entry = names.entries[name]
+            if text := entry(str(value)):
+                names.note(f"{path}: {key}", f"{target} = [{one_line(text, 60)!r}]")
+                entries[target].append(text)
         else:
             names.refuse_removed(name, f"{path}: {key}")
             raise UnknownNameError(f"setting in {path}", key, known)
     for name in replaced:
         if values.get(name, "") not in ("", known[name].default):
             raise ConfigError(f"{path} has {name} under its former name, too: leave that one out")
-    return {**values, **replaced}
+    return {**values, **replaced, **{name: (*values.get(name, ()), *texts) for name, texts in entries.items()}}
 
 
 def _entries(table: Mapping[str, Any], groups: Collection[str]) -> Iterator[tuple[str, Any]]:

@@ -174,9 +174,6 @@ FORMER_TERMS = {"contrastive": "contrastive={}", "alignment": "align_{}=1", "act
 REMOVED = {
     "temperature": "--kd-temperature for the loss, --sampling-temperature for the student's draws",
     "preset": "--config NAME",
-    "contrastive": "terms = ['contrastive=WEIGHT']",
-    "alignment": "terms = ['align_KIND=1']",
-    "action_head": "terms = ['KIND=1']",
 }
 """Settings of the release before that a file may not have any more, with what to give instead."""
 

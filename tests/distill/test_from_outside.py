@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ from sad_distill.training.run import Run
 from sad_env.settings import replaced
 
 
-def two_updates(files: Path, out: Path, teacher: str = "", **changes: str) -> list[dict[str, float]]:
+def two_updates(files: Path, out: Path, teacher: str = "", **changes: Any) -> list[dict[str, float]]:
     recorded = (str(files / "expert.jsonl"),)
     student = str(files / "start.pt")
     settings = {"method": "sft", "learning_rate": 1e-3, "mode": "offline", "env": "toy", **changes}
@@ -49,6 +50,10 @@ def test_a_loss_term(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     lines = two_updates(files, tmp_path)
     assert len(lines) == 2
     assert all(line["extra"] > 0 for line in lines)
+    monkeypatch.setitem(TERMS, "small", Term(lambda context: SmallStates()))
+    monkeypatch.delitem(TERMS, "small states")
+    asked = two_updates(files, tmp_path / "asked", terms=("small=0.5",))
+    assert [line["extra"] for line in asked] == [line["extra"] for line in lines]
 
 
 def test_a_teacher(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -480,12 +480,18 @@ def test_presets_fill_what_was_not_said(files: Path, tmp_path: Path) -> None:
         parsed("--config", str(tmp_path / "file.toml"))
 
 
-def test_former_flags_of_terms_are_terms(capsys: pytest.CaptureFixture[str]) -> None:
+def test_former_flags_of_terms_are_terms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = "--out x --contrastive 0.3 --action-head=pointer --mode offline --terms atomic=2"
     config = train_config(flags.split())
     assert config.terms.weights == {"contrastive": 0.3, "pointer": 1.0, "atomic": 2.0}
     said = capsys.readouterr().err
     assert "--contrastive is now --terms contrastive=0.3; the former name goes with the next release" in said
+    (tmp_path / "old.toml").write_text('contrastive = 0.2\nalignment = "none"\naction_head = "atomic"\n')
+    assert train_config(["--out", "x", "--config", str(tmp_path / "old.toml")]).terms.weights == {
+        "contrastive": 0.2,
+        "atomic": 1.0,
+    }
+    assert "contrastive is now terms = ['contrastive=0.2']; the former name goes" in capsys.readouterr().err
     assert train_config(["--out", "x", "--alignment", "soft_dtw"]).terms.terms == ("align_soft_dtw=1",)
     assert train_config(["--out", "x", "--alignment", "none"]).terms.terms == ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
@@ -54,7 +55,8 @@ def train_config(
         ConfigError: no such configuration, or a setting that has no effect beside the others.
     """
     words = _with_present_flags(arguments, prog)
-    parsed = cli.read(TrainConfig, words, prog=prog, configs=PACKAGE, renamed=renamed, removed=REMOVED)
+    entries = {name: ("terms", functools.partial(former_term, name)) for name in FORMER_TERMS}
+    parsed = cli.read(TrainConfig, words, prog=prog, configs=PACKAGE, renamed=renamed, removed=REMOVED, entries=entries)
     parsed.refuse_ignored(ignored_by(parsed.settings))
     return parsed.settings
 
