@@ -1,4 +1,4 @@
-"""Memory and time of what reads a finished run of many episodes: rescore, report, leaderboard add and verify.
+"""Memory and time of what reads a finished run of many episodes: rescore, report, leaderboard add, verify and build.
 
     python benchmarks/large_runs.py [--episodes 100000]
 
@@ -21,8 +21,9 @@ from sad_agents import catalogue
 from sad_agents.catalogue import AgentOptions
 from sad_agents.rollout.rollout import Job, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
+from sad_eval.records import EpisodeLine, PanelRecord
 from sad_eval.runs.plan import identity_sha256, make_plan
-from sad_eval.runs.run_folder import EpisodeLine, PanelRecord, RunFolder
+from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.settings import EvalSettings
 
 from sad_env.panels import Panel
@@ -50,6 +51,7 @@ def main() -> int:
             "verify": ["sad_leaderboard", "verify", "--root", str(board)],
             "build": ["sad_leaderboard", "build", "--root", str(board), "--out", str(Path(scratch) / "board")],
             "report": ["sad_eval", "report", str(run)],
+            "html": ["sad_eval", "report", str(run), "--html", str(Path(scratch) / "report.html")],
         }.items():
             seconds, peak, code = measured(words, Path(scratch))
             print(f"{name:<12}{seconds:>10.1f}{peak:>10.0f}{code:>6}", flush=True)
