@@ -21,8 +21,8 @@ from sad_agents import catalogue
 from sad_agents.catalogue import AgentOptions
 from sad_agents.rollout.rollout import Job, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
-from sad_eval.records import EpisodeLine, PanelRecord
-from sad_eval.runs.plan import identity_sha256, make_plan
+from sad_eval.records import EpisodeLine, PanelRecord, identity_sha256
+from sad_eval.runs.plan import make_plan
 from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.settings import EvalSettings
 

@@ -17,11 +17,11 @@ from sad_env.files import atomic_text, exclusive, part_folder, sweep_parts
 def part_of(folder: Path, process: int, machine: str = "") -> Path:
     """A half-written file as a process of this or another machine names it."""
     with atomic_text(folder / "results.json"):
-        (part,) = folder.glob(".*.part")
+        (part,) = folder.glob(f".*-{os.getpid()}.*.part")
     (folder / "results.json").unlink()
     name = part.name.replace(f"-{os.getpid()}.", f"-{process}.")
     if machine:
-        name = name.replace(name.split(".")[-4].partition("-")[0], machine)
+        name = name.replace(name.split(".")[-3].partition("-")[0], machine)
     made = folder / name
     made.write_text("half")
     return made
