@@ -68,7 +68,11 @@ def _run(config: TrainConfig) -> int:
     with launched(config.device) as ranks, progress(config.steps, shown=ranks.first) as report:
         if ranks.first and (caution := config.caution()):
             print(f"{PROG}: {caution}", file=sys.stderr)
-        path = Run(config, report, ranks).train()
+        run = Run(config, report, ranks)
+        path = run.train()
+    if ranks.first and not run.trained:
+        said = f"nothing trained: all {run.done:,} updates are of {run.resumed}; another --out trains again"
+        print(f"{PROG}: {said}", file=sys.stderr)
     if ranks.first:
         console().print(safe_text(f"student: {path}\nplay it: sad-eval --agent {path} --env {config.world}"))
     return 0

@@ -27,7 +27,7 @@ from sad_distill.training.ranks import ALONE, Ranks
 from sad_distill.training.recorded import Recorded, UpdateRows
 from sad_distill.training.run_dir import RunDir
 from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
-from sad_env.files import exclusive
+from sad_env.files import exclusive, when_written
 
 Report = Callable[[int, int, Metrics], None]
 """Called after each update with the updates done, how many there will be, and the update's numbers."""
@@ -60,6 +60,10 @@ class Run:
         self.rows, self.learner = self.parts.rows, self.parts.learner
         self.contents = contents_of(config, self.teacher, self.student)
         self.done = 0
+        self.trained = 0
+        """Updates that this call made."""
+        self.resumed = ""
+        """When the state was written that this call went on with."""
         self.seconds = 0.0
 
     def train(self) -> Path:
@@ -89,6 +93,7 @@ class Run:
                 metrics = self._update(rows)
                 directory.write(self.done, metrics)
                 self.done += 1
+                self.trained += 1
                 if self.ranks.first:
                     self.report(self.done, self.config.steps, metrics)
             path = self.save() if self.ranks.first else self.folder / "student.pt"
@@ -97,6 +102,7 @@ class Run:
 
     def _resume(self, directory: RunDir, source: Recorded | Live) -> None:
         if directory.state.exists():
+            self.resumed = when_written(directory.state)
             tensors, record = load_state(directory.state)
             load_learner(self.learner.modules, self.learner.optimisers, tensors)
             source.resume(record)

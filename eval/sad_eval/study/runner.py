@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 
 from sad_env.errors import ConfigError, DataError, IncompleteError
-from sad_env.files import exclusive, sha256_file, write_bytes, write_text
+from sad_env.files import exclusive, sha256_file, when_written, write_bytes, write_text
 from sad_env.json_lines import parse_json
 from sad_env.progress import duration
 from sad_env.safe_text import one_line, visible
@@ -154,6 +154,8 @@ class Runner:
             if stage.name in self._done and stage.kept and stage.product.exists() and not stage.kept.exists():
                 keep_episodes(stage.product.parent, stage.kept)
         if len(self._done) == len(self.plan):
+            when = when_written(*map(self._marker, self.plan))
+            print(f"nothing run: all {len(self.plan)} stages are of {when}; another --out runs again", file=sys.stderr)
             return
         prepare(self.config.threads)
         self._report_progress("resumed" if self._done else "begun")
