@@ -52,6 +52,7 @@ def run_study(config: StudyConfig) -> int:
 
 
 def _run(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
+    _check_teachers(config)  # before anything is written
     with contextlib.ExitStack() as locks:
         for world in config.worlds:
             folder = Path(config.out) / world
@@ -71,11 +72,21 @@ def begin(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
     return runner
 
 
+def _check_teachers(config: StudyConfig) -> None:
+    """Make sure that the given teachers are there, or were copied into the study before.
+
+    Raises:
+        DataError: one is not.
+    """
+    for world, teacher in config.teachers.items():
+        if world in config.worlds and not teacher_of(config, world).exists() and not Path(teacher).is_file():
+            raise DataError(f"no teacher {teacher!r} for {world}: train it, or leave it out of teachers")
+
+
 def take_teachers(config: StudyConfig) -> dict[Path, str]:
     """Copy the given teachers into the study; returns their sha256 by path.
 
     Raises:
-        DataError: no such file.
         ConfigError: the study was begun with another one.
     """
     given = {}
@@ -83,8 +94,6 @@ def take_teachers(config: StudyConfig) -> dict[Path, str]:
         if world not in config.teachers:
             continue
         source, copy = Path(config.teachers[world]), teacher_of(config, world)
-        if not source.is_file() and not copy.exists():
-            raise DataError(f"no teacher {str(source)!r} for {world}: train it, or leave it out of teachers")
         if not copy.exists():
             write_bytes(copy, source.read_bytes())
         elif source.is_file() and sha256_file(source) != sha256_file(copy):
