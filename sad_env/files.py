@@ -23,6 +23,7 @@ from sad_env.safe_text import one_line
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PART = re.compile(r"\..*\.([0-9a-f]{8})-([0-9]{1,10})\.[^.]*\.part", re.DOTALL)
+_FORMER_PART = re.compile(r"(\..*)?\.[a-z0-9_]{8}\.part", re.DOTALL)
 _DAY = 86400.0
 _LOCK_ATTEMPTS = 100
 
@@ -114,11 +115,17 @@ def _part_prefix(target: Path) -> str:
 
 @functools.cache
 def _this_machine() -> str:
-    return hashlib.sha256(platform.node().encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    """Hash of what gives process ids their meaning: the machine and, on Linux, the namespace of the container."""
+    namespace = ""
+    with contextlib.suppress(OSError):
+        namespace = os.readlink("/proc/self/ns/pid")
+    return hashlib.sha256(f"{platform.node()} {namespace}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def _is_abandoned(part: Path) -> bool:
     match = _PART.fullmatch(part.name)
+    if match is None and not _FORMER_PART.fullmatch(part.name):
+        return False  # not ours
     # Windows ends a process that is sent the signal 0.
     if match is None or match[1] != _this_machine() or os.name == "nt":
         return time.time() - part.lstat().st_mtime > _DAY

@@ -35,20 +35,22 @@ def ended_process() -> int:
 
 def test_a_lock_sweeps_what_dead_processes_left_half_written_and_nothing_else(tmp_path: Path) -> None:
     dead, alive = part_of(tmp_path, ended_process()), part_of(tmp_path, os.getppid())
-    elsewhere, unnamed = part_of(tmp_path, ended_process(), machine="0badcafe"), tmp_path / ".x.json.abc.part"
+    elsewhere, unnamed = part_of(tmp_path, ended_process(), machine="0badcafe"), tmp_path / ".x.json.abc_4567.part"
     unnamed.touch()
-    download = tmp_path / "x.bin.part"
+    download, theirs = tmp_path / "x.bin.part", tmp_path / ".firefox.part"
     download.touch()
+    theirs.touch()
     with exclusive(tmp_path / "lock", "it"):
         assert not dead.exists()
-        assert all(path.exists() for path in (alive, elsewhere, unnamed, download))
-    for path in (elsewhere, unnamed, download):
+        assert all(path.exists() for path in (alive, elsewhere, unnamed, download, theirs))
+    for path in (elsewhere, unnamed, download, theirs):
         os.utime(path, (0, 0))
     with exclusive(tmp_path / "lock", "it"):
         assert not elsewhere.exists()
         assert not unnamed.exists()
         assert alive.exists()
         assert download.exists()  # to be resumed
+        assert theirs.exists()
 
 
 def test_folders_of_dead_processes_are_swept_and_links_are_not_followed(tmp_path: Path) -> None:
