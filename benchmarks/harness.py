@@ -26,9 +26,8 @@ from sad_agents.model import ScriptedModel
 from sad_agents.rollout.rollout import Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_eval.metrics.aggregate import MetricSums
-from sad_eval.records import Manifest, PanelRecord
+from sad_eval.records import Manifest, PanelRecord, identity_sha256
 from sad_eval.runs.harness import evaluate
-from sad_eval.runs.plan import identity_sha256
 from sad_eval.runs.run_folder import RunFolder
 
 from sad_env import registry

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from sad_env.addresses import public_address
 from sad_env.errors import ConfigError, DataError, InfrastructureError
 from sad_env.files import exclusive, naming, sha256_file, sync_folder, write_text
-from sad_env.http import PATIENCE, Client, Patience, RequestError, public_address, status_error, wait_asked_for
+from sad_env.http import PATIENCE, Client, Patience, RequestError, status_error, wait_asked_for
 from sad_env.safe_text import one_line
 from sad_env.tables import read_table
 

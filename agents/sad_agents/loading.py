@@ -18,9 +18,10 @@ from sad_agents.prompts import Prompt, load_prompt, read_prompt
 from sad_agents.react import ReActAgent
 from sad_agents.windowing import Windowing
 from sad_env import registry
+from sad_env.addresses import public_address
 from sad_env.errors import CheckpointError, ConfigError, UnknownNameError
 from sad_env.files import sha256_file
-from sad_env.http import PATIENCE, public_address
+from sad_env.http import PATIENCE
 from sad_env.records import read_trajectories
 from sad_env.safe_text import one_line
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sad_agents.model import Completion, cut
-from sad_env.http import Answer, RequestError, public_address, split_address
+from sad_env.addresses import public_address, split_address
+from sad_env.http import Answer, RequestError
 from sad_env.safe_text import one_line
 
 _CHARACTERS_PER_TOKEN = 3
@@ -89,6 +90,24 @@ def identity_of(entry: Mapping[str, Any]) -> dict[str, str]:
     if type(created) is int and 0 < created < time.time() - _DAY:
         identity["created"] = str(created)
     return identity
+
+
+def served_changes(before: Mapping[str, str], now: Mapping[str, str], begun: float) -> list[str]:
+    """Names of the facts by which a server shows that it serves other weights than when a run was begun.
+
+    Args:
+        before: `identity_of` when the run was begun; empty for a server that told nothing, and for runs of releases
+            that did not ask.
+        now: `identity_of` the same name now.
+        begun: when the run was begun, seconds since 1970.
+    """
+    changed = [name for name in {**before, **now} if name in before and before[name] != now.get(name)]
+    if before:
+        changed += [name for name in now if name not in {*before, "created"}]
+    # Untold at first because it was of that day, or because the server did not tell, it may be older than the run.
+    if "created" in now and "created" not in before and int(now["created"]) > begun:
+        changed.append("created")
+    return changed
 
 
 def check_status(answer: Answer) -> None:

@@ -22,8 +22,9 @@ from sad_agents.openai_answers import (
     with_version,
 )
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
+from sad_env.addresses import endpoint, public_address, web_address
 from sad_env.errors import ConfigError, InfrastructureError
-from sad_env.http import PATIENCE, Answer, Client, Patience, RequestError, Value, endpoint, public_address, web_address
+from sad_env.http import PATIENCE, Answer, Client, Patience, RequestError, Value
 from sad_env.records import Status
 from sad_env.safe_text import one_line
 

@@ -10,9 +10,8 @@ from typing import Any
 from sad_agents.rollout.episodes import NO_LIMITS
 from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.metrics.episode_metrics import SAMPLED, WORDS
-from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, Results
+from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, Results, identity_sha256
 from sad_eval.report.model import parameters_of
-from sad_eval.runs.plan import identity_sha256
 
 from sad_env import registry
 from sad_env.data import Progress, silent

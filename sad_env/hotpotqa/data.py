@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sad_env.data import DataPack, Progress
 from sad_env.errors import DataError
-from sad_env.files import atomic_text
+from sad_env.files import atomic_text, exclusive
 from sad_env.hotpotqa.built import build_questions
 from sad_env.hotpotqa.corpus import normalize_title
 from sad_env.hotpotqa.fullwiki import STORE, StoredSource, article_line, build_corpus, has_dump
@@ -45,6 +45,10 @@ class HotPotQAData:
 
         A corpus serves `source="fullwiki"`. Either may be missing. Interrupted, the same command goes on where it was.
         """
+        with exclusive(target.with_name(f"{target.name}.lock"), str(target)):
+            return self._build(source, target, progress)
+
+    def _build(self, source: Path, target: Path, progress: Progress) -> str:
         files = {split: source / name for split, name in OFFICIAL_FILES.items() if (source / name).is_file()}
         lines = []
         for split, path in files.items():

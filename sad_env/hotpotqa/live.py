@@ -7,12 +7,13 @@ import hashlib
 import json
 from pathlib import Path
 
+from sad_env.addresses import public_address, web_address
 from sad_env.data import USER_AGENT, data_root
 from sad_env.errors import InfrastructureError
 from sad_env.files import write_text
 from sad_env.hotpotqa.mediawiki import read_answer, search_url
 from sad_env.hotpotqa.pages import Page, Similar
-from sad_env.http import Answer, Client, Patience, RequestError, public_address, status_error, web_address
+from sad_env.http import Answer, Client, Patience, RequestError, status_error
 from sad_env.json_lines import RecordError, read_json
 
 WIKIPEDIA = "https://en.wikipedia.org/w/index.php"

@@ -13,6 +13,7 @@ from sad_agents.windowing import Windowing
 from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentMeasure, AlignmentTerm, Tokens, align
 from sad_distill.auxiliary.atomic import choices_of
 from sad_distill.config import TrainConfig
+from sad_distill.config_checks import check
 from sad_distill.data.action_support import ActionSupport, ByteSpellings, Trie, before_slot, spelled
 from sad_distill.data.batch import ACT, REASON, collate
 from sad_distill.data.label_masks import remask
@@ -27,6 +28,7 @@ from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import ConfigError
 from sad_env.records import Trajectory
+from sad_env.settings import replaced
 
 Tiny = Callable[..., Any]
 MODES = ("static", "trie", "byte")
@@ -86,18 +88,17 @@ def test_a_run_with_random_masks_has_the_action_support(files: Path, tmp_path: P
 
 def settings(files: Path, out: Path, **changes: Any) -> TrainConfig:
     values: dict[str, Any] = {
-        "out": str(out),
         "student": str(files / "start.pt"),
         "teacher": str(files / "teacher.pt"),
-        "episodes": (str(files / "expert.jsonl"),),
-        "world": "toy",
+        "trajectories": (str(files / "expert.jsonl"),),
+        "env": "toy",
         "steps": 1,
         "batch": 4,
-        "budget": 200,
-        "room": 40,
+        "context": 200,
+        "max_new_tokens": 40,
         "mode": "offline",
     }
-    return TrainConfig(**{**values, **changes})
+    return replaced(TrainConfig(out=str(out)), **{**values, **changes})
 
 
 # --- slots -----------------------------------------------------------------------------------------------------------
@@ -156,14 +157,14 @@ def test_algorithm_2_weighs_reasoning_and_action_and_takes_the_chosen_divergence
                 length = min(len(student), len(teacher))
                 found.append(divergence(teacher[:length], student[:length], kind, 0.3).mean().item())
         total += weights[letter] * min(found)
-    how = AlignmentMeasure(Measure(kind, 0.3), reason=0.5, act=3.0)
+    how = AlignmentMeasure(Measure(divergence=kind, beta=0.3), reason=0.5, act=3.0)
     assert align("spans", TEACHER, STUDENT, how).loss.item() == pytest.approx(total / 4, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", sorted(ALIGNMENTS))
 def test_each_alignment_is_the_sum_of_its_weighted_kinds(name: str) -> None:
     def loss(reason: float, act: float, kind: Any = "forward") -> float:
-        return align(name, TEACHER, STUDENT, AlignmentMeasure(Measure(kind), reason, act)).loss.item()
+        return align(name, TEACHER, STUDENT, AlignmentMeasure(Measure(divergence=kind), reason, act)).loss.item()
 
     assert loss(0.5, 3.0) == pytest.approx(0.5 * loss(1, 0) + 3 * loss(0, 1), rel=1e-12)
     assert loss(1, 1) == pytest.approx(align(name, TEACHER, STUDENT).loss.item(), rel=1e-12)
@@ -174,7 +175,7 @@ def test_each_alignment_is_the_sum_of_its_weighted_kinds(name: str) -> None:
 def test_a_run_aligns_as_its_settings_say(files: Path, tmp_path: Path, name: Any) -> None:
     found = []
     for changes in ({}, {"reason_weight": 0.0}, {"act_weight": 0.0}, {"divergence": "reverse"}, {"temperature": 2.0}):
-        found.append(Run(settings(files, tmp_path, alignment=name, **changes)))
+        found.append(Run(settings(files, tmp_path, terms=(f"align_{name}=1",), **changes)))
     losses = []
     for run in found:
         numbers = run.learner.update(run.rows[:2], 0)
@@ -201,5 +202,5 @@ def test_steps_without_targets_align_with_nothing(rows: list[Row], tiny_llama: T
 
 @pytest.mark.parametrize("mode", ["online", "mixed", "guided"])
 def test_an_alignment_of_episodes_without_recordings_is_refused(files: Path, tmp_path: Path, mode: Any) -> None:
-    with pytest.raises(ConfigError, match="--alignment min compares with recordings of the same task"):
-        settings(files, tmp_path, alignment="min", mode=mode).check()
+    with pytest.raises(ConfigError, match="an alignment compares with recordings of the same task"):
+        check(settings(files, tmp_path, terms=("align_min=1",), mode=mode))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -196,6 +197,21 @@ def test_a_nano_student_trains_from_scratch_by_the_command(files: Path, tmp_path
     assert main([*arguments.split(), "--trajectories", str(files / "expert.jsonl"), "--out", str(tmp_path)]) == 0
     student = load_student(tmp_path / "student.pt")
     assert student.record["acting"] == {"prompt": "", "window": {"budget": 512, "room": 96, "keep": 0.75}}
+
+
+def test_a_finished_training_says_that_nothing_was_trained(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = "--method sft --mode offline --student nano-0.7m --vocabulary 300 --world toy --steps 1 --batch 2"
+    command = [*arguments.split(), "--episodes", str(files / "expert.jsonl"), "--out", str(tmp_path)]
+    assert main(command) == 0
+    assert "nothing trained" not in capsys.readouterr().err
+    before = weights(tmp_path / "student.pt")
+    assert main(command) == 0
+    assert re.search(
+        r"nothing trained: all 1 updates are of 2\S+; another --out trains again\n", capsys.readouterr().err
+    )
+    assert all(torch.equal(one, other) for one, other in zip(before, weights(tmp_path / "student.pt"), strict=True))
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ from transformers import PreTrainedTokenizerFast
 from sad_env.errors import ConfigError, DataError, DivergedError, InfrastructureError
 from sad_env.json_lines import read_lines
 from sad_env.records import Status, Trajectory
+from sad_env.settings import flat, replaced
 from sad_env.toy import ToyEnv
 
 Tiny = Callable[..., Any]
@@ -36,40 +37,29 @@ Tiny = Callable[..., Any]
 
 def settings(files: Path, out: Path, **changes: Any) -> TrainConfig:
     values: dict[str, Any] = {
-        "out": str(out),
         "student": str(files / "start.pt"),
         "teacher": str(files / "teacher.pt"),
-        "episodes": (str(files / "expert.jsonl"),),
-        "world": "toy",
+        "trajectories": (str(files / "expert.jsonl"),),
+        "env": "toy",
         "steps": 6,
         "batch": 4,
         "micro_batch": 4,
         "rollouts": 3,
-        "budget": 200,
-        "room": 40,
+        "context": 200,
+        "max_new_tokens": 40,
         "learning_rate": 1e-3,
         "mode": "offline",
         "horizon_start": 3,
     }
-    return TrainConfig(**{**values, **changes})
+    return replaced(TrainConfig(out=str(out)), **{**values, **changes})
 
 
 def flags(config: TrainConfig) -> list[str]:
-    plain = (
-        "rollouts",
-        "out",
-        "student",
-        "teacher",
-        "world",
-        "steps",
-        "batch",
-        "micro_batch",
-        "budget",
-        "room",
-        "learning_rate",
-    )
-    words = [f"--{name.replace('_', '-')}={getattr(config, name)}" for name in (*plain, "mode", "horizon_start")]
-    return [*words, "--episodes", *config.episodes]
+    values = flat(config)
+    plain = ("out", "student", "teacher", "env", "steps", "micro_batch", "context", "max_new_tokens", "learning_rate")
+    live = ("rollouts", "horizon_start") if config.mode != "offline" else ("batch",)
+    words = [f"--{name.replace('_', '-')}={values[name]}" for name in (*plain, *live, "mode")]
+    return [*words, "--trajectories", *config.data.trajectories]
 
 
 def same_weights(one: Path, other: Path) -> bool:
@@ -261,7 +251,7 @@ def test_recorded_episodes_that_were_broken_off_are_refused(
     broken = toy_episodes[0].model_copy(update={"status": Status.INFRA_ERROR, "success": False, "error": "down"})
     (tmp_path / "some.jsonl").write_text("".join(one.to_json() + "\n" for one in (broken, *toy_episodes[1:3])))
     with pytest.raises(DataError, match=r"1 of 3 episodes in .*some.jsonl were broken off"):
-        Run(settings(files, tmp_path / "run", episodes=(str(tmp_path / "some.jsonl"),)))
+        Run(settings(files, tmp_path / "run", trajectories=(str(tmp_path / "some.jsonl"),)))
 
 
 # --- more updates --------------------------------------------------------------------------------------------------
@@ -303,7 +293,7 @@ def server(narrow: Any, toy_tokenizer: PreTrainedTokenizerFast) -> Iterator[Teac
         thread.join()
 
 
-def test_a_teacher_that_sees_less_than_the_budget_is_refused(
+def test_a_teacher_that_sees_less_than_the_context_is_refused(
     files: Path,
     tmp_path: Path,
     narrow: Any,
@@ -316,10 +306,10 @@ def test_a_teacher_that_sees_less_than_the_budget_is_refused(
     assert RemoteTeacher(server.url).context == 128
     for teacher in (str(tmp_path / "narrow.pt"), server.url, "openai:http://localhost:9#m"):
         with pytest.raises(
-            ConfigError, match=r"--budget 200: teacher '.*' has 128 positions: give --budget 128 or less"
+            ConfigError, match=r"--context 200: teacher '.*' has 128 positions: give --context 128 or less"
         ):
             Run(settings(files, tmp_path / "run", teacher=teacher))
-        Run(settings(files, tmp_path / "run", teacher=teacher, budget=128))
+        Run(settings(files, tmp_path / "run", teacher=teacher, context=128))
         # Text fits into any context that the student has.
         Run(settings(files, tmp_path / "run", teacher=teacher, method="seqkd"))
     assert not (tmp_path / "run").exists()

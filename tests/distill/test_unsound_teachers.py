@@ -121,7 +121,7 @@ def test_an_update_on_zeros_is_finite(
             logits = torch.full((len(batch.kind_N), len(toy_tokenizer)), -math.inf)
             return DenseTarget(logits.scatter(1, batch.target_N[:, None], 0.0))
 
-    objective = Objective(measure=Measure(kind, outside=outside))
+    objective = Objective(measure=Measure(divergence=kind, outside=outside))
     supports = ActionSupport(toy_tokenizer)
     learner = Learner(tiny_llama(seed=2), objective, Optimisation(steps=2), teacher=Certain(), supports=supports)
     numbers = learner.update(rows, 0)
@@ -139,7 +139,7 @@ def tokens(log_p: Tensor) -> Tokens:
 def test_zeros_leave_alignments_finite(name: str, kind: Any) -> None:
     logits = torch.randn(4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     loss = align(
-        name, tokens(logs(P).expand(4, 4)), tokens(logits.log_softmax(-1)), AlignmentMeasure(Measure(kind))
+        name, tokens(logs(P).expand(4, 4)), tokens(logits.log_softmax(-1)), AlignmentMeasure(Measure(divergence=kind))
     ).loss
     loss.backward()
     assert loss.isfinite()
@@ -149,7 +149,7 @@ def test_zeros_leave_alignments_finite(name: str, kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_costs_are_the_chosen_divergence_of_all_pairs(kind: Any) -> None:
-    how = AlignmentMeasure(Measure(kind, beta=0.3, temperature=2.0))
+    how = AlignmentMeasure(Measure(divergence=kind, beta=0.3, kd_temperature=2.0))
     teacher, student = torch.cat([logs(P), logs(Q)]), torch.cat([logs(Q), logs((0.4, 0.3, 0.2, 0.1)), logs(Q)])
     found = costs(teacher, student, how=how)
     for i in range(2):
@@ -187,7 +187,7 @@ def test_zeros_leave_whole_actions_finite(
     states = batch.states(student)
     scores = score_positions(student, states, batch, None, Measure())
     for kind in KINDS:
-        term = AtomicTerm(teacher, toy_tokenizer, form, kind)
+        term = AtomicTerm(teacher, toy_tokenizer, form, Measure(divergence=kind))
         assert term.count(batch) > 0
         loss = term.sum(student, batch, states, scores)
         gradients = torch.autograd.grad(loss, list(student.parameters()), retain_graph=True, allow_unused=True)

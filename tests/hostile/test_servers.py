@@ -22,8 +22,9 @@ from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.remote import RemoteTeacher
 
+from sad_env.addresses import endpoint, public_address
 from sad_env.errors import ConfigError, InfrastructureError
-from sad_env.http import Client, Patience, RequestError, endpoint, public_address
+from sad_env.http import Client, Patience, RequestError
 from sad_env.json_lines import RecordError, parse_json
 from sad_env.records import Status
 

@@ -96,13 +96,17 @@ def _run(config: TrainConfig) -> int:
     with launched(config.hardware.device) as ranks, progress(config.optimisation.steps, shown=ranks.first) as report:
         if ranks.first and (warning := caution(config)):
             print(f"{PROG}: {warning}", file=sys.stderr)
+        run = Run(config, report, ranks)
         try:
-            path = Run(config, report, ranks).train()
+            path = run.train()
         except StoppedError:
             path = None
     if path is None:
         print(f"{PROG}: stopped; the state is saved: the same command goes on in {config.out}", file=sys.stderr)
         return INTERRUPTED
+    if ranks.first and not run.trained:
+        said = f"nothing trained: all {run.done:,} updates are of {run.resumed}; another --out trains again"
+        print(f"{PROG}: {said}", file=sys.stderr)
     if ranks.first:
         console().print(safe_text(f"student: {path}\nplay it: sad-eval --agent {path} --env {config.data.env}"))
     return 0

@@ -8,8 +8,9 @@ from typing import Any
 
 from sad_agents.openai_answers import ContextError, NoSuchPathError
 
+from sad_env.addresses import public_address
 from sad_env.errors import ConfigError, DataError, InfrastructureError
-from sad_env.http import PATIENCE, Answer, Client, RequestError, Value, public_address
+from sad_env.http import PATIENCE, Answer, Client, RequestError, Value
 from sad_env.safe_text import one_line
 
 TEACHER_PATIENCE = replace(PATIENCE, attempts=6, answer=300.0)

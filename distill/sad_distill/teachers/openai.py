@@ -19,8 +19,9 @@ from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import SparseTarget, Target, check_log_probs
 from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
+from sad_env.addresses import endpoint, public_address
 from sad_env.errors import ConfigError, DataError
-from sad_env.http import Answer, Client, Patience, RequestError, endpoint, public_address
+from sad_env.http import Answer, Client, Patience, RequestError
 from sad_env.safe_text import one_line
 
 

@@ -9,8 +9,9 @@ from sad_distill.losses.targets import Target
 from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
 from sad_distill.teachers.wire import decode_response, encode_request, fingerprint
+from sad_env.addresses import endpoint, public_address
 from sad_env.errors import ConfigError
-from sad_env.http import Answer, Client, Patience, RequestError, endpoint, public_address
+from sad_env.http import Answer, Client, Patience, RequestError
 from sad_env.json_lines import RecordError, parse_json
 
 _LONGEST_ANSWER = 256 * 2**20

@@ -29,7 +29,7 @@ from sad_distill.training.recorded import Recorded, UpdateRows
 from sad_distill.training.run_dir import RunDir
 from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
 from sad_env.errors import DivergedError
-from sad_env.files import exclusive
+from sad_env.files import exclusive, when_written
 from sad_env.settings import flat
 
 _DIVERGED = 3
@@ -67,6 +67,10 @@ class Run:
         self.contents = contents_of(config, self.teacher, self.student)
         self.done = 0
         self.earlier_steps: list[int] = []
+        self.trained = 0
+        """Updates that this call made."""
+        self.resumed = ""
+        """When the state was written that this call went on with."""
         self.seconds = 0.0
 
     def train(self) -> Path:
@@ -126,6 +130,7 @@ class Run:
             metrics = self._update(rows)
             directory.write(self.done, metrics)
             self.done += 1
+            self.trained += 1
             if self.ranks.first:
                 self.report(self.done, self.config.optimisation.steps, metrics)
             # A shorter run would end as if it had learned.
@@ -137,6 +142,7 @@ class Run:
 
     def _resume(self, directory: RunDir, source: Recorded | Live) -> None:
         if directory.state.exists():
+            self.resumed = when_written(directory.state)
             tensors, record = load_state(directory.state)
             load_learner(self.learner.modules, self.learner.optimisers, tensors)
             source.resume(record)

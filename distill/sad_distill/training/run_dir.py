@@ -10,9 +10,9 @@ from typing import Any
 
 from sad_distill.config import TrainConfig
 from sad_distill.config_checks import present_settings
+from sad_env.addresses import public_address
 from sad_env.errors import ConfigError
 from sad_env.files import write_bytes, write_text
-from sad_env.http import public_address
 from sad_env.json_lines import JsonLinesWriter, parse_json, read_lines
 from sad_env.records import Trajectory
 from sad_env.settings import flat

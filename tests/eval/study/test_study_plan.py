@@ -239,7 +239,7 @@ def test_a_student_that_was_evaluated_may_be_deleted_and_the_report_still_knows_
 
 
 def test_an_evaluation_whose_episodes_are_kept_is_not_run_again_unless_another_needs_it(
-    tmp_path: Path, toy_run: Callable[..., RunFolder]
+    tmp_path: Path, toy_run: Callable[..., RunFolder], capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = replace(SMALL, out=str(tmp_path), seeds=1, students=("nano-0.7m",), arms=("seqkd",), ablations=())
     world = finished(config, toy_run("expert", episodes=2).path)
@@ -250,6 +250,7 @@ def test_an_evaluation_whose_episodes_are_kept_is_not_run_again_unless_another_n
     kept = {path: path.read_bytes() for path in world.glob("episodes/*")}
     shutil.rmtree(world / "episodes")
     begin(config, plan).run()  # a study of an earlier release, in which nothing is left to do
+    assert f"nothing run: all {len(plan)} stages are of 2" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in world.glob("episodes/*")} == kept
     shutil.rmtree(world / "eval")
     assert begin(config, plan)._done == {stage.name for stage in plan}
