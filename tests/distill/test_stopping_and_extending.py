@@ -51,7 +51,10 @@ def settings(files: Path, out: Path, **changes: Any) -> TrainConfig:
         "mode": "offline",
         "horizon_start": 3,
     }
-    return replaced(TrainConfig(out=str(out)), **{**values, **changes})
+    values |= changes
+    if values["mode"] == "offline":  # these count online only
+        del values["rollouts"], values["horizon_start"]
+    return replaced(TrainConfig(out=str(out)), **values)
 
 
 def flags(config: TrainConfig) -> list[str]:
