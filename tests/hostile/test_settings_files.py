@@ -61,3 +61,12 @@ def test_a_hostile_settings_file_is_one_line(
 def test_a_settings_file_without_end_is_refused() -> None:
     with pytest.raises(ConfigError, match="more than 1,048,576 bytes"):
         read_prompt(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize("key", ["exemplars", "random_actions", "final_actions"])
+@pytest.mark.parametrize("value", ["1", "[1]", '"Action: look"', "[{a = 1}]"])
+def test_a_prompts_lists_hold_texts(key: str, value: str, tmp_path: Path) -> None:
+    path = tmp_path / "prompt.toml"
+    path.write_text(f'instruction = "Do it."\n{key} = {value}\n')
+    with pytest.raises(ConfigError, match=f"{key} is a list of texts"):
+        read_prompt(path)
