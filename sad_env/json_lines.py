@@ -165,9 +165,13 @@ class JsonLinesWriter:
     def close(self) -> None:
         """Sync and close the file; twice is fine."""
         if self._file >= 0:
-            os.fsync(self._file)
-            os.close(self._file)
-            self._file = -1
+            try:
+                os.fsync(self._file)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self.path)) from None
+            finally:
+                os.close(self._file)
+                self._file = -1
 
     def __enter__(self) -> JsonLinesWriter:
         return self

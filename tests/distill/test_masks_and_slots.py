@@ -174,7 +174,13 @@ def test_each_alignment_is_the_sum_of_its_weighted_kinds(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(ALIGNMENTS))
 def test_a_run_aligns_as_its_settings_say(files: Path, tmp_path: Path, name: Any) -> None:
     found = []
-    for changes in ({}, {"reason_weight": 0.0}, {"act_weight": 0.0}, {"divergence": "reverse"}, {"kd_temperature": 2.0}):
+    for changes in (
+        {},
+        {"reason_weight": 0.0},
+        {"act_weight": 0.0},
+        {"divergence": "reverse"},
+        {"kd_temperature": 2.0},
+    ):
         found.append(Run(settings(files, tmp_path, terms=(f"align_{name}=1",), **changes)))
     losses = []
     for run in found:

@@ -78,6 +78,10 @@ def read_prompt(path: Path) -> Prompt:
             raise UnknownNameError(f"setting in {path}", key, _KEYS)
     if not isinstance(values.get("instruction"), str):
         raise ConfigError(f"{path}: a prompt needs an instruction")
+    for key in _KEYS - _TEXTS:
+        texts = values.get(key, [])
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise ConfigError(f"{path}: {key} is a list of texts")
     fields: dict[str, Any] = {key: str(values[key]) for key in _TEXTS if key in values}
     fields |= {key: tuple(values[key]) for key in _KEYS - _TEXTS if key in values}
     prompt = Prompt(**fields)
