@@ -60,17 +60,11 @@ def web_address(url: str, what: str) -> str:
 
 
 def split_address(url: str) -> SplitResult:
-    """The parts of a server's address.
-
-    Raises:
-        ConfigError: it names no host, or no port that there can be.
-    """
-    try:
+    """The parts of a server's address; a ConfigError where it names no host, or no port that there can be."""
+    with contextlib.suppress(ValueError):
         parts = urlsplit(url)
-        if parts.hostname and (parts.port is None or parts.port > 0):
+        if parts.hostname and parts.port != 0:
             return parts
-    except ValueError:
-        pass
     raise ConfigError(f"{one_line(public_address(url), 60)!r} is no address: give one such as http://localhost:8000")
 
 
@@ -96,9 +90,7 @@ class RequestError(Exception):
 
     def __init__(self, reason: str, *, passing: bool = True, overloaded: bool = False, wait: float = 0.0) -> None:
         super().__init__(reason)
-        self.passing = passing
-        self.overloaded = overloaded
-        self.wait = wait
+        self.passing, self.overloaded, self.wait = passing, overloaded, wait
         self.tries = 1
 
 
@@ -227,8 +219,9 @@ class Answer:
         try:
             value = parse_json(self.content.removeprefix(codecs.BOM_UTF8), minus_infinity=minus_infinity)
         except RecordError as error:
-            why = one_line(str(error).removeprefix("not JSON: "), 80)
-            raise RequestError(f"the answer ({why}) is no JSON") from None
+            raise RequestError(
+                f"the answer is no JSON: {one_line(str(error).removeprefix('not JSON: '), 80)}"
+            ) from None
         if not isinstance(value, of):
             raise RequestError("the answer is no JSON object")
         return value
@@ -259,8 +252,7 @@ class Client:
         self._session = requests.Session()
         self._session.trust_env = proxies
         self._session.headers.update(headers or {})
-        # A server that sets another one with each answer would make the requests longer until it refuses them.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # new ones would pile up
         self._session.hooks["response"].append(_drop_redirect_body)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(pool_maxsize=connections))
@@ -312,9 +304,7 @@ class Client:
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, ConnectionError) as error:
                 if passed.is_set():
                     raise RequestError(late) from None
-                closed = any(
-                    word in str(error).lower() for word in ("aborted", "broken", "reset", "incomplete", "ended")
-                )
+                closed = re.search("aborted|broken|reset|incomplete|ended", str(error), re.IGNORECASE)
                 raise RequestError("closed the connection" if closed else "unreachable") from None
             except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
                 # Their own words may hold the address with all its secrets.
@@ -334,8 +324,7 @@ def status_error(status: int, said: str, wait: float) -> RequestError:
     said = one_line(public_address(said), 120)
     return RequestError(
         f"HTTP {status}: {said}" if said else f"HTTP {status}",
-        # Below 400 nothing was refused: the answer is damaged.
-        passing=status in _PASSING or status >= 520 or status < 400,
+        passing=status in _PASSING or not 400 <= status < 520,  # below 400 nothing was refused
         overloaded=status in _OVERLOADED or wait > 0,
         wait=wait,
     )
