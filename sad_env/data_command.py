@@ -13,7 +13,7 @@ import tyro
 from sad_env import cli, registry
 from sad_env.data import DataPack, WorldData, checksum_record, data_root, existing_folder, fetch, pack_folder
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_env.files import safe_name
+from sad_env.files import safe_name, sweep_parts
 from sad_env.progress import shown
 from sad_env.safe_text import visible
 
@@ -101,6 +101,7 @@ def _run(settings: DataSettings) -> int:
             if settings.count < 1:
                 raise ConfigError(f"--count is 1 or more, not {settings.count}")
             folder = Path(settings.out or data_root() / settings.world / f"generated-{safe_name(settings.split)}")
+            sweep_parts(folder)
             count, seed, split = settings.count, settings.seed, settings.split
             print(visible(data.generate(folder, count=count, seed=seed, split=split, progress=progress)))
         elif settings.action == "build":

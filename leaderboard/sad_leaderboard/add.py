@@ -53,11 +53,11 @@ def add(run: RunFolder, board: Path, name: str, **said: object) -> Path:
     if run.results().status != "complete":
         raise IncompleteError(f"{run.results().owed} episodes are owed: run the same `sad-eval` command again first")
     target = board / name
+    sweep_parts(board)
     taken = f"the entry {name!r} exists; entries are never replaced: choose another --name"
     if target.exists() or target.is_symlink():
         raise ConfigError(taken)
     with part_folder(target) as scratch:
-        sweep_parts(board)
         # The folder has its final name while it is checked, so that messages name it.
         folder = scratch / name
         folder.mkdir(mode=0o755)

@@ -17,7 +17,7 @@ from sad_eval.runs.run_folder import RunFolder
 
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError, UnknownNameError
-from sad_env.files import write_text
+from sad_env.files import sweep_parts, write_text
 from sad_env.progress import shown
 from sad_env.records import Record
 from sad_env.safe_text import one_line, visible
@@ -206,6 +206,7 @@ def run_build(config: BuildConfig) -> int:
         good, published_rows(), remarks + duplicates([entry.submission for entry in good if entry.submission])
     )
     forms = {"board.md": render.to_markdown, "board.html": render.to_html, "board.json": render.to_json}
+    sweep_parts(config.out)
     for name, form in forms.items():
         write_text(config.out / name, form(board))
     print(visible(f"wrote {config.out}/board.md, board.html, board.json: {len(good)} entries"))

@@ -143,9 +143,8 @@ def study(folder: Path) -> Any:
 
 
 def files(folder: Path) -> Any:
-    """Every file's bytes, temporary files apart."""
-    found = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name: path.read_bytes() for name, path in found.items() if ".part" not in name}
+    """Every file's bytes."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
@@ -305,8 +304,8 @@ def place(folder: Path, needed: Path, names: tuple[str, ...]) -> Path:
 
 
 def half_written(folder: Path) -> list[str]:
-    """Torn lines, and locks that somebody holds."""
-    found = []
+    """Temporary files, torn lines and locks that somebody holds."""
+    found = [path.name for path in folder.rglob("*.part")]
     for path in folder.rglob("*.jsonl"):
         content = path.read_bytes()
         if content and not content.endswith(b"\n"):
