@@ -150,8 +150,19 @@ def files(folder: Path) -> Any:
 # --- commands -------------------------------------------------------------------------------------------------------
 
 TOY = ("--env", "toy", "--workers", "0", "--quiet")
-DISTILL = ("sad-distill", "--student", "start.pt", "--teacher", "teacher.pt", "--episodes", "expert.jsonl")
-DISTILL += ("--world", "toy", "--budget", "200", "--room", "40", "--save-every", "1", "--batch", "4", "--out", "run")
+DISTILL = ("sad-distill", "--student", "start.pt", "--teacher", "teacher.pt", "--trajectories", "expert.jsonl")
+DISTILL += (
+    "--env",
+    "toy",
+    "--context",
+    "200",
+    "--max-new-tokens",
+    "40",
+    "--save-every",
+    "1",
+    "--out",
+    "run",
+)
 STUDY = """
 out = "study"
 worlds = ["toy"]
@@ -163,7 +174,7 @@ ablation_students = []
 seeds = 1
 shared_start = true
 expert_episodes = 12
-slips = 0.0
+slip = 0.0
 teacher_steps = 2
 dagger_steps = 0
 teacher_episodes = 4
@@ -172,7 +183,7 @@ steps = 2
 rollouts = 2
 episodes = 2
 max_steps = 2
-budget = 256
+context = 256
 precision = "fp32"
 """
 ADD = ("sad-leaderboard", "add", "run", "--title", "It", "--submitter", "me", "--submitted", "2026-01-01")
@@ -226,7 +237,10 @@ COMMANDS = {
         10,
     ),
     "distill offline": Killed(
-        (*DISTILL, "--mode", "offline", "--steps", "4"), student, 5, needs=("start.pt", "teacher.pt", "expert.jsonl")
+        (*DISTILL, "--mode", "offline", "--batch", "4", "--steps", "4"),
+        student,
+        5,
+        needs=("start.pt", "teacher.pt", "expert.jsonl"),
     ),
     "distill online": Killed(
         (*DISTILL, "--mode", "online", "--steps", "4", "--rollouts", "2", "--horizon-start", "2"),

@@ -174,7 +174,14 @@ def test_a_report_of_hostile_episodes_is_inert(
     toy_run: Callable[..., RunFolder], trajectory_of: Callable[..., Trajectory], harmless: Callable[[str], None]
 ) -> None:
     run = toy_run()
-    lines = [EpisodeLine.of(trajectory_of(TEXTS[name], task_id=TEXTS[name])).to_json() for name in SHORT]
+    tasks, agent = [TEXTS[name] for name in SHORT], TEXTS[SHORT[0]]
+    panel = run.manifest.panel.model_copy(update={"task_ids": tuple(tasks)})
+    manifest = run.manifest.model_copy(update={"agent": agent, "panel": panel})
+    (run.path / "manifest.json").write_text(json.dumps(manifest.model_dump(mode="json")))
+    run = RunFolder.open(run.path)
+    theirs = {"agent": agent, "world": manifest.world, "data": manifest.data}
+    episodes = [trajectory_of(task, task_id=task).model_copy(update=theirs) for task in tasks]
+    lines = [EpisodeLine.of(episode).to_json() for episode in episodes]
     (run.path / "episodes.jsonl").write_text("\n".join(lines) + "\n")
     page = "".join(render_html([run]))
     inert(page)
