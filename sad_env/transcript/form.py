@@ -181,7 +181,7 @@ class Form(ABC):
 
     @abstractmethod
     def _whole_action(self, text: str, *, final: bool) -> int | None:
-        """Where the first whole action in a text without tagged thoughts ends; `final`: with its last character, too."""
+        """Where the first whole action in a text without tagged thoughts ends; `final`: with its end, too."""
 
 
 def add_or_continue(spans: list[Span], start: int, end: int) -> None:

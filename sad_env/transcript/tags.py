@@ -1,4 +1,4 @@
-"""The paper's form: [REASON], [ACT] and [OBS] before reasoning, action and observation, on lines of their own or not."""
+"""The paper's form: [REASON], [ACT] and [OBS] before reasoning, action and observation, on one line or several."""
 
 from __future__ import annotations
 
