@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sad_agents.model import Piece
 from sad_env.errors import ConfigError
 from sad_env.safe_text import one_line
 
@@ -89,6 +90,16 @@ class ChatGlue:
     def assistant(self, completion: Sequence[int]) -> tuple[int, ...]:
         """The ids of a completion with what follows."""
         return (*completion, *self.between)
+
+
+def message_text(piece: Piece) -> str:
+    """The content of the message that a piece makes: the end of a turn takes the place of newlines.
+
+    Completions that a model sampled are not touched, since their ids are kept.
+    """
+    if piece.role == "system":
+        return piece.text.strip()
+    return piece.text.removesuffix("\n") if piece.role == "user" else piece.text
 
 
 _ADVICE = ": it cannot be used for episodes; give --chat off"

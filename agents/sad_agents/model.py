@@ -17,7 +17,7 @@ from sad_env.transcript import LINES, Form
 
 
 Role = Literal["", "system", "user", "assistant"]
-"""Whose turn of a chat a piece is; empty where the conversation is one text."""
+"""Whose turn of a chat a piece is; empty for text that no chat divides."""
 
 
 class Piece(NamedTuple):
@@ -83,7 +83,7 @@ class Model(Protocol):
     Attributes:
         name: for the records.
         form: how it writes.
-        chat: it reads pieces as turns, so that they have to say whose they are; it may read them as one text, too.
+        chat: it reads the pieces as turns of a chat; otherwise they are one text.
     """
 
     name: str

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from sad_env.records import Span, SpanKind
+from sad_env.records import FormName, Span, SpanKind
 
 THINK, UNTHINK = "<think>", "</think>"
 """Models that think before they answer put their thoughts between these; chat templates may write the first."""
@@ -83,7 +83,7 @@ class Form(ABC):
             ends in its thoughts has to be asked for again without them.
     """
 
-    name: str
+    name: FormName
     headers: ClassVar[Mapping[SpanKind, str]]
     closing = "\n"
     request: str

@@ -9,7 +9,7 @@ from itertools import accumulate
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sad_agents.agent import Sampling
-from sad_agents.chat import ChatGlue
+from sad_agents.chat import ChatGlue, message_text
 from sad_agents.model import Completion, Piece, Request
 from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
 from sad_agents.sampling.kv_cache import context_of
@@ -153,9 +153,9 @@ class LocalModel:
         return self.windowing.cut(head, [*tail, *forced])
 
     def _ids(self, piece: Piece) -> tuple[int, ...]:
-        ids = piece.ids or (self._encode(piece.text) if piece.text else ())
         if self.glue is None or not piece.role:
-            return ids
+            return piece.ids or self._encode(piece.text)
+        ids = piece.ids or self._encode(message_text(piece))
         around = {"system": self.glue.system, "user": self.glue.user, "assistant": self.glue.assistant}
         return around[piece.role](ids)
 
