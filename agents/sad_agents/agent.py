@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sad_agents.windowing import COMPLETION_TOKENS
 from sad_env.records import FormName, Span, Status
-from sad_env.transcript import FORMS, compose
+from sad_env.transcript import FORMS, LINES, compose
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ def writes(agent: Agent) -> tuple[FormName, bool]:
     >>> writes(object())  # type: ignore[arg-type]
     ('lines', False)
     """
-    form = getattr(agent, "form", "lines")
-    return form if form in FORMS else "lines", getattr(agent, "chat", False) is True
+    form = FORMS.get(str(getattr(agent, "form", "lines")), LINES)
+    return form.name, getattr(agent, "chat", False) is True
 
 
 @dataclass(frozen=True)

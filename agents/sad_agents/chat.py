@@ -6,8 +6,8 @@ completions the assistant's. What was sampled is kept as ids; nothing is decoded
     opening S system_end O turn C between O turn C between O turn ...
 
 S is the system's text, O an observation and C a completion. A template without a system role gets S as the beginning
-of the first user message. Thoughts of earlier turns stay where they are, also where a template would take them out: what
-the model sees next is what it saw, and what it wrote.
+of the first user message. Thoughts of earlier turns stay, also where a template would take them out: what the model sees
+next is what it saw before, and what it wrote.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class ChatGlue:
         system_end: between the system's text and the first observation.
         turn: between an observation and the completion, opened thoughts excluded.
         between: between a completion and the next observation.
-        begun: what the completion begins with, by the template: opened thoughts ("<think>" and a newline), or nothing.
-        begun_ids: the same in ids.
+        begun_ids: what the completion begins with, by the template: opened thoughts, or nothing.
+        begun: the same as text, e.g. "<think>" and a newline.
         sha256: hash of all of it as text.
     """
 
@@ -52,8 +52,8 @@ class ChatGlue:
     system_end: tuple[int, ...]
     turn: tuple[int, ...]
     between: tuple[int, ...]
-    begun: str
     begun_ids: tuple[int, ...]
+    begun: str
     sha256: str
 
     @classmethod
@@ -75,9 +75,9 @@ class ChatGlue:
             raise ConfigError(f"the chat template writes turns of several kinds{_ADVICE}")
         begun = found.group() if (found := _OPENED_THOUGHTS.search(turn)) else ""
         texts = (opening, alone[0], system_end, turn.removesuffix(begun), between, begun)
-        ids = [_ids(tokenizer, text) for text in texts]
         digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
-        return cls(*ids[:5], begun=begun, begun_ids=ids[5], sha256=digest)
+        a, b, c, d, e, f = (_ids(tokenizer, text) for text in texts)
+        return cls(a, b, c, d, e, f, begun, digest)
 
     def system(self, text: Sequence[int]) -> tuple[int, ...]:
         """The ids of a system's text with what stands around it; of none, the opening alone."""
@@ -92,14 +92,21 @@ class ChatGlue:
         return (*completion, *self.between)
 
 
-def message_text(piece: Piece) -> str:
-    """The content of the message that a piece makes: the end of a turn takes the place of newlines.
+def system_text(prompt: str) -> str:
+    """A prompt as the system's message."""
+    return prompt.strip()
 
-    Completions that a model sampled are not touched, since their ids are kept.
-    """
+
+def user_text(told: str) -> str:
+    """An observation as the user's message: the end of the turn takes the place of its newline."""
+    return told.removesuffix("\n")
+
+
+def message_text(piece: Piece) -> str:
+    """The content of the message that a piece makes; completions stay as they are, since their ids are kept."""
     if piece.role == "system":
-        return piece.text.strip()
-    return piece.text.removesuffix("\n") if piece.role == "user" else piece.text
+        return system_text(piece.text)
+    return user_text(piece.text) if piece.role == "user" else piece.text
 
 
 _ADVICE = ": it cannot be used for episodes; give --chat off"

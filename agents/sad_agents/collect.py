@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from sad_agents.agent import Agent
+from sad_agents.agent import Agent, writes
 from sad_agents.catalogue import provenance, resolve
 from sad_agents.model_settings import ModelSettings, ignored_by
 from sad_agents.noisy_agent import NoisyAgent
@@ -87,7 +87,9 @@ _FREE = frozenset({"episodes", "workers", "concurrency", "patience", "omit", "de
 _KEPT_AS = {"max_new_tokens": "max_tokens"}
 """Settings that the file beside the trajectories has under another name."""
 
-_NOT_YET = {"top_p": 1.0, "context": 4096, "votes": 1, "prompt": "", "precision": "auto"}
+_NOT_YET = {
+    "top_p": 1.0, "context": 4096, "votes": 1, "prompt": "", "precision": "auto", "form": "lines", "chat": "off",
+}  # fmt: skip
 """Settings that files of earlier versions do not have, and what they were then."""
 
 
@@ -110,7 +112,7 @@ def collect(settings: CollectSettings) -> int:
         jobs = _jobs(panel, settings)
         agent = _agent(settings, recipe)
         rename = _renaming(settings)
-        _claim(settings, {**_kept_settings(settings), "panel_sha256": panel.sha256, **provenance(agent)})
+        _claim(settings, {**_kept_settings(settings, agent), "panel_sha256": panel.sha256, **provenance(agent)})
         done = _done(settings.out)
         owed = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in done]
         limits = Limits(max_steps=settings.max_steps or None)
@@ -145,9 +147,11 @@ def _renaming(settings: CollectSettings) -> Callable[[Trajectory], Trajectory]:
     return rename
 
 
-def _kept_settings(settings: CollectSettings) -> dict[str, Any]:
+def _kept_settings(settings: CollectSettings, agent: Agent) -> dict[str, Any]:
     kept = {_KEPT_AS.get(key, key): value for key, value in asdict(settings).items() if key not in _FREE}
-    return {**kept, "options": list(settings.options), "agent": public_address(settings.agent)}
+    form, chat = writes(agent)
+    written = {"form": form, "chat": "on" if chat else "off"}
+    return {**kept, **written, "options": list(settings.options), "agent": public_address(settings.agent)}
 
 
 def _claim(settings: CollectSettings, content: dict[str, Any]) -> None:

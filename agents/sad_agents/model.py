@@ -15,7 +15,6 @@ from sad_env.json_lines import RecordError, parse_json, read_lines
 from sad_env.records import Status
 from sad_env.transcript import LINES, Form
 
-
 Role = Literal["", "system", "user", "assistant"]
 """Whose turn of a chat a piece is; empty for text that no chat divides."""
 

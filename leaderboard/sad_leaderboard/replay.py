@@ -20,7 +20,7 @@ from sad_env.data import Progress, silent
 from sad_env.errors import ConfigError, SadEnvError
 from sad_env.records import Span, SpanKind, Status, Step, Trajectory
 from sad_env.safe_text import one_line
-from sad_env.transcript import parse
+from sad_env.transcript import Form, Parsed, form_of
 from sad_leaderboard.endings import Bounds, ending_fault
 from sad_leaderboard.entries import Submission
 from sad_leaderboard.recompute import Findings
@@ -103,7 +103,7 @@ def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> N
     _same("first observation", observation, recorded.observation)
     _same("split", str(info.get("split", "")), recorded.split)
     _same("task type", str(info.get("task_type", "")), recorded.task_type)
-    spelled = registry.canonical_action(recorded.world) or str
+    spelled, form = registry.canonical_action(recorded.world) or str, form_of(recorded.form)
     terminated = False
     for number, step in enumerate(recorded.steps, start=1):
         where = f"step {number}: "
@@ -112,15 +112,16 @@ def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> N
         if limit := bounds.reached(recorded.steps[: number - 1]):
             raise MismatchError(f"{where}{limit} had ended the episode before it")
         _check_listed(where, step, info)
-        _check_read(where, step)
+        read = form.parse(step.completion)
+        _check_read(where, step, read)
         if step.parsed:
-            _check_written(where, step, spelled)
+            _check_written(where, step, form, spelled)
             observation, reward, terminated, _, info = world.step(step.action)
             _same(f"{where}observation", observation, step.observation)
             _same(f"{where}reward", float(reward), step.reward)
             _same(f"{where}valid", info["valid_action"], step.valid)
         else:
-            _check_unparsed(where, step)
+            _check_unparsed(where, step, read)
         if step.progress is not None:
             _same(f"{where}progress", info.get("progress"), step.progress)
     _check_verdict(recorded, info)
@@ -133,19 +134,17 @@ def _check_listed(where: str, step: Step, info: Mapping[str, Any]) -> None:
     _same(f"{where}admissible actions", None if listed is None else tuple(listed), step.admissible)
 
 
-def _check_unparsed(where: str, step: Step) -> None:
+def _check_unparsed(where: str, step: Step, read: Parsed) -> None:
     """The completion holds no action, the world was not asked, and the answer is the rollout's."""
     if step.action or step.valid or step.reward:
         raise MismatchError(f"{where}marked as without action, yet it has an action or a reward")
-    read = parse(step.completion)
     if not read.complaint:
         raise MismatchError(f"{where}marked as without action, yet the completion says {_short(read.action)}")
     _same(f"{where}answer to a completion without action", f"No action was taken: {read.complaint}.", step.observation)
 
 
-def _check_read(where: str, step: Step) -> None:
+def _check_read(where: str, step: Step, read: Parsed) -> None:
     """Spans and reasoning are those that the completion gives to whoever reads it."""
-    read = parse(step.completion)
     # A slip is an action alone, labelled as not the agent's. With reasoning in it the label would hide the reasoning.
     slipped = () if read.reasoning else tuple(_unlabelled(span) for span in read.spans)
     if step.spans not in (read.spans, slipped):
@@ -158,19 +157,19 @@ def _unlabelled(span: Span) -> Span:
     return span.model_copy(update={"kind": SpanKind.NONE})
 
 
-def _check_written(where: str, step: Step, spelled: Callable[[str], str]) -> None:
+def _check_written(where: str, step: Step, form: Form, spelled: Callable[[str], str]) -> None:
     """The action that was played is the one in the completion, as written or as the world spells it, and its end.
 
     Completions are cut behind their first action line when they are sampled. Text behind it would be neither played
     nor counted as reasoning.
     """
-    read = parse(step.completion)
+    read = form.parse(step.completion)
     if read.complaint:
         raise MismatchError(f"{where}the action {one_line(step.action, 60)!r} is not what the completion says")
     if _words(step.action) not in (_words(read.action), _words(spelled(read.action))):
         raise MismatchError(f"{where}the action {one_line(step.action, 60)!r} is not what the completion says")
     act = next(span for span in read.spans if span.kind is SpanKind.ACT)
-    if _words(step.completion[act.body :]) != _words(read.action):
+    if _words(step.completion[act.body :].strip().removesuffix(form.closing.strip())) != _words(read.action):
         raise MismatchError(f"{where}the completion goes on behind its action line")
 
 

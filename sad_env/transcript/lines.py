@@ -14,7 +14,7 @@ HEADERS = {SpanKind.REASON: "Reasoning: ", SpanKind.ACT: "Action: ", SpanKind.OB
 _LINE_KIND = re.compile(r"\s*(?:(reasoning|thought)|(action))(?:\s+\d+)?\s*:[ \t]*", re.IGNORECASE)
 
 
-class Lines(Form):
+class LinesForm(Form):
     r"""`Reasoning: ...`, `Action: ...`, `Observation: ...`.
 
     >>> LINES.render("I see it.", "take it").text
@@ -59,4 +59,4 @@ class Lines(Form):
         return None
 
 
-LINES = Lines()
+LINES = LinesForm()

@@ -15,7 +15,7 @@ _TAG = re.compile(r"(?<!\w)\[(REASON|ACT|OBS)\] ?")
 _KINDS = {"REASON": SpanKind.REASON, "ACT": SpanKind.ACT, "OBS": SpanKind.OBS}
 
 
-class Tags(Form):
+class TagsForm(Form):
     r"""`[REASON] ... [ACT] ... [OBS] ...`; an action ends with its line, or where the next tag stands.
 
     >>> text = "[REASON] The lamp may be here. [ACT] open[drawer] [OBS] It is empty."
@@ -52,4 +52,4 @@ class Tags(Form):
         return None
 
 
-TAGS_FORM = Tags()
+TAGS_FORM = TagsForm()

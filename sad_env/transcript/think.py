@@ -12,7 +12,7 @@ _OPEN, _CLOSE = "<action>", "</action>"
 _ACTION = re.compile(rf"{_OPEN} ?")
 
 
-class Think(Form):
+class ThinkForm(Form):
     r"""`<think> ... </think>`, `<action> ... </action>`; observations as in the house form.
 
     >>> THINK_FORM.render("I see it.", "take it").text
@@ -52,4 +52,4 @@ class Think(Form):
         return None
 
 
-THINK_FORM = Think()
+THINK_FORM = ThinkForm()
