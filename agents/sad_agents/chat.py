@@ -6,8 +6,8 @@ completions the assistant's. What was sampled is kept as ids; nothing is decoded
     opening S system_end O turn C between O turn C between O turn ...
 
 S is the system's text, O an observation and C a completion. A template without a system role gets S as the beginning
-of the first user message. Thoughts of earlier turns stay, also where a template would take them out: what the model sees
-next is what it saw before, and what it wrote.
+of the first user message. Thoughts of earlier turns stay, also where a template would take them out: a model sees
+what it saw before, and what it wrote.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from sad_env.transcript.form import UNTHINK
 
 Chat = Literal["auto", "on", "off"]
 _INSTRUCT = re.compile(
-    r"(?:^|[-_./])(?:instruct|chat|it|thinking|gpt-\d|o\d|claude|gemini)(?:$|[-_.:@])", re.IGNORECASE
+    r"(?:^|[-_./])(?:instruct|chat|it|thinking|gpt-\d\w*|o\d|claude|gemini)(?:$|[-_.:@])", re.IGNORECASE
 )
 """Names of models that are made for chats."""
 _LONGEST_ANSWER = 4 * 2**20
