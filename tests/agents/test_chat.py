@@ -1,4 +1,4 @@
-"""Chat templates: glue in ids around texts, against `apply_chat_template` of whole conversations; messages for servers."""
+"""Chat templates: glue in ids around texts, against `apply_chat_template` of the whole; messages for servers."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_a_template_that_cannot_be_used_is_refused_in_one_line(template: str | N
     assert "\n" not in str(caught.value)
 
 
-# --- playing -----------------------------------------------------------------------------------------------------------
+# --- playing ----------------------------------------------------------------------------------------------------
 
 
 def speaking(local: LocalModel, texts: list[str]) -> list[list[int]]:
@@ -274,7 +274,7 @@ def test_a_local_model_with_a_template_chats(
     assert ("chat_sha256" in agent.provenance) == chat
 
 
-# --- servers -----------------------------------------------------------------------------------------------------------
+# --- servers ----------------------------------------------------------------------------------------------------
 
 
 def test_a_request_is_a_conversation() -> None:
