@@ -170,7 +170,7 @@ def _claim(settings: CollectSettings, content: dict[str, Any]) -> None:
     before = {**_NOT_YET, **read_json(beside)}
     # Earlier versions took settings of models for agents that are none, where they change nothing.
     unused = {_KEPT_AS.get(name, name) for name in ignored_by(settings.agent, settings.env)}
-    unused |= {key for key in content if key.startswith("served ") and key not in before}
+    unused |= {key for key in content if key.startswith(("served ", "begin_ids")) and key not in before}
     changed = [key for key in content if key not in unused and before.get(key) != content[key]]
     if changed:
         raise ConfigError(f"{settings.out} was made with another {', '.join(changed)}: name another --out")

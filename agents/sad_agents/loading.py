@@ -89,8 +89,9 @@ class LoadedModel:
         model: on its device, in evaluation mode.
         tokenizer: its tokenizer.
         record: how it was trained; empty where it is no student of this project.
-        start_ids: ids before everything. Students of this project were trained without; other models take the begin
-            token that their tokenizer adds.
+        start_ids: ids before everything, wherever the model was read from: students of this project were trained
+            without; other models take the begin token that their tokenizer adds. In the turns of a chat template these
+            are left out: the template writes a begin token, or none.
         identity: a name for keys and records: a file's or folder's name and hash, a hub id with its commit, or the
             package's name.
         path: the file or folder that it was read from; None where a package carries it.
@@ -303,6 +304,8 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
     )
     if model.glue is not None:
         facts["chat_sha256"] = model.glue.sha256
+    elif loaded.start_ids:
+        facts["begin_ids"] = " ".join(map(str, loaded.start_ids))
     return react_agent(model, world, options, prompt=prompt, shots=0 if loaded.record else 1, **facts)
 
 

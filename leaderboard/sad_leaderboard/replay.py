@@ -20,7 +20,7 @@ from sad_env.data import Progress, silent
 from sad_env.errors import ConfigError, SadEnvError
 from sad_env.records import Span, SpanKind, Status, Step, Trajectory
 from sad_env.safe_text import one_line
-from sad_env.transcript import Form, Parsed, form_of
+from sad_env.transcript import LINES, Form, Parsed, form_of
 from sad_leaderboard.endings import Bounds, ending_fault
 from sad_leaderboard.entries import Submission
 from sad_leaderboard.recompute import Findings
@@ -72,10 +72,13 @@ def _data_fault(world: TextEnv, manifest: Manifest, data: str) -> str:
 
 def _replay_all(submission: Submission, world: TextEnv, findings: Findings, progress: Progress) -> None:
     bounds = Bounds.of(submission.manifest)
+    form = one_line(str(submission.manifest.identity.get("agent form", LINES.name)), 40)
     planned = submission.manifest.repeats * len(submission.manifest.panel.task_ids)
     for number, line in enumerate(submission.episodes(), start=1):
         progress(f"replay {submission.name}", number, planned)
         task = repr(one_line(line.key.task_id, 80))
+        if line.trajectory.form != form:
+            findings.report(f"{task} is written in the form {line.trajectory.form!r}, the identity says {form!r}")
         try:
             replay_episode(world, line, bounds)
         except MismatchError as mismatch:

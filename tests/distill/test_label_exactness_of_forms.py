@@ -33,7 +33,7 @@ from tiny import tiny_model
 
 TEMPLATES = Path(__file__).parents[1] / "agents" / "chat_templates"
 PIECES = [
-    "cabinet 12", "the mug", "é", "💥", "\t", "search[blue]", "[ACT] look", " [OBS]", "[REASON] ", "<think>", "</think>",
+    "cabinet 12", "mug", "é", "💥", "\t", "search[blue]", "[ACT] look", " [OBS]", "[REASON] ", "<think>", "</think>",
     "<action> take it </action>", "<action>", "Action: go\n", "Reasoning: ", "\n", "\n\n", " ",
 ]  # fmt: skip
 TEXTS = [*PIECES, "Observation: You see: ring.\n", "Reasoning: I see.\nAction: take ring\n"] * 3

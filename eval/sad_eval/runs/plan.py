@@ -240,8 +240,8 @@ def _same_run(run: RunFolder, wanted: Manifest) -> None:
     # Earlier versions took settings of models for agents that are none, where they change nothing.
     unused = {"dtype" if name == "precision" else name for name in ignored_by(wanted.agent, wanted.world)}
     for name in (*first, *sorted({*old, *new} - {*first} - unused)):
-        if name.startswith("agent served") and not (name in old and name in new):
-            continue  # a server that began to say so, or a run that was begun before servers were asked
+        if name.startswith(("agent served", "agent begin_ids")) and not (name in old and name in new):
+            continue  # a server that began to say so, or a run that was begun before this was recorded
         if old.get(name) != new.get(name):
             was, now = (one_line(str(one.get(name)), 40) for one in (old, new))
             raise ConfigError(
