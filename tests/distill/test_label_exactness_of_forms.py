@@ -18,6 +18,7 @@ from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.cached_sampler import Sample
 from sad_agents.sampling.local_model import LocalModel, decode, encode
 from sad_agents.windowing import Windowing
+from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.labels import label_trajectory
 from sad_distill.data.rows import rows_from
 from sad_distill.models.tokenizer import train_tokenizer
@@ -150,3 +151,15 @@ def test_recorded_text_is_partitioned_exactly(toy_episodes: list[Trajectory], fo
         for as_chat in (False, True):
             rows = rows_from([other.model_copy(update={"chat": as_chat})], tokenizer, Windowing(256, 64))
             assert sum(label in "RA" for row in rows for label in row.labels) == supervised
+
+
+def test_actions_in_the_papers_form_have_the_same_token_sets(toy_episodes: list[Trajectory]) -> None:
+    tokenizer = tokenizer_with("nano", "qwen2_5")
+    sets = {}
+    for form in ("lines", "tags"):
+        support = ActionSupport(tokenizer)
+        rows = rows_from([in_form(one, form) for one in toy_episodes[:10]], tokenizer, Windowing(4096, 512))
+        sets[form] = [list(support(row).values()) for row in rows]
+        assert support.counts.positions > 0
+        assert support.counts.off_trie == 0
+    assert sets["lines"] == sets["tags"]

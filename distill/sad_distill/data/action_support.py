@@ -12,7 +12,7 @@ from sad_distill.data.labels import encode
 from sad_distill.data.rows import Row, Unit
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.records import SpanKind
-from sad_env.transcript import HEADERS
+from sad_env.transcript import FORMS
 
 SupportMode = Literal["full", "static", "trie", "byte"]
 """full: the whole vocabulary. static: every token that occurs in an action of the data. trie: what may come next in an
@@ -21,7 +21,8 @@ admissible action, in the tokenizer's own spelling. byte: as trie, in every spel
 FREE = ("<", ">")
 """An admissible action may hold one slot such as `search[<query>]`, where the agent writes what it likes."""
 
-_HEADER = HEADERS[SpanKind.ACT].rstrip()
+_HEADERS = tuple(form.headers[SpanKind.ACT].rstrip() for form in FORMS.values() if form.closing == "\n")
+"""What an action stands behind; forms that close it with more than a newline have no token sets."""
 
 
 def spelled(action: str) -> str:
@@ -88,7 +89,7 @@ def _split_slot(action: str) -> tuple[str, bool, str]:
 
 
 def action_start(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...], labels: str) -> int | None:
-    """Index of the first token after "Action:", or None when these ids spell the header in another way.
+    """Index of the first token after "Action:" or "[ACT]", or None when these ids spell the header in another way.
 
     Args:
         tokenizer: of the ids.
@@ -100,9 +101,9 @@ def action_start(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...], label
         return None
     for end in range(first + 1, min(first + 9, len(ids)) + 1):
         text = str(tokenizer.decode(list(ids[first:end]))).lstrip("\n")
-        if text == _HEADER:
+        if text in _HEADERS:
             return end
-        if not _HEADER.startswith(text):
+        if not any(header.startswith(text) for header in _HEADERS):
             return None
     return None
 
