@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sad_agents.agent import Sampling
 from sad_agents.chat import ChatGlue
+from sad_agents.checkpoints import save_student
 from sad_agents.loading import AgentOptions, model_agent
 from sad_agents.model import Piece, Request
 from sad_agents.openai_model import OpenAIModel, messages_of
@@ -22,7 +23,7 @@ from sad_agents.sampling.local_model import LocalModel, decode, encode
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from sad_env.errors import ConfigError
+from sad_env.errors import CheckpointError, ConfigError
 from sad_env.toy import toy_panel
 from sad_env.transcript import FORMS, form_of
 
@@ -272,6 +273,32 @@ def test_a_local_model_with_a_template_chats(
         form if form != "lines" else None,
     )
     assert ("chat_sha256" in agent.provenance) == chat
+
+
+@pytest.mark.parametrize("name", ["student.pt", "student"])
+def test_a_student_keeps_its_template_and_its_form(name: str, tmp_path: Path) -> None:
+    tokenizer = with_template("qwen2_5")
+    model = tiny_model("llama", len(tokenizer), positions=512)
+    window = {"budget": 256, "room": 64, "keep": 0.75}
+    acting = {"acting": {"prompt": "Play.", "window": window, "form": "tags", "chat": True}}
+    path = save_student(tmp_path / name, model, tokenizer, acting)
+    agent = model_agent(str(path), "toy", AgentOptions(device="cpu"))
+    assert isinstance(agent, ReActAgent)
+    assert (agent.form, agent.chat) == ("tags", True)
+    assert isinstance(agent.model, LocalModel)
+    assert agent.model.glue == ChatGlue.of(tokenizer)
+    # A choice that is made holds.
+    plain = model_agent(str(path), "toy", AgentOptions(device="cpu", form="lines", chat="off"))
+    assert isinstance(plain, ReActAgent)
+    assert (plain.form, plain.chat, plain.provenance.get("begin_ids")) == ("lines", False, None)
+
+
+@pytest.mark.parametrize("acting", [{"form": "verse"}, {"chat": "yes"}])
+def test_a_student_with_another_form_is_refused(acting: dict[str, Any], tmp_path: Path) -> None:
+    tokenizer = with_template("qwen2_5")
+    path = save_student(tmp_path / "s.pt", tiny_model("llama", len(tokenizer)), tokenizer, {"acting": acting})
+    with pytest.raises(CheckpointError, match="'acting' holds a form"):
+        model_agent(str(path), "toy", AgentOptions(device="cpu"))
 
 
 # --- servers ----------------------------------------------------------------------------------------------------
