@@ -46,7 +46,15 @@ class ContextError(Exception):
 
 
 class StoppedInThoughtsError(Exception):
-    """A stop string ended the completion in its thoughts, before it came to an action."""
+    """A stop string ended the completion in its thoughts, before it came to an action.
+
+    Args:
+        tokens: that the server produced for it.
+    """
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__(tokens)
+        self.tokens = tokens
 
 
 class NoSuchPathError(Exception):
@@ -188,7 +196,7 @@ def completion_of(answer: Answer, path: str, forced: str, form: Form = LINES, *,
     if type(tokens) is not int or not 0 < tokens <= _MOST_TOKENS:
         tokens = estimated_tokens(thinking + text)
     if stopped and ending == "stop" and ((thinking and not text.strip()) or in_thoughts(forced + text)):
-        raise StoppedInThoughtsError
+        raise StoppedInThoughtsError(tokens)
     if thinking:
         text = form.thought(thinking) + text
     return Completion(form.cut(forced + text), generated=tokens, complaint=complaint)

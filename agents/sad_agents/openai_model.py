@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Literal
 
 from sad_agents.agent import Sampling
@@ -156,9 +157,10 @@ class OpenAIModel:
         body = {self._omit.get(name, name): value for name, value in body.items() if self._omit.get(name, name)}
         try:
             completion = self._answer(request, body)
-        except StoppedInThoughtsError:
+        except StoppedInThoughtsError as stopped:
             body.pop(self._omit.get("stop", "stop"), None)
             completion = self._answer(request, body)
+            completion = replace(completion, generated=completion.generated + stopped.tokens)
         if UNTHINK in completion.text:
             # A model that thinks may write in its thoughts what ends a completion elsewhere.
             self._stops = False

@@ -304,6 +304,8 @@ def test_a_stop_string_does_not_cut_thoughts(cut: Any, server: Server) -> None:
     (answer,) = served.complete([TURNS], Sampling())
     assert answer.text == "<think>\nObservation: and Action: no\n</think>\n\nAction: look\n"
     assert [body.get("stop") for _, body, _ in server.seen] == [["\nObservation:"], None]
+    alone = model(server, chat="on").complete([TURNS], Sampling())[0].generated
+    assert answer.generated > alone
     served.complete([TURNS], Sampling())
     # From then on it is known to think.
     assert "stop" not in server.seen[-1][1]
