@@ -22,7 +22,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m sad_eval --agent expert --env alfworld --episodes 20
 	$(BIN)/python -m sad_eval --agent nano --env hotpotqa --episodes 20
 
-# A teacher's student from nothing, in minutes: SFT on an expert, then Structured Agent Distillation, then a report.
+# A teacher's student from scratch, in minutes: SFT on an expert, then Structured Agent Distillation, then a report.
 demo-distill: $(VENV)/.installed
 	$(BIN)/python -m sad_eval.study demo
 

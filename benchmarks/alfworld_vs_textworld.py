@@ -82,7 +82,7 @@ class Ours:
         return self.warm()
 
     def warm(self) -> object:
-        """The same game anew."""
+        """The same game again."""
         self.session = ALFWorldSession(self.game)
         return self.session.opening, self.session.admissible()
 
@@ -99,7 +99,7 @@ class Original:
         return self.session.opening, self.session.admissible()
 
     def warm(self) -> object:
-        """The same game anew."""
+        """The same game again."""
         self.session = self.engine.again()
         return self.session.opening, self.session.admissible()
 
@@ -150,8 +150,8 @@ def compare(kind: str, paths: list[Path]) -> None:
             ours.session.state = state  # type: ignore[assignment]
             play(ours.session, commands)
 
-        mine, theirs = timed(replay, ROUNDS), timed(lambda: play(original.session, commands))  # noqa: B023
-        figures["step"].append((mine / STEPS, theirs / STEPS))
+        fast, slow = timed(replay, ROUNDS), timed(lambda: play(original.session, commands))  # noqa: B023
+        figures["step"].append((fast / STEPS, slow / STEPS))
         ours.warm(), original.warm()
         assert play(ours.session, commands) == play(original.session, commands), path
         print(f"\r{number}/{len(paths)} games", end="", file=sys.stderr, flush=True)
@@ -159,9 +159,9 @@ def compare(kind: str, paths: list[Path]) -> None:
     print(f"{len(paths)} {kind} games, {STEPS} commands each; Python {platform.python_version()}, {platform.machine()}")
     print(f"{'':12}{'ours':>14}{'original':>14}{'ratio of means':>17}{'of medians':>13}")
     for name, pairs in figures.items():
-        mine, theirs = zip(*pairs, strict=True)
-        row = f"{name:12}{mean(mine) * 1e6:11.1f} µs{mean(theirs) * 1e3:11.1f} ms"
-        print(f"{row}{mean(theirs) / mean(mine):17,.0f}{median(theirs) / median(mine):13,.0f}")
+        fast, slow = zip(*pairs, strict=True)
+        row = f"{name:12}{mean(fast) * 1e6:11.1f} µs{mean(slow) * 1e3:11.1f} ms"
+        print(f"{row}{mean(slow) / mean(fast):17,.0f}{median(slow) / median(fast):13,.0f}")
 
 
 def face(data: str, split: str) -> None:

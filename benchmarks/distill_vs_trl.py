@@ -108,11 +108,11 @@ class Meter:
 
 
 def run_ours(work: dict[str, Any]) -> dict[str, float]:
+    from sad_distill.config import Optimisation
     from sad_distill.data.rows import Row
     from sad_distill.losses.objective import Objective
     from sad_distill.teachers.local import LocalTeacher
     from sad_distill.training.learner import Learner
-    from sad_distill.training.optimiser import Optimisation
 
     vocabulary, student, teacher = (SIZES | ON_A_GPU)[work["size"]]
     device, meter = work["device"], Meter(work["device"])
@@ -232,20 +232,20 @@ def compare(size: str, python: str, batch: int, length: int, steps: int, rounds:
     best: dict[str, dict[str, float]] = {}
     for _ in range(rounds):
         for name, interpreter in (("ours", sys.executable), ("trl", python)):
-            found = side(interpreter, name, work)
-            if name not in best or found["seconds"] < best[name]["seconds"]:
-                best[name] = found
+            result = side(interpreter, name, work)
+            if name not in best or result["seconds"] < best[name]["seconds"]:
+                best[name] = result
     ours, theirs = best["ours"], best["trl"]
     share = tokens / (steps - 1) / positions
     unit, whole = ("second", "on the GPU") if device == "cuda" else ("CPU second", "of the process")
     print(f"\n{size}: {batch} rows of {positions // batch} tokens, {100 * share:.0f} % supervised; best of {rounds}")
-    for name, found in best.items():
-        rate = tokens / found["seconds"]
+    for name, result in best.items():
+        rate = tokens / result["seconds"]
         print(
-            f"  {name:5} {rate:8.0f} supervised tokens per {unit}   peak {found['peak']:6.0f} MiB"
-            f" (before the first update: {found['loaded']:.0f})   first loss {found['loss']:.6f}"
+            f"  {name:5} {rate:8.0f} supervised tokens per {unit}   peak {result['peak']:6.0f} MiB"
+            f" (before the first update: {result['loaded']:.0f})   first loss {result['loss']:.6f}"
         )
-    above = {name: found["peak"] - found["loaded"] for name, found in best.items()}
+    above = {name: result["peak"] - result["loaded"] for name, result in best.items()}
     print(
         f"  speed ratio {theirs['seconds'] / ours['seconds']:.2f}"
         f"   peak memory {whole} {100 * ours['peak'] / theirs['peak']:.0f} %"

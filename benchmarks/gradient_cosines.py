@@ -18,6 +18,8 @@ from sad_distill.training.recorded import order_of
 from sad_distill.training.run import Run
 from torch.nn.functional import cosine_similarity
 
+from sad_env.settings import replaced
+
 WAYS: dict[str, dict[str, Any]] = {
     "SAD": {},
     "token KL": {"method": "token_flat"},
@@ -36,13 +38,13 @@ WAYS: dict[str, dict[str, Any]] = {
 def gradients(config: TrainConfig) -> torch.Tensor:
     """One gradient a batch, [batches, parameters]; the student is not moved."""
     run = Run(config)
-    learner, order, found = run.learner, order_of(run.parts), []
-    for step in range(config.steps):
+    learner, order, flat = run.learner, order_of(run.parts), []
+    for step in range(config.optimisation.steps):
         rows = [run.rows[index] for index in order(step)]
         learner.student.zero_grad(set_to_none=True)
         learner.add_gradients(rows, learner.objective)
-        found.append(torch.cat([p.grad.flatten() for p in learner.parameters if p.grad is not None]))
-    return torch.stack(found)
+        flat.append(torch.cat([p.grad.flatten() for p in learner.parameters if p.grad is not None]))
+    return torch.stack(flat)
 
 
 def main() -> None:
@@ -61,18 +63,19 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as out:
         shared: dict[str, Any] = {
-            "out": out,
             "student": str(student),
             "teacher": str(teachers[-1]),
-            "episodes": (str(episodes),),
-            "world": given.world,
+            "trajectories": (str(episodes),),
+            "env": given.world,
             "mode": "offline",
             "batch": 8,
             "steps": given.batches,
         }
-        found = {name: gradients(TrainConfig(**{**shared, **changes})) for name, changes in WAYS.items()}
-    base = found["SAD"]
-    for name, gradient in found.items():
+        by_way = {
+            name: gradients(replaced(TrainConfig(out=out), **shared, **changes)) for name, changes in WAYS.items()
+        }
+    base = by_way["SAD"]
+    for name, gradient in by_way.items():
         cosine = cosine_similarity(gradient, base, dim=1)
         ratio = (gradient.norm(dim=1) / base.norm(dim=1)).mean()
         print(f"{name:20} cosine {cosine.mean():.3f} (least {cosine.min():.3f})   length {ratio:.2f}")

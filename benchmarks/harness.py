@@ -3,16 +3,14 @@
     python benchmarks/harness.py [--episodes 10000]
 
 Plays episodes of 8 turns of the toy world with a scripted model, through the whole harness: rollout, ReAct agent,
-records, hash chain, one synced line an episode, metrics with bootstrap intervals. The bare loop beside it sends the
+records, hash chain, one synced line an episode, metrics with bootstrap intervals. The bare loop next to it sends the
 same actions to the same world, in one process, and keeps nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import functools
-import io
 import json
 import os
 import shutil
@@ -28,9 +26,8 @@ from sad_agents.model import ScriptedModel
 from sad_agents.rollout.rollout import Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_eval.metrics.aggregate import MetricSums
-from sad_eval.records import Manifest, PanelRecord
+from sad_eval.records import Manifest, PanelRecord, identity_sha256
 from sad_eval.runs.harness import evaluate
-from sad_eval.runs.plan import identity_sha256
 from sad_eval.runs.run_folder import RunFolder
 
 from sad_env import registry
@@ -129,9 +126,8 @@ def seconds_to_open(folder: Path) -> dict[str, float]:
     RunFolder.open(folder).results()
     opened = time.perf_counter() - began
     began = time.perf_counter()
-    with contextlib.redirect_stdout(io.StringIO()):
-        code = "import sys; from sad_eval.runs.run_folder import RunFolder; RunFolder.open(sys.argv[1]).results()"
-        subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+    code = "import sys; from sad_eval.runs.run_folder import RunFolder; RunFolder.open(sys.argv[1]).results()"
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
     return {"results, s": opened, "results in a new process, s": time.perf_counter() - began}
 
 

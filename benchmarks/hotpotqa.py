@@ -148,14 +148,14 @@ def worker(folder: Path) -> None:
     start = time.perf_counter()
     source = StoredSource(folder / "corpus")
     opened = time.perf_counter() - start
-    found = timed(titles, source.find)
+    looked_up = timed(titles, source.find)
     searched = timed([f"[{title}]" for title in titles], source.find)
     asked = timed([" ".join(title.split()[:2]) + " born in the town" for title in titles], source.find)
     wrong = sum(not isinstance(page := source.find(title), Page) or page.title != title for title in titles)
     report(
         figure="worker",
         open_seconds=round(opened, 3),
-        title_ms=quantiles(found),
+        title_ms=quantiles(looked_up),
         search_title_ms=quantiles(searched),
         search_words_ms=quantiles(asked),
         wrong_titles=wrong,

@@ -1,4 +1,4 @@
-"""Memory and time of what reads a finished run of many episodes: rescore, report, leaderboard add and verify.
+"""Memory and time of what reads a finished run of many episodes: rescore, report, leaderboard add, verify and build.
 
     python benchmarks/large_runs.py [--episodes 100000]
 
@@ -21,8 +21,9 @@ from sad_agents import catalogue
 from sad_agents.catalogue import AgentOptions
 from sad_agents.rollout.rollout import Job, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
-from sad_eval.runs.plan import identity_sha256, make_plan
-from sad_eval.runs.run_folder import EpisodeLine, PanelRecord, RunFolder
+from sad_eval.records import EpisodeLine, PanelRecord, identity_sha256
+from sad_eval.runs.plan import make_plan
+from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.settings import EvalSettings
 
 from sad_env.panels import Panel
@@ -42,7 +43,7 @@ def main() -> int:
         write_run(run, count)
         size = (run / "episodes.jsonl").stat().st_size
         print(f"{count:,} episodes, {size / 2**20:,.0f} MiB of episodes.jsonl")
-        print(f"{'command':<12}{'seconds':>10}{'peak MiB':>10}{'exit':>6}")
+        print(f"{'command':<12}{'seconds':>10}{'of CPU':>10}{'peak MiB':>10}{'exit':>6}")
         said = ["--title", "Large", "--submitter", "benchmark", "--root", str(board), "--name", "large"]
         for name, words in {
             "rescore": ["sad_eval", "rescore", str(run)],
@@ -50,14 +51,15 @@ def main() -> int:
             "verify": ["sad_leaderboard", "verify", "--root", str(board)],
             "build": ["sad_leaderboard", "build", "--root", str(board), "--out", str(Path(scratch) / "board")],
             "report": ["sad_eval", "report", str(run)],
+            "html": ["sad_eval", "report", str(run), "--html", str(Path(scratch) / "report.html")],
         }.items():
-            seconds, peak, code = measured(words, Path(scratch))
-            print(f"{name:<12}{seconds:>10.1f}{peak:>10.0f}{code:>6}", flush=True)
+            seconds, busy, peak, code = measured(words, Path(scratch))
+            print(f"{name:<12}{seconds:>10.1f}{busy:>10.1f}{peak:>10.0f}{code:>6}", flush=True)
     return 0
 
 
-def measured(words: Sequence[str], folder: Path) -> tuple[float, float, int]:
-    """Wall seconds, peak MiB and exit code of `python -m WORDS`, run in `folder`."""
+def measured(words: Sequence[str], folder: Path) -> tuple[float, float, float, int]:
+    """Wall seconds, seconds of CPU time, peak MiB and exit code of `python -m WORDS`, run in `folder`."""
     began = time.perf_counter()
     with open(folder / "output.txt", "wb") as output:
         child = subprocess.Popen(
@@ -67,7 +69,7 @@ def measured(words: Sequence[str], folder: Path) -> tuple[float, float, int]:
     code = os.waitstatus_to_exitcode(status)
     if code:
         print((folder / "output.txt").read_text(errors="replace")[-500:], file=sys.stderr)
-    return time.perf_counter() - began, usage.ru_maxrss / 2**10, code
+    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**10, code
 
 
 def write_run(folder: Path, count: int) -> None:
@@ -91,8 +93,10 @@ def write_run(folder: Path, count: int) -> None:
     played = [episode for pair in zip(episodes("expert"), episodes("random"), strict=True) for episode in pair]
     with open(run.path / "episodes.jsonl", "w", encoding="utf-8") as file:
         for number, task in enumerate(panel.task_ids):
-            one = played[number % len(played)].model_copy(update={"task_id": task, "data": "given", "agent": "expert"})
-            file.write(EpisodeLine.of(one).to_json() + "\n")
+            episode = played[number % len(played)].model_copy(
+                update={"task_id": task, "data": "given", "agent": "expert"}
+            )
+            file.write(EpisodeLine.of(episode).to_json() + "\n")
 
 
 def episodes(agent: str) -> list[Trajectory]:

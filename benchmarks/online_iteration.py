@@ -4,8 +4,8 @@
     python benchmarks/online_iteration.py --student student.pt     # or takes one that is there
 
 The split is printed: the student's acting, the world, the teacher's scoring, the update. The teacher is a random 8 M
-model unless one is given: what it says costs the same. Seconds are of this process's CPU; those of the wall stand
-beside them. A better student needs fewer steps, so that its iterations are shorter.
+model unless one is given: what it says costs the same. Seconds are of this process's CPU; wall time is printed in
+brackets. A better student needs fewer steps, so that its iterations are shorter.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from sad_distill.models.nano import from_scratch
 from sad_distill.training.run import Run
 
 from sad_env import registry
+from sad_env.settings import replaced
 
 
 def make_student(folder: Path, updates: int) -> Path:
@@ -34,18 +35,18 @@ def make_student(folder: Path, updates: int) -> Path:
     episodes = folder / "expert.jsonl"
     with episodes.open("w") as file:
         jobs = [Job(task) for task in tasks]
-        for one in rollout(ExpertAgent("alfworld"), jobs, WorldRecipe("alfworld", {"split": "train"})):
-            file.write(one.trajectory.to_json() + "\n")
-    config = TrainConfig(
-        out=str(folder / "start"),
-        episodes=(str(episodes),),
+        for finished in rollout(ExpertAgent("alfworld"), jobs, WorldRecipe("alfworld", {"split": "train"})):
+            file.write(finished.trajectory.to_json() + "\n")
+    config = replaced(
+        TrainConfig(out=str(folder / "start")),
+        trajectories=(str(episodes),),
         method="sft",
         mode="offline",
         steps=updates,
         batch=16,
         micro_batch=4,
         learning_rate=3e-3,
-        budget=768,
+        context=768,
         precision="bf16",
     )
     return Run(config).train()
@@ -67,13 +68,13 @@ def main() -> None:
         if not given.teacher:
             tokenizer = load_student(student).tokenizer
             save_student(teacher, from_scratch("nano-8m", tokenizer), tokenizer, {})
-        config = TrainConfig(
-            out=str(folder / "online"),
+        config = replaced(
+            TrainConfig(out=str(folder / "online")),
             student=str(student),
             teacher=str(teacher),
             steps=given.iterations,
             micro_batch=4,
-            budget=768,
+            context=768,
             precision=given.precision,
         )
         marks = [(time.perf_counter(), time.process_time())]
@@ -94,12 +95,12 @@ def split(line: dict[str, float], cpu: float) -> str:
     """CPU seconds by part, from the parts' shares of the wall time: on a busy machine all parts wait alike."""
     parts = {
         "acting": line["act_seconds"],
-        "world": line["world_seconds"],
+        "env": line["world_seconds"],
         "scoring": line["score_seconds"],
         "updating": line["update_seconds"],
     }
-    told = sum(parts.values())
-    return "  ".join(f"{name} {cpu * seconds / told:.2f}" for name, seconds in parts.items())
+    whole = sum(parts.values())
+    return "  ".join(f"{name} {cpu * seconds / whole:.2f}" for name, seconds in parts.items())
 
 
 if __name__ == "__main__":

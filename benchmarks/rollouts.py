@@ -104,14 +104,16 @@ def taught(env: str, size: str, steps: int) -> tuple[PreTrainedModel, PreTrained
     panel = registry.make(env, split="train").panel
     jobs = [Job(task) for task in panel.task_ids[:48]]
     expert = ExpertAgent(env)
-    episodes = [one.trajectory for one in rollout(expert, jobs, WorldRecipe(env, {"split": "train"}), live=16)]
+    episodes = [
+        finished.trajectory for finished in rollout(expert, jobs, WorldRecipe(env, {"split": "train"}), live=16)
+    ]
     tokenizer = train_tokenizer(texts_of(episodes), 1024)
     model = from_scratch(size, tokenizer, positions=2048)
     texts = [
         "".join(f"Observation: {o}\n{c}" for o, c in zip(observations, completions, strict=False))
-        for one in episodes
-        for observations in [(one.observation, *(step.observation for step in one.steps))]
-        for completions in [[step.completion for step in one.steps]]
+        for episode in episodes
+        for observations in [(episode.observation, *(step.observation for step in episode.steps))]
+        for completions in [[step.completion for step in episode.steps]]
     ]
     rows = [ids[:512] for ids in (list(encode(tokenizer, text)) for text in texts)]
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
@@ -138,7 +140,7 @@ def played(
     began, cpu = time.perf_counter(), time.process_time()
     finished = list(rollout(agent, jobs, recipe, live=live, limits=Limits(max_steps=max_steps, invalid_actions=999)))
     seconds = time.perf_counter() - began, time.process_time() - cpu
-    return sorted(finished, key=lambda one: one.job.task_id), *seconds
+    return sorted(finished, key=lambda episode: episode.job.task_id), *seconds
 
 
 class Run(NamedTuple):
@@ -152,26 +154,26 @@ class Run(NamedTuple):
 
 def run(name: str, agent: Agent, env: str, tasks: Sequence[str], live: int, max_steps: int) -> Run:
     finished, seconds, cpu = played(agent, env, tasks, live, max_steps)
-    lengths = [step.generated_tokens for one in finished for step in one.trajectory.steps]
-    tokens, won = sum(lengths), sum(one.trajectory.success for one in finished)
+    lengths = [step.generated_tokens for episode in finished for step in episode.trajectory.steps]
+    tokens, won = sum(lengths), sum(episode.trajectory.success for episode in finished)
     print(
         f"{name:>36}: {tokens:7,} tokens, {tokens / seconds:7,.0f} a second, {tokens / cpu:7,.0f} a CPU second"
         f"   ({len(finished)} episodes, {won} won, {len(lengths)} steps of {tokens / len(lengths):.1f} tokens,"
         f" {seconds:.1f} s)",
         flush=True,
     )
-    written = {one.job.task_id: [step.completion for step in one.trajectory.steps] for one in finished}
+    written = {episode.job.task_id: [step.completion for step in episode.trajectory.steps] for episode in finished}
     return Run(tokens, seconds, cpu, written)
 
 
-def report(name: str, one: Run, plain: Sequence[Run]) -> None:
+def report(name: str, cached: Run, plain: Sequence[Run]) -> None:
     """Compare with the runs of `generate` around it, so that what else the machine does weighs on both."""
     tokens = sum(run.tokens for run in plain)
-    by_clock = one.tokens / one.seconds / (tokens / sum(run.seconds for run in plain))
-    by_cpu = one.tokens / one.cpu / (tokens / sum(run.cpu for run in plain))
+    by_clock = cached.tokens / cached.seconds / (tokens / sum(run.seconds for run in plain))
+    by_cpu = cached.tokens / cached.cpu / (tokens / sum(run.cpu for run in plain))
     written = {task: completions for run in plain for task, completions in run.written.items()}
-    shared = one.written.keys() & written.keys()
-    same = all(one.written[task] == written[task] for task in shared)
+    shared = cached.written.keys() & written.keys()
+    same = all(cached.written[task] == written[task] for task in shared)
     print(
         f"{name} / generate: {by_clock:.1f} by the clock, {by_cpu:.1f} by CPU time;"
         f" {'the same' if same else 'DIFFERENT'} completions in {len(shared)} episodes, to the character",

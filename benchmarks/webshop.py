@@ -45,13 +45,13 @@ def build(source: Path, store: Path) -> tuple[float, float]:
 
 def queries(env: WebShopEnv) -> list[str]:
     """The expert's first query and the whole instruction, of goals in turn."""
-    found = []
+    texts = []
     for task in env.panel.head(min(100, len(env.panel.task_ids))).task_ids:
         env.reset(options={"task_id": task})
         wish = read_instruction(env.goal.text)
         values = " ".join(value for _, value in wish.options)
-        found += [f"{' '.join(wish.attributes)} {wish.kind} {values}", env.goal.text]
-    return [re.sub(r"[\[\]]", " ", query) for query in found]
+        texts += [f"{' '.join(wish.attributes)} {wish.kind} {values}", env.goal.text]
+    return [re.sub(r"[\[\]]", " ", query) for query in texts]
 
 
 def play(env: WebShopEnv) -> tuple[float, float]:

@@ -12,25 +12,8 @@ from gymnasium.utils.env_checker import check_env
 from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, ResetNeededError, SadEnvError
 
-NONSENSE = (
-    "",
-    " ",
-    "\n",
-    "\x00\x1b[2J",
-    "💥" * 40,
-    "go to [REASON]",
-    "a" * 10_000,
-    "\ud800",
-    "[[[",
-    "search[",
-)
-_REQUIRED: dict[str, type] = {
-    "task_id": str,
-    "split": str,
-    "success": bool,
-    "score": float,
-    "valid_action": bool,
-}
+NONSENSE = ("", " ", "\n", "\x00\x1b[2J", "💥" * 40, "go to [REASON]", "a" * 10_000, "\ud800", "[[[", "search[")
+_REQUIRED: dict[str, type] = {"task_id": str, "split": str, "success": bool, "score": float, "valid_action": bool}
 
 
 class ConformanceError(SadEnvError):
@@ -62,9 +45,9 @@ def check_world(make: Callable[[], TextEnv], *, tasks: int = 3, oracle: bool = T
         _check_named_task(env)
         _check_seeds(env, twin)
     finally:
-        for one in (env, twin):
-            one.close()
-            one.close()
+        for world in (env, twin):
+            world.close()
+            world.close()
 
 
 def _rule(holds: bool, rule: str) -> None:

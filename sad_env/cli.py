@@ -1,4 +1,4 @@
-"""How every command starts and ends: flags from a frozen dataclass, TOML below them, one line and one code on error."""
+"""What commands share: flags from a frozen dataclass, defaults from TOML, one line and an exit code on error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import tyro
 
-from sad_env.config_files import Names, find_config, read_settings_file
+from sad_env.config_files import Entry, Names, find_config, read_settings_file
 from sad_env.errors import INTERRUPTED, ConfigError, SadEnvError
 from sad_env.help_page import help_page
 from sad_env.json_lines import RecordError
@@ -72,6 +72,7 @@ def read(
     configs: str = "",
     renamed: Mapping[str, str] | None = None,
     removed: Mapping[str, str] | None = None,
+    entries: Mapping[str, Entry] | None = None,
 ) -> ParsedSettings[Config]:
     """Flags to a frozen dataclass whose fields are the flags and whose field docstrings are their help.
 
@@ -79,7 +80,8 @@ def read(
     ``--config`` sets defaults; a flag beats it, a later ``--config`` an earlier one; an unknown key in the file, or a
     value of another kind than the field's, is an error. A file has the settings as keys; groups may be tables. A field
     without default is required, on the command line or in a file. Former names work (see `formerly`). ``--help`` prints
-    a page and ``--version`` the package's version, and both end the program.
+    a page, ``--help-all`` one that explains rarely used settings, too, and ``--version`` the package's version; each
+    ends the program.
 
     Args:
         config: the dataclass.
@@ -89,6 +91,7 @@ def read(
         renamed: former flags of this command alone, without dashes, with the settings that they are now; those of a
             setting wherever it is used are marked with `formerly`.
         removed: former flags that have no single successor, with what to give instead.
+        entries: former keys of files that are an entry of a list now.
 
     Raises:
         ConfigError: a required setting is missing, or a file cannot be used.
@@ -99,20 +102,22 @@ def read(
         print_version(prog)
         raise SystemExit(0)
     known = settings_of(config)
-    former = {old: one for one in known.values() for old in one.former.names if old not in known}
+    former = {old: setting for setting in known.values() for old in setting.former.names if old not in known}
     former |= {old: known[new] for old, new in (renamed or {}).items()}
-    names = Names(prog, known, former, removed or {})
+    names = Names(prog, known, former, removed or {}, entries or {})
     files, words = _take_configs(words)
     values: dict[str, Any] = {}
     for file in files:
         values |= read_settings_file(find_config(file, configs), names)
-    if "-h" in words or "--help" in words:
-        shown = [replace(one, default=values.get(one.name, one.default)) for one in known.values()]
-        print(help_page(config, shown, prog=prog, more=_SHIPPED if configs else _EVERYWHERE))
+    if {"-h", "--help", "--help-all"} & set(words):
+        shown = [replace(setting, default=values.get(setting.name, setting.default)) for setting in known.values()]
+        print(
+            help_page(config, shown, prog=prog, more=_SHIPPED if configs else _EVERYWHERE, whole="--help-all" in words)
+        )
         raise SystemExit(0)
     words = _with_present_names(words, names)
     flags = {_flag_name(word, known) for word in words} - {""}
-    missing = [one.flag for one in known.values() if one.required and not one.positional]
+    missing = [setting.flag for setting in known.values() if setting.required and not setting.positional]
     if absent := [flag for flag in missing if flag[2:].replace("-", "_") not in {*flags, *values}]:
         raise ConfigError(f"{prog} needs {' and '.join(absent)}: see {prog} --help")
     settings = tyro.cli(
@@ -140,7 +145,7 @@ def _with_present_names(words: Sequence[str], names: Names) -> list[str]:
     """
     known, former = names.known, names.former
     given = {_flag_name(word, known) for word in words}
-    found: list[str] = []
+    present: list[str] = []
     for word in words:
         flag, equals, value = word.partition("=")
         name = flag.removeprefix("--").replace("-", "_") if flag.startswith("--") else ""
@@ -151,14 +156,14 @@ def _with_present_names(words: Sequence[str], names: Names) -> list[str]:
                 raise ConfigError(f"{flag} is the former name of {setting.flag}: give {setting.flag} alone")
             names.note(flag, setting.flag, setting.former.remark)
             flag = f"--no-{setting.flag[2:]}" if name not in former else setting.flag
-            found.append(f"{flag}{equals}{value}")
+            present.append(f"{flag}{equals}{value}")
         else:
-            found.append(word)
-    return _with_present_values(found, names)
+            present.append(word)
+    return _with_present_values(present, names)
 
 
 def _with_present_values(words: Sequence[str], names: Names) -> list[str]:
-    found: list[str] = []
+    present: list[str] = []
     before = ""
     for word in words:
         flag, equals, value = word.partition("=")
@@ -167,9 +172,9 @@ def _with_present_values(words: Sequence[str], names: Names) -> list[str]:
         if setting is not None and (new := dict(setting.former.values).get(old)):
             names.note(f"{setting.flag} {old}", f"{setting.flag} {new}")
             word = f"{flag}={new}" if equals else new
-        found.append(word)
+        present.append(word)
         before = word
-    return found
+    return present
 
 
 def print_version(prog: str) -> None:
@@ -215,6 +220,7 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
     the system refuses and disks that are full; Ctrl-C becomes 130; a closed pipe ends quietly. Anything else is a
     fault of ours and shows its traceback. A character that standard output cannot encode becomes an escape.
     """
+    _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -240,6 +246,16 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
         path = repr(one_line(str(error.filename), 200)) if error.filename else "standard output or a file"
         print(f"{prog}: cannot {'write' if full else 'open'} {path}: {error.strerror}", file=sys.stderr)
         return ConfigError.exit_code
+
+
+def _open_closed_streams() -> None:
+    """Give a process that was started with a closed standard stream an empty one.
+
+    Python has None in its place; and the next file that is opened would get its number, and what others print there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
 def _drop_output() -> None:

@@ -7,7 +7,7 @@ import importlib.resources
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,10 @@ from pydantic import TypeAdapter, ValidationError
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.safe_text import one_line
 from sad_env.settings import Setting
+from sad_env.tables import read_toml
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+Entry = tuple[str, Callable[[str], str]]
+"""The list that a former setting is an entry of now, and the entry by the setting's value, "" for none."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +32,19 @@ class Names:
         known: settings by name.
         former: the same by names that they had.
         removed: names that have no single successor, with what to give instead.
+        entries: names of former settings that are an entry of a list now.
     """
 
     prog: str
     known: Mapping[str, Setting]
     former: Mapping[str, Setting]
     removed: Mapping[str, str]
+    entries: Mapping[str, Entry]
 
     def note(self, old: str, new: str, remark: str = "") -> None:
         """Say on standard error what something is called now."""
         more = f" ({remark})" if remark else ""
-        said = f"{one_line(old, 80)} is now {new}{more}; the former name goes with the next release"
+        said = f"{one_line(old, 200)} is now {new}{more}; the former name goes with the next release"
         print(f"{self.prog}: {said}", file=sys.stderr)
 
     def refuse_removed(self, name: str, shown: str) -> None:
@@ -64,25 +65,31 @@ def read_settings_file(path: Path, names: Names) -> dict[str, Any]:
         UnknownNameError: it holds a key that is no setting.
     """
     known, former = names.known, names.former
-    groups = {group for one in known.values() for group in one.groups}
-    found: dict[str, Any] = {}
+    groups = {group for setting in known.values() for group in setting.groups}
+    values: dict[str, Any] = {}
     replaced: dict[str, Any] = {}
+    entries: dict[str, list[str]] = defaultdict(list)
     for key, value in _entries(read_toml(path), groups):
         name = key.replace("-", "_")
         if name in known:
-            found[name] = _checked(path, key, value, known[name], names)
+            values[name] = _checked(path, key, value, known[name], names)
         elif name in former:
             value = _checked(path, key, value, former[name], names)
             if value != former[name].default and value != "":
                 names.note(f"{path}: {key}", former[name].name, former[name].former.remark)
                 replaced[former[name].name] = value
+        elif name in names.entries:
+            target, entry = names.entries[name]
+            if text := entry(str(value)):
+                names.note(f"{path}: {key}", f"{target} = [{one_line(text, 60)!r}]")
+                entries[target].append(text)
         else:
             names.refuse_removed(name, f"{path}: {key}")
             raise UnknownNameError(f"setting in {path}", key, known)
     for name in replaced:
-        if found.get(name, "") not in ("", known[name].default):
+        if values.get(name, "") not in ("", known[name].default):
             raise ConfigError(f"{path} has {name} under its former name, too: leave that one out")
-    return {**found, **replaced}
+    return {**values, **replaced, **{name: (*values.get(name, ()), *texts) for name, texts in entries.items()}}
 
 
 def _entries(table: Mapping[str, Any], groups: Collection[str]) -> Iterator[tuple[str, Any]]:
@@ -137,18 +144,3 @@ def shipped_configs(package: str) -> dict[str, Path]:
     """Files in the folder configs/ of a package, by name without .toml."""
     folder = Path(str(importlib.resources.files(package))) / "configs"
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.toml"))}
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file's content.
-
-    Raises:
-        ConfigError: no such file, or not TOML.
-    """
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return values
-    except OSError as error:
-        raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from None

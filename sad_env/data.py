@@ -1,4 +1,4 @@
-"""Data packs: what each world can be played on, where it lies, and how it gets there."""
+"""Data packs: what each world can be played on, where its files are kept, and how they are fetched."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from sad_env.addresses import public_address
 from sad_env.errors import ConfigError, DataError, InfrastructureError
 from sad_env.files import exclusive, naming, sha256_file, sync_folder, write_text
-from sad_env.http import PATIENCE, Client, Patience, RequestError, public_address, status_error, wait_asked_for
+from sad_env.http import PATIENCE, Client, Patience, RequestError, status_error, wait_asked_for
 from sad_env.safe_text import one_line
+from sad_env.tables import read_table
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and of how much (0 when unknown)."""
@@ -50,6 +52,14 @@ class DataPack:
     summary: str
     licence: str
     files: tuple[RemoteFile, ...]
+
+
+def read_packs(package: str) -> tuple[DataPack, ...]:
+    """The official packs of a world, from packs.toml in its package; the first is the default."""
+    return tuple(
+        DataPack(**{**pack, "files": tuple(RemoteFile(**file) for file in pack["files"])})
+        for pack in read_table(package, "packs.toml")["packs"]
+    )
 
 
 class WorldData(Protocol):
@@ -117,7 +127,7 @@ def fetch(
     Args:
         file: what to fetch.
         folder: where to; made when missing.
-        progress: told of every block.
+        progress: called after every block.
         attempts: tries per address on network faults and on answers 408, 429 and 5xx.
         pause: seconds before the second try, doubled for each further one.
 
@@ -144,19 +154,19 @@ def fetch(
             except RequestError as error:
                 fault = f"{public_address(url)}: {error}"
                 continue
-            found = sha256_file(part)
-            if expected and found != expected:
+            digest = sha256_file(part)
+            if expected and digest != expected:
                 part.unlink()
-                raise DataError(f"{url}: sha256 {found[:12]}… where {expected[:12]}… is due; nothing was kept")
+                raise DataError(f"{url}: sha256 {digest[:12]}… where {expected[:12]}… is due; nothing was kept")
             os.replace(part, target)
-            write_text(record, f"{found}\n")
+            write_text(record, f"{digest}\n")
             sync_folder(folder)
             return target
     raise InfrastructureError(f"could not fetch {file.name}: {fault}")
 
 
 def checksum_record(target: Path) -> Path:
-    """The file beside a fetched one that holds its sha256."""
+    """The file that holds the sha256 of a fetched one."""
     return target.with_name(f"{target.name}.sha256")
 
 
@@ -178,15 +188,15 @@ def _download(url: str, part: Path, file: RemoteFile, patience: Patience, progre
 def _try_download(client: Client, url: str, part: Path, file: RemoteFile, progress: Progress) -> None:
     # What is there may be of another version of the file. A checksum tells in the end; without one, the server does.
     stamp = part.with_name(f"{part.name}.etag")
-    told = stamp.read_text() if stamp.exists() else ""
-    have = part.stat().st_size if part.exists() and (file.sha256 or told) else 0
-    headers = {"Range": f"bytes={have}-"} | ({"If-Range": told} if told else {}) if have else {}
+    etag = stamp.read_text() if stamp.exists() else ""
+    have = part.stat().st_size if part.exists() and (file.sha256 or etag) else 0
+    headers = {"Range": f"bytes={have}-"} | ({"If-Range": etag} if etag else {}) if have else {}
     with client.stream("GET", url, headers=headers) as answer:
         if answer.status_code == 416 and file.sha256:  # the part is already whole, or another file: the checksum tells
             return
         if answer.status_code == 416:
             part.unlink()
-            raise RequestError("what was there is no part of the file; it is fetched anew")
+            raise RequestError("what was there is no part of the file; it is fetched again")
         if answer.status_code not in (200, 206):
             raise status_error(answer.status_code, answer.reason or "", wait_asked_for(answer))
         if have and answer.status_code != 206:

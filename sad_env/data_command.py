@@ -101,13 +101,8 @@ def _run(settings: DataSettings) -> int:
             if settings.count < 1:
                 raise ConfigError(f"--count is 1 or more, not {settings.count}")
             folder = Path(settings.out or data_root() / settings.world / f"generated-{safe_name(settings.split)}")
-            print(
-                visible(
-                    data.generate(
-                        folder, count=settings.count, seed=settings.seed, split=settings.split, progress=progress
-                    )
-                )
-            )
+            count, seed, split = settings.count, settings.seed, settings.split
+            print(visible(data.generate(folder, count=count, seed=seed, split=split, progress=progress)))
         elif settings.action == "build":
             if not settings.out:
                 raise ConfigError("sad-data build needs --out FOLDER")

@@ -6,6 +6,7 @@ A programmer's or a user's mistake raises; an agent's bad action never does: it 
       UnknownNameError          2   a world, agent, panel or file format nobody registered
       ConfigError               2   settings that contradict one another or a run on disk
       ResetNeededError          2   step() before reset() or after the end of an episode
+      DivergedError             2   training whose loss or weights are no longer finite
       IncompleteError           3   episodes are still owed
       CheckpointError           4   a checkpoint that is damaged, unsafe or of another kind
       DataError                 5   data missing, corrupt or foreign
@@ -33,6 +34,10 @@ class ConfigError(SadEnvError):
 
 class ResetNeededError(SadEnvError):
     """`step` was called before `reset` or after the episode had ended."""
+
+
+class DivergedError(SadEnvError):
+    """A training's loss, gradients or weights are no longer finite; its folder keeps the last sound state."""
 
 
 class IncompleteError(SadEnvError):

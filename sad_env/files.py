@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
+import functools
 import hashlib
 import os
+import platform
 import re
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -17,6 +22,10 @@ from sad_env.errors import ConfigError, DataError
 from sad_env.safe_text import one_line
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PART = re.compile(r"\..*\.([0-9a-f]{8})-([0-9]{1,10})\.[^.]*\.part", re.DOTALL)
+_FORMER_PART = re.compile(r"(\..*)?\.[a-z0-9_]{8}\.part", re.DOTALL)
+_DAY = 86400.0
+_LOCK_ATTEMPTS = 100
 
 
 @contextlib.contextmanager
@@ -32,7 +41,7 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
-    """Open a temporary UTF-8 file beside `path`; on success sync it and rename it over `path`, otherwise remove it.
+    """Open a temporary UTF-8 file; on success sync it and rename it to `path`, otherwise remove it.
 
     Lone surrogates are written as backslash escapes.
     """
@@ -44,7 +53,7 @@ def atomic_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
 
 @contextlib.contextmanager
 def atomic_bytes(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside `path`; on success sync it and rename it over `path`, otherwise remove it."""
+    """Open a temporary file; on success sync it and rename it to `path`, otherwise remove it."""
     with _replaced(path) as descriptor, os.fdopen(descriptor, "wb") as file:
         yield file
         file.flush()
@@ -56,7 +65,7 @@ def _replaced(path: str | os.PathLike[str]) -> Iterator[int]:
     """A descriptor of a temporary file that takes the place of `path` when the block ends without an exception."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:32]}.", suffix=".part", dir=target.parent)
+    descriptor, name = tempfile.mkstemp(prefix=_part_prefix(target), suffix=".part", dir=target.parent)
     try:
         with naming(target):
             yield descriptor
@@ -70,6 +79,63 @@ def _replaced(path: str | os.PathLike[str]) -> Iterator[int]:
             os.unlink(name)
         raise
     sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def part_folder(target: Path) -> Iterator[Path]:
+    """A temporary folder beside `target`, removed when the context ends; what is whole is renamed out of it before."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=_part_prefix(target), suffix=".part", dir=target.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep_parts(folder: Path) -> None:
+    """Remove the temporary files and folders that dead processes left in a folder.
+
+    Those of processes that live stay. Of processes on other machines, which may share the folder, and of releases
+    that did not write the process into the name nothing is known: theirs go when they are a day old.
+    """
+    for path in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            if not _is_abandoned(path):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+
+def _part_prefix(target: Path) -> str:
+    """How the names of temporary files begin: the file that is written, this machine and this process."""
+    return f".{target.name[:32]}.{_this_machine()}-{os.getpid()}."
+
+
+@functools.cache
+def _this_machine() -> str:
+    """Hash of what gives process ids their meaning: the machine and, on Linux, the namespace of the container."""
+    namespace = ""
+    with contextlib.suppress(OSError):
+        namespace = os.readlink("/proc/self/ns/pid")
+    return hashlib.sha256(f"{platform.node()} {namespace}".encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def _is_abandoned(part: Path) -> bool:
+    match = _PART.fullmatch(part.name)
+    if match is None and not _FORMER_PART.fullmatch(part.name):
+        return False  # not ours
+    # Windows ends a process that is sent the signal 0.
+    if match is None or match[1] != _this_machine() or os.name == "nt":
+        return time.time() - part.lstat().st_mtime > _DAY
+    try:
+        os.kill(int(match[2]), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -93,6 +159,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def when_written(*paths: Path) -> str:
+    """When the last of these files was written: UTC, ISO 8601."""
+    newest = max(path.stat().st_mtime for path in paths)
+    return datetime.datetime.fromtimestamp(newest, datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
@@ -142,21 +214,44 @@ def below(root: str | os.PathLike[str], relative: str) -> Path:
 
 @contextlib.contextmanager
 def exclusive(path: str | os.PathLike[str], what: str) -> Iterator[None]:
-    """Hold the lock file `path`; the system frees it when the process dies, however it dies.
+    """Hold the lock file `path`; the system frees it when the process ends, even by kill -9.
+
+    What dead processes left half-written beside the lock file is removed (`sweep_parts`).
 
     Raises:
         ConfigError: another process holds it; `what` names the thing in the message.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    path = Path(path)
     lock = FileLock(path)
+    if not _acquired(lock, path):
+        raise ConfigError(f"another process is at work on {what}: wait for it or stop it")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ConfigError(f"another process is at work on {what}: wait for it or stop it") from None
-    try:
+        sweep_parts(path.parent)
         yield
     finally:
         lock.release()
+
+
+def _acquired(lock: FileLock, path: Path) -> bool:
+    """Take a lock unless another process holds it.
+
+    The process that held it may have moved or removed its folder between the opening of the file and the locking:
+    what is locked then is no longer the file of that name, and the attempt is repeated.
+    """
+    for _ in range(_LOCK_ATTEMPTS):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            open(path, "ab").close()
+            before = path.stat()
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return False
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(before, path.stat()):
+                    return True
+            lock.release()
+    return False
 
 
 def refuse_foreign(folder: Path, *ours: str) -> None:

@@ -17,7 +17,15 @@ _INDENT = 22
 _NAMES = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
 
 
-def help_page(config: type, settings: Iterable[Setting], *, prog: str, more: str = "", width: int | None = None) -> str:
+def help_page(
+    config: type,
+    settings: Iterable[Setting],
+    *,
+    prog: str,
+    more: str = "",
+    whole: bool = False,
+    width: int | None = None,
+) -> str:
     """The help of a command.
 
     Args:
@@ -25,31 +33,44 @@ def help_page(config: type, settings: Iterable[Setting], *, prog: str, more: str
         settings: that are shown, with the defaults that are shown.
         prog: its name.
         more: a line about flags that every command has.
-        width: columns; the terminal's, at most 100, when left out.
+        whole: rarely used settings are explained, too, instead of being named at the end.
+        width: columns; the terminal's, 44 to 100, when left out.
     """
-    columns = width or min(100, shutil.get_terminal_size().columns)
-    shown = [setting for setting in settings if not setting.hidden]
+    columns = width or max(2 * _INDENT, min(100, shutil.get_terminal_size().columns))
+    every = [setting for setting in settings if not setting.hidden]
+    shown = [setting for setting in every if whole or not setting.rare]
+    rare = [setting.flag for setting in every if setting not in shown]
     needed = [setting for setting in shown if setting.required]
-    words = [_usage(setting) for setting in (*needed, *(one for one in shown if one.positional and not one.required))]
+    words = [
+        _usage(setting) for setting in (*needed, *(each for each in shown if each.positional and not each.required))
+    ]
     sections: dict[str, list[Setting]] = defaultdict(list)
     for setting in shown:
         title = "Required" if setting.required else setting.title or ("Arguments" if setting.positional else "Options")
         sections[title].append(setting)
     first = ["Required", "Arguments", "Options", *(title_of(base) for base in config.__mro__[1:-1])]
     ordered = sorted(sections, key=lambda title: first.index(title) if title in first else len(first))
-    lines = textwrap.wrap(
-        " ".join(["usage:", prog, *words, "[options]"]),
-        columns,
-        subsequent_indent="    ",
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
+    lines = _wrapped(" ".join(["usage:", prog, *words, "[options]"]), columns, "", "    ")
     lines += ["", *_about(inspect.cleandoc(config.__doc__ or ""), columns)]
     for title in ordered:
         lines += ["", f"{title}:"]
         for setting in sections[title]:
             lines += _entry(setting, columns)
+    if rare:
+        lines += ["", f"Rarely used ({prog} --help-all explains them):"]
+        lines += _wrapped(", ".join(rare), columns, "  ", "  ")
     return "\n".join([*lines, "", *textwrap.wrap(more, columns)])
+
+
+def _wrapped(text: str, columns: int, first: str, later: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        columns,
+        initial_indent=first,
+        subsequent_indent=later,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _about(text: str, columns: int) -> list[str]:
@@ -85,7 +106,7 @@ def _usage(setting: Setting) -> str:
 
 
 def metavar(setting: Setting) -> str:
-    """What stands for the value: its name in the annotation, the allowed words, or a letter for its type."""
+    """How the help writes a value: its name in the annotation, the allowed words, or a letter for its type."""
     for mark in setting.marks:
         if name := getattr(mark, "metavar", None):
             return str(name).strip("[]")

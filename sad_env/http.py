@@ -1,18 +1,18 @@
-"""HTTP with patience: one policy of retries, answers bounded in time and size, and addresses without secrets."""
+"""HTTP: one policy of retries, and answers bounded in time and size."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import math
 import random
-import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import urllib3
@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import InvalidHeader, MaxRetryError
 from urllib3.util.retry import Retry
 
-from sad_env.errors import ConfigError
+from sad_env.addresses import public_address
 from sad_env.json_lines import RecordError, parse_json
 from sad_env.safe_text import one_line
 
@@ -32,38 +32,6 @@ LARGEST_ANSWER = 64 * 2**20
 _OVERLOADED = frozenset({429, 503, 529})
 _PASSING = frozenset({408, 409, 425, 500, 502, 504}) | _OVERLOADED
 _BLOCK = 1 << 16
-_ADDRESS = re.compile(r"""(https?://)(?:[^\s/?#"<>]*@)?([^\s?#"'<>]*)(?:\?[^\s#"<>]*)?""", re.IGNORECASE)
-
-
-def public_address(text: str) -> str:
-    """`text` with user info and query of every web address in it removed: they may be passwords and keys.
-
-    >>> public_address("openai:https://me:secret@host:8000/v1?key=abc#model")
-    'openai:https://host:8000/v1#model'
-    """
-    return _ADDRESS.sub(r"\1\2", text)
-
-
-def web_address(url: str, what: str) -> str:
-    """`url` itself, when it is an address of HTTP.
-
-    Raises:
-        ConfigError: it is not; `what` begins the message.
-    """
-    if not url.startswith(("http://", "https://")):
-        shown = public_address(f"http://{url}").removeprefix("http://")
-        raise ConfigError(f"{what} starts with http:// or https://, not {one_line(shown, 60)!r}")
-    return url
-
-
-def endpoint(base: str, path: str) -> str:
-    """The address of a path under a server's own address, whose query it keeps.
-
-    >>> endpoint("http://host/v1/?key=abc", "models")
-    'http://host/v1/models?key=abc'
-    """
-    parts = urlsplit(base)
-    return urlunsplit((parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{path}", parts.query, ""))
 
 
 class RequestError(Exception):
@@ -72,7 +40,7 @@ class RequestError(Exception):
     Args:
         reason: one line.
         passing: the same request may go well a little later.
-        overloaded: the server asks for peace rather than failing.
+        overloaded: the server is too busy, rather than broken.
         wait: seconds that it asks for, 0 when it does not say.
     """
 
@@ -207,7 +175,7 @@ class Answer:
         """
         self.check()
         try:
-            value = parse_json(self.content, minus_infinity=minus_infinity)
+            value = parse_json(self.content.removeprefix(codecs.BOM_UTF8), minus_infinity=minus_infinity)
         except RecordError as error:
             why = one_line(str(error).removeprefix("not JSON: "), 80)
             raise RequestError(f"the answer ({why}) is no JSON") from None
@@ -241,6 +209,8 @@ class Client:
         self._session = requests.Session()
         self._session.trust_env = proxies
         self._session.headers.update(headers or {})
+        # A server that sets another one with each answer would make the requests longer until it refuses them.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.hooks["response"].append(_drop_redirect_body)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(pool_maxsize=connections))
@@ -314,7 +284,8 @@ def status_error(status: int, said: str, wait: float) -> RequestError:
     said = one_line(public_address(said), 120)
     return RequestError(
         f"HTTP {status}: {said}" if said else f"HTTP {status}",
-        passing=status in _PASSING or status >= 520,
+        # Below 400 nothing was refused: the answer is damaged.
+        passing=status in _PASSING or status >= 520 or status < 400,
         overloaded=status in _OVERLOADED or wait > 0,
         wait=wait,
     )
@@ -345,16 +316,18 @@ def _drop_redirect_body(response: requests.Response, **_: Any) -> None:
 _reading = threading.local()
 
 
-class _WatchedHTTP(urllib3.connection.HTTPConnection):
+class _Watched:
+    sock: Any
+
     def getresponse(self) -> Any:
         _reading.socket = self.sock
-        return super().getresponse()
+        return super().getresponse()  # type: ignore[misc]
 
 
-class _WatchedHTTPS(urllib3.connection.HTTPSConnection):
-    def getresponse(self) -> Any:
-        _reading.socket = self.sock
-        return super().getresponse()
+class _WatchedHTTP(_Watched, urllib3.connection.HTTPConnection): ...
+
+
+class _WatchedHTTPS(_Watched, urllib3.connection.HTTPSConnection): ...
 
 
 class _Adapter(HTTPAdapter):
@@ -368,15 +341,15 @@ class _Adapter(HTTPAdapter):
 def _deadline(seconds: float) -> Iterator[threading.Event]:
     """Shut down the connection that this thread reads from after `seconds`; the event tells whether that was done."""
     passed = threading.Event()
-    mine = _reading.__dict__
-    mine.clear()
+    reading = _reading.__dict__
+    reading.clear()
 
     def end() -> None:
         passed.set()
-        if (found := mine.get("socket")) is not None:
+        if (connection := reading.get("socket")) is not None:
             with contextlib.suppress(OSError):
                 # Of the bare socket: that of TLS would change under the reading thread.
-                socket.socket.shutdown(found, socket.SHUT_RDWR)
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     if seconds == math.inf:
         yield passed

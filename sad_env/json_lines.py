@@ -99,7 +99,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise ValueError(f"the key {key[:60]!r} stands twice")
+                raise ValueError(f"the key {key[:60]!r} comes twice")
             seen.add(key)
     return result
 
@@ -128,7 +128,7 @@ def _no_constant(name: str) -> Any:
 class JsonLinesWriter:
     """Appends lines to a file so that kill -9 at any moment loses at most the line being written.
 
-    On opening, a torn last line is cut off and kept beside the file as `NAME.torn`. Each line goes out in a single
+    On opening, a torn last line is cut off and kept as `NAME.torn`. Each line goes out in a single
     write to an append-only descriptor and is synced to the disk before `append` returns. One process writes at a time.
 
     Args:
@@ -165,9 +165,13 @@ class JsonLinesWriter:
     def close(self) -> None:
         """Sync and close the file; twice is fine."""
         if self._file >= 0:
-            os.fsync(self._file)
-            os.close(self._file)
-            self._file = -1
+            try:
+                os.fsync(self._file)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self.path)) from None
+            finally:
+                os.close(self._file)
+                self._file = -1
 
     def __enter__(self) -> JsonLinesWriter:
         return self

@@ -1,4 +1,4 @@
-"""What our small HTTP servers share: only requests from where they serve are read, and nothing ends in a traceback."""
+"""What our small HTTP servers share: requests of other sites' pages are refused, and nothing ends in a traceback."""
 
 from __future__ import annotations
 

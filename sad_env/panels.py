@@ -1,4 +1,4 @@
-"""Task panels: named, sorted, hashed lists of tasks, so that two results are known to speak of the same tasks."""
+"""Task panels: named, sorted, hashed lists of tasks, so that two results can be shown to be on the same tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress of long work on standard error: bars on a terminal, a line now and then elsewhere."""
+"""Progress of long work on standard error: bars on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 

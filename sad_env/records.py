@@ -1,4 +1,4 @@
-"""The records that all parts speak: what an agent wrote, what the world answered, how an episode ended."""
+"""The records that all packages share: what an agent wrote, what the world answered, how an episode ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which worlds exist: names, Gymnasium ids, experts; one line a world."""
+"""Which worlds exist: names, Gymnasium ids, experts. Those of this distribution are in worlds.toml."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.expert import Expert
+from sad_env.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -174,72 +175,20 @@ def make_vec(name: str, count: int, *, asynchronous: bool = False, **options: An
 
     `max_episode_steps` among the options sets another limit, as in `gymnasium.make`.
 
-    Observations are tuples of str. Episodes begin anew in the step that ends them (`final_obs`, `final_info`): in
+    Observations are tuples of str. The step that ends an episode begins the next (`final_obs`, `final_info`): in
     Gymnasium 1.4 the asynchronous vector environment throws away an action after a manual reset in the other mode.
     Shared memory is off, since it cannot carry text.
     """
     spec = world(name)
     limited = {"max_episode_steps": spec.limit(options), **options}
 
-    def one() -> gymnasium.Env[str, str]:
+    def make_limited() -> gymnasium.Env[str, str]:
         return gymnasium.make(spec.gym_id, **limited)
 
     if asynchronous:
-        return AsyncVectorEnv([one] * count, shared_memory=False, autoreset_mode=AutoresetMode.SAME_STEP)
-    return SyncVectorEnv([one] * count, autoreset_mode=AutoresetMode.SAME_STEP)
+        return AsyncVectorEnv([make_limited] * count, shared_memory=False, autoreset_mode=AutoresetMode.SAME_STEP)
+    return SyncVectorEnv([make_limited] * count, autoreset_mode=AutoresetMode.SAME_STEP)
 
 
-for _spec in (
-    WorldSpec(
-        name="toy",
-        gym_id="sad_env/Toy-v0",
-        entry="sad_env.toy:ToyEnv",
-        max_steps=20,
-        panel="test",
-        summary="three rooms, one thing to find; for tests, documentation and the first minute",
-        experts={"expert": "sad_env.toy:ToyExpert"},
-    ),
-    WorldSpec(
-        name="alfworld",
-        gym_id="sad_env/ALFWorld-v0",
-        entry="sad_env.alfworld.env:ALFWorldEnv",
-        max_steps=50,
-        panel="valid_unseen",
-        summary="household tasks in text (ALFWorld)",
-        experts={
-            "expert": "sad_env.alfworld.expert:ALFWorldExpert",
-            "expert-plain": "sad_env.alfworld.plain_expert:PlainALFWorldExpert",
-        },
-        data="sad_env.alfworld.data:DATA",
-        renaming="sad_env.alfworld.renaming:renamed",
-    ),
-    WorldSpec(
-        name="webshop",
-        gym_id="sad_env/WebShop-v0",
-        entry="sad_env.webshop.env:WebShopEnv",
-        max_steps=15,
-        panel="test",
-        summary="buy what an instruction asks for (WebShop)",
-        experts={
-            "expert": "sad_env.webshop.expert:WebShopExpert",
-            "expert-plain": "sad_env.webshop.plain_expert:PlainWebShopExpert",
-        },
-        data="sad_env.webshop.data:DATA",
-    ),
-    WorldSpec(
-        name="hotpotqa",
-        gym_id="sad_env/HotPotQA-v0",
-        entry="sad_env.hotpotqa.env:HotPotQAEnv",
-        max_steps=8,
-        panel="test",
-        summary="answer questions by reading an encyclopedia (HotPotQA as ReAct plays it)",
-        experts={
-            "expert": "sad_env.hotpotqa.expert:HotPotQAExpert",
-            "expert-plain": "sad_env.hotpotqa.plain_expert:PlainHotPotQAExpert",
-            "expert-gold-titles": "sad_env.hotpotqa.gold_expert:GoldTitlesExpert",
-        },
-        data="sad_env.hotpotqa.data:DATA",
-        turns="turns",
-    ),
-):
-    register(_spec)
+for _row in read_table("sad_env", "worlds.toml")["worlds"]:
+    register(WorldSpec(**_row))

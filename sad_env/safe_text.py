@@ -1,4 +1,4 @@
-"""What may reach a terminal: text of models, data and files, with every control made visible."""
+"""Text that is safe on a terminal: that of models, data and files, with every control made visible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 # C0 without \n and \t, DEL, C1, zero-width and bidirectional controls, line and paragraph separators,
 # the byte-order mark, interlinear annotations, variation selectors, tags, the format controls of rare scripts and
 # of music, and lone surrogates. U+200D (joiner) and U+FE0E, U+FE0F (text and emoji style) are kept: they only shape
-# the characters beside them.
+# the characters next to them.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200c\u200e\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
@@ -32,7 +32,7 @@ def visible(text: str) -> str:
     r"""`text` with every control, bidirectional, invisible or surrogate character as a visible glyph.
 
     Newline and tab stay. The result can be encoded in UTF-8 and cannot move a terminal's cursor, change
-    its title or reorder what stands beside it.
+    its title or reorder the text around it.
 
     >>> visible("\x1b[2Jhi\u202e")
     '␛[2Jhi<U+202E>'
@@ -56,6 +56,12 @@ def safe_text(text: str, style: str = "") -> Text:
     return Text(visible(text), style=style)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """A reader that has seen enough is no failure of the command; rich would end with exit code 1."""
+        raise BrokenPipeError
+
+
 def console(file: IO[str] | None = None, *, stderr: bool = False, width: int | None = None) -> Console:
     """A rich console with markup, emoji codes and highlighting off, so that `search[red shoes]` stays itself."""
-    return Console(file=file, stderr=stderr, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+    return _Console(file=file, stderr=stderr, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)

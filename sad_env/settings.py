@@ -36,6 +36,10 @@ def formerly(*names: str, remark: str = "", values: Mapping[str, str] | None = N
     return Formerly(tuple(name.replace("-", "_") for name in names), remark, tuple((values or {}).items()))
 
 
+RARE = "rare"
+"""Mark of a field, in its ``Annotated``, that few users need: ``--help`` only names it, ``--help-all`` explains it."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """One setting.
@@ -77,6 +81,11 @@ class Setting:
         return tyro.conf.Suppress in self.marks
 
     @property
+    def rare(self) -> bool:
+        """``--help`` only names it."""
+        return RARE in self.marks
+
+    @property
     def marks(self) -> tuple[Any, ...]:
         """What ``Annotated`` holds besides the type."""
         return get_args(self.kind)[1:] if get_origin(self.kind) is Annotated else ()
@@ -103,7 +112,7 @@ def settings_of(config: type) -> dict[str, Setting]:
 def _settings(config: type, groups: tuple[str, ...], title: str, instance: object) -> Iterator[Setting]:
     kinds = get_type_hints(config, include_extras=True)
     for field in dataclasses.fields(config):
-        owner = next(one for one in config.__mro__ if field.name in inspect.get_annotations(one))
+        owner = next(base for base in config.__mro__ if field.name in inspect.get_annotations(base))
         default = default_of(field) if instance is None else getattr(instance, field.name)
         if dataclasses.is_dataclass(kinds[field.name]):
             inside = None if default is dataclasses.MISSING else default
@@ -133,33 +142,50 @@ def build(config: type[Config], values: Mapping[str, Any], missing: Any = datacl
         missing: what required settings become that are left out.
 
     Raises:
-        TypeError: a required setting is left out, and `missing` says nothing for it.
+        TypeError: a required setting is left out, and `missing` says nothing for it; or a name is no setting.
     """
+    if strange := values.keys() - settings_of(config).keys():
+        raise TypeError(f"no settings of {config.__name__}: {', '.join(sorted(strange))}")
     return _build(config, values, missing, None)  # type: ignore[no-any-return]
+
+
+def replaced(config: Config, **changes: Any) -> Config:
+    """Settings with some of them changed, by their flat names.
+
+    Raises:
+        TypeError: a name that is none of theirs.
+    """
+    return build(type(config), {**flat(config), **changes})
 
 
 def _build(config: Any, values: Mapping[str, Any], missing: Any, instance: object) -> Any:
     kinds = get_type_hints(config)
-    found = {}
+    fields = {}
     for field in dataclasses.fields(config):
         default = default_of(field) if instance is None else getattr(instance, field.name)
         if dataclasses.is_dataclass(kinds[field.name]):
             inside = None if default is dataclasses.MISSING else default
-            found[field.name] = _build(kinds[field.name], values, missing, inside)
+            fields[field.name] = _build(kinds[field.name], values, missing, inside)
         else:
             value = values.get(field.name, default)
             if value is not dataclasses.MISSING or missing is not dataclasses.MISSING:
-                found[field.name] = missing if value is dataclasses.MISSING else value
-    return config(**found)
+                fields[field.name] = missing if value is dataclasses.MISSING else value
+    return config(**fields)
+
+
+def present_names(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Recorded values of settings by their present names, where they have former ones."""
+    former = {old: one.name for one in settings_of(config).values() for old in one.former.names}
+    return {former.get(name, name): value for name, value in values.items()}
 
 
 def flat(config: Any) -> dict[str, Any]:
     """Values by name, those of nested dataclasses included: what `build` takes."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        found |= flat(value) if dataclasses.is_dataclass(value) else {field.name: value}
-    return found
+        values |= flat(value) if dataclasses.is_dataclass(value) else {field.name: value}
+    return values
 
 
 @functools.cache
@@ -170,8 +196,8 @@ def _docs(config: type) -> dict[str, str]:
     except OSError:  # its source is not there, as in an interactive session
         return {}
     assert isinstance(tree, ast.ClassDef)
-    found = {}
+    docs = {}
     for field, text in zip(tree.body, tree.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-            found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
-    return found
+            docs[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+    return docs

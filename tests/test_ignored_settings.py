@@ -30,6 +30,56 @@ import pytest
         ),
         ("sad_leaderboard.command", "verify --agent x --level replayed", "--agent x has no effect: --level replayed"),
         ("sad_leaderboard.command", "build --data x", "--data x has no effect: --level recomputed"),
+        *(
+            ("sad_distill.commands.main", f"--out x {words}", message)
+            for words, message in (
+                (
+                    "--method sft --mode offline --act-weight 2",
+                    "--act-weight 2.0 has no effect: it needs --method sad, not sft",
+                ),
+                (
+                    "--method seqkd --mode offline --divergence js",
+                    "--divergence js has no effect: it needs --method sad or word_kd or",
+                ),
+                (
+                    "--method token_flat --reduction paper_sum",
+                    "--reduction paper_sum has no effect: it needs --method sad, not",
+                ),
+                (
+                    "--method word_kd --mode offline --masks none",
+                    "--masks none has no effect: it needs --method sad, not word_kd",
+                ),
+                (
+                    "--method token_flat --learned-weights",
+                    "--learned-weights has no effect: it needs --method sad, not",
+                ),
+                ("--method token_flat --project", "--project has no effect: it needs --method sad, not token_flat"),
+                (
+                    "--method minillm --divergence js",
+                    "--divergence js has no effect: it needs --method sad or word_kd or",
+                ),
+                (
+                    "--method minillm --observation-weight 1",
+                    "--observation-weight 1.0 has no effect: it needs --method sad",
+                ),
+                ("--beta 0.1", "--beta 0.1 has no effect: it needs --divergence js or skew_forward or"),
+                (
+                    "--action-support full --outside ignore",
+                    "--outside ignore has no effect: it needs --action-support static or trie",
+                ),
+                ("--mode offline --terms align_ot=1 --reason-weight 2", "--reason-weight 2.0 has no effect: an align"),
+                ("--mode offline --terms align_ot=1 --divergence js", "--divergence js has no effect: an alignment is"),
+                ("--curriculum-act 2", "--curriculum-act 2.0 has no effect: it needs --curriculum sample or sort"),
+                ("--mode offline --curriculum sort --curriculum-strength 2", "--curriculum-strength 2.0 has no effect"),
+                ("--mode offline --rollouts 3", "--rollouts 3 has no effect: it needs --mode online or mixed or"),
+                ("--online-share 0.1", "--online-share 0.1 has no effect: it needs --mode mixed, not online"),
+                ("--guidance 0.1", "--guidance 0.1 has no effect: it needs --mode guided, not online"),
+                ("--batch 4", "--batch 4 has no effect: it needs --mode offline, elsewhere"),
+                ("--teacher x.pt --horizon-every 4", "--horizon-every 4 has no effect: it needs --horizon-start"),
+                ("--teacher expert --top 4", "--top 4 has no effect: it needs a --teacher that scores"),
+                ("--temperature 2", "--temperature is no setting of sad-distill any more: give --kd-temperature"),
+            )
+        ),
     ],
 )
 def test_settings_without_effect_are_refused(

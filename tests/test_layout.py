@@ -21,7 +21,7 @@ LONGEST_FILE, MEDIAN_FILE, LONGEST_FUNCTION = 400, 130, 40
 
 # What is still too long, or has the name of another class. Nothing may be added; an entry goes when its cause does.
 LONG_FILES: set[str] = set()
-LONG_FUNCTIONS = {"sad_distill.config.check"}
+LONG_FUNCTIONS: set[str] = set()
 SHARED_NAMES: set[str] = set()
 
 

@@ -65,10 +65,13 @@ def by_flag(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Setting]]:
 
 
 GLOSSARY = Path(__file__).resolve().parents[1] / "docs" / "glossary.md"
-PENDING = ("sad-distill", "sad-distill sft-teacher", "sad-study")
+PENDING: tuple[str, ...] = ()
 """Commands whose settings still have names of their own."""
 
-OTHERWISE = {("--json", "sad-eval report"): "a file, as --html, --latex, --csv and --md of the same command are"}
+OTHERWISE = {
+    ("--json", "sad-eval report"): "a file, as --html, --latex, --csv and --md of the same command are",
+    ("--trajectories", "sad-distill inspect"): "one file, which may be another program's log",
+}
 """Flags that mean something else in one command, and why."""
 
 

@@ -18,38 +18,17 @@ from sad_env.safe_text import one_line
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 
-_KEPT = frozenset(
-    {
-        "alpha_pattern",
-        "bias",
-        "fan_in_fan_out",
-        "layers_to_transform",
-        "lora_alpha",
-        "modules_to_save",
-        "r",
-        "rank_pattern",
-        "target_modules",
-        "use_dora",
-        "use_rslora",
-    }
-)
+_KEPT_TEXT = """
+alpha_pattern bias fan_in_fan_out layers_to_transform lora_alpha modules_to_save r rank_pattern target_modules use_dora
+use_rslora
+"""
+_KEPT = frozenset(_KEPT_TEXT.split())
 """Settings that decide what an adapter computes."""
-_IDLE = frozenset(
-    {
-        "auto_mapping",
-        "base_model_name_or_path",
-        "inference_mode",
-        "init_lora_weights",
-        "lora_dropout",
-        "megatron_core",
-        "peft_type",
-        "peft_version",
-        "qalora_group_size",
-        "revision",
-        "runtime_config",
-        "task_type",
-    }
-)
+_IDLE_TEXT = """
+auto_mapping base_model_name_or_path inference_mode init_lora_weights lora_dropout megatron_core peft_type peft_version
+qalora_group_size revision runtime_config task_type
+"""
+_IDLE = frozenset(_IDLE_TEXT.split())
 """Settings that say nothing to a finished adapter, or where it comes from."""
 _MODULE = re.compile(r"[\w.-]{1,200}")
 
@@ -93,7 +72,7 @@ def _settings(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         refuse(path, f"its adapter asks for {one_line(other[0], 60)!r}, which is not served")
     kept = {key: config[key] for key in _KEPT if config.get(key) is not None}
     names = [kept.get("target_modules"), kept.get("modules_to_save", []), *map(list, _patterns(path, kept))]
-    # peft takes a text for a regular expression, which may run for ever.
+    # peft takes a text for a regular expression, which may run without end.
     if not all(isinstance(part, list) and all(map(_is_module, part)) for part in names):
         refuse(path, "its adapter_config.json names modules in other ways than as a list of names")
     return kept

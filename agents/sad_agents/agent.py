@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sad_agents.windowing import COMPLETION_TOKENS
@@ -88,7 +88,7 @@ class Agent(Protocol):
     name: str
 
     def begin(self, episode: int, start: EpisodeStart) -> str:
-        """Begin an episode; returns the prompt that stands before its first observation (often empty)."""
+        """Begin an episode; returns the prompt that comes before its first observation (often empty)."""
         ...
 
     def act(self, episodes: Sequence[int]) -> list[Decision]:
@@ -133,7 +133,6 @@ class Sampling:
     top_p: float = 1.0
     max_tokens: int = COMPLETION_TOKENS
     seed: int = 0
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 GREEDY = Sampling()

@@ -1,4 +1,4 @@
-"""From a configuration that nobody vouches for to a model that its file's tensors can fill, and to nothing larger."""
+"""From an untrusted configuration to a model that is no larger than the tensors of its file can fill."""
 
 from __future__ import annotations
 
@@ -54,6 +54,21 @@ def refuse(path: Path, reason: str) -> NoReturn:
     raise CheckpointError(f"{one_line(str(path), 120)}: {reason}")
 
 
+def check_start(path: Path) -> bytes:
+    """The first bytes of a file of weights.
+
+    Raises:
+        CheckpointError: it is empty, or a Git LFS pointer.
+    """
+    with path.open("rb") as file:
+        start = file.read(64)
+    if not start:
+        refuse(path, "the file is empty")
+    if start.startswith(b"version https://git-lfs"):
+        refuse(path, "a Git LFS pointer, not the file it stands for: run `git lfs pull`")
+    return start
+
+
 def parse_object(path: Path, key: str, text: str) -> dict[str, Any]:
     """A JSON object that is part of a checkpoint.
 
@@ -89,12 +104,12 @@ def settings_of(path: Path, config: Mapping[str, Any], shapes: Shapes) -> Pretra
     settings = _checked(path, config, len(shapes), limit)
     try:
         with quiet_transformers():
-            found: PretrainedConfig = _Configs[kind].from_dict(settings)
+            parsed: PretrainedConfig = _Configs[kind].from_dict(settings)
     except Exception:
         refuse(path, "its configuration describes no model that can be built")
-    if type(found) not in _Models:
+    if type(parsed) not in _Models:
         refuse(path, f"a model of the kind {one_line(kind, 40)!r} is no causal language model")
-    return found
+    return parsed
 
 
 def _checked(path: Path, config: Mapping[str, Any], tensors: int, limit: int) -> dict[str, Any]:
@@ -158,7 +173,7 @@ def outline(path: Path, settings: PretrainedConfig, shapes: Shapes) -> PreTraine
 
 
 def check_size(path: Path, model: PreTrainedModel, shapes: Shapes) -> None:
-    """Refuse a model that is larger than the tensors which are to fill it.
+    """Refuse a model that is larger than the tensors of its file.
 
     Raises:
         CheckpointError: naming both sizes.
@@ -169,7 +184,7 @@ def check_size(path: Path, model: PreTrainedModel, shapes: Shapes) -> None:
     if needed > 2 * held + _SLACK:
         refuse(path, f"its configuration describes {needed:,} weights, its tensors hold {held:,}")
     if tables > 4 * held + _BUFFER_BYTES:
-        refuse(path, f"its configuration describes tables of {tables:,} bytes beside {held:,} weights")
+        refuse(path, f"its configuration describes tables of {tables:,} bytes for {held:,} weights")
 
 
 class TooLarge(Exception):  # noqa: N818  (never leaves the loader)

@@ -77,15 +77,15 @@ def known_agents(world: str) -> list[str]:
 
 def plugins() -> list[Plugin]:
     """The installed plug-ins, with the error of each that cannot be loaded."""
-    found = []
+    installed = []
     for entry in _plugins():
         error = ""
         try:
             entry.load()
         except Exception as fault:
             error = _said(fault)
-        found.append(Plugin(entry.name, entry.value, error))
-    return found
+        installed.append(Plugin(entry.name, entry.value, error))
+    return installed
 
 
 def provenance(agent: Agent) -> dict[str, str]:
@@ -138,7 +138,7 @@ def _attribute(module: str, name: str) -> Any:
 
 
 def _foreign(spec: str, load: Callable[[], Any], world: str, options: AgentOptions) -> Agent:
-    """An agent of somebody else's code. Whatever that code raises becomes one line, its traceback kept as the cause."""
+    """An agent of another package. Whatever its code raises becomes one line, with the traceback as the cause."""
     shown = one_line(spec, 80)
     try:
         factory = load()
@@ -170,12 +170,8 @@ def _said(error: Exception) -> str:
     return one_line(f"{type(error).__name__}: {error}", 160)
 
 
-def _hub_agent(rest: str, world: str, options: AgentOptions) -> Agent:
-    return model_agent(f"hf:{rest}", world, options)
-
-
 _PREFIXES: dict[str, Callable[[str, str, AgentOptions], Agent]] = {
     "scripted": scripted_agent,
-    "hf": _hub_agent,
+    "hf": lambda rest, world, options: model_agent(f"hf:{rest}", world, options),
     "openai": server_agent,
 }

@@ -26,7 +26,15 @@ from typing import Any, NamedTuple, cast
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from sad_agents.architecture import check_size, outline, parse_object, quiet_transformers, refuse, settings_of
+from sad_agents.architecture import (
+    check_size,
+    check_start,
+    outline,
+    parse_object,
+    quiet_transformers,
+    refuse,
+    settings_of,
+)
 from sad_agents.model_folder import CHAT_TEMPLATE, RECORD_FILE, ROLES, check_vocabulary, load_folder, plain_tokenizer
 from sad_env.errors import ConfigError
 from sad_env.files import atomic_bytes, sync_folder
@@ -174,13 +182,7 @@ def _load_file(path: Path) -> Student:
 
 def _check_container(path: Path) -> None:
     """Look at the bytes before anything interprets them."""
-    with path.open("rb") as file:
-        start = file.read(64)
-    if not start:
-        refuse(path, "the file is empty")
-    if start.startswith(b"version https://git-lfs"):
-        refuse(path, "a Git LFS pointer, not the file it stands for: run `git lfs pull`")
-    if not start.startswith(b"PK\x03\x04"):
+    if not check_start(path).startswith(b"PK\x03\x04"):
         refuse(path, "refused: not a checkpoint of this project (a bare pickle can run code; nothing was read)")
     size = path.stat().st_size
     try:

@@ -6,8 +6,8 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,16 +16,18 @@ from sad_agents.agent import Agent, writes
 from sad_agents.catalogue import provenance, resolve
 from sad_agents.model_settings import ModelSettings, ignored_by
 from sad_agents.noisy_agent import NoisyAgent
+from sad_agents.openai_answers import served_changes
 from sad_agents.rollout.rollout import Finished, Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_env import cli, registry
-from sad_env.errors import ConfigError, InfrastructureError
-from sad_env.files import atomic_text, exclusive
-from sad_env.http import public_address
+from sad_env.addresses import public_address
+from sad_env.errors import ConfigError, DataError, InfrastructureError
+from sad_env.files import exclusive, when_written, write_text
 from sad_env.json_lines import JsonLinesWriter, parse_json, read_json, read_lines
 from sad_env.panels import Panel
 from sad_env.progress import shown
 from sad_env.records import Status, Trajectory, read_trajectories
+from sad_env.safe_text import one_line
 from sad_env.settings import formerly
 
 
@@ -85,7 +87,7 @@ _FREE = frozenset({"episodes", "workers", "concurrency", "patience", "omit", "de
 """Settings that a later call may change: they decide how much is collected or how fast, but not what an episode is."""
 
 _KEPT_AS = {"max_new_tokens": "max_tokens"}
-"""Settings that the file beside the trajectories has under another name."""
+"""Settings that OUT.settings.json has under another name."""
 
 _NOT_YET = {
     "top_p": 1.0, "context": 4096, "votes": 1, "prompt": "", "precision": "auto", "form": "lines", "chat": "off",
@@ -106,16 +108,19 @@ def _read(arguments: Sequence[str] | None) -> CollectSettings:
 
 def collect(settings: CollectSettings) -> int:
     """Collect what is not there yet; returns the exit code: 3 when episodes are still owed."""
-    with exclusive(f"{settings.out}.lock", str(settings.out)):
-        recipe = WorldRecipe.of(settings.env, settings.data, settings.split, settings.options)
-        panel = recipe.panel()
-        jobs = _jobs(panel, settings)
-        agent = _agent(settings, recipe)
-        rename = _renaming(settings)
-        _claim(settings, {**_kept_settings(settings, agent), "panel_sha256": panel.sha256, **provenance(agent)})
-        done = _done(settings.out)
+    recipe = WorldRecipe.of(settings.env, settings.data, settings.split, settings.options)
+    panel = recipe.panel()
+    jobs = _jobs(panel, settings)
+    agent = _agent(settings, recipe)
+    rename = _renaming(settings)
+    limits = Limits(max_steps=settings.max_steps or None)
+    content = {**_kept_settings(settings, agent), "panel_sha256": panel.sha256, **provenance(agent)}
+    with exclusive(f"{settings.out}.lock", str(settings.out)), _claimed(settings, content):
+        done = _done(settings.out, settings.env, agent.name)
         owed = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in done]
-        limits = Limits(max_steps=settings.max_steps or None)
+        if not owed:
+            _say_idle(settings)
+            return 0
         finished = rollout(agent, owed, recipe, live=settings.concurrency, workers=settings.workers, limits=limits)
         return _write(settings, finished, rename, done=len(jobs) - len(owed), total=len(jobs))
 
@@ -154,33 +159,65 @@ def _kept_settings(settings: CollectSettings, agent: Agent) -> dict[str, Any]:
     return {**kept, **written, "options": list(settings.options), "agent": public_address(settings.agent)}
 
 
-def _claim(settings: CollectSettings, content: dict[str, Any]) -> None:
-    """Write down what the file holds, or check that it holds just that.
+@contextmanager
+def _claimed(settings: CollectSettings, content: dict[str, Any]) -> Iterator[None]:
+    """Write down what the file holds, or check that it holds just that; a call that adds nothing leaves nothing.
 
     Raises:
         ConfigError: other settings made it.
     """
-    beside = Path(f"{settings.out}.settings.json")
-    if not beside.exists():
-        if settings.out.exists():
-            raise ConfigError(f"{settings.out} exists and was not made by sad-collect: name another --out")
-        with atomic_text(beside) as file:
-            file.write(json.dumps(content, indent=1) + "\n")
+    settings_file = Path(f"{settings.out}.settings.json")
+    if settings_file.exists():
+        _check_same(settings, content, settings_file)
+        yield
         return
-    before = {**_NOT_YET, **read_json(beside)}
+    if settings.out.exists():
+        raise ConfigError(f"{settings.out} exists and was not made by sad-collect: name another --out")
+    write_text(settings_file, json.dumps(content, indent=1) + "\n")
+    try:
+        yield
+    except BaseException:
+        written = (settings.out, _left_out(settings.out))
+        if not any(path.exists() and path.stat().st_size for path in written):
+            for path in (*written, settings_file, Path(f"{settings.out}.lock")):
+                path.unlink(missing_ok=True)
+        raise
+
+
+def _check_same(settings: CollectSettings, content: dict[str, Any], settings_file: Path) -> None:
+    before = {**_NOT_YET, **read_json(settings_file)}
     # Earlier versions took settings of models for agents that are none, where they change nothing.
     unused = {_KEPT_AS.get(name, name) for name in ignored_by(settings.agent, settings.env)}
-    unused |= {key for key in content if key.startswith(("served ", "begin_ids")) and key not in before}
-    changed = [key for key in content if key not in unused and before.get(key) != content[key]]
+    unused |= {key for key in content if key.startswith("begin_ids") and key not in before}
+    changed = [
+        key for key in content if key not in unused and not key.startswith(_SERVED) and before.get(key) != content[key]
+    ]
+    written = settings_file.stat().st_mtime
+    changed += [_SERVED + name for name in served_changes(_served(before), _served(content), written)]
     if changed:
         raise ConfigError(f"{settings.out} was made with another {', '.join(changed)}: name another --out")
 
 
-def _done(out: Path) -> set[tuple[str, int, int]]:
-    """Episodes that were played: those in the file, and those that were left out of it on purpose."""
+_SERVED = "served "
+
+
+def _served(content: Mapping[str, Any]) -> dict[str, str]:
+    return {key.removeprefix(_SERVED): str(value) for key, value in content.items() if key.startswith(_SERVED)}
+
+
+def _done(out: Path, world: str, agent: str) -> set[tuple[str, int, int]]:
+    """Episodes that were played: those in the file, and those that were left out of it on purpose.
+
+    Raises:
+        DataError: an episode of another world or agent.
+    """
     done = set()
     if out.exists():
-        done = {(one.task_id, one.seed, one.repeat) for one in read_trajectories(out)}
+        for episode in read_trajectories(out):
+            if (episode.world, episode.agent) != (world, agent):
+                said = one_line(f"{episode.agent} in {episode.world}", 80)
+                raise DataError(f"{out} holds an episode of {said}, where {agent} in {world} is due")
+            done.add((episode.task_id, episode.seed, episode.repeat))
     left_out = _left_out(out)
     if left_out.exists():
         done |= {tuple(parse_json(line)) for _, line in read_lines(left_out)}
@@ -227,10 +264,15 @@ def _write(
     return 0 if done == total else 3
 
 
-def _summarise(settings: CollectSettings, endings: Counter[Status], kept: int, owed: int) -> None:
-    if not endings and not owed:
+def _say_idle(settings: CollectSettings) -> None:
+    if not settings.quiet:
         print(f"nothing to do: {settings.out} is complete")
-        return
+    found = [path for path in (settings.out, _left_out(settings.out)) if path.exists()]
+    when = when_written(*found)
+    print(f"nothing played: episodes of {when}; another --out plays again", file=sys.stderr)
+
+
+def _summarise(settings: CollectSettings, endings: Counter[Status], kept: int, owed: int) -> None:
     counts = " · ".join(f"{status.value} {count:,}" for status, count in endings.most_common())
     print(f"{kept:,} trajectories written to {settings.out}" + (f"   ended by: {counts}" if counts else ""))
     if owed:

@@ -18,9 +18,10 @@ from sad_agents.prompts import Prompt, load_prompt, read_prompt
 from sad_agents.react import ReActAgent
 from sad_agents.windowing import Windowing
 from sad_env import registry
+from sad_env.addresses import public_address
 from sad_env.errors import CheckpointError, ConfigError, UnknownNameError
 from sad_env.files import sha256_file
-from sad_env.http import PATIENCE, public_address
+from sad_env.http import PATIENCE
 from sad_env.records import read_trajectories
 from sad_env.safe_text import one_line
 from sad_env.transcript import FORMS, LINES, Form, form_of
@@ -267,17 +268,22 @@ def _form(options: AgentOptions) -> Form:
 
 def ships_student(world: str) -> bool:
     """Whether the package holds a student of this world, for `--agent nano`."""
-    return (resources.files("sad_agents") / STUDENTS / f"{world}.pt").is_file()
+    return shipped_student(world).is_file()
+
+
+def shipped_student(world: str) -> Path:
+    """Where the package holds its student of a world, if it has one."""
+    return Path(str(resources.files("sad_agents"))) / STUDENTS / f"{world}.pt"
 
 
 def nano_agent(world: str, options: AgentOptions) -> Agent:
     """`nano`: the student of the world that ships with the package."""
-    with resources.as_file(resources.files("sad_agents") / STUDENTS / f"{world}.pt") as path:
-        if not path.is_file():
-            raise CheckpointError(
-                f"this release ships no student for {world!r}: train one with `sad-distill`, or take --agent expert"
-            )
-        return model_agent(str(path), world, options, name="nano")
+    path = shipped_student(world)
+    if not path.is_file():
+        raise CheckpointError(
+            f"this release ships no student for {world!r}: train one with `sad-distill`, or take --agent expert"
+        )
+    return model_agent(str(path), world, options, name="nano")
 
 
 def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") -> Agent:

@@ -49,7 +49,7 @@ class Request:
 
     @property
     def text(self) -> str:
-        """All that stands before the completion."""
+        """All that comes before the completion."""
         return "".join(piece.text for piece in (*self.head, *self.tail))
 
 

@@ -1,4 +1,4 @@
-"""Folders in the layout of transformers, from disk or from the Hugging Face hub: one reader, one answer."""
+"""Folders in the layout of transformers, from disk or from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ from transformers import (
 )
 
 from sad_agents.adapters import CONFIG_FILE, WEIGHTS_FILE, fold
-from sad_agents.architecture import check_size, outline, parse_object, quiet_transformers, refuse, settings_of
+from sad_agents.architecture import (
+    check_size,
+    check_start,
+    outline,
+    parse_object,
+    quiet_transformers,
+    refuse,
+    settings_of,
+)
 from sad_env.errors import InfrastructureError
 from sad_env.safe_text import one_line
 
@@ -123,11 +131,7 @@ def _is_name(value: object) -> bool:
 
 def _checked_shapes(path: Path) -> dict[str, torch.Size]:
     """Name and shape of each tensor in a sound file."""
-    if path.stat().st_size == 0:
-        refuse(path, "the file is empty")
-    with path.open("rb") as file:
-        if file.read(23) == b"version https://git-lfs":
-            refuse(path, "a Git LFS pointer, not the file it stands for: run `git lfs pull`")
+    check_start(path)
     shapes = {}
     try:
         with safe_open(path, "pt") as tensors:

@@ -1,9 +1,9 @@
-"""Settings of an agent that is a language model: the same flags in every command that lets agents play."""
+"""Settings of an agent that is a language model: the same flags in every command in which agents act."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -110,21 +110,7 @@ class ModelSettings:
         )
 
 
-_UNSEEN = (
-    "temperature",
-    "top_p",
-    "max_new_tokens",
-    "context",
-    "shots",
-    "votes",
-    "prompt",
-    "first_thoughts",
-    "precision",
-    "patience",
-    "omit",
-    "form",
-    "chat",
-)
+_UNSEEN = tuple(field.name for field in fields(ModelSettings) if field.name != "device")
 
 
 def ignored_by(agent: str, world: str) -> dict[str, str]:

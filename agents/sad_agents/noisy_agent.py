@@ -1,4 +1,4 @@
-"""Noise: now and then another action than the agent's is played (a slip), so that its recoveries are recorded too."""
+"""Noise: sometimes another action than the agent's is played (a slip), so that its recoveries are recorded, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What model servers answer, in all the forms of the OpenAI protocol that are met: models, choices, texts, errors."""
+"""What model servers answer, in every known variant of the OpenAI protocol: models, choices, texts, errors."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from sad_agents.model import Completion
-from sad_env.http import Answer, RequestError, public_address
+from sad_env.addresses import public_address, split_address
+from sad_env.http import Answer, RequestError
 from sad_env.safe_text import one_line
 from sad_env.transcript import LINES, Form, in_thoughts
 
@@ -67,8 +67,9 @@ def with_version(url: str) -> str:
     >>> with_version("http://host:8000/?key=abc")
     'http://host:8000/v1?key=abc'
     """
-    path = urlsplit(url).path.rstrip("/")
-    return urlsplit(url)._replace(path=path if path.endswith("/v1") else f"{path}/v1", fragment="").geturl()
+    parts = split_address(url)
+    path = parts.path.rstrip("/")
+    return parts._replace(path=path if path.endswith("/v1") else f"{path}/v1", fragment="").geturl()
 
 
 def models_of(answer: Answer) -> list[Any]:
@@ -96,12 +97,30 @@ def context_of(entry: Mapping[str, Any]) -> int:
 
 def identity_of(entry: Mapping[str, Any]) -> dict[str, str]:
     """What an entry of /models says of which weights are served under its name."""
-    told = {name: one_line(str(entry[name]), 120) for name in ("root", "revision", "owned_by") if entry.get(name)}
+    identity = {name: one_line(str(entry[name]), 120) for name in ("root", "revision", "owned_by") if entry.get(name)}
     created = entry.get("created")
     # vLLM and llama.cpp give the time of the request.
     if type(created) is int and 0 < created < time.time() - _DAY:
-        told["created"] = str(created)
-    return told
+        identity["created"] = str(created)
+    return identity
+
+
+def served_changes(before: Mapping[str, str], now: Mapping[str, str], begun: float) -> list[str]:
+    """Names of the facts by which a server shows that it serves other weights than when a run was begun.
+
+    Args:
+        before: `identity_of` when the run was begun; empty for a server that told nothing, and for runs of releases
+            that did not ask.
+        now: `identity_of` the same name now.
+        begun: when the run was begun, seconds since 1970.
+    """
+    changed = [name for name in {**before, **now} if name in before and before[name] != now.get(name)]
+    if before:
+        changed += [name for name in now if name not in {*before, "created"}]
+    # Untold at first because it was of that day, or because the server did not tell, it may be older than the run.
+    if "created" in now and "created" not in before and int(now["created"]) > begun:
+        changed.append("created")
+    return changed
 
 
 def check_status(answer: Answer) -> None:
@@ -147,7 +166,7 @@ def choice_of(answer: Answer, *, minus_infinity: bool = False) -> tuple[dict[str
     choices = value.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise RequestError("answered in another form than OpenAI's: no choices")
-    return choices[0], value
+    return next((one for one in choices if isinstance(one, dict) and one.get("index") == 0), choices[0]), value
 
 
 def _refuse_error(error: dict[str, Any] | str, wait: float) -> None:
@@ -190,7 +209,7 @@ def completion_of(answer: Answer, path: str, forced: str, form: Form = LINES, *,
     complaint = _COMPLAINTS.get(ending, "") if isinstance(ending, str) else ""
     if text is None and not thinking and not complaint:
         raise RequestError("answered in another form than OpenAI's: the text is missing")
-    text = _END_TOKENS.sub("", text or "")
+    text = text or ""
     usage = value.get("usage")
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
     if type(tokens) is not int or not 0 < tokens <= _MOST_TOKENS:
@@ -203,7 +222,12 @@ def completion_of(answer: Answer, path: str, forced: str, form: Form = LINES, *,
 
 
 def text_of(choice: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Text and thinking of a choice; None where there is no text."""
+    """Text, without the tokens that end it, and thinking of a choice; None where there is no text."""
+    text, thinking = _text_of(choice)
+    return None if text is None else _END_TOKENS.sub("", text), thinking
+
+
+def _text_of(choice: Mapping[str, Any]) -> tuple[str | None, str]:
     message = choice.get("message")
     if not isinstance(message, dict):
         text = choice.get("text")
@@ -220,7 +244,9 @@ def text_of(choice: Mapping[str, Any]) -> tuple[str | None, str]:
         elif isinstance(part, dict) and part.get("type") == "thinking":
             inner = part.get("thinking")
             pieces = inner if isinstance(inner, list) else [{"text": inner}]
-            thinking += [one["text"] for one in pieces if isinstance(one, dict) and isinstance(one.get("text"), str)]
+            thinking += [
+                piece["text"] for piece in pieces if isinstance(piece, dict) and isinstance(piece.get("text"), str)
+            ]
     return "".join(texts) if texts else None, "".join(thinking)
 
 
@@ -229,5 +255,5 @@ def _wants_chat(answer: Answer) -> bool:
 
 
 def estimated_tokens(text: str) -> int:
-    """Tokens of a text, cautiously guessed where the server's tokenizer is not at hand."""
+    """Tokens of a text, estimated from its length."""
     return len(text) // _CHARACTERS_PER_TOKEN + 1

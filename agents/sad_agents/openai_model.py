@@ -26,8 +26,9 @@ from sad_agents.openai_answers import (
     with_version,
 )
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
+from sad_env.addresses import endpoint, public_address, web_address
 from sad_env.errors import ConfigError, InfrastructureError
-from sad_env.http import PATIENCE, Answer, Client, Patience, RequestError, Value, endpoint, public_address, web_address
+from sad_env.http import PATIENCE, Answer, Client, Patience, RequestError, Value
 from sad_env.records import Status
 from sad_env.safe_text import one_line
 from sad_env.transcript import LINES, Form
@@ -150,7 +151,6 @@ class OpenAIModel:
             "top_p": sampling.top_p,
             "seed": random.Random(f"{sampling.seed}/{request.seed}").getrandbits(31),
             "stop": list(self.form.stop),
-            **sampling.extra,
         }
         if not self._stops:
             del body["stop"]
@@ -190,7 +190,8 @@ class OpenAIModel:
     def _find(self, model: str) -> tuple[str, Mapping[str, Any]]:
         """The model's name, and what the server says of it."""
         answer = self._call("GET", "models", models_of)
-        served = {str(entry["id"]): entry for entry in answer if isinstance(entry, dict) and "id" in entry}
+        entries = [entry for entry in answer if isinstance(entry, dict)]
+        served = {entry["id"]: entry for entry in entries if isinstance(entry.get("id"), str) and entry["id"]}
         if not served:
             if model:  # some servers list nothing
                 return model, {}

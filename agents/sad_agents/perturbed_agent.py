@@ -1,13 +1,13 @@
-"""Other words for the same task: how far an agent's success hangs on the wording of its instruction.
+"""Other words for the same task: how far an agent's success depends on the wording of its instruction.
 
 The paper's robustness test rewords instructions and says no more than that; these are our definitions. Only the
 instruction is touched, never what the world answers, and the task stays the same: a reader would do the same thing.
 
     rephrase     the instruction is introduced in other words ("What you have to do: ...")
     typos        in a fifth of its words of five letters or more, and in one at least, two inner letters change places
-    reorder      the instruction stands before the rest of the first observation, or, where it is all there is, its
+    reorder      the instruction comes before the rest of the first observation, or, where it is all there is, its
                  clauses change their order
-    distractor   a true but idle sentence stands before the instruction
+    distractor   a true but idle sentence comes before the instruction
 """
 
 from __future__ import annotations

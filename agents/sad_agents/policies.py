@@ -1,4 +1,4 @@
-"""Agents that are no language model: experts, chance, people, and the two ends of the scale."""
+"""Agents that are no language models: experts, random, human, and the lower and upper bounds (null, oracle)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ReAct agent: a prompt, a model, and the model's form of a transcript between them."""
+"""The ReAct agent: a model that reasons and acts in turn, in the model's form of a transcript."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ReActAgent:
 
     Args:
         model: writes the completions.
-        prompt: stands before the first observation.
+        prompt: comes before the first observation.
         shots: exemplars of the prompt that are shown.
         sampling: temperature and so on; its seed and the episode's decide all draws.
         canonical: rewrites an action as its world spells it, e.g. ``Answer[x]`` as ``Finish[x]``.

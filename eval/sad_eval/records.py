@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -109,7 +110,7 @@ class Resumption(Record):
 
 
 class Manifest(Record):
-    """What a run is; written before its first episode. Only `resumptions` grow."""
+    """What a run is; written before its first episode. Then `resumptions` grow; panel and repeats may be extended."""
 
     schema_version: Literal[1] = 1
     created: str
@@ -224,6 +225,11 @@ class Results(Record):
     """The run whose reasoning CoT match compares with."""
     remarks: Many[str] = ()
     """Whole sentences a reader should not miss."""
+
+
+def identity_sha256(identity: dict[str, Any]) -> str:
+    """Hex sha256 of what decides a run's episodes."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def exit_code(results: Results) -> int:

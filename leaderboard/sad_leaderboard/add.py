@@ -6,8 +6,6 @@ import gzip
 import json
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from sad_eval.runs.run_folder import EPISODES as RUN_EPISODES
 from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.errors import ConfigError, IncompleteError
-from sad_env.files import safe_name, sha256_file, sync_folder
+from sad_env.files import part_folder, safe_name, sha256_file, sweep_parts, sync_folder
 from sad_env.json_lines import read_lines
 from sad_env.records import Record, parse_record
 from sad_env.safe_text import one_line
@@ -55,11 +53,11 @@ def add(run: RunFolder, board: Path, name: str, **said: object) -> Path:
     if run.results().status != "complete":
         raise IncompleteError(f"{run.results().owed} episodes are owed: run the same `sad-eval` command again first")
     target = board / name
+    taken = f"the entry {name!r} exists; entries are never replaced: choose another --name"
     if target.exists() or target.is_symlink():
-        raise ConfigError(f"the entry {name!r} exists; entries are never replaced: choose another --name")
-    board.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=board))
-    try:
+        raise ConfigError(taken)
+    with part_folder(target) as scratch:
+        sweep_parts(board)
         # The folder has its final name while it is checked, so that messages name it.
         folder = scratch / name
         folder.mkdir(mode=0o755)
@@ -67,10 +65,13 @@ def add(run: RunFolder, board: Path, name: str, **said: object) -> Path:
         findings = recompute(read_submission(folder)).findings
         if findings:
             raise EntryError(f"{name}: {findings[0]}")
-        os.rename(folder, target)
+        try:
+            os.rename(folder, target)
+        except OSError:
+            if target.exists():  # another process has added it meanwhile
+                raise ConfigError(taken) from None
+            raise
         sync_folder(board)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return target
 
 

@@ -1,9 +1,9 @@
-"""The board: a table for each world, panel, kind of data and track, with ranks that admit ties."""
+"""The board: a table for each world, panel, kind of data and track, with ranks that can tie."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from sad_eval.records import Estimate, PanelRecord
 
@@ -62,26 +62,23 @@ class Board(Record):
     """E.g. entries that were left out, and entries that share episodes."""
 
 
-def json_schema() -> dict[str, Any]:
-    """JSON Schema of `Board`."""
-    return Board.model_json_schema()
-
-
 def build_board(
     verified: Sequence[Verification], published: Sequence[PublishedRow] = (), remarks: Sequence[str] = ()
 ) -> Board:
     """The board of the entries that reached the level "recomputed" and that no check contradicts."""
     groups: dict[tuple[str, str, str, str, str], list[Verification]] = {}
-    for one in verified:
-        if one.submission is not None and one.results is not None and not one.refuted:
-            manifest = one.submission.manifest
+    for entry in verified:
+        if entry.submission is not None and entry.results is not None and not entry.refuted:
+            manifest = entry.submission.manifest
             # Two folders of given data may hold different tasks under the same ids.
             files = manifest.data_sha256 if manifest.data == "given" else ""
-            key = (manifest.world, manifest.data, files, manifest.panel.sha256, track_of(one.submission))
-            groups.setdefault(key, []).append(one)
+            key = (manifest.world, manifest.data, files, manifest.panel.sha256, track_of(entry.submission))
+            groups.setdefault(key, []).append(entry)
     tables = [_table(group, track) for (*_, track), group in groups.items()]
     # Tracks are in the order of the alphabet, but for those of standard entries, which come before privileged ones.
-    tables.sort(key=lambda one: (one.world, one.panel, one.data, one.track[0] != "s", one.track, one.panel_sha256))
+    tables.sort(
+        key=lambda table: (table.world, table.panel, table.data, table.track[0] != "s", table.track, table.panel_sha256)
+    )
     return Board(tables=tuple(tables), published=tuple(published), remarks=tuple(remarks))
 
 
@@ -102,9 +99,9 @@ def ranks(intervals: Sequence[tuple[float, float]]) -> list[int]:
 def _table(group: Sequence[Verification], track: str) -> Table:
     first = group[0].submission
     assert first is not None
-    rates = [_rate(one) for one in group]
+    rates = [_rate(entry) for entry in group]
     places = ranks([(rate.low, rate.high) for rate in rates])
-    rows = [_row(one, place) for one, place in zip(group, places, strict=True)]
+    rows = [_row(entry, place) for entry, place in zip(group, places, strict=True)]
     rows.sort(key=lambda row: (-row.metrics["success_rate"].value, row.rank, row.name))
     panel = _named_panel(group)
     return Table(
@@ -120,35 +117,30 @@ def _table(group: Sequence[Verification], track: str) -> Table:
 
 def _named_panel(group: Sequence[Verification]) -> PanelRecord:
     """The panel under the shortest of its names, "test" before "test-1000", among the entries checked furthest."""
-    best = max(one.level or Level.CLAIMED for one in group)
-    panels = [one.submission.manifest.panel for one in group if one.submission and one.level == best]
+    best = max(entry.level or Level.CLAIMED for entry in group)
+    panels = [entry.submission.manifest.panel for entry in group if entry.submission and entry.level == best]
     return min(panels, key=lambda panel: (len(panel.name), panel.name))
 
 
-def _rate(one: Verification) -> Estimate:
-    assert one.results is not None
-    return one.results.metrics["success_rate"]
+def _rate(checked: Verification) -> Estimate:
+    assert checked.results is not None
+    return checked.results.metrics["success_rate"]
 
 
-def _row(one: Verification, rank: int) -> BoardRow:
-    submission, results = one.submission, one.results
+def _row(checked: Verification, rank: int) -> BoardRow:
+    submission, results = checked.submission, checked.results
     assert submission is not None
     assert results is not None
-    assert one.level is not None
+    assert checked.level is not None
     entry, manifest = submission.entry, submission.manifest
-    return BoardRow.model_validate({
-        "rank": rank,
-        "name": submission.name,
-        "title": entry.title,
-        "submitter": entry.submitter,
-        "submitted": entry.submitted,
-        "description": entry.description,
-        "link": entry.link,
-        "parameters": entry.parameters,
-        "level": one.level.label,
-        "episodes": results.scored,
-        "repeats": manifest.repeats,
-        "metrics": {name: results.metrics[name] for name in BOARD_METRICS if name in results.metrics},
-        "agent_sha256": manifest.agent_sha256,
-        "versions": manifest.versions,
-    })  # fmt: skip
+    return BoardRow.model_validate(
+        {
+            **entry.model_dump(include={"title", "submitter", "submitted", "description", "link", "parameters"}),
+            **manifest.model_dump(include={"repeats", "agent_sha256", "versions"}),
+            "rank": rank,
+            "name": submission.name,
+            "level": checked.level.label,
+            "episodes": results.scored,
+            "metrics": {name: results.metrics[name] for name in BOARD_METRICS if name in results.metrics},
+        }
+    )

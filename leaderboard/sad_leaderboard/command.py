@@ -184,11 +184,13 @@ def run_verify(config: VerifyConfig) -> int:
         checked = [verify(folder, wanted, data=config.data, rerun=again, progress=progress) for folder in folders]
     if not checked:
         print(visible(f"no entry in {config.root}"))
-    for one in checked:
-        _print(one, wanted)
-    for line in duplicates([one.submission for one in checked if _reached(one, Level.RECOMPUTED) and one.submission]):
+    for entry in checked:
+        _print(entry, wanted)
+    for line in duplicates(
+        [entry.submission for entry in checked if _reached(entry, Level.RECOMPUTED) and entry.submission]
+    ):
         print(visible(f"look: {line}"))
-    _refuse([one for one in checked if not _reached(one, wanted)], len(checked))
+    _refuse([entry for entry in checked if not _reached(entry, wanted)], len(checked))
     return 0
 
 
@@ -197,18 +199,18 @@ def run_build(config: BuildConfig) -> int:
     wanted = Level[config.level.upper()]
     with shown() as progress:
         checked = [verify(folder, wanted, data=config.data, progress=progress) for folder in entry_folders(config.root)]
-    good = [one for one in checked if _reached(one, Level.RECOMPUTED) and not one.refuted]
-    bad = [one for one in checked if not _reached(one, wanted)]
-    remarks = [_left_out(one) for one in bad if one.refuted]
+    good = [entry for entry in checked if _reached(entry, Level.RECOMPUTED) and not entry.refuted]
+    bad = [entry for entry in checked if not _reached(entry, wanted)]
+    remarks = [_left_out(entry) for entry in bad if entry.refuted]
     board = build_board(
-        good, published_rows(), remarks + duplicates([one.submission for one in good if one.submission])
+        good, published_rows(), remarks + duplicates([entry.submission for entry in good if entry.submission])
     )
     forms = {"board.md": render.to_markdown, "board.html": render.to_html, "board.json": render.to_json}
     for name, form in forms.items():
         write_text(config.out / name, form(board))
     print(visible(f"wrote {config.out}/board.md, board.html, board.json: {len(good)} entries"))
-    for one in bad:
-        _print(one, wanted)
+    for entry in bad:
+        _print(entry, wanted)
     _refuse(bad, len(checked))
     return 0
 
@@ -220,27 +222,27 @@ def run_schema(_: SchemaConfig) -> int:
     return 0
 
 
-def _reached(one: Verification, level: Level) -> bool:
-    return one.level is not None and one.level >= level
+def _reached(entry: Verification, level: Level) -> bool:
+    return entry.level is not None and entry.level >= level
 
 
-def _left_out(one: Verification) -> str:
-    reached = "refused" if one.level is None else f"{one.level.label} only"
-    return f"{one_line(one.name, 80)} ({reached}) is left out: {one_line(one.findings[0], 200)}"
+def _left_out(entry: Verification) -> str:
+    reached = "refused" if entry.level is None else f"{entry.level.label} only"
+    return f"{one_line(entry.name, 80)} ({reached}) is left out: {one_line(entry.findings[0], 200)}"
 
 
-def _print(one: Verification, wanted: Level) -> None:
-    reached = "refused" if one.level is None else one.level.label
-    mark = "ok " if _reached(one, wanted) else "BAD"
-    print(visible(f"{mark} {reached:<10} {one_line(one.name, 80)}"))
-    for finding in one.findings:
+def _print(entry: Verification, wanted: Level) -> None:
+    reached = "refused" if entry.level is None else entry.level.label
+    mark = "ok " if _reached(entry, wanted) else "BAD"
+    print(visible(f"{mark} {reached:<10} {one_line(entry.name, 80)}"))
+    for finding in entry.findings:
         print(visible(f"      {one_line(finding, 300)}"))
 
 
 def _refuse(bad: Sequence[Verification], total: int) -> None:
     if bad:
         raise DataError(
-            f"{len(bad)} of {total} entries do not hold: {', '.join(one_line(one.name, 40) for one in bad[:5])}"
+            f"{len(bad)} of {total} entries do not hold: {', '.join(one_line(entry.name, 40) for entry in bad[:5])}"
         )
 
 

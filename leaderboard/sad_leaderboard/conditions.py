@@ -34,16 +34,16 @@ def world_options(manifest: Manifest) -> dict[str, Any]:
 def conditions(manifest: Manifest) -> list[str]:
     """What was not as in a plain run, e.g. ["reveal=True", "perturb typos"]. Other conditions are another track."""
     usual = _usual_options(manifest.world)
-    found = [
+    named = [
         f"{name}={bool(value) if isinstance(usual.get(name), bool) else value}"
         for name, value in world_options(manifest).items()
         if value != usual.get(name)
     ]
     if _perturbed(manifest) != _PLAIN:
-        found.append(f"perturb {_perturbed(manifest)}")
+        named.append(f"perturb {_perturbed(manifest)}")
     if thoughts := manifest.identity.get("first_thoughts_sha256"):
-        found.append(f"first thoughts {str(thoughts)[:12]}")
-    return found
+        named.append(f"first thoughts {str(thoughts)[:12]}")
+    return named
 
 
 def condition_faults(manifest: Manifest) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sad_agents.rollout.episodes import NO_LIMITS
+from sad_agents.rollout.episodes import NO_LIMITS, verdict
 from sad_eval.records import Manifest
 
 from sad_env.records import Status, Step, Trajectory
@@ -69,7 +69,7 @@ def ending_fault(recorded: Trajectory, bounds: Bounds, terminated: bool, info: M
     """
     ending, steps = recorded.status, recorded.steps
     if terminated:
-        expected = _verdict(info)
+        expected = verdict(info)
         why = "the world's episode is over"
     elif ending is Status.AGENT_ERROR:
         return "" if steps else "recorded as agent_error without a step, which no limit explains"
@@ -91,12 +91,6 @@ def ending_fault(recorded: Trajectory, bounds: Bounds, terminated: bool, info: M
 _GLUE_TOKENS = 64
 """More than a chat template writes around one turn."""
 _UNSPENT = "which no limit of tokens, time or context explains"
-
-
-def _verdict(info: Mapping[str, Any]) -> Status:
-    if info["success"]:
-        return Status.SUCCESS
-    return Status.FORCED_FINISH if info.get("forced_finish") else Status.FAILURE
 
 
 def invalid_run(steps: Sequence[Step]) -> int:

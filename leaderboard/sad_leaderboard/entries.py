@@ -98,8 +98,8 @@ def _check_folder(folder: Path) -> None:
         raise EntryError(f"{one_line(str(folder), 120)}: no such entry")
     if folder.is_symlink() or not folder.is_dir():
         raise EntryError(f"{one_line(folder.name, 80)}: an entry is a folder, not a link or a file")
-    found = {item.name: item for item in os.scandir(folder)}
-    for name, item in sorted(found.items()):
+    items = {item.name: item for item in os.scandir(folder)}
+    for name, item in sorted(items.items()):
         if name not in FILES:
             raise EntryError(f"{folder.name}: holds {one_line(name, 60)!r}; an entry is {', '.join(FILES)}")
         details = item.stat(follow_symlinks=False)
@@ -108,7 +108,7 @@ def _check_folder(folder: Path) -> None:
         if details.st_size > MAX_BYTES[name]:
             raise EntryError(f"{folder.name}/{name}: {details.st_size:,} bytes; at most {MAX_BYTES[name]:,} are taken")
     for name in FILES:
-        if name not in found:
+        if name not in items:
             raise EntryError(f"{folder.name}: {name} is missing")
 
 

@@ -1,4 +1,4 @@
-"""The level "recomputed": every planned episode is there once and whole, and the figures follow from the episodes."""
+"""The level "recomputed": every planned episode is there exactly once, and the figures follow from the episodes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 from sad_agents.rollout.episodes import NO_LIMITS
 from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.metrics.episode_metrics import SAMPLED, WORDS
-from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, Results
+from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, Results, identity_sha256
 from sad_eval.report.model import parameters_of
-from sad_eval.runs.plan import identity_sha256
 
 from sad_env import registry
 from sad_env.data import Progress, silent
@@ -102,7 +101,7 @@ def recompute(submission: Submission, progress: Progress = silent) -> Recomputed
         findings.report(str(error))
     if findings:
         return Recomputed(None, findings)
-    computed = [one.results(manifest, {}) for one in counted]
+    computed = [each.results(manifest, {}) for each in counted]
     _compare(submission.results, computed[-1], findings)
     return Recomputed(computed[0], findings)
 
@@ -113,14 +112,14 @@ def _read_episodes(submission: Submission, sums: Sequence[MetricSums], findings:
     for number, line in enumerate(submission.episodes(), start=1):
         progress(f"recompute {submission.name}", number, len(planned))
         if line.id in seen:
-            findings.report(f"the episode {_named(line.id)} stands twice")
+            findings.report(f"the episode {_named(line.id)} comes twice")
         elif line.id not in planned:
             findings.report(f"the episode {_named(line.id)} is not one of the panel, seed and repeats")
         else:
             seen.add(line.id)
             _check_line(line, submission.manifest, findings)
-            for one in sums if not findings else ():
-                one.add(line)
+            for each in sums if not findings else ():
+                each.add(line)
     if missing := sorted(planned - seen):
         findings.report(f"{len(missing)} of {len(planned)} episodes are missing, e.g. {_named(missing[0])}")
 
@@ -171,7 +170,7 @@ def _check_entry(entry: Entry, manifest: Manifest, findings: Findings) -> None:
 def _check_plan(manifest: Manifest, findings: Findings) -> None:
     tasks = manifest.panel.task_ids
     if list(tasks) != sorted(set(tasks)):
-        findings.report("the panel's tasks are not sorted, or one stands twice")
+        findings.report("the panel's tasks are not sorted, or one comes twice")
         return
     panel = Panel(manifest.world, manifest.data, manifest.panel.name, tasks)
     if panel.sha256 != manifest.panel.sha256:
@@ -263,24 +262,22 @@ def _compare(claimed: Results, computed: Results, findings: Findings) -> None:
         if claimed.counts.get(status, 0) != count:
             findings.report(f"results.json claims {claimed.counts.get(status, 0)} {status}; the episodes give {count}")
     for name in BOARD_METRICS:
-        said, found = claimed.metrics.get(name), computed.metrics.get(name)
+        said, computed_value = claimed.metrics.get(name), computed.metrics.get(name)
         if said is None or (name == "reasoning_per_step" and not _countable(claimed)):
             continue
-        if found is None:
+        if computed_value is None:
             findings.report(f"results.json claims {name}, which does not follow from the episodes")
-        elif said.n != found.n or not _close(said.value, found.value):
+        elif said.n != computed_value.n or not math.isclose(
+            said.value, computed_value.value, rel_tol=1e-9, abs_tol=1e-12
+        ):
             findings.report(
                 f"results.json claims {name} {said.value:.6g} of {said.n}; "
-                f"the episodes give {found.value:.6g} of {found.n}"
+                f"the episodes give {computed_value.value:.6g} of {computed_value.n}"
             )
 
 
 def _countable(results: Results) -> bool:
     return results.tokenizer in _OUR_COUNTERS
-
-
-def _close(left: float, right: float) -> bool:
-    return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def step_limit(manifest: Manifest) -> int:

@@ -15,7 +15,7 @@ TITLE = "sad-env leaderboard"
 
 
 def to_json(board: Board) -> str:
-    """The board as JSON of schema `sad_leaderboard.board.json_schema`."""
+    """The board as JSON; `sad-leaderboard schema` prints its schema."""
     return json.dumps(board.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
 
 
@@ -49,17 +49,8 @@ def _table(table: Table) -> str:
     track = f" · {table.track}" if table.track != "standard" else ""
     head = f"## {markdown_cell(f'{table.world} · {table.panel} · {table.data} data{track}')}\n"
     description = f"\n{markdown_cell(table.description)}\n" if table.description else ""
-    header = [
-        "rank",
-        "agent",
-        "by",
-        "success",
-        "95 % interval",
-        "steps",
-        "reasoning words a step",
-        "episodes",
-        "checked",
-    ]
+    header = ["rank", "agent", "by", "success", "95 % interval", "steps"]
+    header += ["reasoning words a step", "episodes", "checked"]
     lines = [_row(row) for row in table.rows]
     return f"{head}{description}\n{markdown_table(header, lines)}\npanel sha256 `{table.panel_sha256[:16]}`\n"
 

@@ -18,7 +18,7 @@ from sad_env import registry
 from sad_env.core import TextEnv
 from sad_env.data import Progress, silent
 from sad_env.errors import ConfigError, SadEnvError
-from sad_env.records import Span, SpanKind, Status, Step, Trajectory
+from sad_env.records import SpanKind, Status, Step, Trajectory
 from sad_env.safe_text import one_line
 from sad_env.transcript import LINES, Form, Parsed, form_of
 from sad_leaderboard.endings import Bounds, ending_fault
@@ -90,18 +90,18 @@ def _replay_all(submission: Submission, world: TextEnv, findings: Findings, prog
                 findings.report(f"{task} ended as agent_error, which a replay cannot repeat", refutes=False)
 
 
-def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> None:
+def replay_episode(world: TextEnv, line: EpisodeLine, bounds: Bounds) -> None:
     """Play one episode again.
 
     Args:
         world: any world of the entry's kind and split.
         line: the record.
-        limits: of the run, or its step limit alone; an episode that the world did not end has to have reached one.
+        bounds: limits of the run; an episode that the world did not end has to have reached one of them.
 
     Raises:
         MismatchError: with the first step at which world and record differ.
     """
-    recorded, bounds = line.trajectory, Bounds(limits) if isinstance(limits, int) else limits
+    recorded = line.trajectory
     observation, info = world.reset(seed=line.key.seed, options={"task_id": line.key.task_id})
     _same("first observation", observation, recorded.observation)
     _same("split", str(info.get("split", "")), recorded.split)
@@ -114,11 +114,11 @@ def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> N
             raise MismatchError(f"{where}the episode was over before it")
         if limit := bounds.reached(recorded.steps[: number - 1]):
             raise MismatchError(f"{where}{limit} had ended the episode before it")
-        _check_listed(where, step, info)
-        read = form.parse(step.completion)
+        listed, read = info.get("admissible_actions"), form.parse(step.completion)
+        _same(f"{where}admissible actions", None if listed is None else tuple(listed), step.admissible)
         _check_read(where, step, read)
         if step.parsed:
-            _check_written(where, step, form, spelled)
+            _check_written(where, step, read, form, spelled)
             observation, reward, terminated, _, info = world.step(step.action)
             _same(f"{where}observation", observation, step.observation)
             _same(f"{where}reward", float(reward), step.reward)
@@ -132,11 +132,6 @@ def replay_episode(world: TextEnv, line: EpisodeLine, limits: Bounds | int) -> N
         raise MismatchError(fault)
 
 
-def _check_listed(where: str, step: Step, info: Mapping[str, Any]) -> None:
-    listed = info.get("admissible_actions")
-    _same(f"{where}admissible actions", None if listed is None else tuple(listed), step.admissible)
-
-
 def _check_unparsed(where: str, step: Step, read: Parsed) -> None:
     """The completion holds no action, the world was not asked, and the answer is the rollout's."""
     if step.action or step.valid or step.reward:
@@ -147,29 +142,22 @@ def _check_unparsed(where: str, step: Step, read: Parsed) -> None:
 
 
 def _check_read(where: str, step: Step, read: Parsed) -> None:
-    """Spans and reasoning are those that the completion gives to whoever reads it."""
+    """Spans and reasoning are those that the completion gives."""
     # A slip is an action alone, labelled as not the agent's. With reasoning in it the label would hide the reasoning.
-    slipped = () if read.reasoning else tuple(_unlabelled(span) for span in read.spans)
+    slipped = () if read.reasoning else tuple(span.model_copy(update={"kind": SpanKind.NONE}) for span in read.spans)
     if step.spans not in (read.spans, slipped):
         raise MismatchError(f"{where}its spans are not where the completion's headers put them")
     if _words(step.reasoning) != _words(read.reasoning):
         raise MismatchError(f"{where}the reasoning {_short(step.reasoning)} is not what the completion says")
 
 
-def _unlabelled(span: Span) -> Span:
-    return span.model_copy(update={"kind": SpanKind.NONE})
-
-
-def _check_written(where: str, step: Step, form: Form, spelled: Callable[[str], str]) -> None:
+def _check_written(where: str, step: Step, read: Parsed, form: Form, spelled: Callable[[str], str]) -> None:
     """The action that was played is the one in the completion, as written or as the world spells it, and its end.
 
     Completions are cut behind their first action line when they are sampled. Text behind it would be neither played
     nor counted as reasoning.
     """
-    read = form.parse(step.completion)
-    if read.complaint:
-        raise MismatchError(f"{where}the action {one_line(step.action, 60)!r} is not what the completion says")
-    if _words(step.action) not in (_words(read.action), _words(spelled(read.action))):
+    if read.complaint or _words(step.action) not in (_words(read.action), _words(spelled(read.action))):
         raise MismatchError(f"{where}the action {one_line(step.action, 60)!r} is not what the completion says")
     act = next(span for span in read.spans if span.kind is SpanKind.ACT)
     if _words(step.completion[act.body :].strip().removesuffix(form.closing.strip())) != _words(read.action):

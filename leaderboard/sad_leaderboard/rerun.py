@@ -1,4 +1,4 @@
-"""The level "rerun": the named agent, run again on the same tasks and seeds, writes and does the same."""
+"""The level "rerun": the named agent, run again on the same tasks and seeds, gives the same episodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sad_agents.rollout.rollout import Finished, Job
 from sad_eval.commands.evaluate import player
 from sad_eval.records import EpisodeKey, EpisodeLine, Manifest
 from sad_eval.runs.harness import evaluate
-from sad_eval.runs.plan import EvaluationPlan, make_plan, open_or_create
+from sad_eval.runs.plan import EvaluationPlan, claimed, make_plan
 from sad_eval.runs.score import sums_for
 from sad_eval.runs.settings import EvalSettings
 
@@ -79,9 +79,9 @@ def _played_again(plan: EvaluationPlan, report: Callable[[int], None]) -> dict[E
             report(number)
             yield finished
 
-    run = open_or_create(plan)
-    evaluate(run, counted, sums_for(plan.manifest), quiet=True)
-    return {line.id: _outcome(line) for line in run.episodes()}
+    with claimed(plan) as run:
+        evaluate(run, counted, sums_for(plan.manifest), quiet=True)
+        return {line.id: _outcome(line) for line in run.episodes()}
 
 
 def _outcome(line: EpisodeLine) -> bytes:

@@ -1,4 +1,4 @@
-"""The documents and levels of an entry. No figure is declared in it: figures are recomputed from the episodes."""
+"""The documents and levels of an entry. It declares no figures: they are recomputed from the episodes."""
 
 from __future__ import annotations
 

@@ -95,12 +95,12 @@ def duplicates(submissions: Sequence[Submission], *, least: int = 5) -> list[str
         return []
     prints = [(submission.name, set(map(fingerprint, submission.episodes()))) for submission in submissions]
     lines = []
-    for index, (name, mine) in enumerate(prints):
-        for other, theirs in prints[index + 1 :]:
-            shared = len(mine & theirs)
-            if shared >= min(least, len(mine), len(theirs)):
+    for index, (name, episodes) in enumerate(prints):
+        for other, others in prints[index + 1 :]:
+            shared = len(episodes & others)
+            if shared >= min(least, len(episodes), len(others)):
                 lines.append(
-                    f"{name} and {other} share {shared} episodes word for word, of {len(mine)} and {len(theirs)}"
+                    f"{name} and {other} share {shared} episodes word for word, of {len(episodes)} and {len(others)}"
                 )
     return lines
 

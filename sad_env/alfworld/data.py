@@ -12,11 +12,9 @@ from sad_env.alfworld.problem import GAME_FILE, write_game
 from sad_env.alfworld.session import ALFWorldSession
 from sad_env.alfworld.sources import OFFICIAL_FOLDER, open_store
 from sad_env.alfworld.store import GameStore
-from sad_env.data import DataPack, Progress, RemoteFile
+from sad_env.data import DataPack, Progress, read_packs
 from sad_env.errors import DataError
 from sad_env.files import atomic_bytes
-
-_RELEASE = "https://github.com/alfworld/alfworld/releases/download"
 
 _OFFICIAL_SPLITS = ("train", "valid_seen", "valid_unseen", "valid_train")
 
@@ -24,19 +22,7 @@ _OFFICIAL_SPLITS = ("train", "valid_seen", "valid_unseen", "valid_train")
 class ALFWorldData:
     """Fetching, generating, packing and checking of games; see `sad_env.data.WorldData`."""
 
-    packs: Sequence[DataPack] = (
-        DataPack(
-            name="games-2.1.3",
-            summary="4,027 games: train 3,553, valid_seen 140, valid_unseen 134, valid_train 200",
-            licence="MIT (ALFWorld), from ALFRED (MIT)",
-            files=(
-                RemoteFile(
-                    name="json_2.1.3_tw-pddl.zip",
-                    urls=(f"{_RELEASE}/0.4.2/json_2.1.3_tw-pddl.zip",),
-                ),
-            ),
-        ),
-    )
+    packs: Sequence[DataPack] = read_packs("sad_env.alfworld")
 
     def generate(self, folder: Path, *, count: int, seed: int, split: str, progress: Progress) -> str:
         """Write generated games in the official layout: FOLDER/SPLIT/TASK/TRIAL/game.tw-pddl."""
@@ -62,13 +48,13 @@ class ALFWorldData:
         Raises:
             DataError: a game is damaged, is won at the start, or its walkthrough does not win.
         """
-        found = []
+        lines = []
         for split, store in _splits(folder):
             for number, task_id in enumerate(store.task_ids, 1):
                 _check_game(store, task_id)
                 progress(split, number, len(store.task_ids))
-            found.append(f"{split}: {len(store.task_ids)} games, all whole and won by their walkthroughs")
-        return found
+            lines.append(f"{split}: {len(store.task_ids)} games, all whole and won by their walkthroughs")
+        return lines
 
 
 DATA = ALFWorldData()

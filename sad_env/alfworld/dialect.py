@@ -1,4 +1,4 @@
-"""The two ways ALFWorld has spoken: today's text, and the old one of ReAct's prompts and most published results."""
+"""ALFWorld's two dialects: today's text, and the older one of ReAct's prompts and most published results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ALFWorld engine: what can be done in a state, what comes of it, and what is seen; a state is a plain value.
+"""The ALFWorld engine: which commands a state allows, their effects, and the texts; a state is a plain value.
 
 Rules and texts are those of alfworld 0.4.2 on textworld 1.7.0 with the official game files, oddities included: lists
 run in the order of PDDL ids, `look` at the start sees nothing, receptacles that share the agent's location cannot be
@@ -136,7 +136,7 @@ def admissible(game: Game, state: State, local: Iterable[str]) -> list[str]:
 
     Args:
         game: the game.
-        state: where it stands.
+        state: of the game.
         local: the keys of `local_commands` for that state.
     """
     commands = sorted(local)

@@ -61,8 +61,8 @@ class ALFWorldEnv(TextEnv):
 
     Args:
         data: "generated" (made in memory), "official", or a folder, zip archive or pack file of games.
-        split: "train", "valid_seen", "valid_unseen", "train_rooms" (generated only: rooms put together anew), or any
-            sub-folder of a given folder.
+        split: "train", "valid_seen", "valid_unseen", "train_rooms" (generated only: rooms put together from others), or
+            any sub-folder of a given folder.
         dialect: "2.1.3", today's text, or "react", the text of ReAct's prompts.
         backend: "fast", our engine, or "textworld", the original one (needs the extra `sad-env[alfworld]`).
         task_type: play only tasks of this type, see `TASK_TYPES`.
@@ -160,7 +160,7 @@ class ALFWorldEnv(TextEnv):
         return [dialects.command_out(command, self.dialect) for command in min(plans, key=len)] if plans else None
 
     def clone_state(self) -> Snapshot:
-        """The episode as it stands.
+        """The present state of the episode.
 
         Raises:
             ResetNeededError: no episode has begun.
@@ -203,5 +203,5 @@ def _panel(kind: str, store: GameStore, split: str, task_type: str | None, tasks
         if task_type not in TASK_TYPES:
             raise UnknownNameError("task type of alfworld", task_type, TASK_TYPES)
         name = f"{name}-{task_type}"
-        task_ids = tuple(one for one in task_ids if store.task_type(one) == task_type)
+        task_ids = tuple(task for task in task_ids if store.task_type(task) == task_type)
     return Panel.of("alfworld", kind, name, task_ids)

@@ -1,4 +1,4 @@
-"""A person's way through a household: look in likely places first, use what was seen, recover from slips; aloud."""
+"""The expert: looks in likely places first, uses what it has seen, recovers from slips, and says why."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from typing import Any, NamedTuple
 
 from sad_env.alfworld.habits import OPENING_KINDS, accepts, likelihood, room_of
 from sad_env.alfworld.memory import HouseholdMemory, kind
+from sad_env.alfworld.problem import TREATMENTS
 from sad_env.alfworld.wordings import Fields, speak
 from sad_env.expert import Expert, ThoughtAction
 
-_TREATMENTS = {
-    "pick_clean_then_place_in_recep": ("clean", "sinkbasin"),
-    "pick_heat_then_place_in_recep": ("heat", "microwave"),
-    "pick_cool_then_place_in_recep": ("cool", "fridge"),
-}
+_STATIONS = {"clean": "sinkbasin", "heat": "microwave", "cool": "fridge"}
 _LIKELY = 0.1
 """A type of receptacle that holds more than this share of the things of a type is a likely place for one."""
 
@@ -38,7 +35,7 @@ class ALFWorldExpert(Expert):
         self._put = "put {} in/on {}" if info.get("dialect") == "react" else "move {} to {}"
 
     def observe(self, action: str, observation: str, info: Mapping[str, Any]) -> None:
-        """Take note of what was done, by whomever, and what came of it."""
+        """Take note of an action, its own or another's, and of its answer."""
         self._memory.update(action, observation)
 
     def decide(self) -> ThoughtAction:
@@ -59,9 +56,9 @@ class ALFWorldExpert(Expert):
             return self._put_away(memory.held)
         if memory.task_type == "look_at_obj_in_light":
             return self._light(memory.held)
-        verb, station = _TREATMENTS.get(memory.task_type, ("", ""))
+        verb = TREATMENTS.get(memory.task_type)
         if verb and memory.treated.get(memory.held) != verb:
-            return self._treat(memory.held, verb, station)
+            return self._treat(memory.held, verb)
         return self._bring(memory.held)
 
     # --- what to do with empty hands ---
@@ -76,10 +73,10 @@ class ALFWorldExpert(Expert):
         ]
         if not known:
             return self._search(memory.wanted)
-        verb = _TREATMENTS.get(memory.task_type, ("",))[0]
+        verb = TREATMENTS.get(memory.task_type)
         # What is treated already comes first, then what is within reach.
         thing, place = min(
-            known, key=lambda one: (memory.treated.get(one[0]) != (verb or None), not memory.reachable(one[1]), one)
+            known, key=lambda pair: (memory.treated.get(pair[0]) != verb, not memory.reachable(pair[1]), pair)
         )
         fields = Fields(thing=thing, place=place)
         return self._reach(place, "fetch", fields) or Intent("take", f"take {thing} from {place}", fields)
@@ -108,7 +105,7 @@ class ALFWorldExpert(Expert):
         return Intent("search examine", f"examine {place}", fields)
 
     def _most_promising(self, unseen: list[str], wanted: str) -> str:
-        return max(unseen, key=lambda one: (self._promise(one, wanted), -number_of(one)))
+        return max(unseen, key=lambda place: (self._promise(place, wanted), -number_of(place)))
 
     def _promise(self, place: str, wanted: str) -> float:
         """Chance of finding it there for each step that looking there takes."""
@@ -119,18 +116,18 @@ class ALFWorldExpert(Expert):
         return likelihood(self._room, wanted, kind(place)) / siblings / steps
 
     def _search_again(self, wanted: str) -> Intent:
-        """Everything was looked at in vain: somebody must have moved it, so take the place seen longest ago."""
+        """It was seen nowhere, so it must have been moved: look again in the place seen longest ago."""
         memory = self._memory
         if not memory.receptacles:
             return Intent("lost", "look", Fields(wanted=wanted))
-        place = min(memory.receptacles, key=lambda one: memory.seen_at.get(one, 0))
+        place = min(memory.receptacles, key=lambda place: memory.seen_at.get(place, 0))
         fields = Fields(place=place, wanted=wanted)
         return self._reach(place, "again", fields) or Intent("again examine", f"examine {place}", fields)
 
     # --- what to do with something in hand ---
 
-    def _treat(self, held: str, verb: str, station: str) -> Intent:
-        place = self._nearest([one for one in self._memory.receptacles if kind(one) == station])
+    def _treat(self, held: str, verb: str) -> Intent:
+        place = self._nearest([name for name in self._memory.receptacles if kind(name) == _STATIONS[verb]])
         if place is None:
             return self._bring(held)
         fields = Fields(thing=held, place=place, verb=verb)
@@ -148,7 +145,9 @@ class ALFWorldExpert(Expert):
     def _destination(self, thing: str) -> str | None:
         memory = self._memory
         places = [
-            one for one in memory.receptacles if kind(one) == memory.goal and (kind(thing), one) not in memory.refused
+            place
+            for place in memory.receptacles
+            if kind(place) == memory.goal and (kind(thing), place) not in memory.refused
         ]
         if memory.task_type == "pick_two_obj_and_place" and places:
             most = max(self._wanted_in(place) for place in places)
@@ -180,7 +179,7 @@ class ALFWorldExpert(Expert):
         ]
         if not lamps:
             return self._search(memory.goal)
-        lamp, place = min(lamps, key=lambda one: (not memory.reachable(one[1]), one))
+        lamp, place = min(lamps, key=lambda pair: (not memory.reachable(pair[1]), pair))
         fields = Fields(thing=held, place=place, lamp=lamp)
         if not memory.reachable(place):
             return Intent("light go", f"go to {place}", fields)
@@ -189,9 +188,9 @@ class ALFWorldExpert(Expert):
     def _put_away(self, held: str) -> Intent:
         memory = self._memory
         places = [
-            one
-            for one in memory.receptacles
-            if accepts(kind(one), kind(held)) and (kind(held), one) not in memory.refused
+            place
+            for place in memory.receptacles
+            if accepts(kind(place), kind(held)) and (kind(held), place) not in memory.refused
         ]
         place = self._nearest(places)
         if place is None:

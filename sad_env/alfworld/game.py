@@ -20,11 +20,11 @@ def visible_names(ids: Iterable[str]) -> dict[str, str]:
     >>> visible_names(["mug_bar_2", "mug_bar_1"])
     {'mug_bar_1': 'mug 2', 'mug_bar_2': 'mug 1'}
     """
-    bases = {one: one.split("_bar_", 1)[0] + ("basin" if "basin" in one else "") for one in sorted(ids)}
+    bases = {id_: id_.split("_bar_", 1)[0] + ("basin" if "basin" in id_ else "") for id_ in sorted(ids)}
     left = Counter(bases.values())
     names = {}
-    for one, base in bases.items():
-        names[one] = f"{base} {left[base]}"
+    for id_, base in bases.items():
+        names[id_] = f"{base} {left[base]}"
         left[base] -= 1
     return names
 
@@ -43,7 +43,7 @@ class Game:
         goal, task, walkthrough: as in `Problem`.
         object_names, receptacle_names: e.g. "mug 1", "drawer 3".
         examine_commands: e.g. "examine drawer 3", by receptacle.
-        start: location in which the agent begins; no receptacle stands there.
+        start: location in which the agent begins; no receptacle is there.
         location_of: by receptacle.
         receptacles_at: by location.
         way_to: the receptacle that a "go to" command leads to.
@@ -63,8 +63,8 @@ class Game:
         self.goal, self.task, self.walkthrough = problem.goal, problem.task, problem.walkthrough
         facts = _Facts(problem, origin)
         names = visible_names([*facts.index["object"], *facts.index["receptacle"]])
-        self.object_names = tuple(names[one] for one in facts.index["object"])
-        self.receptacle_names = tuple(names[one] for one in facts.index["receptacle"])
+        self.object_names = tuple(names[id_] for id_ in facts.index["object"])
+        self.receptacle_names = tuple(names[id_] for id_ in facts.index["receptacle"])
         self._read_places(facts)
         self._read_receptacles(facts, problem.washers)
         self._read_objects(facts)
@@ -76,7 +76,7 @@ class Game:
         self.location_of: Row = tuple(where for _, where in sorted(facts.pairs("receptacleatlocation")))
         self.receptacles_at = facts.rows("receptacleatlocation", "location")
         self.examine_commands = tuple(f"examine {name}" for name in self.receptacle_names)
-        self.way_to: Mapping[str, int] = {f"go to {name}": one for one, name in enumerate(self.receptacle_names)}
+        self.way_to: Mapping[str, int] = {f"go to {name}": number for number, name in enumerate(self.receptacle_names)}
         commands = sorted(self.way_to.items())
         self.ways = tuple(
             tuple(command for command, place in commands if self.location_of[place] != here) for here in range(count)
@@ -89,7 +89,7 @@ class Game:
         for receptacle_type, object_type in facts.by_predicate["cancontain"]:
             for place in kinds[receptacle_type]:
                 accepts[place].update(object_kinds[object_type])
-        self.accepts = tuple(frozenset(one) for one in accepts)
+        self.accepts = tuple(frozenset(things) for things in accepts)
         self.openable = facts.marked("openable")
         self.washers = frozenset(place for name in washers for place in kinds[name])
         self.ovens = frozenset(kinds["microwavetype"])
@@ -131,13 +131,15 @@ class _Facts:
             self.by_predicate[predicate].append(tuple(arguments))
             for name, kind in zip(arguments, SIGNATURES[predicate], strict=True):
                 entities[kind].add(name)
-        self.index = {kind: {name: one for one, name in enumerate(sorted(all_))} for kind, all_ in entities.items()}
+        self.index = {
+            kind: {name: number for number, name in enumerate(sorted(all_))} for kind, all_ in entities.items()
+        }
         self._check(origin)
 
     def pairs(self, predicate: str) -> list[tuple[int, int]]:
         """Facts of two arguments."""
         first, second = (self.index[kind] for kind in SIGNATURES[predicate])
-        return [(first[one], second[other]) for one, other in self.by_predicate[predicate]]
+        return [(first[left], second[other]) for left, other in self.by_predicate[predicate]]
 
     def marked(self, predicate: str) -> frozenset[int]:
         """Entities that a predicate of one argument holds for."""
@@ -147,16 +149,16 @@ class _Facts:
     def rows(self, predicate: str, kind: str) -> tuple[Row, ...]:
         """First arguments by second argument, ascending."""
         rows: list[list[int]] = [[] for _ in self.index[kind]]
-        for one, other in sorted(self.pairs(predicate)):
-            rows[other].append(one)
+        for left, other in sorted(self.pairs(predicate)):
+            rows[other].append(left)
         return tuple(tuple(row) for row in rows)
 
     def grouped(self, predicate: str) -> Mapping[str, list[int]]:
         """First arguments by the name of the second."""
         index = self.index[SIGNATURES[predicate][0]]
         groups: dict[str, list[int]] = defaultdict(list)
-        for one, name in self.by_predicate[predicate]:
-            groups[name].append(index[one])
+        for entity, name in self.by_predicate[predicate]:
+            groups[name].append(index[entity])
         return groups
 
     def _check(self, origin: str) -> None:

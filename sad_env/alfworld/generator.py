@@ -1,4 +1,4 @@
-"""New games without end: a floor plan, things laid out as they usually lie, a task that can be done."""
+"""Generates games: a floor plan, objects in their usual places, a task that can be done."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sad_env.alfworld.households import (
     mangle,
 )
 from sad_env.alfworld.planner import plan
-from sad_env.alfworld.problem import Fact, HouseholdGoal, Problem
+from sad_env.alfworld.problem import TREATMENTS, Fact, HouseholdGoal, Problem
 from sad_env.errors import UnknownNameError
 
 ROOMS_SPLIT = "train_rooms"
@@ -26,7 +26,7 @@ SPLITS = {"train": 3553, "valid_seen": 140, "valid_unseen": 134, ROOMS_SPLIT: 80
 """The splits of generated data and how many tasks each has when no number is asked for: as many as the official.
 
 `train_rooms` has no official counterpart: its scenes are put together from receptacles of the train scenes, so that a
-model cannot know its hundred rooms by heart and has to read what stands in the one that it is in.
+model cannot know its hundred rooms by heart and has to read what is in the present room.
 """
 
 _COMPOSED = 1000
@@ -39,21 +39,14 @@ another game, so that results of two releases are never taken for results on the
 SENTENCES = {
     "look_at_obj_in_light": ("look at {object} under the {place}", "examine the {object} with the {place}"),
     "pick_and_place_simple": ("put a {object} in {place}", "put some {object} on {place}"),
-    "pick_clean_then_place_in_recep": (
-        "put a clean {object} in {place}",
-        "clean some {object} and put it in {place}",
-    ),
+    "pick_clean_then_place_in_recep": ("put a clean {object} in {place}", "clean some {object} and put it in {place}"),
     "pick_cool_then_place_in_recep": ("put a cool {object} in {place}", "cool some {object} and put it in {place}"),
     "pick_heat_then_place_in_recep": ("put a hot {object} in {place}", "heat some {object} and put it in {place}"),
     "pick_two_obj_and_place": ("put two {object} in {place}", "find two {object} and put them in {place}"),
 }
 """The two wordings of each task in the official games."""
 
-_NEEDS = {
-    "pick_clean_then_place_in_recep": ("cleanable", "SinkBasin"),
-    "pick_heat_then_place_in_recep": ("heatable", "Microwave"),
-    "pick_cool_then_place_in_recep": ("coolable", "Fridge"),
-}
+_STATIONS = {"clean": "SinkBasin", "heat": "Microwave", "cool": "Fridge"}
 _TARGET_COUNTS = (967, 1137, 843, 598)
 """How often one, two, three or four objects of the wanted type were there in the official train split."""
 
@@ -132,7 +125,8 @@ def _composed_scene(draw: random.Random, task_type: str, room: str) -> int:
 def _goals(task_type: str, scene: int) -> list[tuple[str, str]]:
     """Pairs of object and receptacle that the task may ask for in a scene."""
     home, floor = households(), floor_plan(scene)
-    ability, station = _NEEDS.get(task_type, ("pickupable", ""))
+    treatment = TREATMENTS.get(task_type, "")
+    ability, station = f"{treatment or 'pickup'}able", _STATIONS.get(treatment, "")
     things = [kind for kind in floor.objects if _able(kind, ability) and _able(kind, "pickupable")]
     if task_type == "look_at_obj_in_light":
         lit = "DeskLamp" in floor.objects and _usual_places(scene, "DeskLamp", ())[0]
@@ -217,7 +211,7 @@ def _count(blueprint: Blueprint, kind: str, draw: random.Random) -> int:
 
 def _add_object(facts: set[Fact], blueprint: Blueprint, kind: str, draw: random.Random) -> None:
     wanted, room = kind == blueprint.object, floor_plan(blueprint.scene).room
-    station = _NEEDS.get(blueprint.task_type, ("", ""))[1]
+    station = _STATIONS.get(TREATMENTS.get(blueprint.task_type, ""), "")
     places, weights = _usual_places(blueprint.scene, kind, (blueprint.place, station) if wanted else ())
     position = "|".join(f"{draw.uniform(-5, 5):+06.2f}" for _ in range(3))
     thing = mangle(f"{kind}|{position}")

@@ -1,4 +1,4 @@
-"""What a person knows of any household: which room this is, where a thing usually lies, what takes what."""
+"""What a person knows of any household: which room this is, where a thing usually is, which receptacle takes what."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _ANYWHERE = 0.01
 
 
 def room_of(receptacles: Iterable[str]) -> str:
-    """The room, judged by what stands in it.
+    """The room, judged by its receptacles.
 
     >>> room_of(["drawer 1", "toilet 1"])
     'bathroom'
     """
-    kinds = {kind(one) for one in receptacles}
+    kinds = {kind(name) for name in receptacles}
     return next((room for sign, room in _TELLING if sign in kinds), "livingroom")
 
 
@@ -42,7 +42,7 @@ def likelihood(room: str, thing: str, place: str) -> float:
 def search_order(room: str, thing: str) -> tuple[str, ...]:
     """Types of receptacles that such a room can have, by the chance of finding the thing there for each step it takes.
 
-    The order is one of rooms in general: neither what stands in this one nor how many there are of it change it.
+    The order is that of rooms in general and does not depend on what is in this one.
 
     >>> search_order("bathroom", "toiletpaper")[:2]
     ('toilet', 'countertop')
@@ -64,7 +64,7 @@ def search_order(room: str, thing: str) -> tuple[str, ...]:
 def accepts(place: str, thing: str) -> bool:
     """Whether a receptacle of this type may hold a thing of this type."""
     return any(
-        thing in (one.lower() for one in inside)
+        thing in (type_.lower() for type_ in inside)
         for name, inside in households().accepts.items()
         if name.lower() == place
     )

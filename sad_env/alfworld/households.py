@@ -1,4 +1,4 @@
-"""Floor plans of the 120 scenes, and what is usual in a household: what lies where, how many, who accepts what."""
+"""Floor plans of the 120 scenes, and what is usual in a household: places, numbers, and which receptacle takes what."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def composed_scene(room: str, number: int) -> int:
 
 @lru_cache(maxsize=4096)
 def _composed(scene: int) -> FloorPlan:
-    """Each type of receptacle as it stands in one of the train scenes of the room, drawn anew for each type."""
+    """Each type of receptacle as in a train scene of the room, which is drawn for each type."""
     room = {composed_scene(name, 0) // 10_000: name for name in ROOM_OF_HUNDRED.values()}[scene // 10_000]
     donors = [plan for plan in households().plans.values() if plan.room == room and plan.scene not in UNSEEN_SCENES]
     draw = random.Random(f"floor plan {scene}")

@@ -16,7 +16,6 @@ _TAKEN = re.compile(rf"You pick up the {_NAME} from the {_NAME}\.$")
 _PUT = re.compile(rf"You (?:move|put) the {_NAME} (?:to|in/on) the {_NAME}\.$")
 _SHUT = re.compile(rf"You close the {_NAME}\.$")
 _TREATED = re.compile(rf"You (clean|heat|cool) the {_NAME} using the {_NAME}\.$")
-_LIT = re.compile(rf"You turn on the {_NAME}\.$")
 _CARRIED = re.compile(rf"You are carrying: an? {_NAME}\.$")
 _FACING = re.compile(r"You are facing the (.*?)\. Next to it")
 _COMMANDS = {
@@ -57,7 +56,6 @@ class HouseholdMemory:
         closed: receptacles known to be closed.
         held: what is carried.
         treated: what has been done to an object: clean, heat or cool.
-        lit: lamps that are on.
         refused: (type of object, receptacle) that did not go together.
         stuck: the last action did nothing.
         turns: actions seen so far.
@@ -74,7 +72,6 @@ class HouseholdMemory:
         self.closed: set[str] = set()
         self.held: str | None = None
         self.treated: dict[str, str] = {}
-        self.lit: set[str] = set()
         self.refused: set[tuple[str, str]] = set()
         self.stuck = False
         self.turns = 0
@@ -82,7 +79,7 @@ class HouseholdMemory:
         self._beside: dict[str, set[str]] = {}
 
     def reachable(self, receptacle: str) -> bool:
-        """It stands where the agent stands."""
+        """Whether it is within the agent's reach."""
         return self.here is not None and (receptacle == self.here or receptacle in self._beside.get(self.here, ()))
 
     def holders(self, name: str) -> list[str]:
@@ -125,19 +122,17 @@ class HouseholdMemory:
         elif put := _PUT.match(observation):
             thing, place = put.groups()
             self.held = None
-            # What nobody has looked into stays to be looked into, whatever went in or out.
+            # A receptacle that has not been looked into stays unseen, whatever went in or out.
             if place in self.contents:
                 self.contents[place].append(thing)
         elif shut := _SHUT.match(observation):
             self.closed.add(shut[1])
         elif treated := _TREATED.match(observation):
             self.treated[treated[2]] = treated[1]
-        elif lit := _LIT.match(observation):
-            self.lit.add(lit[1])
 
     def _learn_from_failure(self, action: str) -> None:
         if walked := _COMMANDS["go"].fullmatch(action):
-            # One cannot walk to what stands right here; otherwise there is no way to fail.
+            # Only what is within reach cannot be walked to.
             if self.here is not None and walked[1] in self.receptacles and walked[1] != self.here:
                 self._stand_together([self.here, walked[1]])
         elif opened := _COMMANDS["open"].fullmatch(action):
@@ -162,14 +157,14 @@ class HouseholdMemory:
 
     def _stand_together(self, receptacles: Iterable[str]) -> None:
         group = set(receptacles)
-        for one in list(group):
-            group |= self._beside.get(one, set())
-        for one in group:
-            self._beside[one] = group
+        for place in list(group):
+            group |= self._beside.get(place, set())
+        for place in group:
+            self._beside[place] = group
 
 
 def _read_task(sentence: str) -> tuple[str, str, str]:
     for task_type, pattern in _TASKS:
-        if found := pattern.fullmatch(sentence):
-            return task_type, found[1], found[2]
+        if match := pattern.fullmatch(sentence):
+            return task_type, match[1], match[2]
     return "", "", ""

@@ -7,10 +7,11 @@ of each block in order; a block lists its games as `_encode` writes them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import lzma
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from sad_env.alfworld.store import GameStore
 from sad_env.data import Progress, silent
 from sad_env.errors import DataError
 from sad_env.files import atomic_bytes
-from sad_env.json_lines import RecordError, parse_json
+from sad_env.json_lines import parse_json
 from sad_env.safe_text import one_line
 
 PACK_SUFFIX = ".games"
@@ -75,7 +76,9 @@ class PackStore(GameStore):
             self._first = len(MAGIC) + 8 + length
             self._starts: list[int] = index["starts"]
             self._where = {
-                str(one): (block, row) for block, ids in enumerate(index["tasks"]) for row, one in enumerate(ids)
+                str(task_id): (block, row)
+                for block, ids in enumerate(index["tasks"])
+                for row, task_id in enumerate(ids)
             }
             if not self._where or path.stat().st_size != self._first + self._starts[-1]:
                 raise ValueError("cut off")
@@ -103,20 +106,15 @@ class PackStore(GameStore):
             return games
 
 
-class _complaints:  # noqa: N801 -- used as a statement
+@contextlib.contextmanager
+def _complaints(origin: str) -> Iterator[None]:
     """Turns whatever a damaged file makes the readers raise into one `DataError`."""
-
-    def __init__(self, origin: str) -> None:
-        self.origin = origin
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (OSError, EOFError, lzma.LZMAError)):
-            raise DataError(f"{self.origin}: damaged or cut off ({one_line(str(error), 80)})") from None
-        if isinstance(error, (ValueError, RecordError, KeyError, IndexError, TypeError, AttributeError)):
-            raise DataError(f"{self.origin}: {one_line(str(error), 120)}") from None
+    try:
+        yield
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise DataError(f"{origin}: damaged or cut off ({one_line(str(error), 80)})") from None
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise DataError(f"{origin}: {one_line(str(error), 120)}") from None
 
 
 def _deflate(value: Any) -> bytes:

@@ -26,17 +26,17 @@ class PlainALFWorldExpert(ALFWorldExpert):
     def _most_promising(self, unseen: list[str], wanted: str) -> str:
         listed = self._memory.receptacles
         order = self._order(wanted)
-        return min(unseen, key=lambda one: (order.index(kind(one)), listed.index(one)))
+        return min(unseen, key=lambda place: (order.index(kind(place)), listed.index(place)))
 
     def _order(self, wanted: str) -> list[str]:
         """Types of receptacles to be looked at in turn; those that no such room has come last."""
         usual = search_order(self._room, wanted)
-        return [*usual, *dict.fromkeys(kind(one) for one in self._memory.receptacles if kind(one) not in usual)]
+        return [*usual, *dict.fromkeys(kind(place) for place in self._memory.receptacles if kind(place) not in usual)]
 
     def _nearest(self, places: list[str]) -> str | None:
         """Within reach first, then in the order of the list."""
         listed, reachable = self._memory.receptacles, self._memory.reachable
-        return min(places, key=lambda one: (not reachable(one), listed.index(one))) if places else None
+        return min(places, key=lambda place: (not reachable(place), listed.index(place))) if places else None
 
     def _think(self, intent: Intent, draw: random.Random | None) -> str:
         memory, fields = self._memory, intent.fields
@@ -65,7 +65,7 @@ class PlainALFWorldExpert(ALFWorldExpert):
         holding = f"I hold {memory.held}. " if memory.held else ""
         # Where the first of two was put, one is here.
         missing = memory.here is not None and not any(
-            kind(one) == wanted for one in memory.contents.get(memory.here, ())
+            kind(thing) == wanted for thing in memory.contents.get(memory.here, ())
         )
         return f"{holding}I look for {with_article(wanted)}{', not here' if missing else ''}. "
 
@@ -81,10 +81,6 @@ class PlainALFWorldExpert(ALFWorldExpert):
             if following == place and kind(place) == kind(memory.here):
                 return text
             text, first = f"{text}. ", order.index(kind(memory.here)) + 1
-        here = {kind(one) for one in listed}
-        passed = order[first : order.index(kind(place))]
-        return f"{text}Where: {', '.join([*(f'{one} {_verdict(one, here)}' for one in passed), place])}"
-
-
-def _verdict(type_: str, here: set[str]) -> str:
-    return "seen" if type_ in here else "none"
+        here = {kind(name) for name in listed}
+        passed = [f"{type_} {'seen' if type_ in here else 'none'}" for type_ in order[first : order.index(kind(place))]]
+        return f"{text}Where: {', '.join([*passed, place])}"

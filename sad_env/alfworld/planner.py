@@ -1,17 +1,12 @@
-"""The oracle: a short plan from hidden state, found by trying the few ways there are and proven by playing it."""
+"""The oracle: a short plan from hidden state, found by trying all candidates and checked by playing them."""
 
 from __future__ import annotations
 
 from itertools import permutations
 
 from sad_env.alfworld.game import Game
+from sad_env.alfworld.problem import TREATMENTS
 from sad_env.alfworld.session import ALFWorldSession
-
-_TREATMENT = {
-    "pick_clean_then_place_in_recep": "clean",
-    "pick_heat_then_place_in_recep": "heat",
-    "pick_cool_then_place_in_recep": "cool",
-}
 
 
 class _Script:
@@ -78,7 +73,7 @@ def _candidates(game: Game, lying: list[tuple[int, int]]) -> list[_Script]:
     if task_type == "pick_two_obj_and_place":
         pairs = list(permutations(lying, 2))[:12]
         return [_bring_two(game, first, second, place) for first, second in pairs for place in _destinations(game)]
-    verb = _TREATMENT.get(task_type, "")
+    verb = TREATMENTS.get(task_type, "")
     stations = {"": (-1,), "clean": game.washers, "heat": game.ovens, "cool": game.fridges}[verb]
     return [
         _bring(game, thing, source, verb, station, place)

@@ -15,6 +15,7 @@ from typing import Any
 from sad_env.errors import DataError
 from sad_env.json_lines import RecordError, parse_json
 from sad_env.safe_text import one_line
+from sad_env.tables import read_table
 
 GAME_FILE = "game.tw-pddl"
 MAX_GAME_BYTES = 8 * 2**20
@@ -23,64 +24,21 @@ MAX_GAME_BYTES = 8 * 2**20
 Fact = tuple[str, ...]
 """Predicate and arguments, lower case."""
 
-SIGNATURES: Mapping[str, tuple[str, ...]] = {
-    "atlocation": ("agent", "location"),
-    "receptacleatlocation": ("receptacle", "location"),
-    "objectatlocation": ("object", "location"),
-    "openable": ("receptacle",),
-    "opened": ("receptacle",),
-    "inreceptacle": ("object", "receptacle"),
-    "isreceptacleobject": ("object",),
-    "inreceptacleobject": ("object", "object"),
-    "receptacletype": ("receptacle", "rtype"),
-    "cancontain": ("rtype", "otype"),
-    "objecttype": ("object", "otype"),
-    "isclean": ("object",),
-    "cleanable": ("object",),
-    "ishot": ("object",),
-    "heatable": ("object",),
-    "iscool": ("object",),
-    "coolable": ("object",),
-    "pickupable": ("object",),
-    "toggleable": ("object",),
-    "istoggled": ("object",),
-    "sliceable": ("object",),
-    "issliced": ("object",),
-}
-"""Predicates that may stand in an initial state, with the types of their arguments."""
+_TABLE = read_table("sad_env.alfworld", "problem.toml")
+SIGNATURES: Mapping[str, tuple[str, ...]] = _TABLE["signatures"]
+"""Predicates of an initial state, with the types of their arguments."""
 
-TASK_TYPES = (
-    "look_at_obj_in_light",
-    "pick_and_place_simple",
-    "pick_clean_then_place_in_recep",
-    "pick_cool_then_place_in_recep",
-    "pick_heat_then_place_in_recep",
-    "pick_two_obj_and_place",
-)
+TASK_TYPES = tuple(_TABLE["goals"])
 
-_ONE = (
-    "(:goal(and(exists(?r - receptacle)(exists(?o - object)(and{before}(objecttype ?o @)(receptacletype ?r @)"
-    "{after})))))"
-)
-_PLACED = "(inreceptacle ?o ?r)"
-_GOAL_SHAPES = {
-    "look_at_obj_in_light": (
-        "(:goal(and(exists(?ot - object ?r - receptacle ?a - agent ?l - location)(and(objecttype ?ot @)"
-        "(toggleable ?ot)(istoggled ?ot)(receptacleatlocation ?r ?l)(atlocation ?a ?l)(inreceptacle ?ot ?r)))"
-        "(exists(?o - object ?a - agent)(and(objecttype ?o @)(holds ?a ?o)))))"
-    ),
-    "pick_and_place_simple": _ONE.format(before=_PLACED, after=""),
-    "pick_clean_then_place_in_recep": _ONE.format(before="(cleanable ?o)", after="(isclean ?o)" + _PLACED),
-    "pick_cool_then_place_in_recep": _ONE.format(before="(coolable ?o)", after="(iscool ?o)" + _PLACED),
-    "pick_heat_then_place_in_recep": _ONE.format(before="(heatable ?o)", after="(ishot ?o)" + _PLACED),
-    "pick_two_obj_and_place": (
-        "(:goal(and(exists(?r - receptacle)(exists(?o1 - object)(and(objecttype ?o1 @)(receptacletype ?r @)"
-        "(inreceptacle ?o1 ?r)(exists(?o2 - object)(and(not(= ?o1 ?o2))(objecttype ?o2 @)(receptacletype ?r @)"
-        "(inreceptacle ?o2 ?r))))))))"
-    ),
+TREATMENTS = {
+    "pick_clean_then_place_in_recep": "clean",
+    "pick_heat_then_place_in_recep": "heat",
+    "pick_cool_then_place_in_recep": "cool",
 }
-"""The six goals there are, white space squeezed out; @ stands for a type, in the order (object, receptacle) or
-(lamp, object)."""
+"""What is done to the object before it is brought to its place, by task type."""
+
+_GOAL_SHAPES: Mapping[str, str] = _TABLE["goals"]
+"""The six goals; @ is a type, in the order (object, receptacle) or (lamp, object)."""
 
 _GOAL_PATTERNS = {
     task_type: re.compile(re.escape(shape).replace("@", r"([^\s()]+)")) for task_type, shape in _GOAL_SHAPES.items()
@@ -259,7 +217,7 @@ def _check_fact(fact: Fact, declared: Mapping[str, str]) -> None:
 
 
 def _parse_goal(text: str) -> HouseholdGoal:
-    # The parenthesis that closes the whole problem may stand after the goal.
+    # The parenthesis that closes the whole problem may come after the goal.
     squeezed = re.sub(r"\s*([()])\s*", r"\1", re.sub(r"\s+", " ", text.strip()))
     for candidate in (squeezed, squeezed.removesuffix(")")):
         for task_type, pattern in _GOAL_PATTERNS.items():

@@ -1,4 +1,4 @@
-"""How far a task is, as a share of its sub-goals."""
+"""Progress of a task, as a share of its sub-goals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def progress(game: Game, state: State) -> float:
     - pick_two_obj_and_place: found, one taken, one placed, the other taken, both placed;
     - look_at_obj_in_light: found, taken, lamp on (in either order), held in its light.
 
-    Found means that an object of the wanted type lies in sight where the agent stands. Success is the game's own
+    Found means that an object of the wanted type is in sight from where the agent is. Success is the game's own
     verdict and is never derived from this.
     """
     if is_won(game, state):

@@ -1,4 +1,4 @@
-"""The original engine (alfworld on textworld) behind the same face as ours: slow, and the measure of exactness."""
+"""The original engine (alfworld on textworld) behind our interface: slow, and what ours is tested against."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class ReferenceEngine:
                 raise DataError(f"the original engine cannot load this game: {problem}") from None
 
     def again(self) -> ReferenceSession:
-        """Begin the same game anew without loading it."""
+        """Begin the same game again without loading it."""
         with _contained():
             return ReferenceSession(self._env, self._env.reset())
 
 
 class ReferenceSession:
-    """Plays one game in the original engine; see `session.Session` for the same in ours."""
+    """Plays one game in the original engine; see `session.ALFWorldSession` for ours."""
 
     def __init__(self, environment: Any, state: Any) -> None:
         self._env, self._state = environment, state

@@ -1,4 +1,4 @@
-"""An episode told of a household whose things have other names and numbers: it can be read, but not recalled."""
+"""Episodes with other names and numbers of things: a model has to read them and cannot recite them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ARTICLE = re.compile(r"\b(I look for |The list: |, )(an?) (\w+)")
 def renamed(episode: Trajectory, draw: random.Random) -> Trajectory:
     """The same episode with the types of objects and of receptacles permuted in all its texts, and new numbers.
 
-    Rooms are alike and their lists are sorted, so a model that plays in them soon knows what stands where and what
+    Rooms are alike and their lists are sorted, so a model that plays in them soon knows what is where and what
     comes next in a list, and says that instead of reading it; here it is wrong. Ids of sampled tokens no longer fit
     the text and are dropped.
 
@@ -32,28 +32,29 @@ def renamed(episode: Trajectory, draw: random.Random) -> Trajectory:
         names |= zip(types, draw.sample(types, len(types)), strict=True)
     numbers: dict[str, dict[str, int]] = {}
 
-    def other(found: re.Match[str]) -> str:
-        type_, number = found["type"], found["number"]
-        new = _like(type_, names[type_.lower()])
+    def other(match: re.Match[str]) -> str:
+        type_, number = match["type"], match["number"]
+        new = names[type_.lower()]
+        new = new.capitalize() if type_[:1].isupper() else new
         if number is None:
             return new
         own = numbers.get(type_.lower())
         if own is None:
             drawn = draw.sample(range(1, _NUMBERS + 1), _NUMBERS)
-            own = numbers[type_.lower()] = {str(old): one for old, one in enumerate(drawn, 1)}
+            own = numbers[type_.lower()] = {str(old): new_number for old, new_number in enumerate(drawn, 1)}
         return f"{new} {own.get(number, number)}"
 
-    def told(text: str) -> str:
+    def renamed_text(text: str) -> str:
         return _pattern().sub(other, text)
 
     def thought(text: str) -> str:
-        return _ARTICLE.sub(lambda found: f"{found[1]}{with_article(found[3])}", told(text))
+        return _ARTICLE.sub(lambda match: f"{match[1]}{with_article(match[3])}", renamed_text(text))
 
-    steps = tuple(_step(step, told, thought) for step in episode.steps)
-    return episode.model_copy(update={"observation": told(episode.observation), "steps": steps})
+    steps = tuple(_step(step, renamed_text, thought) for step in episode.steps)
+    return episode.model_copy(update={"observation": renamed_text(episode.observation), "steps": steps})
 
 
-def _step(step: Step, told: Callable[[str], str], thought: Callable[[str], str]) -> Step:
+def _step(step: Step, renamed_text: Callable[[str], str], thought: Callable[[str], str]) -> Step:
     text, spans = "", []
     for span in step.spans:
         start = len(text)
@@ -61,15 +62,15 @@ def _step(step: Step, told: Callable[[str], str], thought: Callable[[str], str])
         body = len(text)
         text += thought(step.completion[span.body : span.end])
         spans.append(Span(kind=span.kind, start=start, body=body, end=len(text)))
-    admissible = None if step.admissible is None else tuple(told(action) for action in step.admissible)
+    admissible = None if step.admissible is None else tuple(renamed_text(action) for action in step.admissible)
     return Step(
         **{
             **{name: getattr(step, name) for name in Step.model_fields},
             "completion": text,
             "spans": tuple(spans),
             "reasoning": thought(step.reasoning),
-            "action": told(step.action),
-            "observation": told(step.observation),
+            "action": renamed_text(step.action),
+            "observation": renamed_text(step.observation),
             "admissible": admissible,
             "token_ids": (),
             "token_labels": "",
@@ -91,7 +92,3 @@ def _names() -> tuple[list[str], list[str]]:
 def _pattern() -> re.Pattern[str]:
     longest_first = sorted((name for names in _names() for name in names), key=len, reverse=True)
     return re.compile(rf"\b(?P<type>{'|'.join(longest_first)})\b(?: (?P<number>\d+))?", re.IGNORECASE)
-
-
-def _like(old: str, new: str) -> str:
-    return new.capitalize() if old[:1].isupper() else new

@@ -107,10 +107,25 @@ class GeneratedStore(GameStore):
 
 @lru_cache(maxsize=8)
 def _by_task_id(split: str, count: int | None, seed: int) -> Mapping[str, Blueprint]:
-    return {one.task_id: one for one in blueprints(split, count, seed)}
+    return {blueprint.task_id: blueprint for blueprint in blueprints(split, count, seed)}
 
 
-class FolderStore(GameStore):
+class _FileStore(GameStore):
+    """Games that are there as game files."""
+
+    def problem(self, task_id: str) -> Problem:
+        """Read the game file."""
+        return parse_game(self._read(task_id), task_id)
+
+    def text(self, task_id: str) -> str:
+        """The game file as it is."""
+        return self._read(task_id).decode("utf-8", "replace")
+
+    @abc.abstractmethod
+    def _read(self, task_id: str) -> bytes: ...
+
+
+class FolderStore(_FileStore):
     """Games as files TASK/TRIAL/game.tw-pddl under a folder.
 
     As in the original, games that are marked unsolvable and tasks with movable receptacles or slices are left out.
@@ -123,23 +138,15 @@ class FolderStore(GameStore):
         super().__init__()
         self.folder = folder
         # An odd folder may hold anything, so only two levels are looked at, and only names that can be shown.
-        found = [
+        task_ids = [
             f"{task.name}/{trial.name}"
             for task in _folders(folder)
             for trial in _folders(Path(task.path))
             if _is_supported(f"{task.name}/{trial.name}") and _may_be_solved(os.path.join(trial.path, GAME_FILE))
         ]
-        if not found:
+        if not task_ids:
             raise DataError(f"no TASK/TRIAL/{GAME_FILE} under {one_line(str(folder))}")
-        self.task_ids = tuple(sorted(found))
-
-    def problem(self, task_id: str) -> Problem:
-        """Read the game file."""
-        return parse_game(self._read(task_id), task_id)
-
-    def text(self, task_id: str) -> str:
-        """The game file as it is."""
-        return self._read(task_id).decode("utf-8", "replace")
+        self.task_ids = tuple(sorted(task_ids))
 
     def _read(self, task_id: str) -> bytes:
         try:
@@ -149,7 +156,7 @@ class FolderStore(GameStore):
             raise DataError(f"{one_line(task_id)}: cannot be read: {error.strerror}") from None
 
 
-class ArchiveStore(GameStore):
+class ArchiveStore(_FileStore):
     """Games inside an official release archive (a zip file), read one by one without unpacking it.
 
     Games are left out as by `FolderStore`.
@@ -181,14 +188,6 @@ class ArchiveStore(GameStore):
         if not self._members:
             raise DataError(f"{path.name} holds no {split}/TASK/TRIAL/{GAME_FILE}")
         self.task_ids = tuple(sorted(self._members))
-
-    def problem(self, task_id: str) -> Problem:
-        """Unpack and read the game file."""
-        return parse_game(self._read(task_id), task_id)
-
-    def text(self, task_id: str) -> str:
-        """The game file as it is."""
-        return self._read(task_id).decode("utf-8", "replace")
 
     def _is_marked_unsolvable(self, task_id: str) -> bool:
         try:

@@ -5,12 +5,12 @@
     env = sad_env.make("hotpotqa", data="official", source="live")           the same on today's Wikipedia
 
 `engine` holds ReAct's rules (ysymyth/ReAct, wikienv.py and wrappers.py) and replays recordings of the original without
-difference; the world around it (`env`) adds the turn limit of ReAct's loop. Where the original dies or goes astray we
-differ, and nowhere else:
+difference; the world around it (`env`) adds the turn limit of ReAct's loop. We differ only where the original crashes
+or misbehaves:
 
 - a paragraph whose backslashes cannot be decoded stays as it came and is counted (``info["damaged"]``);
 - the address of a live search escapes what the agent wrote, so that ``search[AT&T]`` asks for "AT&T" and not for "AT";
-- a wiki that answers with disambiguation pages for ever is asked three times;
+- a wiki that answers every search with a disambiguation page is asked three times;
 - live requests say who they are, time out, are repeated on 429 and 5xx, and are kept on disk with their dates.
 
 Without a network a search takes the exact title, then the title without case and punctuation (redirects are titles),

@@ -1,4 +1,4 @@
-"""The action language of ReAct's HotPotQA: how an action is read, and what an agent layer may forgive."""
+"""The action language of ReAct's HotPotQA: how an action is read, and which spellings are corrected."""
 
 from __future__ import annotations
 

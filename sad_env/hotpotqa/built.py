@@ -1,10 +1,9 @@
-"""Question files of any size on disk: questions read one by one, the pool of their paragraphs beside them."""
+"""Question files of any size on disk: questions read one at a time, and the pool of their paragraphs."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import weakref
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -15,10 +14,8 @@ from sad_env.errors import DataError
 from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.fullwiki import fingerprint, read_dump, write_corpus
 from sad_env.hotpotqa.questions import Question, articles_file, task_names, to_question
+from sad_env.json_stream import elements
 from sad_env.search import DocumentStore, build_store
-
-_CHUNK = 1 << 20
-_BETWEEN = " \t\r\n,["
 
 
 def questions_file(folder: Path, split: str) -> Path:
@@ -43,7 +40,6 @@ class StoredQuestions(Mapping[str, Question]):
 
     def __init__(self, path: Path) -> None:
         self._store = DocumentStore(path)
-        weakref.finalize(self, self._store.close)
         self._names = tuple(self._store.about["names"].split("\n"))
         self._read = lru_cache(maxsize=64)(self._load)
 
@@ -70,7 +66,7 @@ def build_questions(source: Path, target: Path, split: str, *, progress: Progres
         source: the file.
         target: folder of the on-disk form.
         split: what the split is called there.
-        progress: told of every few thousand questions and articles.
+        progress: called every few thousand questions and articles.
 
     Returns:
         The number of questions.
@@ -79,6 +75,8 @@ def build_questions(source: Path, target: Path, split: str, *, progress: Progres
         DataError: the file is not in HotPotQA's schema.
     """
     names = task_names(str(record.get("_id") or "") for record in stream_records(source))
+    if not names:
+        raise DataError(f"{source} holds no question")
     records = zip(names, stream_records(source), strict=True)
     path = questions_file(target, split)
     documents = ((name, json.dumps(record), ()) for name, record in records if to_question(record, name, source))
@@ -111,26 +109,7 @@ def stream_records(path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         DataError: no such file, or no list of objects.
     """
-    decoder = json.JSONDecoder()
-    text, place, found = "", 0, False
-    try:
-        with open(path, encoding="utf-8") as file:
-            while chunk := file.read(_CHUNK):
-                text, place = text[place:] + chunk, 0
-                while True:
-                    while place < len(text) and text[place] in _BETWEEN:
-                        place += 1
-                    if place == len(text) or text[place] == "]":
-                        break
-                    try:
-                        record, end = decoder.raw_decode(text, place)
-                    except ValueError:
-                        break
-                    if not isinstance(record, dict):
-                        raise DataError(f"{path} holds no list of questions in HotPotQA's schema")
-                    yield record
-                    place, found = end, True
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}") from None
-    if not found or text[place:].strip() != "]":
-        raise DataError(f"{path} cannot be read as JSON: no list of objects, or its end is missing")
+    for record in elements(path):
+        if not isinstance(record, dict):
+            raise DataError(f"{path} holds no list of questions in HotPotQA's schema")
+        yield record

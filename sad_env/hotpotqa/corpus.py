@@ -114,4 +114,6 @@ class PoolSource:
     @cached_property
     def _ranked(self) -> RankedIndex:
         # Only a search that finds no page needs it, so it is built when the first one comes.
-        return RankedIndex.of((one.title, ranked_text(one.title, one.text)) for one in self._articles.values())
+        return RankedIndex.of(
+            (article.title, ranked_text(article.title, article.text)) for article in self._articles.values()
+        )

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from sad_env.data import DataPack, Progress
 from sad_env.errors import DataError
-from sad_env.files import atomic_text
+from sad_env.files import atomic_text, exclusive
 from sad_env.hotpotqa.built import build_questions
 from sad_env.hotpotqa.corpus import normalize_title
 from sad_env.hotpotqa.fullwiki import STORE, StoredSource, article_line, build_corpus, has_dump
-from sad_env.hotpotqa.packs import PACKS
 from sad_env.hotpotqa.questions import OFFICIAL_FILES, Question, articles_file, load_questions, save_questions
 from sad_env.hotpotqa.scoring import normalize_answer
-from sad_env.hotpotqa.tasks import generate
+from sad_env.hotpotqa.tasks import PACKS, generate
 
 ARTICLES_PER_QUESTION = 2
 _FEWEST_ARTICLES = 1000
@@ -46,17 +45,21 @@ class HotPotQAData:
 
         A corpus serves `source="fullwiki"`. Either may be missing. Interrupted, the same command goes on where it was.
         """
+        with exclusive(target.with_name(f"{target.name}.lock"), str(target)):
+            return self._build(source, target, progress)
+
+    def _build(self, source: Path, target: Path, progress: Progress) -> str:
         files = {split: source / name for split, name in OFFICIAL_FILES.items() if (source / name).is_file()}
-        found = []
+        lines = []
         for split, path in files.items():
-            found.append(f"{split} {build_questions(path, target, split, progress=progress):,} questions")
+            lines.append(f"{split} {build_questions(path, target, split, progress=progress):,} questions")
         # The articles that belong to a question file are part of its on-disk form.
         pools = {articles_file(source, split) for split in files}
         if not files or has_dump(source, but=pools):
             corpus = build_corpus(source, target, but=pools, progress=progress)
             corpus.close()
-            found.append(f"{len(corpus):,} articles")
-        return f"{target}: " + ", ".join(found)
+            lines.append(f"{len(corpus):,} articles")
+        return f"{target}: " + ", ".join(lines)
 
     def verify(self, folder: Path, *, progress: Progress) -> list[str]:
         """Look at every question of every file, and at a corpus where there is one.
@@ -64,19 +67,19 @@ class HotPotQAData:
         Raises:
             DataError: nothing to verify, or something is damaged.
         """
-        found = []
+        lines = []
         for name in OFFICIAL_FILES.values():
             if (folder / name).is_file():
                 questions = load_questions(folder / name)
                 progress(name, len(questions), len(questions))
-                found.append(f"{name}: {_findings(questions)}")
+                lines.append(f"{name}: {_findings(questions)}")
         if (folder / STORE).is_file():
             corpus = StoredSource(folder)
-            found.append(f"{STORE}: {len(corpus):,} articles")
+            lines.append(f"{STORE}: {len(corpus):,} articles")
             corpus.close()
-        if not found:
+        if not lines:
             raise DataError(f"{folder}: none of {', '.join((*OFFICIAL_FILES.values(), STORE))} is there")
-        return found
+        return lines
 
 
 def _findings(questions: Sequence[Question]) -> str:
@@ -86,7 +89,7 @@ def _findings(questions: Sequence[Question]) -> str:
     unread = sum(not _answer_is_given(question) for question in questions)
     return (
         f"{len(questions):,} questions; {without_facts} without supporting facts, {outside} whose supporting"
-        f" paragraphs are not all given, {unread} whose answer does not stand in what is given"
+        f" paragraphs are not all given, {unread} whose answer is not in the given paragraphs"
     )
 
 

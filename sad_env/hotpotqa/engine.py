@@ -81,17 +81,17 @@ class ReActEngine:
         return Answered(f"Episode finished, reward = {reward}\n", reward, True, True)
 
     def _search(self, entity: str, depth: int = 1) -> str:
-        found = self._source.find(entity)
-        if not isinstance(found, Page):
-            return f"Could not find {entity}. Similar: {list(found.titles[:SHOWN_TITLES])}."
+        page = self._source.find(entity)
+        if not isinstance(page, Page):
+            return f"Could not find {entity}. Similar: {list(page.titles[:SHOWN_TITLES])}."
         # The original would ask for ever when a source answers "[[name]]" with a disambiguation page again.
-        if AMBIGUOUS in found.text and depth < _DEEPEST_SEARCH:
+        if AMBIGUOUS in page.text and depth < _DEEPEST_SEARCH:
             return self._search(f"[{entity}]", depth + 1)
-        self.page = found
-        self.read.append(found.title)
-        self.damaged += found.damaged
+        self.page = page
+        self.read.append(page.title)
+        self.damaged += page.damaged
         self._keyword = None
-        return " ".join(sentences(found.text)[:SHOWN_SENTENCES])
+        return " ".join(sentences(page.text)[:SHOWN_SENTENCES])
 
     def _look_up(self, keyword: str) -> str:
         if self._keyword != keyword:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sad_env.core import TextEnv, Turn
 from sad_env.data import pack_folder
@@ -19,7 +19,6 @@ from sad_env.hotpotqa.scoring import best_f1
 from sad_env.hotpotqa.tasks import open_tasks
 
 SourceName = Literal["pool", "distractor", "fullwiki", "live"]
-_SOURCES = ("pool", "distractor", "fullwiki", "live")
 
 
 class HotPotQAEnv(TextEnv):
@@ -34,7 +33,7 @@ class HotPotQAEnv(TextEnv):
     - ``em`` and ``f1`` (float): of the answer, 0 before there is one;
     - ``title_recall`` (float): the part of the supporting articles that was opened so far;
     - ``turns_left`` (int), ``forced_finish`` (bool), ``task_type`` (str, the question's kind);
-    - ``damaged`` (int): paragraphs that could not be decoded, where ReAct's own environment dies;
+    - ``damaged`` (int): paragraphs that could not be decoded, where ReAct's own environment crashes;
     - ``page_date`` (str): the date of the open page, with the live source only.
 
     Turns: each step is one, invalid ones too. When the last turn is over without an answer the world gives the empty
@@ -72,8 +71,8 @@ class HotPotQAEnv(TextEnv):
     ) -> None:
         if turns < 1:
             raise ConfigError(f"an episode needs at least one turn, not {turns}")
-        if isinstance(source, str) and source not in _SOURCES:
-            raise UnknownNameError("page source of hotpotqa", source, _SOURCES)
+        if isinstance(source, str) and source not in get_args(SourceName):
+            raise UnknownNameError("page source of hotpotqa", source, get_args(SourceName))
         self._tasks = open_tasks(os.fspath(data), split)
         super().__init__(panel=self._tasks.panel, render_mode=render_mode)
         self.turns = turns

@@ -137,8 +137,8 @@ class HotPotQAExpert(Expert):
             if normalize_title(title) not in memory.pages | memory.similar:
                 thought = self._say("namesake", name=mention.name, label=bracket(title) or "closest title", title=title)
                 return None, ThoughtAction(thought, f"search[{title}]")
-        found = [memory.pages[normalize_title(title)] for title in titles if normalize_title(title) in memory.pages]
-        return (found[0] if found else None), None
+        pages = [memory.pages[normalize_title(title)] for title in titles if normalize_title(title) in memory.pages]
+        return (pages[0] if pages else None), None
 
     def _look_up(self, notes: Notes, mention: Mention, relation: Relation) -> ThoughtAction | None:
         """The look-up for a fact that the shown sentences do not state; None when it cannot be there."""

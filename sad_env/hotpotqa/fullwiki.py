@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import json
 import tarfile
-import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
@@ -47,7 +46,6 @@ class StoredSource:
             )
         self._index = RankedIndex.open(folder / INDEX)
         self._store = DocumentStore(folder / STORE)
-        weakref.finalize(self, self._store.close)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -56,10 +54,10 @@ class StoredSource:
         """The page of this name, or the titles that come closest."""
         inner = titles_only(entity)
         if inner is None:
-            found = self._store.named(_EXACT + _storable(entity))
-            if not found and (name := normalize_title(_storable(entity))):
-                found = self._store.named(_LOOSE + name)
-            pages = [Page(title, text) for title, _, text in (body.partition("\n") for _, body in found)]
+            rows = self._store.named(_EXACT + _storable(entity))
+            if not rows and (name := normalize_title(_storable(entity))):
+                rows = self._store.named(_LOOSE + name)
+            pages = [Page(title, text) for title, _, text in (body.partition("\n") for _, body in rows)]
             if pages:
                 name = folded(entity)
                 return next((page for page in pages if folded(page.title) == name), pages[0])

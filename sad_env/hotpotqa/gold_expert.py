@@ -74,16 +74,16 @@ class GoldTitlesExpert(Expert):
 
     def decide(self) -> ThoughtAction:
         """The next gold title, a look-up on the way to the answer, or the answer."""
-        found = self._has_read_answer()
+        answered = self._has_read_answer()
         left = [title for title in self._titles if normalize_title(title) not in self._tried]
         if self._turns_left > 1:
-            if left and not (found and self._turns_left == 2):
+            if left and not (answered and self._turns_left == 2):
                 kind = "search next" if self._last else "search first"
                 return ThoughtAction(self._say(kind, title=left[0]), f"search[{left[0]}]")
-            keyword = "" if found or not self._open else self._keyword()
+            keyword = "" if answered or not self._open else self._keyword()
             if keyword:
                 return ThoughtAction(self._say("lookup", keyword=keyword), f"lookup[{keyword}]")
-        if not found:
+        if not answered:
             return ThoughtAction(self._say("give up"), "finish[unknown]")
         return ThoughtAction(self._say("finish", answer=self._answer), f"finish[{self._answer}]")
 
@@ -96,7 +96,7 @@ class GoldTitlesExpert(Expert):
         return any(answer in f" {normalize_answer(text)} " for text in self._seen)
 
     def _keyword(self) -> str:
-        """A word of the question that has not been looked up in vain on this page, longest first."""
+        """The longest word of the question whose look-ups on this page are not exhausted."""
         words = sorted(set(_WORD.findall(self._question)), key=lambda word: (-len(word), word))
         return next((word for word in words if len(word) > 3 and word not in self._exhausted), "")
 

@@ -1,4 +1,4 @@
-"""Live Wikipedia, or any MediaWiki, as a page source: polite, patient, and remembered on disk with dates."""
+"""Live Wikipedia, or any MediaWiki, as a page source: with retries, and a cache on disk that keeps dates."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import hashlib
 import json
 from pathlib import Path
 
+from sad_env.addresses import public_address, web_address
 from sad_env.data import USER_AGENT, data_root
 from sad_env.errors import InfrastructureError
 from sad_env.files import write_text
 from sad_env.hotpotqa.mediawiki import read_answer, search_url
 from sad_env.hotpotqa.pages import Page, Similar
-from sad_env.http import Answer, Client, Patience, RequestError, public_address, status_error, web_address
+from sad_env.http import Answer, Client, Patience, RequestError, status_error
 from sad_env.json_lines import RecordError, read_json
 
 WIKIPEDIA = "https://en.wikipedia.org/w/index.php"
@@ -39,13 +40,7 @@ class LiveSource:
         ConfigError: the address is no http(s) address.
     """
 
-    def __init__(
-        self,
-        base: str = WIKIPEDIA,
-        *,
-        cache: Path | None = None,
-        patience: Patience = PATIENCE,
-    ) -> None:
+    def __init__(self, base: str = WIKIPEDIA, *, cache: Path | None = None, patience: Patience = PATIENCE) -> None:
         self._base = web_address(base, "a wiki's address")
         self._cache = cache or data_root() / "hotpotqa" / "live"
         self._client = Client(patience, headers={"User-Agent": USER_AGENT}, limit=_LARGEST)
@@ -60,10 +55,10 @@ class LiveSource:
         kept = self._recall(url)
         if kept is None:
             kept = (self._fetch(url), datetime.datetime.now(datetime.timezone.utc).date().isoformat())
-            self._remember(url, *kept)
+            write_text(self._place(url), json.dumps({"url": url, "date": kept[1], "html": kept[0]}))
         html, date = kept
-        found = read_answer(html)
-        return Page(found.title, found.text, date, found.damaged) if isinstance(found, Page) else found
+        answer = read_answer(html)
+        return Page(answer.title, answer.text, date, answer.damaged) if isinstance(answer, Page) else answer
 
     def close(self) -> None:
         """Close the connections."""
@@ -95,9 +90,6 @@ class LiveSource:
         except (OSError, RecordError, KeyError):
             pass
         return None
-
-    def _remember(self, url: str, html: str, date: str) -> None:
-        write_text(self._place(url), json.dumps({"url": url, "date": date, "html": html}))
 
 
 def _html(answer: Answer) -> str:

@@ -1,4 +1,4 @@
-"""What a reader has seen in an episode: pages and their facts, lists of similar titles, the page that is open."""
+"""What the expert has read in an episode: pages and their facts, lists of similar titles, the page that is open."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Notes:
 
 
 class ReadingMemory:
-    """Reads every observation of an episode, whoever's action it answers.
+    """Reads every observation of an episode, also after actions of others.
 
     Attributes:
         pages: notes by normalised name.
@@ -69,7 +69,7 @@ class ReadingMemory:
         for sentence in sentences:
             notes.facts |= read_sentence(sentence)
         notes.longer = len(sentences) >= SHOWN_SENTENCES and not observation.rstrip().endswith("..")
-        # Opening a page anew starts its look-ups anew, but what they found is known already.
+        # Opening a page again restarts its look-ups; the facts they gave are kept.
         self.open = notes
 
 

@@ -1,4 +1,4 @@
-"""What a page source is: the one interface behind which live Wikipedia and all offline corpora stand."""
+"""Page sources: the interface that live Wikipedia and all offline corpora implement."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Page:
         title: its title, for scoring what was read; the agent does not see it.
         text: its paragraphs, joined by newlines.
         date: when the text was taken from a live source, ISO 8601; empty for a corpus.
-        damaged: paragraphs whose escapes could not be decoded and stand as they came; ReAct's own environment dies
-            on such a page.
+        damaged: paragraphs whose escapes could not be decoded and were kept as they came; ReAct's own environment
+            crashes on such a page.
     """
 
     title: str

@@ -133,7 +133,7 @@ def _text(value: Any) -> str:
 
 
 def articles_file(folder: Path, split: str) -> Path:
-    """Where the generator writes the articles of a split beside its questions."""
+    """Where the generator writes the articles of a split, next to its questions."""
     return folder / f"articles_{split}.jsonl"
 
 

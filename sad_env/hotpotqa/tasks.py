@@ -1,4 +1,4 @@
-"""Sets of tasks: the questions of a split, and the articles that come with them."""
+"""The tasks of a split: its questions, and the articles that come with them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from sad_env.data import resolve
+from sad_env.data import read_packs, resolve
 from sad_env.errors import DataError, UnknownNameError
 from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.built import StoredQuestions, pool_folder, questions_file
@@ -19,12 +19,12 @@ from sad_env.hotpotqa.generator.encyclopedia import Writer
 from sad_env.hotpotqa.generator.fiction import Fiction
 from sad_env.hotpotqa.generator.names import SPLITS
 from sad_env.hotpotqa.generator.quiz import Quiz
-from sad_env.hotpotqa.packs import PACKS
 from sad_env.hotpotqa.pages import PageSource
 from sad_env.hotpotqa.questions import DEV_SIZE, OFFICIAL_FILES, Question, articles_file, load_questions, react_order
 from sad_env.panels import Panel
 
 WORLD = "hotpotqa"
+PACKS = read_packs("sad_env.hotpotqa")
 SIZES = {"train": (8000, 24000), "test": (1000, 4000)}
 """Questions and articles of the generated splits that need no folder."""
 
@@ -77,7 +77,7 @@ def generate(split: str, count: int, articles: int, seed: int = 0) -> TaskSet:
     """A generated encyclopedia and questions on it.
 
     Args:
-        split: "train" or "test"; no name of one stands in the other, whatever the seed.
+        split: "train" or "test"; no name is in both, whatever the seed.
         count: questions.
         articles: about how many articles.
         seed: decides everything else.
@@ -92,7 +92,7 @@ def generate(split: str, count: int, articles: int, seed: int = 0) -> TaskSet:
     written = Writer(fiction, seed).write_all()
     questions = Quiz(fiction, written, seed).draw(split, count)
     panel = Panel.of(WORLD, "generated", split, [question.id for question in questions])
-    texts = tuple(one.article for one in written.values())
+    texts = tuple(text.article for text in written.values())
     return TaskSet("generated", panel, {question.id: question for question in questions}, texts)
 
 
@@ -169,7 +169,7 @@ def _load(
     loaded = load_questions(path)
     questions = {question.id: question for question in loaded}
     dump = articles_file(folder, split)
-    articles = read_dump([dump]) if dump.is_file() else (one for question in loaded for one in question.context)
+    articles = read_dump([dump]) if dump.is_file() else (article for question in loaded for article in question.context)
     return TaskSet(kind, _panel(kind, split, questions, path), questions, tuple(dict.fromkeys(articles)))
 
 

@@ -2,6 +2,8 @@
 
 Sources: Unicode Standard Annex 29 (word boundaries) as the StandardTokenizer of Lucene 8.11 applies it, and the filter
 chain of Anserini's default English analyzer. `analyze` is the whole chain, `words` its first link.
+
+Only a text that ends in a lone high surrogate differs: Lucene drops its last tokens, `words` keeps them.
 """
 
 from __future__ import annotations
@@ -135,4 +137,4 @@ def analyze(text: str) -> list[str]:
     >>> analyze("Find me a women's red dress, size 2.5")
     ['find', 'me', 'women', 'red', 'dress', 'size', '2.5']
     """
-    return [found for word in words(text) if (found := term(word)) is not None]
+    return [stemmed for word in words(text) if (stemmed := term(word)) is not None]

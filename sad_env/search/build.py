@@ -16,7 +16,7 @@ import numpy as np
 
 from sad_env.data import Progress, silent
 from sad_env.errors import ConfigError, DataError
-from sad_env.files import atomic_bytes, exclusive, refuse_foreign, sync_folder
+from sad_env.files import exclusive, refuse_foreign, sync_folder, write_text
 from sad_env.json_lines import read_json
 from sad_env.search.analyzer import analyze
 from sad_env.search.index import FORMAT, RankedIndex
@@ -43,9 +43,9 @@ def build_index(
     Args:
         folder: where the index is to lie.
         documents: pairs of a unique key and its text; the same ones in the same order at every call.
-        fingerprint: names the source of the documents, e.g. a hash; an index of another fingerprint is built anew.
+        fingerprint: names the source of the documents, e.g. a hash; an index of another fingerprint is built again.
         total: how many documents there will be, for `progress`; 0 when unknown.
-        progress: told after every few thousand documents, and of the merge.
+        progress: called after every few thousand documents, and of the merge.
         run_tokens: tokens to hold in memory at a time.
 
     Raises:
@@ -65,7 +65,7 @@ def build_index(
     with exclusive(lock, str(folder)):
         if _fingerprint(work / "source.json") != fingerprint:
             shutil.rmtree(work, ignore_errors=True)
-            _write_json(work / "source.json", {"fingerprint": fingerprint})
+            write_text(work / "source.json", json.dumps({"fingerprint": fingerprint}, indent=1))
         _write_runs(work, documents, total, progress, run_tokens)
         _write_index(work, folder, fingerprint, progress)
     return RankedIndex.open(folder)
@@ -73,15 +73,10 @@ def build_index(
 
 def _fingerprint(path: Path) -> str | None:
     try:
-        found: str | None = read_json(path).get("fingerprint")
-        return found
+        fingerprint: str | None = read_json(path).get("fingerprint")
+        return fingerprint
     except (OSError, ValueError, AttributeError):
         return None
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    with atomic_bytes(path) as file:
-        file.write(json.dumps(value, indent=1).encode())
 
 
 def _runs(work: Path) -> list[Path]:
@@ -155,7 +150,7 @@ def _write_index(work: Path, folder: Path, fingerprint: str, progress: Progress)
         "fingerprint": fingerprint,
         "arrays": {name: len(value) for name, value in arrays.items()},
     }
-    _write_json(final / "index.json", about)
+    write_text(final / "index.json", json.dumps(about, indent=1))
     # Killed at any moment, the folder is whole, or is not there and is put there by the next call.
     old = work / "old"
     shutil.rmtree(old, ignore_errors=True)

@@ -22,7 +22,7 @@ class DocumentStore:
     """Bodies of documents, read by number, by key, or by any further name that was given to them.
 
     Opening takes a millisecond and a look-up some tens of microseconds, whatever the size: nothing is held in memory
-    but SQLite's cache of 2 MB. A copy that was forked or unpickled opens the file anew.
+    but SQLite's cache of 2 MB. A copy that was forked or unpickled opens the file again.
 
     Args:
         path: a file that `build_store` wrote.
@@ -36,7 +36,7 @@ class DocumentStore:
         self._process = 0
         self._open()
         self.about = dict(self._rows("SELECT name, value FROM about"))
-        """What `build_store` was told about the documents, text to text."""
+        """What was given to `build_store` as `about`."""
 
     def _open(self) -> None:
         try:
@@ -45,7 +45,7 @@ class DocumentStore:
             )
             self._process = os.getpid()
         except sqlite3.Error as error:
-            raise DataError(f"{self.path}: no readable document store ({error}); build it anew") from None
+            raise DataError(f"{self.path}: no readable document store ({error}); build it again") from None
 
     def _rows(self, query: str, *values: object) -> list[tuple[str, str]]:
         if self._process != os.getpid():
@@ -53,10 +53,10 @@ class DocumentStore:
             self._open()
         try:
             return self._connection.execute(query, values).fetchall()
-        except UnicodeEncodeError:  # a name that an agent wrote; half a character stands in no document
+        except UnicodeEncodeError:  # a name that an agent wrote; half a character is in no document
             return []
         except sqlite3.Error as error:
-            raise DataError(f"{self.path}: the document store cannot be read ({error}); build it anew") from None
+            raise DataError(f"{self.path}: the document store cannot be read ({error}); build it again") from None
 
     def __len__(self) -> int:
         """Documents."""
@@ -128,9 +128,9 @@ def build_store(
     Args:
         path: of the file; one that exists is replaced.
         documents: keys are unique; a further name may belong to several documents.
-        about: kept beside the documents, e.g. the hash of their source.
+        about: kept with the documents, e.g. the hash of their source.
         total: how many there will be, for `progress`; 0 when unknown.
-        progress: told after every few thousand documents.
+        progress: called after every few thousand documents.
 
     Raises:
         DataError: two documents have one key.
@@ -156,10 +156,7 @@ def build_store(
 
 
 def _insert(
-    connection: sqlite3.Connection,
-    documents: Iterable[tuple[str, str, Iterable[str]]],
-    total: int,
-    progress: Progress,
+    connection: sqlite3.Connection, documents: Iterable[tuple[str, str, Iterable[str]]], total: int, progress: Progress
 ) -> None:
     for number, (key, body, names) in enumerate(documents):
         connection.execute("INSERT INTO documents VALUES (?, ?, ?)", (number, key, body))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,8 @@ _BLOCK = 64
 _SLACK = 1e-5
 """Relative error allowed to the 32-bit sums that choose candidates; candidates are then scored exactly."""
 
-Analyzer = Callable[[str], list[str]]
+_K1, _B = np.float32(0.9), np.float32(0.4)
+"""Saturation of the term frequency, and weight of the document's length: the values of Anserini."""
 
 
 @dataclass(frozen=True)
@@ -50,53 +51,47 @@ class RankedIndex:
 
     The score of a document is the sum over the query's terms of ``w - w / (1 + f * n)`` with f the term's frequency in
     the document, ``w = q * ln(1 + (N - df + 0.5) / (df + 0.5))``, q its frequency in the query, and
-    ``n = 1 / (k1 * (1 - b + b * length / average length))``, the length in one byte's precision. Arithmetic follows
-    Lucene 8: single precision for each term, summed in double, rounded to single. Documents of equal score are in
-    ascending order of their keys.
+    ``n = 1 / (k1 * (1 - b + b * length / average length))``, with k1 = 0.9, b = 0.4 and the length in one byte's
+    precision. Arithmetic follows Lucene 8: single precision for each term, summed in double, rounded to single.
+    Documents of equal score are in ascending order of their keys.
 
     Thread-safe: a search shares nothing but read-only arrays. A process that opens a folder maps its files; what it
     has of its own is a few megabytes.
 
     Args:
         arrays: as `sad_env.search.runs.merge` returns them.
-        k1: saturation of the term frequency.
-        b: weight of the document length.
-        analyzer: text to terms; the same that made the index.
 
     >>> index = RankedIndex.of([("a", "red shoes"), ("b", "blue shoes"), ("c", "red red dress")])
     >>> [key for key, score in index.search("red shoe", 2)]
     ['a', 'c']
     """
 
-    def __init__(
-        self, arrays: Mapping[str, Array], *, k1: float = 0.9, b: float = 0.4, analyzer: Analyzer = analyze
-    ) -> None:
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
         self._keys = Strings(arrays["key_blob"], arrays["key_starts"])
         self._terms = Strings(arrays["term_blob"], arrays["term_starts"])
         self._ranks = arrays["key_ranks"]
         self._starts, self._peaks = arrays["list_starts"], arrays["peaks"]
         self._docs, self._codes = arrays["docs"], arrays["codes"]
-        self._analyzer = analyzer
         weights = np.asarray(arrays["weights"])
         average = np.float32(int(arrays["tokens"][0]) / max(1, len(self)))
         lengths = LENGTHS.astype(np.float32)
-        one = np.float32(1)
+        unit = np.float32(1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            norms = one / (np.float32(k1) * ((one - np.float32(b)) + np.float32(b) * lengths / average))
+            norms = unit / (_K1 * ((unit - _B) + _B * lengths / average))
         self._norms = norms.astype(np.float32)
         # 1 + f * n of every distinct (frequency, length); a term's scores are w - w / this.
         self._divisors = self._divisor(weights)
 
     @classmethod
-    def of(cls, documents: Iterable[tuple[str, str]], *, k1: float = 0.9, b: float = 0.4) -> RankedIndex:
+    def of(cls, documents: Iterable[tuple[str, str]]) -> RankedIndex:
         """An index in memory over (key, text) pairs; for collections of thousands."""
         run = RunBuilder()
         for key, text in documents:
             run.add(key, analyze(text))
-        return cls(merge([run.finish()], allocate_in_memory), k1=k1, b=b)
+        return cls(merge([run.finish()], allocate_in_memory))
 
     @classmethod
-    def open(cls, folder: Path, *, k1: float = 0.9, b: float = 0.4) -> RankedIndex:
+    def open(cls, folder: Path) -> RankedIndex:
         """The index that `sad_env.search.build.build_index` wrote; its files are mapped, not read.
 
         Raises:
@@ -106,19 +101,19 @@ class RankedIndex:
             about = read_json(folder / "index.json")
             if about.get("format") != FORMAT:
                 raise DataError(
-                    f"{folder}: index format {about.get('format')!r}; this release reads {FORMAT}: build anew"
+                    f"{folder}: index format {about.get('format')!r}; this release reads {FORMAT}: build it again"
                 )
             arrays = {}
             for name, length in about["arrays"].items():
                 mapped = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
                 if len(mapped) != length:
                     raise DataError(
-                        f"{folder}: {name}.npy holds {len(mapped)} entries where {length} are due: build anew"
+                        f"{folder}: {name}.npy holds {len(mapped)} entries where {length} are due: build it again"
                     )
                 arrays[name] = np.asarray(mapped)
-            return cls(arrays, k1=k1, b=b)
+            return cls(arrays)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{folder}: no readable index ({error}); build it anew") from None
+            raise DataError(f"{folder}: no readable index ({error}); build it again") from None
 
     def __len__(self) -> int:
         """Documents."""
@@ -140,9 +135,9 @@ class RankedIndex:
         chosen, scores = np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.float32)
         floor = 0.0
         for low in range(0, len(self), _WINDOW):
-            found = self._candidates(terms, low, min(low + _WINDOW, len(self)), k, floor)
-            chosen = np.concatenate([chosen, found])
-            scores = np.concatenate([scores, _exact(terms, found)])
+            candidates = self._candidates(terms, low, min(low + _WINDOW, len(self)), k, floor)
+            chosen = np.concatenate([chosen, candidates])
+            scores = np.concatenate([scores, _exact(terms, candidates)])
             chosen, scores = self._best(chosen, scores, k)
             if len(scores) == k:
                 floor = float(scores[-1])
@@ -150,8 +145,8 @@ class RankedIndex:
 
     def _lookup(self, query: str) -> list[_Query]:
         """The query's distinct terms that the index has, in the query's order."""
-        found = []
-        for term, times in Counter(self._analyzer(query)).items():
+        lists = []
+        for term, times in Counter(analyze(query)).items():
             number = self._terms.find(term.encode("utf-8", "surrogatepass"))
             if number >= 0:
                 start, end = int(self._starts[number]), int(self._starts[number + 1])
@@ -160,8 +155,8 @@ class RankedIndex:
                 weight = np.float32(times) * np.float32(idf)
                 scores = weight - weight / self._divisors
                 bound = weight - weight / self._divisor(self._peaks[number : number + 1])[0]
-                found.append(_Query(self._docs[start:end], self._codes[start:end], scores, float(bound)))
-        return found
+                lists.append(_Query(self._docs[start:end], self._codes[start:end], scores, float(bound)))
+        return lists
 
     def _divisor(self, weights: Array) -> Array:
         frequencies = (weights >> np.uint32(8)).astype(np.float32)
@@ -187,8 +182,8 @@ class RankedIndex:
             sums[docs] += term.scores[term.codes[first:last]]
             rest -= term.bound
             touched += int(last - first)
-        found: Array = (_reaching(sums, max(floor, _kth(sums, k)) * (1 - _SLACK)) + low).astype(np.uint32)
-        return found
+        numbers: Array = (_reaching(sums, max(floor, _kth(sums, k)) * (1 - _SLACK)) + low).astype(np.uint32)
+        return numbers
 
     def _narrow(self, terms: list[_Query], docs: Array, sums: Array, k: int, floor: float) -> Array:
         """Of `docs` with partial `sums`, those that can still be among the best `k` when `terms` are added."""
@@ -211,8 +206,8 @@ class RankedIndex:
 def _contributions(term: _Query, docs: Array) -> Array:
     """What `term` adds to each of `docs`, float32; zero where it does not occur."""
     places = np.minimum(np.searchsorted(term.docs, docs), len(term.docs) - 1)
-    found: Array = np.where(term.docs[places] == docs, term.scores[term.codes[places]], np.float32(0))
-    return found
+    scores: Array = np.where(term.docs[places] == docs, term.scores[term.codes[places]], np.float32(0))
+    return scores
 
 
 def _exact(terms: list[_Query], docs: Array) -> Array:

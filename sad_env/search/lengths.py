@@ -16,7 +16,7 @@ def _decode(byte: int) -> int:
 
 
 LENGTHS: npt.NDArray[np.int64] = np.array([_decode(byte) for byte in range(256)], dtype=np.int64)
-"""The length that each byte stands for, ascending."""
+"""The length that each byte means, ascending."""
 
 
 def encode(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:

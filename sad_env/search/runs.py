@@ -52,7 +52,7 @@ class Strings:
         return (self[index] for index in range(len(self)))
 
     def find(self, string: bytes) -> int:
-        """Where `string` stands among sorted strings, -1 when it does not."""
+        """Index of `string` among sorted strings, -1 when it is not there."""
         low, high = 0, len(self)
         while low < high:
             middle = (low + high) // 2
@@ -175,9 +175,11 @@ def _copy(arrays: dict[str, Array], allocate: Allocate, name: str, parts: Sequen
 def _rank_keys(arrays: dict[str, Array], allocate: Allocate) -> None:
     keys = list(Strings(arrays["key_blob"], arrays["key_starts"]))
     order = sorted(range(len(keys)), key=keys.__getitem__)
-    for one, other in itertools.pairwise(order):
-        if keys[one] == keys[other]:
-            raise DataError(f"two documents have the key {keys[one].decode(errors='replace')[:80]!r}; keys are unique")
+    for document, other in itertools.pairwise(order):
+        if keys[document] == keys[other]:
+            raise DataError(
+                f"two documents have the key {keys[document].decode(errors='replace')[:80]!r}; keys are unique"
+            )
     arrays["key_ranks"] = allocate("key_ranks", len(keys), np.uint32)
     arrays["key_ranks"][order] = np.arange(len(keys), dtype=np.uint32)
 
@@ -187,7 +189,7 @@ def _merge_terms(runs: Sequence[IndexRun], arrays: dict[str, Array], allocate: A
     numbers = [array("I") for _ in runs]
     blob, starts = bytearray(), array("Q", [0])
     last: bytes | None = None
-    for name, run in heapq.merge(*(_labelled(run.terms, index) for index, run in enumerate(runs))):
+    for name, run in heapq.merge(*(zip(run.terms, itertools.repeat(index)) for index, run in enumerate(runs))):
         if name != last:
             blob += name
             starts.append(len(blob))
@@ -196,10 +198,6 @@ def _merge_terms(runs: Sequence[IndexRun], arrays: dict[str, Array], allocate: A
     merged = Strings(np.frombuffer(bytes(blob), dtype=np.uint8), np.frombuffer(starts, dtype=np.uint64))
     _copy(arrays, allocate, "term", [merged])
     return [np.frombuffer(part, dtype=np.uint32) for part in numbers]
-
-
-def _labelled(terms: Strings, label: int) -> Iterator[tuple[bytes, int]]:
-    return ((term, label) for term in terms)
 
 
 def _merge_lists(
@@ -224,15 +222,15 @@ def _merge_lists(
     for run, number in zip(runs, numbers, strict=True):
         for piece in _pieces(run):
             bounds = run.starts[piece.start : piece.stop + 1].astype(np.int64)
-            counts, first, mine = np.diff(bounds), bounds[0], number[piece]
-            target = np.repeat(cursor[mine] - bounds[:-1], counts) + np.arange(first, bounds[-1])
+            counts, first, term_ids = np.diff(bounds), bounds[0], number[piece]
+            target = np.repeat(cursor[term_ids] - bounds[:-1], counts) + np.arange(first, bounds[-1])
             weight = run.weights[first : bounds[-1]]
             docs[target] = run.docs[first : bounds[-1]]
             codes[target] = np.searchsorted(distinct, weight)
-            cursor[mine] += counts
+            cursor[term_ids] += counts
             local = bounds[:-1] - first
-            frequency[mine] = np.maximum(frequency[mine], np.maximum.reduceat(weight >> np.uint32(8), local))
-            length[mine] = np.minimum(length[mine], np.minimum.reduceat(weight & np.uint32(255), local))
+            frequency[term_ids] = np.maximum(frequency[term_ids], np.maximum.reduceat(weight >> np.uint32(8), local))
+            length[term_ids] = np.minimum(length[term_ids], np.minimum.reduceat(weight & np.uint32(255), local))
     peaks[:] = frequency << np.uint32(8) | length
     arrays.update(list_starts=starts, peaks=peaks, weights=weights, docs=docs, codes=codes)
 

@@ -14,7 +14,7 @@ THINK, UNTHINK = "<think>", "</think>"
 """Models that think before they answer put their thoughts between these; chat templates may write the first."""
 
 _THOUGHTS = re.compile(
-    rf"\A(?:(?!{THINK}).)*?{UNTHINK}"  # the closing tag alone: the opening one stood before the completion
+    rf"\A(?:(?!{THINK}).)*?{UNTHINK}"  # the closing tag alone: the opening tag came before the completion
     rf"|{THINK}.*?(?:{UNTHINK}|\Z)",
     re.DOTALL,
 )
@@ -57,10 +57,8 @@ class Builder:
 
     def add_all(self, text: str, spans: tuple[Span, ...]) -> None:
         """A text with its own spans."""
-        before = self.length
-        self.spans += [
-            Span(kind=s.kind, start=s.start + before, end=s.end + before, body=s.body + before) for s in spans
-        ]
+        at = self.length
+        self.spans += [Span(kind=s.kind, start=at + s.start, end=at + s.end, body=at + s.body) for s in spans]
         self.pieces.append(text)
         self.length += len(text)
 
@@ -79,7 +77,7 @@ class Form(ABC):
         request: asks a model to write in this form, in one sentence.
         missing: the complaint where a completion holds no action.
         last_characters: a completion can only become complete with one of these.
-        stop: strings at which a server may end a completion. They may stand in thoughts, too, so a completion that
+        stop: strings at which a server may end a completion. They may occur in thoughts, too, so a completion that
             ends in its thoughts has to be asked for again without them.
     """
 

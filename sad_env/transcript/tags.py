@@ -16,7 +16,7 @@ _KINDS = {"REASON": SpanKind.REASON, "ACT": SpanKind.ACT, "OBS": SpanKind.OBS}
 
 
 class TagsForm(Form):
-    r"""`[REASON] ... [ACT] ... [OBS] ...`; an action ends with its line, or where the next tag stands.
+    r"""`[REASON] ... [ACT] ... [OBS] ...`; an action ends with its line, or where the next tag begins.
 
     >>> text = "[REASON] The lamp may be here. [ACT] open[drawer] [OBS] It is empty."
     >>> TAGS_FORM.parse(text)[:2]

@@ -45,16 +45,16 @@ class WebShopData:
             catalogue.at(number)
             if number % 1_000 == 0:
                 progress("reading products", number, len(catalogue))
-        found = [f"{len(catalogue)} products, all readable"]
+        lines = [f"{len(catalogue)} products, all readable"]
         for kind in ("synthetic", "human"):
             goals = make_goals(catalogue, kind)
             if goals.goals:
                 rewards = [own_reward(Shop(catalogue, goals), goal) for goal in goals.goals]
                 reached = sum(reward == 1.0 for reward in rewards) / len(rewards)
-                found.append(f"{len(rewards)} {kind} goals; their own products reach reward 1.0 in {reached:.1%}")
-        if len(found) == 1:
+                lines.append(f"{len(rewards)} {kind} goals; their own products reach reward 1.0 in {reached:.1%}")
+        if len(lines) == 1:
             raise DataError(f"{folder}: no product has an instruction, so there is nothing to play")
-        return found
+        return lines
 
 
 DATA = WebShopData()

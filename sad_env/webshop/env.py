@@ -6,7 +6,7 @@ import bisect
 import functools
 import itertools
 import random
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sad_env.core import TextEnv, Turn
 from sad_env.errors import ConfigError, UnknownNameError
@@ -19,8 +19,6 @@ from sad_env.webshop.shops import SHOPS_SPLIT, make_panel, open_shop, task_numbe
 
 ObservationMode = Literal["text", "text_rich", "html", "url"]
 View = Literal["react", "original"]
-MODES = ("text", "text_rich", "html", "url")
-VIEWS = ("react", "original")
 _BLANKED = str.maketrans("[]/?#", " " * 5)
 
 
@@ -42,7 +40,7 @@ class WebShopEnv(TextEnv):
       come up more often (its shift of them by one goal is not kept). HTML is of our own design; its URLs and names of
       elements are the original's.
 
-    Info, beside what all worlds give: ``task_type`` (category of the product sought), ``available_actions``
+    Info, besides what all worlds give: ``task_type`` (category of the product sought), ``available_actions``
     (``has_search_bar`` and ``clickables``, as in the original), and after the purchase ``reward_parts``.
     ``admissible_actions`` lists every click, and where there is a search bar one search: for the instruction itself.
 
@@ -57,8 +55,8 @@ class WebShopEnv(TextEnv):
         strict: original view only: an action that is malformed, or not possible on this page, is answered with what is
             possible.
         show_attributes: item pages have a button for the product's attributes.
-        num_prev_obs: original view only: so many earlier observations stand before the present one.
-        num_prev_actions: original view only: so many earlier actions stand before the present observation.
+        num_prev_obs: original view only: number of earlier observations shown before the present one.
+        num_prev_actions: original view only: number of earlier actions shown before the present observation.
         seed: of all draws that make goals and generated products.
         render_mode: as in `TextEnv`.
     """
@@ -80,10 +78,10 @@ class WebShopEnv(TextEnv):
         seed: int = 233,
         render_mode: str | None = None,
     ) -> None:
-        if view not in VIEWS:
-            raise UnknownNameError("view of webshop", view, VIEWS)
-        if observation_mode not in MODES:
-            raise UnknownNameError("observation mode of webshop", observation_mode, MODES)
+        if view not in get_args(View):
+            raise UnknownNameError("view of webshop", view, get_args(View))
+        if observation_mode not in get_args(ObservationMode):
+            raise UnknownNameError("observation mode of webshop", observation_mode, get_args(ObservationMode))
         if view == "react" and (observation_mode != "text" or strict or num_prev_obs or num_prev_actions):
             raise ConfigError("observation_mode, strict and earlier observations belong to view='original'; name it")
         kind, self.shop = open_shop(data, goals=goals, seed=seed, show_attributes=show_attributes)

@@ -1,4 +1,4 @@
-"""A shopper who reads the pages, compares, checks and buys, and thinks aloud meanwhile."""
+"""The expert: reads the pages, compares, checks and buys, and says why."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class WebShopExpert(Expert):
         self._look(read_page(observation, info))
 
     def observe(self, action: str, observation: str, info: Mapping[str, Any]) -> None:
-        """Follow what happened, whoever acted."""
+        """Follow what happened, whether by its own action or another's."""
         self._steps += 1
         page = read_page(observation, info)
         before = self._page
@@ -74,7 +74,7 @@ class WebShopExpert(Expert):
                 self._choose(argument)
             return
         if before.kind == "results" and page.kind == "item":
-            self._open = next((one.asin for one in before.products if one.asin.lower() == argument.lower()), None)
+            self._open = next((shown.asin for shown in before.products if shown.asin.lower() == argument.lower()), None)
             self._chosen = {}
         elif before.kind == "item" and page.kind == "item":
             self._choose(argument)
@@ -117,7 +117,7 @@ class WebShopExpert(Expert):
 
     def _choose(self, value: str) -> None:
         for name, values in self._page.options.items():
-            if value.lower() in (one.lower() for one in values):
+            if value.lower() in (offered.lower() for offered in values):
                 self._chosen[name] = value.lower()
 
     def _missing_attributes(self, candidate: _Candidate) -> list[str]:
@@ -128,7 +128,7 @@ class WebShopExpert(Expert):
         """Each option wished for: name, value as wished, and the value on the page that answers it, if any."""
         for name, value in self._wish.options:
             here = options.get(name, ())
-            everywhere = [one for values in options.values() for one in values]
+            everywhere = [offered for values in options.values() for offered in values]
             yield name, value, _closest(value, here) or _closest(value, everywhere)
         if not self._wish.options:
             for name, values in options.items():
@@ -136,7 +136,7 @@ class WebShopExpert(Expert):
                     yield name, named, named
 
     def _estimate(self, candidate: _Candidate) -> float:
-        """How good buying it would be, as far as is known: what cannot be told yet counts a little."""
+        """How good buying it would be, as far as is known: what is not known yet counts a little."""
         wish = self._wish
         kind = set(keywords(wish.kind))
         common = len(kind & set(analyze(candidate.text))) / max(1, len(kind))
@@ -226,8 +226,8 @@ class WebShopExpert(Expert):
         kind = set(keywords(self._wish.kind))
         wanted = {word for phrase in self._wish.attributes for word in analyze(phrase)}
         appeal = 2 * len(kind & title) / max(1, len(kind)) + 0.5 * len(wanted & title) / max(1, len(wanted))
-        for mine, other in (("men", "women"), ("women", "men")):
-            if mine in kind and other in title and mine not in title:
+        for gender, other in (("men", "women"), ("women", "men")):
+            if gender in kind and other in title and gender not in title:
                 appeal -= 1.5
         return appeal
 
@@ -265,10 +265,10 @@ class WebShopExpert(Expert):
     def _leave_tab(self) -> ThoughtAction:
         candidate = self._candidates.get(self._open or "")
         missing = self._missing_attributes(candidate) if candidate else list(self._wish.attributes)
-        found = [phrase for phrase in self._wish.attributes if phrase not in missing]
-        if missing or not found:
+        there = [phrase for phrase in self._wish.attributes if phrase not in missing]
+        if missing or not there:
             return self._do("click[< Prev]", "back_doubt", missing=join(missing[:2]) or "that")
-        return self._do("click[< Prev]", "back_ok", found=join(found[:2]))
+        return self._do("click[< Prev]", "back_ok", found=join(there[:2]))
 
 
 def _brief(kind: str) -> str:
@@ -285,21 +285,21 @@ def _affordable(shown: Shown, limit: float) -> float:
 
 def _closest(value: str, offered: Sequence[str]) -> str | None:
     """The offered value that answers a wish: the same one, else a similar one, else one of the same colour."""
-    for one in offered:
-        if one.lower() == value.lower():
-            return one
-    for one in offered:
-        if similarity(one, value) > SIMILAR:
-            return one
+    for candidate in offered:
+        if candidate.lower() == value.lower():
+            return candidate
+    for candidate in offered:
+        if similarity(candidate, value) > SIMILAR:
+            return candidate
     color = next((color for color in COLORS if color in value.lower()), None)
-    return next((one for one in offered if color and color in one.lower()), None)
+    return next((candidate for candidate in offered if color and color in candidate.lower()), None)
 
 
 def _named(text: str, values: Sequence[str]) -> str | None:
     """The longest of `values` that an instruction names."""
     words = analyze(text)
-    found = [value for value in values if _contains(words, analyze(value))]
-    return max(found, key=len, default=None)
+    contained = [value for value in values if _contains(words, analyze(value))]
+    return max(contained, key=len, default=None)
 
 
 def _contains(words: Sequence[str], part: Sequence[str]) -> bool:

@@ -31,7 +31,7 @@ _LETTERS_DROPPED = 0.06
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """A generated product as it stands in the original's three files.
+    """A generated product as the original's three files have it.
 
     Attributes:
         item: of items_shuffle.json.
@@ -184,7 +184,7 @@ def _misspelt(draw: random.Random, text: str) -> str:
 def _description(
     draw: random.Random, department: Department, kind: Kind, name: str, attributes: list[str], use: str
 ) -> str:
-    told = draw.sample(attributes, min(len(attributes), draw.choice((2, 3))))
+    praised = draw.sample(attributes, min(len(attributes), draw.choice((2, 3))))
     noun = kind.noun.lower()
     opening = draw.choice(
         (
@@ -193,7 +193,7 @@ def _description(
             f"Our {name} {noun} line was designed with {use} in mind.",
         )
     )
-    middle = f" It is known for being {' and '.join(told)}."
+    middle = f" It is known for being {' and '.join(praised)}."
     if draw.random() < 0.1:
         other = draw.choice(department.kinds)
         return f"{opening}{middle} Goes well with {other.query}; see also our {other.noun.lower()}."

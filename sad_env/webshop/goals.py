@@ -1,4 +1,4 @@
-"""What shoppers want: the original's synthetic and human goals, with every draw from a stated seed."""
+"""The goals of tasks: the original's synthetic and human ones, with every draw from a stated seed."""
 
 from __future__ import annotations
 

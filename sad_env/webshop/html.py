@@ -102,13 +102,9 @@ def _fields(session: WebShopSession, page: ShopPage) -> dict[str, Any]:
     if page.kind == "done":
         outcome = session.outcome
         reward = outcome.reward if outcome else 0.0
-        return {"asin": session.asin, "options": Markup(_escape_json(session)), "reward": repr(reward)}
+        # options_json has already made < > & and ' harmless; the quotation marks need no escape outside of attributes.
+        return {"asin": session.asin, "options": Markup(visible(options_json(session.options))), "reward": repr(reward)}
     return {}
-
-
-def _escape_json(session: WebShopSession) -> str:
-    # options_json has already made < > & and ' harmless; the quotation marks need no escape outside of attributes.
-    return visible(options_json(session.options))
 
 
 def _after_previous(page: ShopPage) -> int:

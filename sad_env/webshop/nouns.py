@@ -49,11 +49,11 @@ def tokens(name: str) -> list[str]:
     >>> tokens("Women's Wi-Fi Bag, 12oz (Red)")
     ['women', "'s", 'wi', '-', 'fi', 'bag', ',', '12', 'oz', '(', 'red', ')']
     """
-    found: list[str] = []
+    pieces: list[str] = []
     for word in name[:_LONGEST].split():
-        found.extend(_split(word))
+        pieces.extend(_split(word))
     joined: list[str] = []
-    for token in found:
+    for token in pieces:
         if token == "." and joined and joined[-1].lower() + "." in _ABBREVIATIONS:
             joined[-1] += "."
         else:
@@ -82,7 +82,7 @@ def _split(word: str) -> list[str]:
 
 @functools.lru_cache(maxsize=1)
 def _table() -> frozenset[tuple[str, str, str, str, str]]:
-    """Words and neighbourhoods that are exceptions: two tokens before, the word, two after; "" stands for any."""
+    """Words and neighbourhoods that are exceptions: two tokens before, the word, two after; "" is any."""
     text = resources.files("sad_env.webshop").joinpath("nouns.tsv").read_text(encoding="utf-8")
     rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#\t"))
     return frozenset((row[0], row[1], row[2], row[3], row[4]) for row in rows)
@@ -97,19 +97,19 @@ def nouns(name: str) -> tuple[str, ...]:
     """
     table = _table()
     padded = ["^", "^", *tokens(name), "$", "$"]
-    found = []
+    tagged = []
     for index in range(2, len(padded) - 2):
-        two, one, word, next_one, next_two = padded[index - 2 : index + 3]
+        before_that, before, word, after, after_that = padded[index - 2 : index + 3]
         is_noun = not word[0].isdigit() and any(letter.isalpha() for letter in word)
         is_noun ^= ("", "", word, "", "") in table
         contexts = (
-            ("", one, word, "", ""),
-            ("", "", word, next_one, ""),
-            ("", one, word, next_one, ""),
-            (two, one, word, "", ""),
-            ("", "", word, next_one, next_two),
-            (two, one, word, next_one, next_two),
+            ("", before, word, "", ""),
+            ("", "", word, after, ""),
+            ("", before, word, after, ""),
+            (before_that, before, word, "", ""),
+            ("", "", word, after, after_that),
+            (before_that, before, word, after, after_that),
         )
         if is_noun != any(context in table for context in contexts):
-            found.append(word)
-    return tuple(found)
+            tagged.append(word)
+    return tuple(tagged)

@@ -1,4 +1,4 @@
-"""The way to a goal's own product, from hidden state: for tests, and to show that a task can be done."""
+"""Plans a purchase of the goal's own product from hidden state, to show that a task can be done."""
 
 from __future__ import annotations
 
@@ -27,12 +27,9 @@ def plan(shop: Shop, goal: ShoppingGoal, *, react: bool) -> list[str] | None:
     way = _way(shop, product, react)
     if way is None:
         return None
-    clicks = [f"click[{value}]" for value in own_options(goal).values() if _offered(product, value)]
+    offered = {value for values in product.options.values() for value in values}
+    clicks = [f"click[{value}]" for value in own_options(goal).values() if value in offered]
     return [*way, *clicks, f"click[{pages.BUY}]"]
-
-
-def _offered(product: Product, value: str) -> bool:
-    return any(value in values for values in product.options.values())
 
 
 def _way(shop: Shop, product: Product, react: bool) -> list[str] | None:
@@ -41,12 +38,12 @@ def _way(shop: Shop, product: Product, react: bool) -> list[str] | None:
     texts = (product.title, f"{product.title} {product.query}", product.indexed_text, f"{product.title} {options}")
     for text in texts:
         query = _searchable(text)
-        for place, found in enumerate(shop.catalogue.ranked(query)):
-            if found.asin == product.asin and (place < SHOWN or not react):
+        for place, shown in enumerate(shop.catalogue.ranked(query)):
+            if shown.asin == product.asin and (place < SHOWN or not react):
                 return [
                     f"search[{query}]",
                     *[f"click[{pages.NEXT}]"] * (place // pages.PER_PAGE),
-                    f"click[{found.asin}]",
+                    f"click[{shown.asin}]",
                 ]
     return None
 

@@ -53,7 +53,7 @@ class ShopPage:
     def clickables(self) -> dict[str, PageNode]:
         """What can be clicked: buttons, then products, then option values; all lower case.
 
-        A value that stands under two option names belongs to the last.
+        A value under two option names belongs to the last.
         """
         buttons = [node for node in self.nodes if node.kind == "button"]
         links = [node for node in self.nodes if node.kind == "link"]
@@ -169,7 +169,7 @@ def as_rich_text(page: ShopPage, url: str, opened: Collection[str]) -> str:
 
     Args:
         page: the page.
-        url: options that stand in it in double quotes are shown as clicked.
+        url: options that it contains in double quotes are shown as clicked.
         opened: products that are shown as clicked.
     """
     lines, clicked = [], ""

@@ -1,4 +1,4 @@
-"""The shopper for models that are trained from scratch: each thought says step by step what its decision rests on."""
+"""The expert for models that are trained from scratch: each thought says step by step what its decision rests on."""
 
 from __future__ import annotations
 
@@ -44,12 +44,7 @@ class PlainWebShopExpert(WebShopExpert):
     plain = True
 
     def _do(self, action: str, purpose: str, **words: str) -> ThoughtAction:
-        facts = {
-            "search": self._wanted,
-            "results": self._products,
-            "item": self._product,
-            "tab": self._attributes,
-        }
+        facts = {"search": self._wanted, "results": self._products, "item": self._product, "tab": self._attributes}
         listed = facts.get(self._page.kind, lambda: iter(()))
         hurry = "Few steps are left. " if purpose in ("leave", "return", "settle") and self._must_settle() else ""
         return ThoughtAction(" ".join([*(f"{fact}." for fact in listed()), f"{hurry}{_VERDICTS[purpose]}"]), action)

@@ -121,7 +121,7 @@ def _text(entry: Mapping[str, Any], field: str) -> str:
 
 def _string(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"text is due where {str(value)[:40]!r} stands")
+        raise TypeError(f"a text was due, not {str(value)[:40]!r}")
     if len(value) > LONGEST_FIELD:
         raise ValueError(f"a field of {len(value):,} characters; at most {LONGEST_FIELD:,} are read")
     return value

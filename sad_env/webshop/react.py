@@ -1,10 +1,11 @@
 """The shop as the environment of ReAct's notebook showed it, on which most published numbers were taken.
 
 It differs from the original's text environment: three products of a result are shown and there is no next page, the
-instruction stands on the first page only, names of buttons are case-sensitive, an option is answered with one line, an
-action that is not possible with "Invalid action!". So are its quirks kept: a click on nothing shows the first page and
-a product's tabs again; a product without options of its own takes those of the product that was open before it; queries
-and options that broke its web requests are answered with nothing, and a purchase with such an option earns nothing.
+instruction is on the first page only, names of buttons are case-sensitive, an option is answered with one line, an
+action that is not possible with "Invalid action!". Its quirks are kept, too: a click on nothing shows the first page
+and a product's tabs again; a product without options of its own takes those of the product that was open before it;
+queries and options that broke its web requests are answered with nothing, and a purchase with such an option earns
+nothing.
 
 The loop around that environment answered "OK." to all that began with "think", whatever the environment said, and took
 14 actions: reset was the first of its 15.
@@ -104,9 +105,9 @@ class ReactSession:
 
     def _search(self, query: str) -> None:
         keywords = _keywords(query)
-        found = search(self.shop.catalogue, keywords, self.draw) if keywords else None
-        self._found, self._option_names = found or (), {}
-        self._results(broken=found is None)
+        products = search(self.shop.catalogue, keywords, self.draw) if keywords else None
+        self._found, self._option_names = products or (), {}
+        self._results(broken=products is None)
 
     def _results(self, *, broken: bool = False) -> bool:
         self._product, self.options = None, {}

@@ -54,10 +54,10 @@ def read_instruction(text: str) -> Wish:
         text = text[: text.rfind(", and price", 0, match.end())] if ", and price" in text else text[: match.start()]
     options: list[tuple[str, str]] = []
     body = text
-    for found in re.finditer(" with ", text):
-        if _OPTION.match(text[found.end() :]):
-            body = text[: found.start()]
-            for part in re.split(r", and (?=[^:,]{1,40}: )", text[found.end() :]):
+    for match in re.finditer(" with ", text):
+        if _OPTION.match(text[match.end() :]):
+            body = text[: match.start()]
+            for part in re.split(r", and (?=[^:,]{1,40}: )", text[match.end() :]):
                 name, _, value = part.partition(": ")
                 options.append((name, value))
             break
@@ -105,8 +105,8 @@ class Shown:
 
     def dearest(self) -> float:
         """The higher price of the tag, 0 where it cannot be read."""
-        found = _TAG.findall(self.tag)
-        return float(found[-1].rstrip(".")) if found else 0.0
+        prices = _TAG.findall(self.tag)
+        return float(prices[-1].rstrip(".")) if prices else 0.0
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Reading:
 
     Attributes:
         kind: search bar, results, a product, one of its tabs, or anything else (the purchase, an answer in words).
-        instruction: where it stands on the page, else "".
+        instruction: "" where the page shows none.
         products: of a page of results.
         has_next: there is a button for the next page that works.
         title: of the product.

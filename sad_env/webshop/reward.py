@@ -78,12 +78,7 @@ def _type(product: Product, goal: ShoppingGoal) -> dict[str, Any]:
         r_type = 0.0
     elif title_score < 0.1:
         r_type = 0.1
-    return {
-        "r_type": r_type,
-        "query_match": query_match,
-        "category_match": category_match,
-        "title_score": title_score,
-    }
+    return {"r_type": r_type, "query_match": query_match, "category_match": category_match, "title_score": title_score}
 
 
 def _categories(path: str) -> set[str]:
@@ -121,13 +116,13 @@ def _color(value: str) -> str:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def similarity(one: str, other: str) -> int:
+def similarity(left: str, right: str) -> int:
     """Token-set similarity, 0 to 100, as the package `thefuzz` computes and rounds it.
 
     >>> similarity("navy blue", "('color', 'navy blue')")
     100
     """
-    processed = (utils.default_process(text.translate(_LATIN)) for text in (one, other))
+    processed = (utils.default_process(text.translate(_LATIN)) for text in (left, right))
     return round(fuzz.token_set_ratio(*processed))
 
 

@@ -26,7 +26,7 @@ def parse_action(action: str) -> tuple[str, str]:
     """Name and lower-cased argument; the argument is empty when the action has none.
 
     As in the original the name is everything before the last bracket that leaves an argument, text after the closing
-    bracket is ignored, and no newline may stand before it.
+    bracket is ignored, and no newline may come before it.
 
     >>> parse_action("search[Red Shoes] please"), parse_action("a[b]c[d]"), parse_action("hello")
     (('search', 'red shoes'), ('a[b]c', 'd'), ('hello', ''))
@@ -71,7 +71,7 @@ class WebShopSession:
     Args:
         shop: where.
         goal: what for.
-        name: stands in the URLs.
+        name: part of the URLs.
         draw: for the hidden random search.
     """
 
@@ -108,7 +108,7 @@ class WebShopSession:
         return pages.as_text(self.page)
 
     def rich_text(self) -> str:
-        """The page as text in which buttons can be told."""
+        """The page as text in which buttons are marked."""
         return pages.as_rich_text(self.page, self.url, self.opened)
 
     def act(self, action: str) -> Result:
@@ -126,10 +126,10 @@ class WebShopSession:
     def search(self, query: str) -> bool:
         """Show the first page of what a query finds; False when the search bar breaks down on it."""
         keywords = query.split(" ")
-        found = search(self.shop.catalogue, keywords, self.draw)
-        if found is None:
+        products = search(self.shop.catalogue, keywords, self.draw)
+        if products is None:
             return False
-        self.keywords, self.found = keywords, found
+        self.keywords, self.found = keywords, products
         self.show_results(1)
         return True
 
@@ -144,7 +144,7 @@ class WebShopSession:
         return self.outcome
 
     def _click(self, name: str) -> Result:
-        # The original tells pages apart by the first of these names that stands anywhere in the URL, so that a search
+        # The original tells pages apart by the first of these names that occurs anywhere in the URL, so that a search
         # for "item_page" changes what "< Prev" does.
         where = next((page for page in _PAGES if page in self.url), "")
         moves: dict[tuple[str, str], Callable[[], None]] = {

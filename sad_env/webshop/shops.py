@@ -1,4 +1,4 @@
-"""Opens a shop from its three kinds of data, and names its tasks."""
+"""Opens shops of generated, official and given data, and names their tasks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sad_env.data import DataPack, RemoteFile, resolve
+from sad_env.data import read_packs, resolve
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.panels import Panel
 from sad_env.webshop.catalogue import Catalogue
@@ -20,37 +20,7 @@ from sad_env.webshop.reward import judge
 from sad_env.webshop.session import Shop
 from sad_env.webshop.store import StoredCatalogue, is_store
 
-_DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
-
-
-def _remote(name: str, identifier: str) -> RemoteFile:
-    return RemoteFile(name=name, urls=(f"{_DRIVE}{identifier}",))
-
-
-_HUMAN = _remote("items_human_ins.json", "14Kb5SPBk_jfdLZ_CDBNitW98QLDlKR5O")
-PACKS: Sequence[DataPack] = (
-    DataPack(
-        name="small",
-        summary="1,000 products with 6,910 synthetic goals, and the human instructions",
-        licence="MIT (code); product texts scraped from Amazon",
-        files=(
-            _remote("items_shuffle_1000.json", "1EgHdxQ_YxqIQlvvq5iKlCrkEKR6-j0Ib"),
-            _remote("items_ins_v2_1000.json", "1IduG0xl544V_A_jv3tHXC0kyFi7PnyBu"),
-            _HUMAN,
-        ),
-    ),
-    DataPack(
-        name="full",
-        summary="1.18 million products and 12,087 human instructions; build a store of it with `sad-data build`",
-        licence="MIT (code); product texts scraped from Amazon",
-        files=(
-            _remote("items_shuffle.json", "1A2whVgOO0euk5O13n2iYDM0bQRkkRduB"),
-            _remote("items_ins_v2.json", "1s2j6NgHljiZzQNL3veZaAiyW_qDEgBNi"),
-            _HUMAN,
-        ),
-    ),
-)
-"""The publisher's files. Their checksums are recorded at the first download."""
+PACKS = read_packs("sad_env.webshop")
 
 SPLITS = {"train": range(30, 100), "eval": range(20, 30), "test": range(20)}
 """Splits by product: the percentiles of the hash of a product's asin."""
@@ -144,8 +114,8 @@ def _training_shop(seed: int, show_attributes: bool) -> Shop:
 
 
 def _comes_first(catalogue: Catalogue, goal: ShoppingGoal) -> bool:
-    found = catalogue.ranked(" ".join((*goal.attributes, goal.query, *own_options(goal).values())))
-    return bool(found) and found[0].asin == goal.asin
+    ranked = catalogue.ranked(" ".join((*goal.attributes, goal.query, *own_options(goal).values())))
+    return bool(ranked) and ranked[0].asin == goal.asin
 
 
 @functools.lru_cache(maxsize=4)

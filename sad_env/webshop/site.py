@@ -177,7 +177,8 @@ class _SiteHandler(RefusingHandler):
 
     def _send(self, answer: SiteResponse) -> None:
         kind = "text/html" if answer.status is HTTPStatus.OK else "text/plain"
-        headers = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+        # With "no-referrer" browsers would send the page's own forms with the Origin "null".
+        headers = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
         headers |= {"Location": answer.location} if answer.location else {}
         body = answer.body.encode("utf-8", "backslashreplace")
         self.reply(answer.status, f"{kind}; charset=utf-8", body, headers)

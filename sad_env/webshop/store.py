@@ -1,4 +1,4 @@
-"""A catalogue of any size on disk: built once, mapped by every process that plays on it."""
+"""A catalogue of any size on disk: built once, mapped by every process that uses it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ import numpy as np
 
 from sad_env.data import Progress, silent
 from sad_env.errors import DataError
-from sad_env.files import atomic_bytes, exclusive, refuse_foreign, sha256_file
+from sad_env.files import exclusive, refuse_foreign, sha256_file, write_text
 from sad_env.json_lines import read_json
+from sad_env.json_stream import members
 from sad_env.search import DocumentStore, RankedIndex, build_index, build_store
 from sad_env.webshop.catalogue import RESULTS
-from sad_env.webshop.official import find_files, members, read_human, read_products
+from sad_env.webshop.official import find_files, read_human, read_products
 from sad_env.webshop.products import Product
 
 FORMAT = 1
@@ -147,17 +148,18 @@ def build_catalogue(source: Path, target: Path, *, progress: Progress = silent) 
             store = _build_table(files, target, fingerprint, progress)
         texts = ((asin, Product.from_json(body).indexed_text) for asin, body in store)
         build_index(target / _INDEX, texts, fingerprint=fingerprint, total=len(store), progress=progress)
-        _write_json(target / _HUMAN, read_human(files))
-        _write_json(target / _ABOUT, {"format": FORMAT, "fingerprint": fingerprint, "products": len(store)})
+        write_text(target / _HUMAN, json.dumps(read_human(files)))
+        written = {"format": FORMAT, "fingerprint": fingerprint, "products": len(store)}
+        write_text(target / _ABOUT, json.dumps(written))
     return StoredCatalogue(target)
 
 
 def _about(folder: Path) -> dict[str, Any]:
     try:
-        found = read_json(folder / _ABOUT)
+        about = read_json(folder / _ABOUT)
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return about if isinstance(about, dict) else {}
 
 
 def _fingerprint(files: Mapping[str, Path], progress: Progress) -> str:
@@ -214,8 +216,3 @@ def _about_products(files: Mapping[str, Path], scratch: Path, progress: Progress
     entries = ((asin, json.dumps(entry), ()) for asin, entry in members(files["items_ins"]))
     store = build_store(scratch, entries, progress=progress)
     return lambda asin: None if (body := store.get(asin)) is None else json.loads(body)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    with atomic_bytes(path) as file:
-        file.write(json.dumps(value).encode())

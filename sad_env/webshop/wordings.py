@@ -1,4 +1,4 @@
-"""How the expert shopper thinks aloud: many ways to say few things, chosen by seed."""
+"""Wordings of the expert's thoughts, chosen by seed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -36,7 +37,28 @@ def test_collects_goes_on_and_then_has_nothing_to_do(tmp_path: Path, capsys: pyt
     before = out.read_bytes()
     assert run(out, "--episodes", "12") == 0
     assert out.read_bytes() == before
-    assert "nothing to do" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "nothing to do" in said.out
+    assert re.fullmatch(r"(?s).*nothing played: episodes of 2[0-9T:+-]+; another --out plays again\n", said.err)
+    assert run(out, "--episodes", "12", "--quiet") == 0
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err.count("\n") == 1
+
+
+def test_episodes_of_another_agent_in_the_file_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for agent in ("expert", "random"):
+        assert run(tmp_path / f"{agent}.jsonl", "--agent", agent, "--episodes", "3") == 0
+    (tmp_path / "expert.jsonl").write_bytes((tmp_path / "random.jsonl").read_bytes())
+    capsys.readouterr()
+    assert run(tmp_path / "expert.jsonl", "--episodes", "4") == 5
+    assert "holds an episode of random in toy, where expert in toy is due" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [("--agent", "nobody"), ("--split", "nowhere"), ("--renamed", "0.5")])
+def test_a_command_that_fails_before_it_plays_leaves_nothing(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    assert run(tmp_path / "toy.jsonl", *flags) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_more_episodes_than_tasks_repeat_them(tmp_path: Path) -> None:
@@ -83,7 +105,7 @@ def test_an_agent_that_does_not_fit_the_world_writes_nothing(
     command = ["--env", "hotpotqa", "--agent", "expert-gold-titles", "--episodes", "3", "--out", str(out), "--quiet"]
     assert main(command) == 2
     assert "make the world with reveal=True" in capsys.readouterr().err
-    assert read(out) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

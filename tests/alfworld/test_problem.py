@@ -51,7 +51,7 @@ SPOILED: dict[str, tuple[Callable[[str], str], str]] = {
     "a list": (lambda text: "[1, 2]", "a game file is a JSON object"),
     "a pointer of git-lfs": (lambda text: "version https://git-lfs.github.com/spec/v1\n", "not JSON"),
     "deep": (lambda text: "[" * 100_000, "nested too deep|not JSON"),
-    "a key twice": (lambda text: '{"grammar": "", ' + text[1:], "stands twice"),
+    "a key twice": (lambda text: '{"grammar": "", ' + text[1:], "comes twice"),
     "no problem": (edited(lambda game: {**game, "pddl_problem": None}), "no text under 'pddl_problem'"),
     "no domain": (edited(lambda game: {"grammar": game["grammar"]}), "no text under 'pddl_domain'"),
     "a foreign domain": (in_key("pddl_domain", "PickupObject", "Grab"), "unknown PDDL domain.*backend='textworld'"),

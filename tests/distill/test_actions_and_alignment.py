@@ -25,23 +25,23 @@ from sad_distill.auxiliary.alignment import (
 )
 from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm, action_scores, choices_of
 from sad_distill.auxiliary.contrastive import ContrastiveTerm, info_nce, preference
-from sad_distill.config import TrainConfig
+from sad_distill.config import Measure, Optimisation, TrainConfig
 from sad_distill.data.action_support import ActionSupport, ByteSpellings, Trie, action_start, spelled
 from sad_distill.data.batch import collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Row, Unit, rows_from
 from sad_distill.losses.divergence import divergence, partition
 from sad_distill.losses.objective import Objective
-from sad_distill.losses.scoring import Measure, score_positions
+from sad_distill.losses.scoring import score_positions
 from sad_distill.models.heads import head_logits
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.training.learner import Learner
-from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.records import Trajectory
+from sad_env.settings import replaced
 
 Tiny = Callable[..., Any]
 
@@ -220,20 +220,20 @@ def test_a_loss_on_whole_actions_makes_the_student_choose_alike(
 
 
 def test_whole_actions_are_compared_as_the_settings_say(files: Path, tmp_path: Path) -> None:
-    """`--beta` and `--temperature` hold for the action head, too."""
+    """`--beta` and `--kd-temperature` hold for the action head, too."""
     found = []
     for beta, temperature in ((0.5, 1.0), (0.1, 1.0), (0.5, 2.0)):
-        config = TrainConfig(
-            out=str(tmp_path),
+        config = replaced(
+            TrainConfig(out=str(tmp_path)),
             student=str(files / "start.pt"),
             teacher=str(files / "teacher.pt"),
-            episodes=(str(files / "expert.jsonl"),),
-            world="toy",
+            trajectories=(str(files / "expert.jsonl"),),
+            env="toy",
             mode="offline",
-            action_head="atomic",
+            terms=("atomic=1",),
             divergence="js",
             beta=beta,
-            temperature=temperature,
+            kd_temperature=temperature,
         )
         run = Run(config)
         model, (term,) = run.student.model, run.learner.extras

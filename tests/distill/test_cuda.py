@@ -13,17 +13,17 @@ import torch
 from sad_agents.agent import GREEDY
 from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
 from sad_agents.windowing import Windowing
-from sad_distill.config import TrainConfig
+from sad_distill.config import Optimisation, TrainConfig
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.rows import rows_from
 from sad_distill.losses.objective import Objective
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.training.learner import Learner
-from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.records import Trajectory
+from sad_env.settings import replaced
 
 pytestmark = [
     pytest.mark.gpu,
@@ -43,7 +43,7 @@ def test_an_update_moves_weights_as_on_a_processor(
         student, teacher = (copy.deepcopy(tiny_llama(16, seed=seed)).double().to(device) for seed in (1, 2))
         learner = Learner(
             student,
-            Objective(observation=0.5),
+            Objective(observation_weight=0.5),
             Optimisation(steps=4, learning_rate=1e-3, optimiser=optimiser),  # type: ignore[arg-type]
             teacher=LocalTeacher(teacher, "teacher"),
             supports=ActionSupport(toy_tokenizer),
@@ -74,15 +74,15 @@ def test_greedy_completions_are_those_of_a_processor(tiny_llama: Tiny) -> None:
 
 @pytest.mark.parametrize("changes", [{"method": "sad"}, {"method": "minillm"}, {"precision": "bf16"}], ids=str)
 def test_a_student_plays_and_learns_on_a_gpu(files: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
-    config = TrainConfig(
-        out=str(tmp_path / "run"),
+    config = replaced(
+        TrainConfig(out=str(tmp_path / "run")),
         student=str(files / "start.pt"),
         teacher=str(files / "teacher.pt"),
-        world="toy",
+        env="toy",
         steps=2,
         rollouts=4,
-        budget=200,
-        room=40,
+        context=200,
+        max_new_tokens=40,
         learning_rate=1e-3,
         device="cuda",
         **changes,

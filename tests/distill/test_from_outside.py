@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,13 +19,16 @@ from sad_distill.teachers.registry import TEACHERS, Teacher
 from sad_distill.training.methods import METHODS
 from sad_distill.training.run import Run
 
+from sad_env.settings import replaced
 
-def two_updates(files: Path, out: Path, teacher: str = "", **changes: str) -> list[dict[str, float]]:
+
+def two_updates(files: Path, out: Path, teacher: str = "", **changes: Any) -> list[dict[str, float]]:
     recorded = (str(files / "expert.jsonl"),)
     student = str(files / "start.pt")
-    settings = {"method": "sft", "learning_rate": 1e-3, "mode": "offline", "world": "toy", **changes}
-    sizes = {"steps": 2, "batch": 2, "budget": 200, "room": 40}
-    path = Run(TrainConfig(str(out), student, teacher, recorded, **settings, **sizes)).train()  # type: ignore[arg-type]
+    settings = {"method": "sft", "learning_rate": 1e-3, "mode": "offline", "env": "toy", **changes}
+    sizes = {"steps": 2, "batch": 2, "context": 200, "max_new_tokens": 40}
+    models = {"student": student, "teacher": teacher, "trajectories": recorded}
+    path = Run(replaced(TrainConfig(out=str(out)), **models, **settings, **sizes)).train()
     before, after = (load_student(one).model.state_dict() for one in (student, path))
     assert any(not torch.equal(tensor, after[name]) for name, tensor in before.items())
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -46,6 +50,10 @@ def test_a_loss_term(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     lines = two_updates(files, tmp_path)
     assert len(lines) == 2
     assert all(line["extra"] > 0 for line in lines)
+    monkeypatch.setitem(TERMS, "small", Term(lambda context: SmallStates()))
+    monkeypatch.delitem(TERMS, "small states")
+    asked = two_updates(files, tmp_path / "asked", terms=("small=0.5",))
+    assert [line["extra"] for line in asked] == [line["extra"] for line in lines]
 
 
 def test_a_teacher(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +72,7 @@ def test_a_teacher(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_method(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METHODS, "actions_only", lambda config: Objective(likelihood=1, divergence=0, reason=0))
+    monkeypatch.setitem(METHODS, "actions_only", lambda config: Objective(likelihood=1, divergence=0, reason_weight=0))
     lines = two_updates(files, tmp_path, method="actions_only")
     assert len(lines) == 2
     assert all(line["loss"] == pytest.approx(line["act_nll"]) for line in lines)

@@ -19,13 +19,13 @@ from sad_agents.rollout.rollout import Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.local_model import LocalModel
 from sad_agents.windowing import Windowing
+from sad_distill.config import Optimisation
 from sad_distill.data.action_support import byte_alphabet
 from sad_distill.data.labels import Labelled, label_step, label_text, label_trajectory
 from sad_distill.data.rows import rows_from
 from sad_distill.losses.objective import Objective
 from sad_distill.models.tokenizer import END, texts_of, train_tokenizer
 from sad_distill.training.learner import Learner
-from sad_distill.training.optimiser import Optimisation
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 

@@ -10,12 +10,14 @@ from dataclasses import replace
 import pytest
 import torch
 from sad_agents.windowing import Windowing
+from sad_distill.config import Measure
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import ACT, OBS, REASON, Batch, collate
 from sad_distill.data.rows import Branch, Row, rows_from
+from sad_distill.losses import scoring
 from sad_distill.losses.divergence import ABSENT, divergence, entropy, log1mexp, partition
 from sad_distill.losses.objective import LearnedWeights, Totals, combine, counts_of, sums_of, weights_of
-from sad_distill.losses.scoring import Measure, score_positions
+from sad_distill.losses.scoring import score_positions
 from sad_distill.losses.targets import DenseTarget, HiddenTarget, SparseTarget
 from sad_distill.models.heads import check_head, head_logits
 from transformers import PreTrainedTokenizerFast
@@ -174,11 +176,16 @@ def test_positions_labels_and_targets_of_a_batch_are_those_of_its_rows(rows: lis
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_chunks_and_gathering_give_what_whole_logits_give(
-    rows: list[Row], toy_tokenizer: PreTrainedTokenizerFast, kind: str, tiny_llama: Tiny
+    rows: list[Row],
+    toy_tokenizer: PreTrainedTokenizerFast,
+    kind: str,
+    tiny_llama: Tiny,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setitem(scoring._CHUNK, "cpu", 7)
     student, teacher = (tiny_llama(seed=seed).double() for seed in (0, 1))
     batch = collate(rows, supports=ActionSupport(toy_tokenizer, "trie"))
-    measure = Measure(kind=kind, chunk=7, temperature=1.7)
+    measure = Measure(divergence=kind, kd_temperature=1.7)
     states = batch.states(student)
     found = score_positions(student, states, batch, hidden_target(teacher, batch), measure)
     q = (student(input_ids=batch.ids_BT, attention_mask=batch.mask_BT).logits / 1.7).log_softmax(-1)
@@ -308,7 +315,7 @@ def test_a_teacher_that_tells_its_likeliest_tokens_is_still_a_distribution(
         previous = told
     torch.testing.assert_close(previous, whole, rtol=0, atol=1e-5)
     with pytest.raises(ConfigError, match="temperature 1"):
-        score_positions(student, states, batch, sparse, Measure(temperature=2.0))
+        score_positions(student, states, batch, sparse, Measure(kd_temperature=2.0))
 
 
 def test_a_position_counts_at_most_its_clamp(

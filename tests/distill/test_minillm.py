@@ -12,14 +12,14 @@ from sad_agents.agent import Sampling
 from sad_agents.model import Piece, Request
 from sad_agents.sampling.local_model import LocalModel
 from sad_distill.auxiliary.minillm import RECORDED, Experience, PolicyGradient, clipped, rewards_to_go, single_step
+from sad_distill.config import Measure, Optimisation
 from sad_distill.data.batch import collate
 from sad_distill.data.rows import Row
 from sad_distill.losses.objective import Objective
-from sad_distill.losses.scoring import Measure, score_positions
+from sad_distill.losses.scoring import score_positions
 from sad_distill.models.mixture import MixtureModel
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.training.learner import Learner
-from sad_distill.training.optimiser import Optimisation
 from transformers import PreTrainedTokenizerFast
 
 Tiny = Callable[..., Any]

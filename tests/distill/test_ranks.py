@@ -21,6 +21,7 @@ from sad_distill.training.ranks import ALONE, Ranks, launched
 
 from sad_env.errors import ConfigError
 from sad_env.records import read_trajectories
+from sad_env.settings import replaced
 
 UPDATES = """
 import sys, torch
@@ -30,11 +31,12 @@ from sad_agents.checkpoints import load_student
 from sad_agents.windowing import Windowing
 from sad_distill.losses.objective import Objective
 from sad_distill.training.learner import Learner
-from sad_distill.training.optimiser import Optimisation
+from sad_distill.config import Optimisation
 from sad_distill.training.ranks import launched
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.data.rows import rows_from
+from sad_env.settings import replaced
 from sad_env.records import read_trajectories
 
 torch.set_num_threads(1)
@@ -46,9 +48,9 @@ with launched("cpu") as ranks:
     episodes = list(read_trajectories(files / "expert.jsonl"))[:9]
     rows = rows_from(episodes, student.tokenizer, Windowing(120, 40))
     for name, objective, count in (
-        ("type_mean", Objective(act=0.5, observation=0.1), 9),
+        ("type_mean", Objective(act_weight=0.5, observation_weight=0.1), 9),
         ("span_mean", Objective(reduction="span_mean"), 9),
-        ("learned", Objective(likelihood=0.5, learned=True), 9),
+        ("learned", Objective(likelihood=0.5, learned_weights=True), 9),
         ("fewer rows than processes", Objective(), 1),
     ):
         model = student.model.double()
@@ -173,10 +175,14 @@ def test_shares_come_together_again_in_order() -> None:
 def test_what_processes_cannot_share_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with launched("cpu") as ranks:
         assert ranks is ALONE
-    for changes in ({"project": True}, {"contrastive": 0.3}, {"mode": "dagger", "teacher": "http://127.0.0.1:1"}):
+    for changes in (
+        {"project": True},
+        {"terms": ("contrastive=0.3",)},
+        {"mode": "dagger", "teacher": "http://127.0.0.1:1"},
+    ):
         with pytest.raises(ConfigError, match="works within one process"):
-            check_shared(TrainConfig(out="x", **changes))
-    check_shared(TrainConfig(out="x", mode="dagger", method="sft", teacher="expert"))
+            check_shared(replaced(TrainConfig(out="x"), **changes))
+    check_shared(replaced(TrainConfig(out="x"), mode="dagger", method="sft", teacher="expert"))
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(ConfigError, match="FSDP would cut the model into pieces"), launched("cpu"):
         pass

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from sad_agents.sampling.local_model import LocalModel
 from sad_agents.windowing import Windowing
 from sad_distill.commands.main import main, train_config
 from sad_distill.config import TrainConfig
+from sad_distill.config_checks import caution, check
 from sad_distill.data.batch import collate
 from sad_distill.data.rows import Row, rows_from
 from sad_distill.models.heads import head_logits
@@ -36,6 +37,7 @@ from transformers import PreTrainedTokenizerFast
 from sad_env import config_files
 from sad_env.errors import CheckpointError, ConfigError, UnknownNameError
 from sad_env.records import Trajectory
+from sad_env.settings import build, flat, replaced
 
 Tiny = Callable[..., Any]
 
@@ -45,23 +47,23 @@ PRESETS = {
 
 
 def settings(files: Path, out: Path, **changes: Any) -> TrainConfig:
-    base = TrainConfig(
-        out=str(out),
+    base = replaced(
+        TrainConfig(out=str(out)),
         student=str(files / "start.pt"),
         teacher=str(files / "teacher.pt"),
-        episodes=(str(files / "expert.jsonl"),),
-        world="toy",
+        trajectories=(str(files / "expert.jsonl"),),
+        env="toy",
         steps=4,
         batch=4,
         micro_batch=4,
         rollouts=4,
-        budget=200,
-        room=40,
+        context=200,
+        max_new_tokens=40,
         learning_rate=1e-3,
         save_every=2,
         mode="offline",
     )
-    return replace(base, **changes)
+    return replaced(base, **changes)
 
 
 def weights(path: Path) -> list[torch.Tensor]:
@@ -79,7 +81,7 @@ def test_each_method_trains_on_recorded_episodes(files: Path, tmp_path: Path, me
     assert len(metrics(tmp_path)) == 2
     record = load_student(path).record
     assert record["updates"] == 2
-    assert record["settings"]["episodes"].startswith("expert-")
+    assert record["settings"]["trajectories"].startswith("expert-")
     assert str(files) not in json.dumps(record)
 
 
@@ -107,11 +109,11 @@ def test_each_live_mode_plays_scores_and_learns(files: Path, tmp_path: Path, mod
 @pytest.mark.parametrize(
     "changes",
     [
-        {"action_head": "atomic"},
-        {"action_head": "pointer"},
-        {"contrastive": 0.3},
-        {"alignment": "min"},
-        {"alignment": "ot"},
+        {"terms": ("atomic=1",)},
+        {"terms": ("pointer=1",)},
+        {"terms": ("contrastive=0.3",)},
+        {"terms": ("align_min=1",)},
+        {"terms": ("align_ot=1",)},
         {"curriculum": "sample"},
         {"curriculum": "sort"},
         {"project": True},
@@ -140,7 +142,9 @@ def test_each_option_trains(files: Path, tmp_path: Path, changes: dict[str, Any]
     assert any(not torch.equal(start[name], after[name]) for name in start)
 
 
-@pytest.mark.parametrize("changes", [{"adapters": 4}, {"action_head": "pointer"}, {"contrastive": 0.3}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"adapters": 4}, {"terms": ("pointer=1",)}, {"terms": ("contrastive=0.3",)}], ids=str
+)
 @pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.*:FutureWarning")  # peft asks by the old name
 def test_the_seed_decides_the_weights_that_a_run_begins_with(
     files: Path, tmp_path: Path, changes: dict[str, Any]
@@ -174,7 +178,7 @@ def test_minillm_learns_from_other_recorded_rows_at_each_update(files: Path, tmp
     run.train()
     assert [len(rows) for rows in beside] == [3, 3]
     assert beside[0] != beside[1]
-    Run(settings(files, tmp_path / "without", **changes, episodes=())).train()
+    Run(settings(files, tmp_path / "without", **changes, trajectories=())).train()
     assert all("recorded_loss" not in line for line in metrics(tmp_path / "without"))
     with_text, without = weights(tmp_path / "with/student.pt"), weights(tmp_path / "without/student.pt")
     assert not all(torch.equal(one, other) for one, other in zip(with_text, without, strict=True))
@@ -189,10 +193,25 @@ def test_dagger_learns_what_the_expert_would_have_written(files: Path, tmp_path:
 
 
 def test_a_nano_student_trains_from_scratch_by_the_command(files: Path, tmp_path: Path) -> None:
-    arguments = "--method sft --mode offline --student nano-0.7m --vocabulary 300 --world toy --steps 1 --batch 2"
-    assert main([*arguments.split(), "--episodes", str(files / "expert.jsonl"), "--out", str(tmp_path)]) == 0
+    arguments = "--method sft --mode offline --student nano-0.7m --vocabulary 300 --env toy --steps 1 --batch 2"
+    assert main([*arguments.split(), "--trajectories", str(files / "expert.jsonl"), "--out", str(tmp_path)]) == 0
     student = load_student(tmp_path / "student.pt")
     assert student.record["acting"] == {"prompt": "", "window": {"budget": 512, "room": 96, "keep": 0.75}}
+
+
+def test_a_finished_training_says_that_nothing_was_trained(
+    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = "--method sft --mode offline --student nano-0.7m --vocabulary 300 --world toy --steps 1 --batch 2"
+    command = [*arguments.split(), "--episodes", str(files / "expert.jsonl"), "--out", str(tmp_path)]
+    assert main(command) == 0
+    assert "nothing trained" not in capsys.readouterr().err
+    before = weights(tmp_path / "student.pt")
+    assert main(command) == 0
+    assert re.search(
+        r"nothing trained: all 1 updates are of 2\S+; another --out trains again\n", capsys.readouterr().err
+    )
+    assert all(torch.equal(one, other) for one, other in zip(before, weights(tmp_path / "student.pt"), strict=True))
 
 
 @pytest.mark.slow
@@ -204,9 +223,9 @@ def test_a_student_that_learned_the_toy_world_wins_it(tmp_path: Path, play_toy: 
     """
     with open(tmp_path / "expert.jsonl", "w") as file:
         file.writelines(play_toy(f"train-{number % 500:04d}", number).to_json() + "\n" for number in range(3000))
-    arguments = "--method sft --mode offline --student nano-0.7m --world toy --steps 700 --learning-rate 3e-3"
+    arguments = "--method sft --mode offline --student nano-0.7m --env toy --steps 700 --learning-rate 3e-3"
     arguments += " --observation-weight 1 --warmup 0.1"
-    files = ["--episodes", str(tmp_path / "expert.jsonl"), "--out", str(tmp_path)]
+    files = ["--trajectories", str(tmp_path / "expert.jsonl"), "--out", str(tmp_path)]
     assert main([*arguments.split(), *files]) == 0
     agent = resolve(str(tmp_path / "student.pt"), "toy")
     jobs = [Job(f"test-{number:04d}") for number in range(50)]
@@ -220,7 +239,7 @@ def test_a_row_shows_a_model_what_it_saw_when_it_acted(
     """Greedy ids, sampled step by step with a cache and a sliding window, are the likeliest at each row's positions."""
     language = load_language(str(files / "start.pt"))
     windowing = Windowing(budget=120, room=40)
-    config = settings(files, tmp_path, sampling_temperature=0.0, budget=120)
+    config = settings(files, tmp_path, sampling_temperature=0.0, context=120)
     agent = ActingModel(language, windowing, config).agent
     jobs = [Job(f"test-{number:04d}") for number in range(3)]
     episodes = [one.trajectory for one in rollout(agent, jobs, WorldRecipe("toy"), limits=Limits(max_steps=8))]
@@ -279,10 +298,10 @@ def test_a_run_that_was_killed_ends_as_if_undisturbed(files: Path, tmp_path: Pat
     changes: dict[str, Any] = {"mode": "online", "steps": 40, "rollouts": 2, "save_every": 1, "horizon_start": 2}
     Run(settings(files, tmp_path / "whole", **changes)).train()
     out = tmp_path / "killed"
-    values = vars(settings(files, out, **changes))
-    wanted = ("out", "student", "teacher", "world", "batch", "micro_batch", "budget", "room", "learning_rate")
+    values = flat(settings(files, out, **changes))
+    wanted = ("out", "student", "teacher", "env", "batch", "micro_batch", "context", "max_new_tokens", "learning_rate")
     flags = [f"--{name.replace('_', '-')}={values[name]}" for name in (*wanted, *changes)]
-    flags += ["--episodes", str(files / "expert.jsonl")]
+    flags += ["--trajectories", str(files / "expert.jsonl")]
     code = "import sys, torch; torch.set_num_threads(1); from sad_distill.commands.main import main; sys.exit(main())"
     for lines in (3, 17, 30):
         process = subprocess.Popen([sys.executable, "-c", code, *flags], stderr=subprocess.DEVNULL)
@@ -303,16 +322,16 @@ def test_a_changed_setting_refuses_to_resume(files: Path, tmp_path: Path) -> Non
         Run(settings(files, tmp_path, steps=1, seed=5)).train()
 
 
-@pytest.mark.parametrize("changed", ["episodes", "teacher", "student"])
+@pytest.mark.parametrize("changed", ["trajectories", "teacher", "student"])
 def test_a_file_that_changed_under_its_name_refuses_to_resume(files: Path, tmp_path: Path, changed: str) -> None:
     """Such a run used to train nothing more, and to say in its record that it had learned from the new file."""
-    names = {"episodes": "expert.jsonl", "teacher": "teacher.pt", "student": "start.pt"}
+    names = {"trajectories": "expert.jsonl", "teacher": "teacher.pt", "student": "start.pt"}
     for name in names.values():
         (tmp_path / name).write_bytes((files / name).read_bytes())
     config = settings(tmp_path, tmp_path / "run", steps=1)
     Run(config).train()
     Run(config).train()
-    if changed == "episodes":
+    if changed == "trajectories":
         lines = (tmp_path / "expert.jsonl").read_text().splitlines(keepends=True)
         (tmp_path / "expert.jsonl").write_text("".join(lines[:9]))
     else:
@@ -329,7 +348,7 @@ def test_a_file_that_changed_under_its_name_refuses_to_resume(files: Path, tmp_p
 
 
 def test_another_micro_batch_is_another_run_only_where_its_rows_are_compared(files: Path, tmp_path: Path) -> None:
-    for name, changes in (("plain", {}), ("contrast", {"contrastive": 0.3})):
+    for name, changes in (("plain", {}), ("contrast", {"terms": ("contrastive=0.3",)})):
         Run(settings(files, tmp_path / name, steps=1, **changes)).train()
         again = Run(settings(files, tmp_path / name, steps=1, micro_batch=2, **changes))
         if changes:
@@ -345,31 +364,31 @@ def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None
         ({"method": "sad", "mode": "dagger"}, "method sad does not: give --method sft"),
         ({"method": "word_kd", "mode": "dagger"}, "method word_kd does not: give --method sft"),
         ({"method": "word_kd", "mode": "online"}, "method word_kd learns from recorded text: give --mode offline$"),
-        ({"episodes": ()}, "give --episodes"),
+        ({"trajectories": ()}, "give --trajectories"),
         ({"method": "minillm", "mode": "offline"}, "--mode online"),
         ({"method": "minillm", "mode": "online", "sampling_temperature": 0.0}, "--sampling-temperature above 0"),
-        ({"method": "minillm", "mode": "online", "temperature": 2.0}, "no --temperature"),
+        ({"method": "minillm", "mode": "online", "kd_temperature": 2.0}, "no --kd-temperature"),
         ({"mode": "online", "curriculum": "sort"}, "--horizon-start to let episodes grow"),
         ({"mode": "mixed", "curriculum": "sample"}, "mode mixed does not"),
-        ({"contrastive": 0.3, "micro_batch": 1}, "--micro-batch and --batch of 2 or more"),
+        ({"terms": ("contrastive=0.3",), "micro_batch": 1}, "--micro-batch and --batch of 2 or more"),
         ({"steps": 0}, "at least 1"),
         ({"learning_rate": -1.0}, "--learning-rate -1: give a number at least 0"),
         ({"warmup": 2.0}, "--warmup 2: give a number between 0 and 1"),
-        ({"temperature": 0.0}, "--temperature 0"),
+        ({"kd_temperature": 0.0}, "--kd-temperature 0"),
         ({"divergence": "js", "beta": 1.0}, "--beta 1: js mixes"),
     ):
         with pytest.raises(ConfigError, match=reason):
-            settings(files, tmp_path, **changes).check()
+            check(settings(files, tmp_path, **changes))
     for changes, reason in (
         ({"student": "layers:1", "teacher": "expert"}, "local teacher"),
         ({"mode": "guided", "teacher": "expert"}, "mode guided needs a local teacher, which acts and scores"),
         ({"mode": "guided", "teacher": ""}, "mode guided needs a local teacher"),
         ({"student": "layers:²"}, "give a number of layers"),
         ({"method": "minillm", "mode": "online", "teacher": ""}, "the term minillm compares with"),
-        ({"contrastive": 0.3, "teacher": "expert", "method": "sft"}, "the term contrastive compares with"),
+        ({"terms": ("contrastive=0.3",), "teacher": "expert", "method": "sft"}, "the term contrastive compares with"),
         ({"device": "gpu"}, "--device 'gpu': give cpu, cuda or auto"),
         ({"device": "cuda:99"}, "--device cuda:99: no such GPU here"),
-        ({"budget": 1400}, "--budget 1400: student .* has 1024 positions: give --budget 1024 or less"),
+        ({"context": 1400}, "--context 1400: student .* has 1024 positions: give --context 1024 or less"),
     ):
         with pytest.raises(ConfigError, match=reason):
             Run(settings(files, tmp_path, **changes))
@@ -400,11 +419,11 @@ def test_a_teacher_whose_path_begins_like_an_expert_is_a_file(files: Path, tmp_p
 
 def test_wrong_words_are_told_at_once(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty.jsonl").touch()
-    nothing = ["--method", "sft", "--mode", "offline", "--episodes"]
+    nothing = ["--method", "sft", "--mode", "offline", "--trajectories"]
     for arguments, code, reason in (
         (["serv"], 2, "no command 'serv': did you mean 'serve'?"),
         (["--out", "x", *nothing, str(tmp_path / "empty.jsonl")], 5, "no episode in"),
-        (["--out", "x", "--world", "tay", *nothing, str(files / "expert.jsonl")], 2, "did you mean 'toy'"),
+        (["--out", "x", "--env", "tay", *nothing, str(files / "expert.jsonl")], 2, "did you mean 'toy'"),
         (["--out", "x", "--student", "nano-9m", *nothing, str(files / "expert.jsonl")], 2, "did you mean 'nano-8m'"),
         (["inspect", "--trajectories", str(tmp_path / "empty.jsonl")], 5, "holds no episode"),
         (["serve", "--model", str(files / "teacher.pt"), "--port", "99999"], 2, "cannot listen on 127.0.0.1:99999"),
@@ -419,10 +438,10 @@ def test_a_loss_that_leaves_the_outside_alone_is_pointed_out(
     files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = settings(files, tmp_path)
-    assert config.caution() == replace(config, outside="ignore", method="token_flat").caution() == ""
-    assert replace(config, outside="ignore", action_support="full").caution() == ""
-    flags = "--mode offline --world toy --steps 1 --batch 2 --budget 200 --room 40 --outside ignore"
-    paths = {"student": files / "start.pt", "teacher": files / "teacher.pt", "episodes": files / "expert.jsonl"}
+    assert caution(config) == caution(replaced(config, outside="ignore", method="token_flat")) == ""
+    assert caution(replaced(config, outside="ignore", action_support="full")) == ""
+    flags = "--mode offline --env toy --steps 1 --batch 2 --context 200 --max-new-tokens 40 --outside ignore"
+    paths = {"student": files / "start.pt", "teacher": files / "teacher.pt", "trajectories": files / "expert.jsonl"}
     named = [part for name, path in {**paths, "out": tmp_path}.items() for part in (f"--{name}", str(path))]
     assert main([*flags.split(), *named]) == 0
     told = capsys.readouterr().err
@@ -450,37 +469,85 @@ def test_a_student_of_the_teachers_layers_starts_with_its_weights(files: Path, t
 
 
 def test_presets_fill_what_was_not_said(files: Path, tmp_path: Path) -> None:
-    """A flag beats its preset also where it repeats a default; and a file beats it, and may name it."""
+    """A flag beats its preset also where it repeats a default; and so does a file."""
 
-    def parsed(*flags: str) -> TrainConfig:
-        return train_config(["--out", "x", *flags])
+    def parsed(*flags: str) -> dict[str, Any]:
+        config = train_config(["--out", "x", *flags])
+        assert type(config) is TrainConfig
+        return flat(config)
 
     named = parsed("--preset", "paper/table5/random-mask", "--curriculum", "sort")
-    assert (named.mode, named.masks, named.curriculum) == ("offline", "random", "sort")
-    assert type(named) is TrainConfig
-    assert parsed("--preset", "paper/table5/full", "--mode", "online").mode == "online"
-    assert parsed("--preset=paper/table3/minillm", "--learning-rate", "2e-5").learning_rate == 2e-5
-    assert parsed("--preset", "paper/table13/0-1", "--reason-weight", "1").reason_weight == 1
-    assert parsed("--preset", "paper/table14/learned").learned_weights
-    (tmp_path / "file.toml").write_text('preset = "paper/table5/full"\ncurriculum = "none"\nsteps = 7\n')
-    found = parsed("--config", str(tmp_path / "file.toml"))
-    assert (found.mode, found.curriculum, found.steps, found.curriculum_strength) == ("offline", "none", 7, 1)
+    assert (named["mode"], named["masks"], named["curriculum"]) == ("offline", "random", "sort")
+    assert parsed("--preset", "paper/table5/no-curriculum", "--mode", "online")["mode"] == "online"
+    assert parsed("--preset=paper/table3/minillm", "--learning-rate", "2e-5")["learning_rate"] == 2e-5
+    assert parsed("--preset", "paper/table13/0-1", "--reason-weight", "1")["reason_weight"] == 1
+    assert parsed("--preset", "paper/table14/learned")["learned_weights"]
+    (tmp_path / "file.toml").write_text('curriculum = "none"\nsteps = 7\n')
+    found = parsed("--config", str(tmp_path / "file.toml"), "--preset", "paper/table5/full")
+    wanted = {"mode": "offline", "curriculum": "none", "steps": 7, "curriculum_strength": 1}
+    assert {name: found[name] for name in wanted} == wanted
     for name, path in PRESETS.items():
         given, values = parsed("--preset", name), config_files.read_toml(path)
-        assert replace(given, preset="") == parsed("--config", name)
-        assert given == replace(TrainConfig("x"), preset=name, **values)
-        replace(given, teacher="t", episodes=("e",)).check()
+        assert given == parsed("--config", name)
+        assert given == flat(replaced(TrainConfig(out="x"), **values))
+        check(build(TrainConfig, {**given, "teacher": "t", "trajectories": ("e",)}))
+    (tmp_path / "file.toml").write_text('preset = "paper/table5/full"\n')
+    with pytest.raises(ConfigError, match="preset is no setting of sad-distill any more: give --config NAME"):
+        parsed("--config", str(tmp_path / "file.toml"))
+
+
+def test_former_flags_of_terms_are_terms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = "--out x --contrastive 0.3 --action-head=pointer --mode offline --terms atomic=2"
+    config = train_config(flags.split())
+    assert config.terms.weights == {"contrastive": 0.3, "pointer": 1.0, "atomic": 2.0}
+    said = capsys.readouterr().err
+    assert "--contrastive is now --terms contrastive=0.3; the former name goes with the next release" in said
+    (tmp_path / "old.toml").write_text('contrastive = 0.2\nalignment = "none"\naction_head = "atomic"\n')
+    assert train_config(["--out", "x", "--config", str(tmp_path / "old.toml")]).terms.weights == {
+        "contrastive": 0.2,
+        "atomic": 1.0,
+    }
+    assert "contrastive is now terms = ['contrastive=0.2']; the former name goes" in capsys.readouterr().err
+    assert train_config(["--out", "x", "--alignment", "soft_dtw"]).terms.terms == ("align_soft_dtw=1",)
+    assert train_config(["--out", "x", "--alignment", "none"]).terms.terms == ()
+
+
+@pytest.mark.parametrize("terms", [("pointer",), ("pointer=much",), ("pointer=-1",), ("pointer=1", "pointer=2")])
+def test_terms_of_another_form_are_refused(terms: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="as NAME=WEIGHT with a weight of at least 0"):
+        check(replaced(TrainConfig(out="x"), terms=terms))
+
+
+def test_a_term_that_is_not_there_is_refused(files: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="no term 'ponter': did you mean 'pointer'"):
+        Run(settings(files, tmp_path, terms=("ponter=1",)))
+
+
+def test_a_run_that_an_earlier_release_began_goes_on_under_the_present_names(files: Path, tmp_path: Path) -> None:
+    config = settings(files, tmp_path, steps=1, terms=("contrastive=0.3",), kd_temperature=2.0)
+    Run(config).train()
+    record = json.loads((tmp_path / "config.json").read_text())
+    former = {"trajectories": "episodes", "env": "world", "context": "budget", "max_new_tokens": "room"}
+    former["kd_temperature"] = "temperature"
+    old = {former.get(name, name): value for name, value in record.items() if name != "terms"}
+    old |= {"contrastive": 0.3, "action_head": "none", "alignment": "none", "preset": ""}
+    (tmp_path / "config.json").write_text(json.dumps(old))
+    Run(config).train()
+    (tmp_path / "config.json").write_text(json.dumps({**old, "contrastive": 0.1}))
+    with pytest.raises(ConfigError, match=r"terms = .*contrastive=0\.1"):
+        Run(config).train()
 
 
 def test_the_shipped_settings_are_these(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(PRESETS) == 27
     minillm = train_config(["--config", "paper/table3/minillm", "--out", "x"])
-    assert minillm == TrainConfig("x", method="minillm", mode="online", learning_rate=5e-6, updates=4, passes=4)
+    values: dict[str, Any] = {"method": "minillm", "mode": "online", "learning_rate": 5e-6, "updates": 4, "passes": 4}
+    assert minillm == replaced(TrainConfig(out="x"), **values)
     unsegmented = train_config(["--config", "paper/table6/no-segmentation", "--out", "x"])
     changes: dict[str, Any] = {"masks": "none", "action_support": "full", "curriculum": "sample"}
-    assert unsegmented == TrainConfig("x", mode="offline", **changes)
-    teacher = TrainConfig(
-        "x",
+    assert unsegmented == replaced(TrainConfig(out="x"), mode="offline", **changes)
+    teacher = replaced(
+        TrainConfig(out="x"),
         student="nano-8m",
         method="sft",
         mode="offline",
@@ -501,8 +568,9 @@ def test_the_shipped_settings_are_these(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_teacher_is_trained_under_the_former_flag_for_its_model(
     files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = "--model nano-0.7m --vocabulary 300 --world toy --steps 1 --batch 2"
-    assert main(["sft-teacher", *flags.split(), "--episodes", str(files / "expert.jsonl"), "--out", str(tmp_path)]) == 0
+    flags = "--model nano-0.7m --vocabulary 300 --env toy --steps 1 --batch 2"
+    given = ["--trajectories", str(files / "expert.jsonl"), "--out", str(tmp_path)]
+    assert main(["sft-teacher", *flags.split(), *given]) == 0
     assert capsys.readouterr().err.count("--model is now --student") == 1
     assert json.loads((tmp_path / "config.json").read_text())["student"] == "nano-0.7m"
 
@@ -547,4 +615,4 @@ def test_each_pass_deals_all_rows_anew() -> None:
 
 def test_passes_that_do_not_divide_the_updates_are_refused(files: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--passes 3 does not divide --updates 4"):
-        settings(files, tmp_path, mode="online", updates=4, passes=3).check()
+        check(settings(files, tmp_path, mode="online", updates=4, passes=3))

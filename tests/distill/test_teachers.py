@@ -7,7 +7,6 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +16,7 @@ import torch
 from sad_agents.checkpoints import save_student
 from sad_agents.loading import file_identity
 from sad_agents.windowing import Windowing
-from sad_distill.config import TrainConfig
+from sad_distill.config import Optimisation, TrainConfig
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import Batch, collate
 from sad_distill.data.rows import Row, rows_from
@@ -33,13 +32,13 @@ from sad_distill.teachers.relabel import expert_completions, relabelled_rows, te
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_distill.teachers.server import TeacherServer
 from sad_distill.training.learner import Learner
-from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.http import Patience
 from sad_env.records import Trajectory
+from sad_env.settings import replaced
 
 Tiny = Callable[..., Any]
 QUICK = Patience(seconds=0, attempts=3, pause=0.01, connect=1, answer=0.5)
@@ -165,19 +164,19 @@ def test_bodies_wait_for_one_another(server: TeacherServer, monkeypatch: pytest.
 
 
 def distillation(files: Path, out: Path, teacher: str, **changes: Any) -> TrainConfig:
-    base = TrainConfig(
-        out=str(out),
+    base = replaced(
+        TrainConfig(out=str(out)),
         student=str(files / "start.pt"),
         teacher=teacher,
-        episodes=(str(files / "expert.jsonl"),),
-        world="toy",
+        trajectories=(str(files / "expert.jsonl"),),
+        env="toy",
         steps=1,
         batch=2,
-        budget=200,
-        room=40,
+        context=200,
+        max_new_tokens=40,
         mode="offline",
     )
-    return replace(base, **changes)
+    return replaced(base, **changes)
 
 
 def test_our_server_teaches_a_student_with_its_tokenizer_and_refuses_any_other(
@@ -197,7 +196,17 @@ def test_our_server_teaches_a_student_with_its_tokenizer_and_refuses_any_other(
         Run(distillation(files, tmp_path / "padded", server.url))
 
 
-@pytest.mark.parametrize("told", [b'{"status": "ok"}', b"<html>", b"[3]"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        b'{"status": "ok"}',
+        b"<html>",
+        b"[3]",
+        b'{"name": null, "vocabulary": 9, "tokens": "a"}',
+        b'{"name": "t", "vocabulary": -1, "tokens": "a"}',
+        b'{"name": "t", "vocabulary": 9, "tokens": "a", "context": null}',
+    ],
+)
 def test_another_server_is_not_taken_for_a_teacher(told: bytes) -> None:
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from sad_agents.windowing import Windowing
 from sad_distill.auxiliary.projection import Projection
+from sad_distill.config import Optimisation
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import Batch
 from sad_distill.data.curriculum import CurriculumOrder, Difficulty, EpochOrder, complexities, horizon
@@ -22,7 +23,6 @@ from sad_distill.losses.scoring import Scores
 from sad_distill.teachers.difficulty import difficulties_of
 from sad_distill.teachers.local import LocalTeacher, check_same_tokens
 from sad_distill.training.learner import Learner
-from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
 from transformers import PreTrainedTokenizerFast
 
@@ -64,7 +64,7 @@ def test_micro_batches_do_not_change_an_update(
     for micro_batch in (1, 8):
         learner = Learner(
             tiny_llama(seed=1).double(),
-            Objective(reduction=reduction, act=0.5),
+            Objective(reduction=reduction, act_weight=0.5),
             Optimisation(steps=3, learning_rate=1e-3),
             teacher=LocalTeacher(tiny_llama(seed=2).double(), "teacher"),
             supports=ActionSupport(toy_tokenizer),
@@ -104,7 +104,7 @@ def test_a_resumed_run_equals_an_undisturbed_one_to_the_bit(rows: list[Row], tin
     def learner() -> Learner:
         return Learner(
             tiny_llama(seed=1),
-            Objective(likelihood=0.5, learned=True),
+            Objective(likelihood=0.5, learned_weights=True),
             Optimisation(steps=8, learning_rate=1e-2),
             teacher=LocalTeacher(tiny_llama(seed=2), "teacher"),
         )
@@ -167,7 +167,7 @@ def test_learned_weights_move_at_a_rate_of_their_own_and_are_shown(rows: list[Ro
     """At the rate of a student that knows language they stood still: 0.999 and 1.001 after 100 updates."""
     learner = Learner(
         tiny_llama(seed=1),
-        Objective(learned=True, act=2.0),
+        Objective(learned_weights=True, act_weight=2.0),
         Optimisation(steps=100, learning_rate=2e-5),
         teacher=LocalTeacher(tiny_llama(seed=2), "teacher"),
     )
@@ -187,10 +187,13 @@ def test_projection_projects_gradients_with_the_weights_that_were_learned(rows: 
     for step in range(27):
         taught.update(rows[:4], step)
     found = []
-    for objective in (replace(text, learned=True, project=True), replace(text, reason=20.0, project=True)):
+    for objective in (
+        replace(text, learned_weights=True, project=True),
+        replace(text, reason_weight=20.0, project=True),
+    ):
         student = copy.deepcopy(taught.student).double()
         learner = Learner(student, objective, Optimisation(steps=1, learning_rate=0.0, clip=0))
-        if objective.learned:
+        if objective.learned_weights:
             learner.modules["weights"].load_state_dict({"log_variance": torch.tensor([-math.log(20.0), 0.0])})
         assert learner.update(rows[:4], 0)["cosine"] < -0.1
         found.append(torch.cat([p.grad.flatten() for p in student.parameters() if p.grad is not None]))
@@ -204,7 +207,7 @@ def test_gradients_are_those_of_the_objective_that_is_asked_for(rows: list[Row],
         learner.add_gradients(rows, wanted)
         return torch.cat([p.grad.flatten() for p in learner.parameters if p.grad is not None])
 
-    plain, seeing = Objective(), Objective(observation=5.0)
+    plain, seeing = Objective(), Objective(observation_weight=5.0)
     assert torch.equal(gradient(plain, seeing), gradient(seeing, seeing))
     assert not torch.allclose(gradient(plain, plain), gradient(plain, seeing))
 
@@ -235,7 +238,7 @@ def test_projection_without_conflict_is_the_plain_update(rows: list[Row], tiny_l
     for project in (False, True):
         learner = Learner(
             tiny_llama(seed=1).double(),
-            Objective(project=project, reason=1.0, act=0.0),
+            Objective(project=project, reason_weight=1.0, act_weight=0.0),
             Optimisation(steps=2, learning_rate=1e-3),
             teacher=LocalTeacher(tiny_llama(seed=2).double(), "teacher"),
         )

@@ -49,7 +49,7 @@ def test_shifts_of_a_local_model_are_total_variations(
 ) -> None:
     """The expert's run, probed with another model: what is read off are that model's own distributions."""
     save_student("student.pt", model.sampler.model, model.tokenizer, {})
-    flags = ("--env", "toy", "--episodes", "5", "--workers", "0", "--max-new-tokens", "32")
+    flags = ("--env", "toy", "--episodes", "5", "--workers", "0")
     assert evaluate(*flags, "--agent", "expert", "--out", "run") == 0
     assert main(["faithfulness", "run", "--agent", "student.pt", "--probes", "6", "--quiet", "--json"]) == 0
 

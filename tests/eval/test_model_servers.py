@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sad_agents.collect import main as collect
+from sad_agents.openai_answers import served_changes
 from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.http import Patience
@@ -40,11 +42,13 @@ class Server:
     def __init__(self) -> None:
         self.faults = 0
         self.how = ""
+        self.said: dict[str, object] = {}
+        """Of the model, in /models."""
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.answer(200, {"data": [{"id": "toy-player"}]})
+                self.answer(200, {"data": [{"id": "toy-player", **server.said}]})
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -166,3 +170,77 @@ def test_a_server_that_dies_in_the_middle_and_comes_back_elsewhere(evaluate: Eva
     assert evaluate(*words(second, "run", live=1)) == 0
     second.close()
     assert chains("run") == chains("calm")
+
+
+OLD, NEWER = 1_600_000_000, 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "fact"),
+    [
+        ({"created": OLD}, {"created": NEWER}, "created '1600000000', not '1700000000'"),
+        ({"root": "a"}, {"root": "b"}, "root 'a', not 'b'"),
+        ({"owned_by": "vllm"}, {"owned_by": "llamacpp"}, "owned_by 'vllm', not 'llamacpp'"),
+        ({"root": "a", "revision": "1"}, {"root": "a", "revision": "2"}, "revision '1', not '2'"),
+        ({"root": "a", "owned_by": "x"}, {"owned_by": "x"}, "root 'a', not nothing"),
+        ({"owned_by": "x"}, {"root": "a", "owned_by": "x"}, "root nothing, not 'a'"),
+        ({"created": OLD}, {}, "created '1600000000', not nothing"),
+    ],
+)
+def test_other_weights_under_the_same_name_are_refused(
+    server: Server,
+    evaluate: Evaluate,
+    capsys: pytest.CaptureFixture[str],
+    before: dict[str, object],
+    now: dict[str, object],
+    fact: str,
+) -> None:
+    server.said = before
+    assert evaluate(*words(server, "run")) == 0
+    collected = ["--env", "toy", "--agent", f"openai:{server.url}", "--episodes", "2", "--workers", "0", "--quiet"]
+    assert collect([*collected, "--out", "toy.jsonl"]) == 0
+    server.said = now
+    capsys.readouterr()
+    assert evaluate(*words(server, "run")) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f"'run' was run with agent served {fact} (the server has other weights under this name)" in error
+    assert "take another --out, or begin anew with --new" in error
+    assert collect([*collected, "--out", "toy.jsonl"]) == 2
+    assert f"was made with another served {fact.split()[0]}: name another --out" in capsys.readouterr().err
+    server.said = before
+    assert evaluate(*words(server, "run")) == 0
+    assert "nothing played: results of " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ({}, {"root": "a", "created": OLD}),  # a server that told nothing, or a run of before servers were asked
+        ({"root": "a"}, {"root": "a", "created": OLD}),
+    ],
+)
+def test_a_server_that_begins_to_tell_of_weights_older_than_the_run_is_the_same(
+    server: Server, evaluate: Evaluate, before: dict[str, object], now: dict[str, object]
+) -> None:
+    server.said = before
+    assert evaluate(*words(server, "run")) == 0
+    server.said = now
+    assert evaluate(*words(server, "run")) == 0
+
+
+def test_the_time_of_a_request_is_no_fact_of_the_weights(server: Server, evaluate: Evaluate) -> None:
+    """vLLM and llama.cpp give it as the time at which the model was created."""
+    server.said = {"root": "a", "created": int(time.time())}
+    assert evaluate(*words(server, "run")) == 0
+    assert "agent served created" not in RunFolder.open("run").manifest.identity
+    server.said = {"root": "a", "created": int(time.time()) + 1}
+    assert evaluate(*words(server, "run")) == 0
+
+
+def test_weights_that_were_made_after_the_run_was_begun_are_others() -> None:
+    """A day later their age is told; that they are newer than the run then is certain."""
+    begun = 1_700_000_000.0
+    assert served_changes({"root": "a"}, {"root": "a", "created": "1700003600"}, begun) == ["created"]
+    assert served_changes({}, {"created": "1700003600"}, begun) == ["created"]
+    assert served_changes({"root": "a"}, {"root": "a", "created": "1699999000"}, begun) == []
+    assert served_changes({}, {}, begun) == []

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sad_eval.commands.evaluate import COMMANDS, main
-from sad_eval.runs.plan import identity_sha256
+from sad_eval.records import identity_sha256
 from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.settings import EvalSettings, shard_of, to_toml
 

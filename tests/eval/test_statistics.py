@@ -11,6 +11,7 @@ from sad_eval.metrics.statistics import (
     holm,
     mcnemar,
     paired_bootstrap,
+    pass_hat,
     pass_hat_k,
     ranks,
     resolution,
@@ -76,6 +77,14 @@ def test_holm_agrees_with_statsmodels() -> None:
         p_values = draw.uniform(size=int(draw.integers(1, 12))) ** 3
         expected = multitest.multipletests(p_values, method="holm")[1]
         assert holm(p_values.tolist()) == pytest.approx(expected.tolist(), abs=1e-9)
+
+
+def test_pass_hat_for_all_k_is_pass_hat_k() -> None:
+    for trials in (1, 2, 7, 130):
+        for successes in {0, 1, trials // 2, trials}:
+            if successes <= trials:
+                wanted = [pass_hat_k(successes, trials, k) for k in range(1, trials + 1)]
+                assert pass_hat(successes, trials) == wanted
 
 
 def test_pass_hat_k_agrees_with_the_hypergeometric_distribution() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import resource
 import subprocess
@@ -47,6 +48,50 @@ def test_help_is_printed_in_any_encoding(command: str, encoding: str) -> None:
     done = run(command, "--help", PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stderr) == (0, b"")
     assert command.encode() in done.stdout or b"usage" in done.stdout
+
+
+@pytest.mark.parametrize("columns", [1, 20, 43])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_printed_in_any_width(
+    command: str, columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    main = importlib.import_module(COMMANDS[command]).main
+    with pytest.raises(SystemExit) as ended:
+        main(["add", "--help"] if command == "sad-leaderboard" else ["--help"])
+    assert ended.value.code == 0
+    assert "usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stream", [0, 1, 2])
+@pytest.mark.parametrize("words", [("sad-eval", *TOY), ("sad-collect", *TOY)])
+def test_a_closed_standard_stream_is_an_empty_one(words: tuple[str, ...], stream: int, tmp_path: Path) -> None:
+    """What is opened next had its number: with standard output closed, that was the lock of the run."""
+    code = f"import os, sys; os.close({stream}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    flags = ("-m", COMMANDS[words[0]], *words[1:], "--out", "kept")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *flags], capture_output=True, cwd=tmp_path, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert all(path.stat().st_size == 0 for path in tmp_path.rglob("*.lock"))
+
+
+@pytest.mark.parametrize("words", [("ls",), ("--out", "run", *TOY)])
+def test_a_reader_that_has_seen_enough_is_no_failure(words: tuple[str, ...], tmp_path: Path) -> None:
+    code = "import sys; from sad_eval.commands.evaluate import main; sys.exit(main(sys.argv[1:]))"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("words", [("--out", "run"), ("ls",)])
@@ -137,3 +182,13 @@ def test_modules_can_be_imported_where_there_is_no_fcntl() -> None:
     )
     # filelock itself falls back on another kind of lock there.
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 always imports from the current folder there")
+def test_workers_run_no_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sad_eval.commands.evaluate import main
+
+    for name in ("json", "random", "toy", "typing"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('shadowed')")
+    monkeypatch.chdir(tmp_path)
+    assert main([*TOY[:-1], "1", "--out", "run", "--quiet"]) == 0

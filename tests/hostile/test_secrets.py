@@ -103,9 +103,9 @@ def test_a_collection(server: Any, tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_a_student_and_its_run(server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert collect(["--env", "toy", "--episodes", "4", "--workers", "0", "--quiet", "--out", "expert.jsonl"]) == 0
-    words = ["--world", "toy", "--method", "sft", "--mode", "dagger", "--teacher", f"openai:{server.address}#m"]
+    words = ["--env", "toy", "--method", "sft", "--mode", "dagger", "--teacher", f"openai:{server.address}#m"]
     words += ["--student", "nano-0.7m", "--episodes", "expert.jsonl", "--steps", "1", "--rollouts", "1"]
-    words += ["--vocabulary", "300", "--budget", "200", "--room", "20", "--device", "cpu"]
+    words += ["--vocabulary", "300", "--context", "200", "--max-new-tokens", "20", "--device", "cpu"]
     assert distill([*words, "--out", "run"]) == 0
     assert distill([*words, "--out", "run", "--seed", "1"]) == 2
     assert b"127.0.0.1" in (tmp_path / "run" / "config.json").read_bytes()
@@ -118,7 +118,7 @@ def test_a_student_and_its_run(server: Any, tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize("address", ["http://hush-user:hush-word@127.0.0.1:9/v1?key=hush-key", "hush-user:hush-word@h"])
 def test_lines_of_error(address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate(["--env", "toy", "--agent", f"openai:{address}#m", "--out", "run"]) in (2, 3)
-    distill(["--world", "toy", "--teacher", f"openai:{address}", "--out", "run", "--student", "nano-0.7m"])
+    distill(["--env", "toy", "--teacher", f"openai:{address}", "--out", "run", "--student", "nano-0.7m"])
     with pytest.raises(Exception, match=r".") as caught:
         LiveSource(address, cache=tmp_path / "cache", patience=Patience(attempts=1)).find("x")
     streams = capsys.readouterr()

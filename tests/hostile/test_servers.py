@@ -22,8 +22,9 @@ from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.remote import RemoteTeacher
 
+from sad_env.addresses import endpoint, public_address
 from sad_env.errors import ConfigError, InfrastructureError
-from sad_env.http import Client, Patience, RequestError, endpoint, public_address
+from sad_env.http import Client, Patience, RequestError
 from sad_env.json_lines import RecordError, parse_json
 from sad_env.records import Status
 
@@ -425,7 +426,7 @@ def test_a_writing_teacher_is_asked_again_and_never_writes_none(name: str, serve
 def test_a_teachers_full_context_and_refusal_are_settings(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     teacher = OpenAITeacher(server.url, "m", patience=QUICK)
-    for answer, words in ((error(422, OVERFLOWS["TGI"][1]), "--budget"), (error(401, "no key"), "OPENAI_API_KEY")):
+    for answer, words in ((error(422, OVERFLOWS["TGI"][1]), "--context"), (error(401, "no key"), "OPENAI_API_KEY")):
         server.script = [answer]
         with pytest.raises(ConfigError, match=words):
             teacher.generate([WritingPrompt("x")])
@@ -553,3 +554,188 @@ def test_json_within_bounds_is_read() -> None:
     assert json.dumps(parse_json(deep)) == deep
     assert parse_json('["[[[\\"[[", "{", 18446744073709551615]') == ['[[["[[', "{", 2**64 - 1]
     assert parse_json('{"a": "' + "9" * 500 + '"}')["a"] == "9" * 500
+
+
+# --- below HTTP: what connections, addresses and lists may be ---------------------------------------------------------
+
+
+def raw(*blocks: bytes, times: int = 1) -> Write:
+    """Sends these bytes, the last of them `times` times, and closes the connection."""
+
+    def write(handler: BaseHTTPRequestHandler) -> None:
+        for block in (*blocks[:-1], *[blocks[-1]] * times):
+            handler.wfile.write(block)
+        handler.close_connection = True
+
+    return write
+
+
+HEAD, GOOD = b"HTTP/1.1 200 OK\r\n", json.dumps(chat()).encode()
+CHUNKED, CHUNK = HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"%x\r\n%s\r\n" % (len(GOOD), GOOD)
+
+READ_ALL_THE_SAME = {
+    "HTTP/1.0 without a length": raw(b"HTTP/1.0 200 OK\r\n\r\n", GOOD),
+    "chunks": raw(CHUNKED, CHUNK, b"0\r\n\r\n"),
+    "a length beside chunks": raw(
+        HEAD + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", CHUNK, b"0\r\n\r\n"
+    ),
+    "a negative length": raw(HEAD + b"Content-Length: -5\r\n\r\n", GOOD),
+    "a length of 5,000 digits": raw(HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", GOOD),
+    "deflate without a header": sends(zlib.compress(GOOD)[2:-4], Content_Encoding="deflate"),
+    "a byte order mark": sends(b"\xef\xbb\xbf" + GOOD),
+    "the first choice second": sends({"choices": [{"index": 1, "text": "Action: no"}, {"index": 0, "text": LOOK}]}),
+    "an end token": sends(chat(LOOK.strip() + "<|im_end|>")),
+}
+
+
+@pytest.mark.parametrize("name", READ_ALL_THE_SAME)
+def test_odd_forms_of_a_good_answer_are_read(name: str, server: Server) -> None:
+    server.script = [READ_ALL_THE_SAME[name]]
+    assert said_by(server).text == LOOK
+    # What a teacher writes is learned, to the character.
+    assert OpenAITeacher(server.url, "m", patience=QUICK).generate([WritingPrompt("x")]) == [LOOK]
+    assert len(server.asked) == 2
+
+
+DAMAGED_BELOW = {
+    "a chunk of no size": raw(CHUNKED, b"zz\r\n", GOOD),
+    "a chunk of negative size": raw(CHUNKED, b"-5\r\n", GOOD),
+    "a size without end": raw(CHUNKED, b"0" * 2**20, times=400),
+    "trailers without end": raw(CHUNKED, CHUNK, b"0\r\n", b"a: b\r\n" * 10**5, times=400),
+    "a trailer without end": raw(CHUNKED, CHUNK, b"0\r\n", b"a" * 2**20, times=400),
+    "100 Continue without end": raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 10**4, times=1000),
+    "103 Early Hints": raw(b"HTTP/1.1 103 Early Hints\r\n\r\n", HEAD, b"Content-Length: 0\r\n\r\n"),
+    "101 Switching Protocols": raw(b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\n"),
+    "204 No Content": raw(b"HTTP/1.1 204 x\r\n\r\n"),
+    "304 Not Modified": raw(b"HTTP/1.1 304 x\r\n\r\n"),
+    "a redirect to a file": sends(b"", 302, Location="file:///etc/passwd"),
+    "a redirect with controls": raw(
+        b"HTTP/1.1 302 x\r\nLocation: http://127.0.0.1:1/\x1b[2J\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "a redirect with secrets": sends(b"", 302, Location="http://u:secret@127.0.0.1:1/?key=secret"),
+    "20,000 headers": raw(HEAD, b"X-A: b\r\n" * 20_000),
+    "a header of 100 MB": raw(HEAD + b"X: ", b"a" * 2**20, times=100),
+    "two lengths": raw(HEAD + b"Content-Length: 5\r\nContent-Length: 7\r\n\r\n", GOOD),
+    "a greeting of SSH": raw(b"SSH-2.0-OpenSSH_9.0\r\n"),
+    "a status with controls": raw(b"HTTP/1.1 599 \x1b[2J\r\nContent-Length: 6\r\n\r\n\x1b]0;x\x07"),
+    "gzip a hundred times": sends(b"x", Content_Encoding=", ".join(["gzip"] * 100)),
+    "UTF-16": sends(json.dumps(chat()).encode("utf-16")),
+    "a stream of events": sends(b'data: {"choices": [{"delta": {"content": "x"}}]}\n\ndata: [DONE]\n\n'),
+    "two answers in one": sends(GOOD + b"\n" + GOOD),
+    "choices by name": sends({"choices": {"0": {"text": LOOK}}}),
+    "Retry-After: 0 for ever": sends({}, 429, Retry_After="0"),
+    "Retry-After in the year 9999": sends({}, 429, Retry_After="Fri, 31 Dec 9999 23:59:59 GMT"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_BELOW)
+def test_damage_below_json_is_asked_for_again_and_then_owed(
+    name: str, server: Server, harmless: Callable[[str], None]
+) -> None:
+    server.script = [DAMAGED_BELOW[name]]
+    completion = said_by(server)
+    assert (completion.stop, completion.text) == (Status.INFRA_ERROR, "")
+    assert "after 2 tries" in completion.error
+    assert "secret" not in completion.error
+    harmless(completion.error)
+    teacher = OpenAITeacher(server.url, "m", patience=QUICK)
+    with pytest.raises(InfrastructureError, match="did not answer in 2 attempts"):
+        teacher.generate([WritingPrompt("x")])
+    server.script = [DAMAGED_BELOW[name], sends(chat())]
+    assert teacher.generate([WritingPrompt("x")]) == [LOOK]
+
+
+@pytest.mark.parametrize("text", ["", " \n\t\n", "<|im_end|>", "</s>\n"])
+def test_a_teacher_never_writes_nothing(text: str, server: Server) -> None:
+    server.script = [sends(chat(text)), sends(chat())]
+    assert OpenAITeacher(server.url, "m", patience=QUICK).generate([WritingPrompt("x")]) == [LOOK]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_key_follows_no_redirect_to_another_server(
+    status: int, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    seen = []
+
+    def spy(handler: BaseHTTPRequestHandler) -> None:
+        seen.append(str(handler.headers))
+        sends(chat())(handler)
+
+    with Server() as other:
+        threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        other.script, other.listed = [spy], spy
+        server.script = [sends(b"", status, Location=f"{other.url}/v1/completions")]
+        model = OpenAIModel(f"{server.url.replace('//', '//me:secret@')}/?key=secret", "m", patience=QUICK)
+        (completion,) = model.complete([REQUEST], Sampling())
+        other.shutdown()
+    assert completion.text == LOOK
+    assert len(seen) == 1
+    assert "secret" not in seen[0]
+    assert "Authorization" not in seen[0]
+
+
+def test_cookies_are_not_kept(server: Server) -> None:
+    """Fifty new ones with every answer made the next request too long for any server."""
+    lengths = []
+
+    def sets_cookies(handler: BaseHTTPRequestHandler) -> None:
+        lengths.append(len(handler.headers.get("Cookie", "")))
+        handler.send_response(200)
+        for number in range(50):
+            handler.send_header("Set-Cookie", f"c{len(lengths)}x{number}={'v' * 1000}")
+        handler.send_header("Content-Length", str(len(GOOD)))
+        handler.end_headers()
+        handler.wfile.write(GOOD)
+
+    server.script = [sets_cookies]
+    model = OpenAIModel(server.url, "m", patience=QUICK)
+    assert all(model.complete([REQUEST], Sampling())[0].text == LOOK for _ in range(3))
+    assert lengths == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1", "http://", "http://:80", "http://h:99999", "http://h:x", "http://\x1b[2J/"]
+)
+def test_an_address_that_is_none_is_one_line_at_once(address: str, one_clear_line: Callable[[str], None]) -> None:
+    makers: list[Callable[[], Any]] = [
+        lambda: OpenAIModel(address, "m"),
+        lambda: OpenAITeacher.of(f"openai:{address}#m"),
+        lambda: RemoteTeacher(address),
+    ]
+    for make in makers:
+        with pytest.raises(ConfigError, match="is no address") as caught:
+            make()
+        one_clear_line(str(caught.value))
+
+
+@pytest.mark.parametrize("entries", [[{"id": None}], [{"id": {"a": 1}}], [{"id": ""}], [{"id": 7}]])
+def test_a_model_without_a_name_is_none(entries: Any, server: Server) -> None:
+    server.listed = sends({"data": entries})
+    with pytest.raises(InfrastructureError, match="name the model with #NAME"):
+        OpenAIModel(server.url, patience=QUICK)
+
+
+def test_a_list_of_100_000_models_is_one_short_line(server: Server, one_clear_line: Callable[[str], None]) -> None:
+    server.listed = sends({"data": [{"id": f"\x1b[2J{number}"} for number in range(100_000)]})
+    with pytest.raises(ConfigError, match="add #NAME") as caught:
+        OpenAIModel(server.url, patience=Patience(seconds=0, attempts=1))
+    one_clear_line(str(caught.value))
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("name", ["../../../etc/x", "a\x1b[2J\n\r\0b", "x" * 100_000, "\ud800", "a#b", "con"])
+@pytest.mark.usefixtures("quick")
+def test_any_name_of_a_model_makes_a_run_in_the_folder(
+    name: str, server: Server, capsys: pytest.CaptureFixture[str], harmless: Callable[[str], None]
+) -> None:
+    from sad_eval.commands.evaluate import main
+
+    server.listed = sends({"data": [{"id": name}]})
+    flags = ("--env", "toy", "--episodes", "1", "--workers", "0", "--max-steps", "2")
+    assert main([*flags, "--agent", f"openai:{server.url}"]) == 0
+    said = capsys.readouterr()
+    harmless(said.out + said.err)
+    (run,) = Path("runs").iterdir()
+    assert main(["report", str(run)]) == 0
+    harmless(capsys.readouterr().out)

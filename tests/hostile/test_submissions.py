@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sad_eval.runs.plan import identity_sha256
+from sad_eval.records import identity_sha256
 from sad_eval.runs.run_folder import RunFolder
 from sad_leaderboard import entries
 from sad_leaderboard.add import add

@@ -16,7 +16,7 @@ from sad_env.hotpotqa.generator.fiction import NOW, Entity, Fiction
 from sad_env.hotpotqa.generator.plans import parse_question
 from sad_env.hotpotqa.generator.prose import FACTS, FILLERS, LEADS
 from sad_env.hotpotqa.generator.quiz import KINDS, number_in
-from sad_env.hotpotqa.generator.reading import read_opening, read_sentence, split_observation
+from sad_env.hotpotqa.generator.reading import WITH_ARTICLE, pattern_of, read_sentence, split_observation
 from sad_env.hotpotqa.generator.relations import RELATIONS
 from sad_env.hotpotqa.pages import AMBIGUOUS, Page, Similar
 from sad_env.hotpotqa.scoring import exact_match
@@ -40,6 +40,17 @@ def entities() -> list[Entity]:
     return [entity for those in world()[0].entities.values() for entity in those]
 
 
+OPENINGS = [(kind, pattern_of(template)) for kind, templates in LEADS.items() for template in templates]
+
+
+def kind_and_subject(sentence: str) -> tuple[str, str] | None:
+    """What the first sentence of an article is about, read with the grammar that wrote it."""
+    for kind, pattern in OPENINGS:
+        if match := pattern.fullmatch(sentence):
+            return kind, match["s"].removeprefix("The ") if kind in WITH_ARTICLE else match["s"]
+    return None
+
+
 def test_every_article_reads_back_to_exactly_the_facts_it_states() -> None:
     _, written = world()
     for entity in entities():
@@ -48,9 +59,7 @@ def test_every_article_reads_back_to_exactly_the_facts_it_states() -> None:
         for sentence in article.sentences:
             read |= read_sentence(sentence.strip())
         assert read == {slot: spell(entity.facts[slot]) for slot in stated if slot in SLOTS}
-        opening = read_opening(article.sentences[0])
-        assert opening is not None
-        assert (opening.kind, opening.subject) == (entity.kind, entity.name)
+        assert kind_and_subject(article.sentences[0]) == (entity.kind, entity.name)
 
 
 def test_every_fact_that_a_relation_asks_for_is_stated() -> None:

@@ -10,7 +10,7 @@ from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.corpus import PoolSource, normalize_title
 from sad_env.hotpotqa.engine import ReActEngine
 from sad_env.hotpotqa.generator.plans import parse_question
-from sad_env.hotpotqa.generator.reading import read_opening, read_sentence, split_observation
+from sad_env.hotpotqa.generator.reading import read_sentence, split_observation
 from sad_env.hotpotqa.mediawiki import read_answer, search_url, unescape
 from sad_env.hotpotqa.memory import ReadingMemory
 from sad_env.hotpotqa.scoring import answer_score, normalize_answer
@@ -39,7 +39,6 @@ def test_any_actions_are_answered_and_read(actions: list[str]) -> None:
 @settings(deadline=None, max_examples=60)
 def test_any_text_can_be_read(text: str) -> None:
     parse_question(text)
-    read_opening(text)
     read_sentence(text)
     split_observation(text)
     read_answer(f"<p>{text}</p>")

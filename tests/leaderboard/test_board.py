@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from sad_leaderboard.render import to_html, to_json, to_markdown
 from sad_leaderboard.schema import FILES, Level
 from sad_leaderboard.verify import Verification, verify
 
+from sad_env.errors import ConfigError
+from sad_env.files import part_folder
 from sad_env.records import parse_record
 
 MakeRun = Callable[..., RunFolder]
@@ -180,3 +185,34 @@ def test_long_checks_show_how_far_they_are(
     told = capsys.readouterr().err.splitlines()
     assert any(line.startswith("recompute small  5/5") for line in told)
     assert any(line.startswith("replay small  5/5") for line in told)
+
+
+def test_two_that_add_one_name_at_the_same_time_give_one_entry(
+    runs: dict[str, RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def late(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "rename", rename)
+        add(runs["chance"], tmp_path, "entry", title="The other", submitter="tests", submitted="2026-01-01")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", late)
+    with pytest.raises(ConfigError, match="the entry 'entry' exists; entries are never replaced"):
+        add(runs["expert"], tmp_path, "entry", title="Mine", submitter="tests", submitted="2026-01-01")
+    assert [path.name for path in tmp_path.iterdir()] == ["entry"]
+    assert json.loads((tmp_path / "entry" / "entry.json").read_text())["title"] == "The other"
+
+
+def test_adding_sweeps_what_a_killed_process_left_and_leaves_what_a_living_one_writes(
+    runs: dict[str, RunFolder], tmp_path: Path
+) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    with part_folder(tmp_path / "entry") as living:
+        dead = tmp_path / living.name.replace(f"-{os.getpid()}.", f"-{child.pid}.")
+        dead.mkdir()
+        (dead / "episodes.jsonl.gz").touch()
+        add(runs["chance"], tmp_path, "entry", title="Mine", submitter="tests", submitted="2026-01-01")
+        assert living.exists()
+        assert not dead.exists()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sad_eval.records import EpisodeLine
 from sad_eval.runs.run_folder import RunFolder
+from sad_leaderboard.endings import Bounds
 from sad_leaderboard.entries import entry_folders
 from sad_leaderboard.replay import MismatchError, replay_episode
 from sad_leaderboard.schema import Level
@@ -21,7 +22,7 @@ from sad_env import registry
 from sad_env.core import TextEnv
 from sad_env.records import SpanKind, Status, Step, Trajectory
 
-LIMIT = 20
+LIMIT = Bounds(20)
 """Steps of an episode of the toy world."""
 
 OWN = Path(__file__).resolve().parents[2] / "leaderboard" / "entries"

@@ -1,4 +1,4 @@
-"""Experts for models that begin from nothing: one wording, and thoughts that are true of what is on the page."""
+"""Experts for models that are trained from scratch: one wording, and thoughts that are true of what is on the page."""
 
 from __future__ import annotations
 

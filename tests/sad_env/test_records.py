@@ -180,7 +180,7 @@ def test_a_foreign_record_is_refused_with_its_reason(change: dict[str, object], 
     ("text", "message"),
     [
         ("{", "not JSON"),
-        ('{"a": 1, "a": 2}', "'a' stands twice"),
+        ('{"a": 1, "a": 2}', "'a' comes twice"),
         ('{"a": NaN}', "NaN is no number"),
         ("[" * 200_000, "nested too deep"),
         (b"\xff\xfe", "not JSON"),

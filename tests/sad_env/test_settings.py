@@ -11,7 +11,7 @@ import pytest
 
 from sad_env import cli, config_files
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_env.settings import build, flat, formerly, settings_of
+from sad_env.settings import RARE, build, flat, formerly, present_names, replaced, settings_of
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,43 @@ def test_the_help_has_the_required_settings_first_and_a_section_for_each_group(
         "Every command: --config FILE.toml takes settings from a file, which flags beat;\n"
         "--version.\n"
     )
+
+
+def test_rarely_used_settings_are_named_in_the_help_and_explained_on_request(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @dataclass(frozen=True)
+    class Player:
+        """Play."""
+
+        rounds: int = 3
+        """Rounds."""
+        top_speed: Annotated[int, RARE] = 9
+        """Cells a second."""
+
+    shown = {}
+    for flag in ("--help", "--help-all"):
+        with pytest.raises(SystemExit):
+            cli.read(Player, [flag], prog="play")
+        shown[flag] = capsys.readouterr().out
+    assert "Rarely used (play --help-all explains them):\n  --top-speed\n" in shown["--help"]
+    assert "Cells a second" not in shown["--help"]
+    assert "--top-speed N       Cells a second. [9]" in shown["--help-all"]
+    assert "Rarely used" not in shown["--help-all"]
+    assert cli.parse(Player, ["--top-speed", "2"], prog="play").top_speed == 2
+
+
+def test_settings_change_by_their_flat_names_and_an_unknown_one_is_a_mistake() -> None:
+    before = build(Training, {"files": ("a",)})
+    after = replaced(before, beta=2.0, shuffle=True)
+    assert flat(after) == {**flat(before), "beta": 2.0, "shuffle": True}
+    with pytest.raises(TypeError, match="no settings of Training: betta"):
+        replaced(before, betta=2.0)
+    assert present_names(Training, {"sort": "kl", "max_tokens": 3, "beta": 1}) == {
+        "kind": "kl",
+        "max_new_tokens": 3,
+        "beta": 1,
+    }
 
 
 def test_a_configuration_is_found_by_name_or_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,7 @@ def test_a_damaged_index_is_refused_in_one_line(tmp_path: Path) -> None:
         RankedIndex.open(tmp_path)
     build_index(tmp_path / "index", [("a", "red shoes")], fingerprint="f")
     (tmp_path / "index" / "docs.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(DataError, match="build it anew"):
+    with pytest.raises(DataError, match="build it again"):
         RankedIndex.open(tmp_path / "index")
 
 

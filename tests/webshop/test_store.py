@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from sad_env.errors import ConfigError, DataError
+from sad_env.json_stream import elements, members
 from sad_env.search import build, documents
 from sad_env.webshop import store
 from sad_env.webshop.catalogue import search
 from sad_env.webshop.env import View, WebShopEnv
 from sad_env.webshop.generator import write_files
-from sad_env.webshop.official import elements, load_catalogue, members
+from sad_env.webshop.official import load_catalogue
 from sad_env.webshop.store import StoredCatalogue, build_catalogue
 
 
@@ -171,13 +172,13 @@ def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
 
 
 def test_streamed_json_is_the_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sad_env.webshop.official._CHUNK", 7)
+    monkeypatch.setattr("sad_env.json_stream._CHUNK", 7)
     array = [1, 22, {"a": [1, {"b": 'é ] } \\ "'}]}, "text", -3.5, True, None, []]
     (tmp_path / "array").write_text(json.dumps(array, indent=3), encoding="utf-8")
     assert list(elements(tmp_path / "array")) == array
     (tmp_path / "object").write_text(json.dumps({"x": array, "y": {}}), encoding="utf-8")
     assert dict(members(tmp_path / "object")) == {"x": array, "y": {}}
-    for text in ("", "[1", "[1 2]", "{", '{"a" 1}', "[NaN]", "5", '{"a": 1,', "[" * 100_000):
+    for text in ("", "[1", "[1 2]", "{", '{"a" 1}', "[NaN]", "5", "[1] x", '{"a": 1,', "[" * 100_000):
         (tmp_path / "bad").write_text(text)
-        with pytest.raises(DataError, match="not the JSON of WebShop's schema"):
+        with pytest.raises(DataError, match="cannot be read as JSON"):
             list(elements(tmp_path / "bad") if not text.startswith("{") else members(tmp_path / "bad"))

@@ -1,4 +1,4 @@
-"""Prompts as data: one TOML file a world, with an instruction and exemplars in the house template."""
+"""Prompts as data: one TOML file a world, with an instruction and exemplars in the format of `sad_env.transcript`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sad_env.config_files import read_toml
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.records import SpanKind
+from sad_env.tables import read_toml
 from sad_env.transcript import LINES, Form, parse, restated
 
 _KEYS = frozenset({"instruction", "exemplars", "random_actions", "final_actions", "task_pattern"})
@@ -22,11 +22,11 @@ _DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Prompt:
-    """What stands before an episode, and what is known of a world's actions.
+    """What comes before an episode, and what is known of a world's actions.
 
     Attributes:
         instruction: says what to do and in which form; ends without a newline.
-        exemplars: whole episodes in the house template.
+        exemplars: whole episodes in the same format.
         random_actions: patterns for the random agent where the world lists no actions; "{words}" is filled in.
         final_actions: actions that start like this end an episode for good, so that nothing plays them at random.
         task_pattern: a regular expression for the task's instruction in the first observation: its group `intro` holds
@@ -90,6 +90,10 @@ def read_prompt(path: Path) -> Prompt:
             raise UnknownNameError(f"setting in {path}", key, _KEYS)
     if not isinstance(values.get("instruction"), str):
         raise ConfigError(f"{path}: a prompt needs an instruction")
+    for key in _KEYS - _TEXTS:
+        texts = values.get(key, [])
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise ConfigError(f"{path}: {key} is a list of texts")
     fields: dict[str, Any] = {key: str(values[key]) for key in _TEXTS if key in values}
     fields |= {key: tuple(values[key]) for key in _KEYS - _TEXTS if key in values}
     prompt = Prompt(**fields)

@@ -1,4 +1,4 @@
-"""What is to be played, what ends it, and an episode while it lives."""
+"""Jobs, limits, and the state of an episode that is being played."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class LiveEpisode:
         began: monotonic time.
         info: the world's latest.
         decision: the agent's latest; None before the first.
-        known_to_agent: the agent has begun it and is to be told of its end.
+        known_to_agent: the agent has begun it, so its `end` is due.
         tokens: generated so far.
         invalid_run: invalid actions in a row.
     """
@@ -123,12 +123,6 @@ class LiveEpisode:
             )
         )
 
-    def verdict(self) -> Status:
-        """How it ended, when the world says that it did."""
-        if self.info["success"]:
-            return Status.SUCCESS
-        return Status.FORCED_FINISH if self.info.get("forced_finish") else Status.FAILURE
-
     def spent(self, limits: Limits, max_steps: int) -> Status | None:
         """The limit that it has reached, if any."""
         if len(self.steps) >= max_steps:
@@ -167,6 +161,13 @@ class LiveEpisode:
             form=form,
             chat=chat,
         )
+
+
+def verdict(info: Mapping[str, Any]) -> Status:
+    """How an episode ended whose world says, with this info, that it is over."""
+    if info["success"]:
+        return Status.SUCCESS
+    return Status.FORCED_FINISH if info.get("forced_finish") else Status.FAILURE
 
 
 def fault_of(decision: object) -> str:

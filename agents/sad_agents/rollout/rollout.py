@@ -8,7 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sad_agents.agent import Agent, Decision, EpisodeStart
-from sad_agents.rollout.episodes import NO_LIMITS, Finished, Job, Limits, LiveEpisode, Task, episode_seed, fault_of
+from sad_agents.rollout.episodes import (
+    NO_LIMITS,
+    Finished,
+    Job,
+    Limits,
+    LiveEpisode,
+    Task,
+    episode_seed,
+    fault_of,
+    verdict,
+)
 from sad_agents.rollout.world_pool import Event, LocalPool, Pool, ProcessPool, Slot, check
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.rollout.world_worker import ResetRequest, StepRequest, WorldResponse
@@ -224,7 +234,7 @@ class _Rollout:
         episode.record(decision, response.observation, response)
         if self._tell_agent(episode, decision, response.observation):
             if response.terminated:
-                self._end(episode, episode.verdict())
+                self._end(episode, verdict(response.info))
             else:
                 self._go_on(episode)
 
@@ -340,7 +350,9 @@ def _checked(given: object, count: int) -> list[Decision]:
     if not isinstance(given, Sequence) or len(given) != count:
         what = f"{len(given)} decisions" if isinstance(given, Sequence) else f"a {type(given).__name__}"
         return [Decision.stopped(Status.AGENT_ERROR, f"act gave {what} where a list of {count} is due")] * count
-    return [Decision.stopped(Status.AGENT_ERROR, fault) if (fault := fault_of(one)) else one for one in given]
+    return [
+        Decision.stopped(Status.AGENT_ERROR, fault) if (fault := fault_of(decision)) else decision for decision in given
+    ]
 
 
 def _reason(error: Exception) -> str:

@@ -149,7 +149,12 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            # It imports from where this process does: a random.py in the current folder is not to be run by it.
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path),
+                "PYTHONSAFEPATH": "1",
+            },
             start_new_session=True,
         )
         self.inbox = b""

@@ -38,16 +38,16 @@ class WorldRecipe:
         Raises:
             ConfigError: an option that is not NAME=VALUE, or that names data or split.
         """
-        found: dict[str, Any] = {"data": data, "split": split}
+        arguments: dict[str, Any] = {"data": data, "split": split}
         for option in options:
             key, equals, value = option.partition("=")
-            if not equals or not key.isidentifier() or key in found:
+            if not equals or not key.isidentifier() or key in arguments:
                 raise ConfigError(f"--options takes NAME=VALUE of the world, not {one_line(option, 60)!r}")
             try:
-                found[key] = json.loads(value)
+                arguments[key] = json.loads(value)
             except ValueError:
-                found[key] = value
-        return cls(name, found)
+                arguments[key] = value
+        return cls(name, arguments)
 
     def panel(self, episodes: int = 0) -> Panel:
         """The tasks of the world, or the first `episodes` of them.

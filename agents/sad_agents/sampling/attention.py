@@ -1,4 +1,4 @@
-"""Which attention function of transformers a model uses, changed for a moment."""
+"""Switches the attention function of transformers that a model uses, for the length of a block."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ class SampleRequest:
     """What to continue.
 
     Attributes:
-        key: names the conversation; its cache is found again by it.
-        ids: all that stands before, at least one id.
+        key: names the conversation whose cache is used.
+        ids: all that comes before, at least one id.
         seed: seeds the draws, so that they do not depend on what else is in the batch.
         begun: how many of the last ids are the beginning of the completion already.
     """
@@ -237,10 +237,10 @@ class CachedSampler:
             self._swap(self._rows[hole], self._rows[index])
         jobs.sort(key=lambda job: job.row.index)
 
-    def _swap(self, one: _Row, other: _Row) -> None:
-        self._cache.swap(one.index, other.index, max(len(one.ids), len(other.ids)))
-        one.index, other.index = other.index, one.index
-        self._rows[one.index], self._rows[other.index] = one, other
+    def _swap(self, row: _Row, other: _Row) -> None:
+        self._cache.swap(row.index, other.index, max(len(row.ids), len(other.ids)))
+        row.index, other.index = other.index, row.index
+        self._rows[row.index], self._rows[other.index] = row, other
 
     # --- feeding and sampling ------------------------------------------------------------------------------------
 
@@ -348,18 +348,18 @@ def choose(logits: torch.Tensor, sampling: Sampling, numbers: Sequence[float]) -
     return cast("list[int]", torch.where(broken, -1, chosen).tolist())
 
 
-def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+def common_prefix(first: Sequence[int], other: Sequence[int]) -> int:
     """How many leading ids two sequences share.
 
     >>> common_prefix([1, 2, 3], [1, 2, 4, 5])
     2
     """
-    low, high = 0, min(len(one), len(other))
-    if one[:high] == other[:high]:
+    low, high = 0, min(len(first), len(other))
+    if first[:high] == other[:high]:
         return high
     while low + 1 < high:
         middle = (low + high) // 2
-        if one[low:middle] == other[low:middle]:
+        if first[low:middle] == other[low:middle]:
             low = middle
         else:
             high = middle

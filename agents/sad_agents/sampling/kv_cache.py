@@ -115,11 +115,11 @@ class RowKVCache:
         grown[:rows, :, :columns] = states
         return grown
 
-    def swap(self, one: int, other: int, columns: int) -> None:
+    def swap(self, row: int, other: int, columns: int) -> None:
         """Exchange two rows' first columns."""
         for states in self._tensors():
-            kept = states[one, :, :columns].clone()
-            states[one, :, :columns] = states[other, :, :columns]
+            kept = states[row, :, :columns].clone()
+            states[row, :, :columns] = states[other, :, :columns]
             states[other, :, :columns] = kept
 
     def copy(self, source: int, target: int, columns: int) -> None:

@@ -61,7 +61,7 @@ class LocalModel:
         self.chat = chat
         self.glue = ChatGlue.of(tokenizer) if chat else None
         self._start_ids = [] if chat else list(start_ids)
-        self._encode = functools.lru_cache(maxsize=4096)(self._encode_uncached)
+        self._encode = functools.lru_cache(maxsize=4096)(functools.partial(encode, tokenizer))
         self._piece = functools.lru_cache(maxsize=None)(lambda id_: decode(tokenizer, [id_]))
         self.sampler = CachedSampler(
             model,
@@ -99,7 +99,7 @@ class LocalModel:
         ]
 
     def ids_with(self, request: Request, continuation: str) -> tuple[list[int], tuple[int, ...]]:
-        """Ids of what stands before a continuation of the request's forced beginning, and ids of the continuation."""
+        """Ids of what comes before a continuation of the request's forced beginning, and ids of the continuation."""
         return self._context(request, self._begun(request)[1]), self._encode(continuation)
 
     def _begun(self, request: Request) -> tuple[str, tuple[int, ...]]:
@@ -159,15 +159,12 @@ class LocalModel:
         around = {"system": self.glue.system, "user": self.glue.user, "assistant": self.glue.assistant}
         return around[piece.role](ids)
 
-    def _encode_uncached(self, text: str) -> tuple[int, ...]:
-        return encode(self.tokenizer, text)
-
     def _decode(self, ids: list[int]) -> str:
         return decode(self.tokenizer, ids)
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
-    """Ids of a text as it stands: no special token is added, and none is recognised in foreign text."""
+    """Ids of a text to the letter: no special token is added, and none is recognised in foreign text."""
     return tuple(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
 
@@ -195,6 +192,6 @@ def turn_end(tokenizer: PreTrainedTokenizerBase, glue: ChatGlue) -> frozenset[in
 def end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Ids that end a text, by the model's generation settings and the tokenizer."""
     named = model.generation_config.eos_token_id if model.generation_config is not None else None
-    found = named if isinstance(named, list) else [named]
+    ids = named if isinstance(named, list) else [named]
     # The settings are a file's, which may hold anything.
-    return frozenset(id_ for id_ in (*found, tokenizer.eos_token_id) if type(id_) is int)
+    return frozenset(id_ for id_ in (*ids, tokenizer.eos_token_id) if type(id_) is int)

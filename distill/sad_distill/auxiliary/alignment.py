@@ -1,7 +1,8 @@
 """Alignment of teacher text and student text where the teacher cannot score the student's ids (appendix H).
 
 Two texts of one task are cut into spans; only spans of one kind are compared. Costs between tokens are
-c_ij = KL(p_teacher(i) ‖ p_student(j)); four ways lead from costs to a loss.
+c_ij = D(p_teacher(i) ‖ p_student(j)) with the divergence that the run has chosen (in the paper KL); four ways lead from
+costs to a loss, in which what belongs to reasoning is weighted by λ_r and what belongs to actions by λ_a.
 """
 
 from __future__ import annotations
@@ -9,19 +10,53 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
+from sad_distill.config import Measure
 from sad_distill.data.batch import OBS, Batch, collate
 from sad_distill.data.rows import Row
-from sad_distill.losses.divergence import divergence
+from sad_distill.losses.divergence import ABSENT, divergence
 from sad_distill.losses.scoring import Scores
 from sad_distill.models.heads import head_logits
 from sad_distill.teachers.base import ScoringTeacher
 from sad_env.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class AlignmentMeasure:
+    """How two texts are compared.
+
+    Attributes:
+        measure: divergence, its mixture weight, temperature and clamp; an alignment knows no token sets.
+        reason: λ_r.
+        act: λ_a.
+    """
+
+    measure: Measure = field(default_factory=Measure)
+    reason: float = 1.0
+    act: float = 1.0
+
+    def weight(self, kind: str) -> float:
+        """λ of R or A."""
+        return self.reason if kind == "R" else self.act
+
+    def divergence(self, log_p: Tensor, log_q: Tensor) -> Tensor:
+        """Teacher against student over the last dimension; both are softened already."""
+        value = divergence(log_p, log_q, self.measure.divergence, self.measure.beta)
+        return self.limited(value)
+
+    def limited(self, value: Tensor) -> Tensor:
+        """Divergences as they count: times the temperature's square, and clamped."""
+        value = value * self.measure.kd_temperature**2
+        return value.clamp(max=self.measure.clamp) if self.measure.clamp else value
+
+
+PLAIN = AlignmentMeasure()
 
 
 @dataclass(frozen=True)
@@ -55,17 +90,30 @@ class Aligned(NamedTuple):
     skipped: int
 
 
-def costs(teacher: Tensor, student: Tensor, top: int = 0) -> Tensor:
-    """c_ij for all pairs, [m, n].
+def costs(teacher: Tensor, student: Tensor, top: int = 0, how: AlignmentMeasure = PLAIN) -> Tensor:
+    """c_ij for all pairs, [m, n]; [m, n, V] never exists.
 
     Args:
         teacher: [m, V] log-probabilities.
         student: [n, V] log-probabilities.
-        top: use the teacher's `top` likeliest tokens and the rest only; [m, n, V] never exists in either form.
+        top: use the teacher's `top` likeliest tokens and the rest only, with divergence forward.
+        how: which divergence.
     """
-    if not top or top >= teacher.shape[1]:
+    teacher = teacher.clamp(min=ABSENT)
+    if how.measure.divergence == "forward" and top and top < teacher.shape[1]:
+        return how.limited(_top_costs(teacher, student, top))
+    if how.measure.divergence == "forward":
         p = teacher.exp()
-        return (p * teacher).sum(-1)[:, None] - p @ student.T
+        return how.limited((p * teacher).sum(-1)[:, None] - p @ student.T)
+    if how.measure.divergence == "reverse":
+        q = student.exp()
+        return how.limited((q * student).sum(-1)[None] - teacher @ q.T)
+    # A mixture is no product of matrices: one teacher token at a time, computed again in the backward pass.
+    rows = [checkpoint(how.divergence, one[None], student, use_reentrant=False) for one in teacher]
+    return torch.stack(rows) if rows else student.new_zeros(0, len(student))
+
+
+def _top_costs(teacher: Tensor, student: Tensor, top: int) -> Tensor:
     values, ids = teacher.topk(top, -1)
     rest = torch.log1p(-values.exp().sum(-1).clamp(max=1 - 1e-6))
     picked = student[:, ids.flatten()].reshape(len(student), *ids.shape).transpose(0, 1)
@@ -75,30 +123,33 @@ def costs(teacher: Tensor, student: Tensor, top: int = 0) -> Tensor:
 
 
 def _comparable(teacher: Tokens, student: Tokens, reach: int | None = 1) -> Tensor:
-    same = torch.tensor([[a == b for b in student.kinds] for a in teacher.kinds])
+    same = torch.tensor([[a == b for b in student.kinds] for a in teacher.kinds], dtype=torch.bool)
     if reach is not None:
         near = [[abs(a - b) <= reach for b in student.steps] for a in teacher.steps]
-        same = same & torch.tensor(near)
+        same = same & torch.tensor(near, dtype=torch.bool)
     return same.reshape(len(teacher.kinds), len(student.kinds)).to(teacher.log_p.device)
 
 
-def align_min(teacher: Tokens, student: Tokens, penalty: float = 0.1, top: int = 0) -> Aligned:
+def align_min(
+    teacher: Tokens, student: Tokens, penalty: float = 0.1, top: int = 0, how: AlignmentMeasure = PLAIN
+) -> Aligned:
     """Each teacher token with its cheapest student token (Eq. 20).
 
-    (1/m) Σ_i min_j { c_ij + penalty |i/m - j/n| } over tokens of one kind, at most one step apart. The gradient goes
-    through the chosen token only; several may choose the same.
+    (1/m) Σ_i λ_i min_j { c_ij + penalty |i/m - j/n| } over tokens of one kind, at most one step apart. The gradient
+    goes through the chosen token only; several may choose the same.
     """
     m, n = len(teacher.kinds), len(student.kinds)
-    cost = costs(teacher.log_p, student.log_p, top)
+    if not m or not n:
+        return Aligned(student.log_p.sum() * 0, 0, m)
+    cost = costs(teacher.log_p, student.log_p, top, how)
     rows = torch.arange(m).to(cost)[:, None] / max(1, m)
     columns = torch.arange(n).to(cost)[None] / max(1, n)
     cost = (cost + penalty * (rows - columns).abs()).masked_fill(~_comparable(teacher, student), math.inf)
-    if not m or not n:
-        return Aligned(student.log_p.sum() * 0, 0, m)
     least = cost.min(1).values
     found = torch.isfinite(least)
     count = int(found.sum())
-    return Aligned(least[found].sum() / max(1, count), count, m - count)
+    weights = torch.tensor([how.weight(kind) for kind in teacher.kinds]).to(least)
+    return Aligned((weights[found] * least[found]).sum() / max(1, count), count, m - count)
 
 
 def soft_dtw(cost: Tensor, gamma: float = 0.1) -> Tensor:
@@ -119,26 +170,32 @@ def soft_dtw(cost: Tensor, gamma: float = 0.1) -> Tensor:
     return previous[m]
 
 
-def align_soft_dtw(teacher: Tokens, student: Tokens, gamma: float = 0.1, top: int = 0) -> Aligned:
+def align_soft_dtw(
+    teacher: Tokens, student: Tokens, gamma: float = 0.1, top: int = 0, how: AlignmentMeasure = PLAIN
+) -> Aligned:
     """Soft-DTW of each kind's tokens, divided by the lengths of both."""
 
     def loss(mine: list[int], theirs: list[int]) -> Tensor:
-        cost = costs(teacher.log_p[mine], student.log_p[theirs], top)
+        cost = costs(teacher.log_p[mine], student.log_p[theirs], top, how)
         return soft_dtw(cost, gamma) / (len(mine) + len(theirs))
 
-    return _by_kind(teacher.kinds, student.kinds, loss, student)
+    return _by_kind(teacher.kinds, student.kinds, loss, student, how)
 
 
 def _by_kind(
-    own: Sequence[str], others: Sequence[str], loss: Callable[[list[int], list[int]], Tensor], student: Tokens
+    own: Sequence[str],
+    others: Sequence[str],
+    loss: Callable[[list[int], list[int]], Tensor],
+    student: Tokens,
+    how: AlignmentMeasure,
 ) -> Aligned:
-    """The sum of a loss over the kinds that both texts have; `loss` takes the indices of a kind in each text."""
+    """The weighted sum of a loss over the kinds that both texts have; `loss` takes a kind's indices in each text."""
     total, matched, skipped = student.log_p.sum() * 0, 0, 0
     for kind in "RA":
         mine = [index for index, label in enumerate(own) if label == kind]
         theirs = [index for index, label in enumerate(others) if label == kind]
         if mine and theirs:
-            total = total + loss(mine, theirs)
+            total = total + how.weight(kind) * loss(mine, theirs)
             matched += len(mine)
         else:
             skipped += len(mine)
@@ -159,14 +216,14 @@ def sinkhorn(cost: Tensor, epsilon: float, iterations: int = 500, tolerance: flo
         return ((f[:, None] + g[None] - cost) / epsilon).exp()
 
 
-def span_costs(teacher: Tokens, student: Tokens) -> Tensor:
+def span_costs(teacher: Tokens, student: Tokens, how: AlignmentMeasure = PLAIN) -> Tensor:
     """Cost of each pair of spans, [spans, spans]; infinite between kinds.
 
     It is the mean divergence of their tokens one by one, over the shorter length (Algorithm 2).
     """
     rows = [_span(teacher, number) for number in range(_count(teacher))]
     columns = [_span(student, number) for number in range(_count(student))]
-    table = [[_pair(teacher, student, one, other) for other in columns] for one in rows]
+    table = [[_pair(teacher, student, one, other, how) for other in columns] for one in rows]
     if not table or not table[0]:
         return student.log_p.new_zeros(len(rows), len(columns))
     return torch.stack([torch.stack(line) for line in table])
@@ -180,22 +237,23 @@ def _span(tokens: Tokens, number: int) -> list[int]:
     return [index for index, span in enumerate(tokens.spans) if span == number]
 
 
-def _pair(teacher: Tokens, student: Tokens, one: Sequence[int], other: Sequence[int]) -> Tensor:
+def _pair(teacher: Tokens, student: Tokens, one: Sequence[int], other: Sequence[int], how: AlignmentMeasure) -> Tensor:
     if teacher.kinds[one[0]] != student.kinds[other[0]]:
         return student.log_p.new_full((), math.inf)
     length = min(len(one), len(other))
-    return divergence(teacher.log_p[list(one[:length])], student.log_p[list(other[:length])]).mean()
+    return how.divergence(teacher.log_p[list(one[:length])], student.log_p[list(other[:length])]).mean()
 
 
-def align_transport(teacher: Tokens, student: Tokens, epsilon: float = 0.05) -> Aligned:
+def align_transport(teacher: Tokens, student: Tokens, epsilon: float = 0.05, how: AlignmentMeasure = PLAIN) -> Aligned:
     """Optimal transport between spans: ⟨P, C⟩ with the plan held fixed (envelope theorem).
 
     Args:
         teacher: its text.
         student: its text.
         epsilon: of the entropy, as a share of the median cost; kinds never mix.
+        how: divergence and weights.
     """
-    cost = span_costs(teacher, student)
+    cost = span_costs(teacher, student, how)
 
     def loss(mine: list[int], theirs: list[int]) -> Tensor:
         part = cost[mine][:, theirs]
@@ -203,21 +261,26 @@ def align_transport(teacher: Tokens, student: Tokens, epsilon: float = 0.05) -> 
         return (plan * part).sum()
 
     own, others = ([tokens.kinds[_span(tokens, n)[0]] for n in range(_count(tokens))] for tokens in (teacher, student))
-    return _by_kind(own, others, loss, student)
+    return _by_kind(own, others, loss, student, how)
 
 
-def align_spans(teacher: Tokens, student: Tokens) -> Aligned:
-    """Algorithm 2: each student span with its cheapest teacher span of the same kind; spans without one are skipped."""
-    cost = span_costs(teacher, student)
+def align_spans(teacher: Tokens, student: Tokens, how: AlignmentMeasure = PLAIN) -> Aligned:
+    """Algorithm 2: each student span with its cheapest teacher span of the same kind; spans without one are skipped.
+
+    λ_r L_CoT + λ_a L_Act, divided by the number of spans that found a partner, so that long episodes weigh no more.
+    """
+    cost = span_costs(teacher, student, how)
     if not cost.numel():
         return Aligned(student.log_p.sum() * 0, 0, _count(student))
     least = cost.min(0).values
     found = torch.isfinite(least)
     count = int(found.sum())
-    return Aligned(least[found].sum() / max(1, count), count, len(least) - count)
+    kinds = [student.kinds[_span(student, number)[0]] for number in range(len(least))]
+    weights = torch.tensor([how.weight(kind) for kind in kinds]).to(least)
+    return Aligned((weights[found] * least[found]).sum() / max(1, count), count, len(least) - count)
 
 
-ALIGNMENTS: dict[str, Callable[[Tokens, Tokens], Aligned]] = {
+ALIGNMENTS: dict[str, Callable[..., Aligned]] = {
     "min": align_min,
     "soft_dtw": align_soft_dtw,
     "ot": align_transport,
@@ -225,7 +288,7 @@ ALIGNMENTS: dict[str, Callable[[Tokens, Tokens], Aligned]] = {
 }
 
 
-def align(name: str, teacher: Tokens, student: Tokens) -> Aligned:
+def align(name: str, teacher: Tokens, student: Tokens, how: AlignmentMeasure = PLAIN) -> Aligned:
     """The alignment of this name.
 
     Raises:
@@ -233,7 +296,7 @@ def align(name: str, teacher: Tokens, student: Tokens) -> Aligned:
     """
     if name not in ALIGNMENTS:
         raise ConfigError(f"no alignment {name!r}; known: {', '.join(ALIGNMENTS)}")
-    return ALIGNMENTS[name](teacher, student)
+    return ALIGNMENTS[name](teacher, student, how=how)
 
 
 class AlignmentTerm:
@@ -247,10 +310,18 @@ class AlignmentTerm:
         rows: of the teacher's recorded episodes.
         name: of the alignment.
         weight: of the term.
+        how: divergence and weights.
     """
 
-    def __init__(self, teacher: ScoringTeacher, rows: Sequence[Row], name: str, weight: float = 1.0) -> None:
-        self._teacher, self._name, self.weight = teacher, name, weight
+    def __init__(
+        self,
+        teacher: ScoringTeacher,
+        rows: Sequence[Row],
+        name: str,
+        weight: float = 1.0,
+        how: AlignmentMeasure = PLAIN,
+    ) -> None:
+        self._teacher, self._name, self.weight, self._how = teacher, name, weight, how
         self._recorded: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
         for row in rows:
             self._recorded[row.task][row.episode].append(row)
@@ -276,18 +347,20 @@ class AlignmentTerm:
             if not counterparts:
                 continue
             mine = (batch.row_N == number) & (batch.kind_N != OBS)
-            log_q = head_logits(student, states[number, batch.from_N[mine]]).log_softmax(-1)
+            tau = self._how.measure.kd_temperature
+            log_q = (head_logits(student, states[number, batch.from_N[mine]]) / tau).log_softmax(-1)
             recorded = collate(counterparts).to(states.device)
             with torch.no_grad():
                 target = self._teacher.score(recorded)
                 outcomes = target.outcomes(
-                    torch.arange(len(recorded.kind_N), device=states.device), None, 1.0, "bucket"
+                    torch.arange(len(recorded.kind_N), device=states.device), None, tau, "bucket"
                 )
             if outcomes.ids_NK is not None:
                 raise ConfigError("an alignment compares whole distributions: use a local teacher with --top 0")
-            shared = torch.tensor([step in steps_of(row) for step in step_numbers(recorded)], device=states.device)
+            common = [step in steps_of(row) for step in step_numbers(recorded)]
+            shared = torch.tensor(common, dtype=torch.bool, device=states.device)
             theirs = tokens_of(recorded, outcomes.log_p[shared].to(log_q), shared)
-            total = total + align(self._name, theirs, tokens_of(batch, log_q, mine)).loss
+            total = total + align(self._name, theirs, tokens_of(batch, log_q, mine), self._how).loss
         return total
 
 

@@ -13,19 +13,21 @@ the KL of the two on the node's children, which is how `trie` with outside="igno
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from sad_distill.data.action_support import Trie, action_start, spelled
+from sad_distill.config import Measure
+from sad_distill.data.action_support import Trie, action_start, before_slot, spelled
 from sad_distill.data.batch import Batch, collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Branch, Row
-from sad_distill.losses.divergence import ABSENT, Kind, divergence
+from sad_distill.losses.divergence import ABSENT, divergence
 from sad_distill.losses.scoring import Scores
+from sad_distill.losses.targets import not_finite
 from sad_distill.models.heads import head_logits, unwrap
 
 Form = Literal["posterior", "local"]
@@ -53,8 +55,8 @@ def choices_of(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, *, most:
     choices = []
     for number, row in enumerate(rows):
         for unit in row.units:
-            actions = tuple(action for action in unit.admissible or () if "<" not in action)
-            start = action_start(tokenizer, row.ids[unit.start : unit.end], row.labels[unit.start : unit.end])
+            actions = tuple(action for action in unit.admissible or () if before_slot(action) is None)
+            start = action_start(tokenizer, row.ids[unit.start : unit.end], row.span_labels[unit.start : unit.end])
             if start is None or not 2 <= len(actions) <= most:
                 continue
             paths = tuple(tuple(encode(tokenizer, spelled(action))) for action in actions)
@@ -81,8 +83,10 @@ def action_scores(model: nn.Module, rows: Sequence[Row], choices: Sequence[Choic
 
 def _distribution(choice: Choice, steps: list[Tensor], form: Form) -> Tensor:
     if form == "posterior":
+        # A probability of zero stays finite, so that differences do.
         scores = [
-            log_p.gather(1, _column(path, log_p))[:, 0].sum() for path, log_p in zip(choice.paths, steps, strict=True)
+            log_p.gather(1, _column(path, log_p))[:, 0].clamp(min=ABSENT).sum()
+            for path, log_p in zip(choice.paths, steps, strict=True)
         ]
         return torch.stack(scores).log_softmax(0)
     trie = Trie.of_paths(choice.paths)
@@ -91,10 +95,23 @@ def _distribution(choice: Choice, steps: list[Tensor], form: Form) -> Tensor:
         parts = []
         for place, children in enumerate(trie.walk(path)):
             assert children is not None  # these actions have no slot
-            offered = log_p[place, torch.tensor(children, device=log_p.device)].log_softmax(0)
+            offered = log_p[place, torch.tensor(children, device=log_p.device)].clamp(min=ABSENT).log_softmax(0)
             parts.append(offered[children.index(path[place])])
         scores.append(torch.stack(parts).sum())
     return torch.stack(scores)
+
+
+@torch.no_grad()
+def teacher_scores(model: nn.Module, rows: Sequence[Row], choices: Sequence[Choice], form: Form) -> list[Tensor]:
+    """See `action_scores`, of a teacher.
+
+    Raises:
+        CheckpointError: it answers with NaN.
+    """
+    found = action_scores(model, rows, choices, form)
+    if torch.stack([scores.sum() for scores in found]).isnan().any():
+        raise not_finite("in this process")
+    return found
 
 
 def _column(path: Sequence[int], like: Tensor) -> Tensor:
@@ -109,18 +126,14 @@ class AtomicTerm:
         teacher: a local model.
         tokenizer: of both.
         form: which distribution.
-        kind: which divergence.
-        beta: its mixture weight, for js and the skew forms.
-        temperature: softens both distributions over actions; the divergence is multiplied by its square.
+        measure: the divergence of the two distributions over actions; its limit and what it does outside are not used.
         weight: of the term.
     """
 
     teacher: nn.Module
     tokenizer: PreTrainedTokenizerBase
     form: Form = "posterior"
-    kind: Kind = "forward"
-    beta: float = 0.5
-    temperature: float = 1.0
+    measure: Measure = field(default_factory=Measure)
     weight: float = 1.0
 
     def count(self, batch: Batch) -> int:
@@ -134,12 +147,11 @@ class AtomicTerm:
         if not choices:
             return total
         mine = action_scores(student, batch.rows, choices, self.form)
-        with torch.no_grad():
-            theirs = action_scores(self.teacher, batch.rows, choices, self.form)
-        tau = self.temperature
+        theirs = teacher_scores(self.teacher, batch.rows, choices, self.form)
+        tau = self.measure.kd_temperature
         for log_p, log_q in zip(theirs, mine, strict=True):
             soft_p, soft_q = ((one.to(log_q) / tau).log_softmax(0) for one in (log_p, log_q))
-            total = total + divergence(soft_p, soft_q, self.kind, self.beta) * tau**2
+            total = total + divergence(soft_p, soft_q, self.measure.divergence, self.measure.beta) * tau**2
         return total
 
 
@@ -189,10 +201,9 @@ class PointerTerm(nn.Module):
         total = states.sum() * 0
         if not choices:
             return total
-        with torch.no_grad():
-            theirs = action_scores(self._teacher[0], batch.rows, choices, "posterior")
+        theirs = teacher_scores(self._teacher[0], batch.rows, choices, "posterior")
         embedding = unwrap(student).get_input_embeddings().weight
         for choice, log_p in zip(choices, theirs, strict=True):
             log_q = self.scores(embedding, choice, states).float().log_softmax(0)
-            total = total + divergence(log_p.clamp(min=ABSENT).to(log_q), log_q)
+            total = total + divergence(log_p.to(log_q), log_q)
         return total

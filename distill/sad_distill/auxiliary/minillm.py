@@ -20,10 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sad_distill.config import Measure
 from sad_distill.data.batch import OBS, Batch, collate
 from sad_distill.data.rows import Row
 from sad_distill.losses.objective import Objective
-from sad_distill.losses.scoring import Measure, Scores, score_positions
+from sad_distill.losses.scoring import Scores, score_positions
 from sad_distill.losses.targets import Target
 from sad_distill.models.heads import head_logits
 from sad_distill.teachers.base import ScoringTeacher
@@ -39,7 +40,7 @@ def single_step(temperature: float) -> Objective:
 
     A `Measure` multiplies by the temperature's square, which the authors do not; the weight takes that back.
     """
-    measure = Measure(kind="reverse", temperature=temperature)
+    measure = Measure(divergence="reverse", kd_temperature=temperature)
     return Objective(divergence=temperature**-2, measure=measure, reduction="token_mean")
 
 

@@ -1,6 +1,6 @@
 """Further terms of a loss by name: when the settings ask for one, what it needs, and how it is made.
 
-`TERMS` is open: `TERMS["mine"] = Term(make, weight)` adds a term to every run whose settings give it a weight.
+`TERMS` is open: after `TERMS["mine"] = Term(make)`, `--terms mine=0.5` trains with it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from sad_distill.auxiliary.alignment import AlignmentTerm
+from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentMeasure, AlignmentTerm
 from sad_distill.auxiliary.atomic import AtomicTerm, Form, PointerTerm
 from sad_distill.auxiliary.contrastive import ContrastiveTerm
 from sad_distill.auxiliary.minillm import MIXING, PolicyGradient
@@ -21,7 +21,7 @@ from sad_distill.losses.objective import ExtraTerm
 from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language
 from sad_distill.teachers.registry import Teacher
-from sad_env.errors import ConfigError
+from sad_env.errors import ConfigError, UnknownNameError
 
 Need = Literal["nothing", "scores", "local"]
 """What a term needs of the teacher: nothing, scores of the student's ids, or to be a model in this process."""
@@ -54,13 +54,13 @@ class Term:
 
     Attributes:
         make: makes the term; one that is a module is trained, and is moved to the student's device.
-        weight: its weight under these settings; 0 leaves it out.
+        weight: its weight under these settings, 0 to leave it out; None for a term whose weight `--terms` gives.
         needs: what it needs of the teacher. Where it needs anything, student and teacher must share their ids.
         alone: the term is the whole loss: likelihood and divergence are left out.
     """
 
     make: Callable[[TermContext], ExtraTerm]
-    weight: Callable[[TrainConfig], float]
+    weight: Callable[[TrainConfig], float] | None = None
     needs: Need = "nothing"
     alone: bool = False
 
@@ -70,54 +70,67 @@ def width_of(model: nn.Module) -> int:
     return int(unwrap(model).get_input_embeddings().weight.shape[1])
 
 
-def _atomic(context: TermContext, form: Form) -> ExtraTerm:
-    how = (context.config.divergence, context.config.beta, context.config.temperature)
-    return AtomicTerm(context.local, context.student.tokenizer, form, *how, context.weight)
+def _atomic(form: Form) -> Term:
+    return Term(
+        lambda context: AtomicTerm(
+            context.local, context.student.tokenizer, form, context.config.loss.measure, context.weight
+        ),
+        needs="local",
+    )
+
+
+def _alignment(name: str) -> Term:
+    def make(context: TermContext) -> ExtraTerm:
+        loss = context.config.loss
+        how = AlignmentMeasure(loss.measure, loss.reason_weight, loss.act_weight)
+        return AlignmentTerm(context.scores, context.rows, name, context.weight, how)
+
+    return Term(make, needs="scores", alone=True)
 
 
 TERMS: dict[str, Term] = {
-    "alignment": Term(
-        lambda context: AlignmentTerm(context.scores, context.rows, context.config.alignment, context.weight),
-        lambda config: float(config.alignment != "none"),
-        needs="scores",
-        alone=True,
-    ),
+    **{f"align_{name}": _alignment(name) for name in ALIGNMENTS},
     "pointer": Term(
         lambda context: PointerTerm(
             context.local, context.student.tokenizer, width_of(context.student.model), weight=context.weight
         ),
-        lambda config: float(config.action_head == "pointer"),
         needs="local",
     ),
-    "atomic": Term(
-        lambda context: _atomic(context, "posterior"),
-        lambda config: float(config.action_head == "atomic"),
-        needs="local",
-    ),
-    "atomic_local": Term(
-        lambda context: _atomic(context, "local"),
-        lambda config: float(config.action_head == "atomic_local"),
-        needs="local",
-    ),
+    "atomic": _atomic("posterior"),
+    "atomic_local": _atomic("local"),
     "contrastive": Term(
         lambda context: ContrastiveTerm(
             context.scores, width_of(context.student.model), width_of(context.local), context.weight
         ),
-        lambda config: config.contrastive,
         needs="local",
     ),
     "minillm": Term(
-        lambda context: PolicyGradient(mixing=MIXING, temperature=context.config.sampling_temperature),
-        lambda config: float(config.method == "minillm"),
+        lambda context: PolicyGradient(mixing=MIXING, temperature=context.config.online.sampling_temperature),
         needs="local",
+        weight=lambda config: float(config.method == "minillm"),
     ),
 }
 """All further terms; a run has them in this order."""
 
 
+def weights_of_terms(config: TrainConfig) -> dict[str, float]:
+    """The weights of all terms that have one under these settings, in the order of `TERMS`.
+
+    Raises:
+        UnknownNameError: the settings name a term that is not there.
+    """
+    asked = config.terms.weights
+    open_ones = [name for name, term in TERMS.items() if term.weight is None]
+    for name in asked:
+        if name not in open_ones:
+            raise UnknownNameError("term", name, open_ones)
+    found = {name: term.weight(config) if term.weight else asked.get(name, 0.0) for name, term in TERMS.items()}
+    return {name: weight for name, weight in found.items() if weight}
+
+
 def chosen_terms(config: TrainConfig) -> dict[str, Term]:
     """The terms to which the settings give a weight."""
-    return {name: term for name, term in TERMS.items() if term.weight(config)}
+    return {name: TERMS[name] for name in weights_of_terms(config)}
 
 
 def make_terms(config: TrainConfig, student: Language, teacher: Teacher | None, rows: Sequence[Row]) -> list[ExtraTerm]:
@@ -129,12 +142,13 @@ def make_terms(config: TrainConfig, student: Language, teacher: Teacher | None, 
     scores = teacher.scores if teacher else None
     local = teacher.language.model if teacher and teacher.language else None
     made = []
-    for name, term in chosen_terms(config).items():
+    for name, weight in weights_of_terms(config).items():
+        term = TERMS[name]
         if term.needs != "nothing" and scores is None:
             raise ConfigError(f"the term {name} compares with a teacher that scores: give --teacher student.pt")
         if term.needs == "local" and local is None:
             raise ConfigError(f"the term {name} needs a local teacher: give --teacher student.pt")
-        extra = term.make(TermContext(config, term.weight(config), student, rows, scores, local))
+        extra = term.make(TermContext(config, weight, student, rows, scores, local))
         if isinstance(extra, nn.Module):
             extra.to(next(student.model.parameters()).device)
         made.append(extra)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
@@ -10,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from sad_distill.commands.inspect import InspectConfig, inspect
 from sad_distill.commands.serve import ServeConfig, serve
 from sad_distill.config import TrainConfig
+from sad_distill.config_checks import FORMER_TERMS, REMOVED, caution, former_term, ignored_by
 from sad_env import cli
-from sad_env.errors import UnknownNameError
+from sad_env.errors import INTERRUPTED, UnknownNameError
+from sad_env.safe_text import one_line
 
 PROG = "sad-distill"
 
@@ -46,31 +49,66 @@ def _sft_teacher(arguments: Sequence[str]) -> int:
 def train_config(
     arguments: Sequence[str], *, prog: str = PROG, renamed: Mapping[str, str] | None = None
 ) -> TrainConfig:
-    """The settings of these flags: a flag beats a configuration file, which beats a preset, which beats defaults.
+    """The settings of these flags: a flag beats a configuration file, which beats defaults.
 
     Raises:
-        ConfigError: no such configuration.
+        ConfigError: no such configuration, or a setting that has no effect beside the others.
     """
-    config = cli.parse(TrainConfig, arguments, prog=prog, configs=PACKAGE, renamed=renamed)
-    if not config.preset:
-        return config
-    print(f"{prog}: --preset is now --config; the former name goes with the next release", file=sys.stderr)
-    return cli.parse(TrainConfig, ["--config", config.preset, *arguments], prog=prog, configs=PACKAGE, renamed=renamed)
+    words = _with_present_flags(arguments, prog)
+    entries = {name: ("terms", functools.partial(former_term, name)) for name in FORMER_TERMS}
+    parsed = cli.read(TrainConfig, words, prog=prog, configs=PACKAGE, renamed=renamed, removed=REMOVED, entries=entries)
+    parsed.refuse_ignored(ignored_by(parsed.settings))
+    return parsed.settings
+
+
+def _with_present_flags(arguments: Sequence[str], prog: str) -> list[str]:
+    """The command line with `--terms` for the flags that each were a term, and a `--preset` as the first `--config`."""
+    presets: list[str] = []
+    terms: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        flag, equals, value = word.partition("=")
+        name = flag.removeprefix("--").replace("-", "_")
+        if not flag.startswith("--") or name not in ("preset", *FORMER_TERMS):
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        now = f"--config {value}" if name == "preset" else f"--terms {former_term(name, value)}".rstrip()
+        print(
+            f"{prog}: {one_line(flag, 20)} is now {one_line(now, 80)}; the former name goes with the next release",
+            file=sys.stderr,
+        )
+        (presets if name == "preset" else terms).append(value if name == "preset" else former_term(name, value))
+    place = rest.index("--terms") + 1 if "--terms" in rest else len(rest)
+    added = [*([] if "--terms" in rest else ["--terms"]), *filter(None, terms)] if any(terms) else []
+    return [*(word for name in presets for word in ("--config", name)), *rest[:place], *added, *rest[place:]]
 
 
 def _run(config: TrainConfig) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from sad_distill.training.interrupts import StoppedError
     from sad_distill.training.progress import progress
     from sad_distill.training.ranks import launched
     from sad_distill.training.run import Run
     from sad_env.safe_text import console, safe_text
 
-    with launched(config.device) as ranks, progress(config.steps, shown=ranks.first) as report:
-        if ranks.first and (caution := config.caution()):
-            print(f"{PROG}: {caution}", file=sys.stderr)
-        path = Run(config, report, ranks).train()
+    with launched(config.hardware.device) as ranks, progress(config.optimisation.steps, shown=ranks.first) as report:
+        if ranks.first and (warning := caution(config)):
+            print(f"{PROG}: {warning}", file=sys.stderr)
+        run = Run(config, report, ranks)
+        try:
+            path = run.train()
+        except StoppedError:
+            path = None
+    if path is None:
+        print(f"{PROG}: stopped; the state is saved: the same command goes on in {config.out}", file=sys.stderr)
+        return INTERRUPTED
+    if ranks.first and not run.trained:
+        said = f"nothing trained: all {run.done:,} updates are of {run.resumed}; another --out trains again"
+        print(f"{PROG}: {said}", file=sys.stderr)
     if ranks.first:
-        console().print(safe_text(f"student: {path}\nplay it: sad-eval --agent {path} --env {config.world}"))
+        console().print(safe_text(f"student: {path}\nplay it: sad-eval --agent {path} --env {config.data.env}"))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,8 +19,8 @@ SupportMode = Literal["full", "static", "trie", "byte"]
 """full: the whole vocabulary. static: every token that occurs in an action of the data. trie: what may come next in an
 admissible action, in the tokenizer's own spelling. byte: as trie, in every spelling the vocabulary allows."""
 
-FREE = ("<", ">")
-"""An admissible action may hold one slot such as `search[<query>]`, where the agent writes what it likes."""
+_SLOT = re.compile(r"(\w+\[)<[a-z][a-z _-]*>\]")
+"""An admissible action whose argument is a slot, such as `search[<query>]`: the agent writes there what it likes."""
 
 _HEADERS = tuple(form.headers[SpanKind.ACT].rstrip() for form in FORMS.values() if form.closing == "\n")
 """What an action stands behind; forms that close it with more than a newline have no token sets."""
@@ -50,11 +51,11 @@ class Trie:
         """Build from admissible actions; each ends with its newline, so no action is the prefix of another."""
         root = TrieNode()
         for action in actions:
-            before, slot, _ = _split_slot(action)
+            before = before_slot(action)
             node = root
-            for token in encode(tokenizer, f" {before}" if slot else spelled(action)):
+            for token in encode(tokenizer, spelled(action) if before is None else f" {before}"):
                 node = node.children.setdefault(token, TrieNode())
-            node.free = node.free or slot
+            node.free = node.free or before is not None
         return cls(root)
 
     @classmethod
@@ -82,10 +83,15 @@ class Trie:
                 node = node.children.get(token)
 
 
-def _split_slot(action: str) -> tuple[str, bool, str]:
-    before, opened, rest = action.partition(FREE[0])
-    _, closed, after = rest.partition(FREE[1])
-    return (before, True, after) if opened and closed else (action, False, "")
+def before_slot(action: str) -> str | None:
+    """What an admissible action says before its slot; None where it has none.
+
+    >>> before_slot("search[<query>]")
+    'search['
+    >>> before_slot("click[< Prev]")
+    """
+    match = _SLOT.fullmatch(action)
+    return match[1] if match else None
 
 
 def action_start(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...], labels: str) -> int | None:
@@ -155,7 +161,7 @@ class ActionSupport:
         if self.mode == "full":
             return sets
         for unit in row.units:
-            ids, labels = row.ids[unit.start : unit.end], row.labels[unit.start : unit.end]
+            ids, labels = row.ids[unit.start : unit.end], row.span_labels[unit.start : unit.end]
             start = action_start(self.tokenizer, ids, labels)
             stop = start
             while start is not None and stop is not None and stop < len(ids) and labels[stop] == SpanKind.ACT.value:
@@ -193,7 +199,7 @@ def _action_tokens(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Row]) -> s
     tokens: set[int] = set()
     for row in rows:
         for unit in row.units:
-            ids, labels = row.ids[unit.start : unit.end], row.labels[unit.start : unit.end]
+            ids, labels = row.ids[unit.start : unit.end], row.span_labels[unit.start : unit.end]
             start = action_start(tokenizer, ids, labels)
             if start is not None:
                 tokens.update(ids[start:])
@@ -228,8 +234,8 @@ class ByteSpellings:
         """For each id, what may begin the rest of some admissible action: None inside a slot, [] off the path."""
         left: list[tuple[bytes, bool]] = []
         for action in actions:
-            before, slot, _ = _split_slot(action)
-            left.append(((f" {before}" if slot else spelled(action)).encode(), slot))
+            before = before_slot(action)
+            left.append(((spelled(action) if before is None else f" {before}").encode(), before is not None))
         for token in ids:
             if any(slot and not rest for rest, slot in left):
                 yield None

@@ -12,7 +12,7 @@ Masks = Literal["spans", "random", "none"]
 
 
 def remask(row: Row, masks: Masks, seed: int) -> Row:
-    """A row whose R and A labels are changed as an ablation asks.
+    """A row whose R and A labels are changed as an ablation asks; its `span_labels` stay.
 
     Args:
         row: labelled by spans.
@@ -31,4 +31,4 @@ def remask(row: Row, masks: Masks, seed: int) -> Row:
     labels = list(row.labels)
     for index, label in zip(places, dealt, strict=True):
         labels[index] = label
-    return replace(row, labels="".join(labels))
+    return replace(row, labels="".join(labels), unmasked=row.span_labels)

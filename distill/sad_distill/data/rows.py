@@ -56,6 +56,7 @@ class Row:
         episode: name of the episode: a task may have been recorded several times.
         branches: continuations that are not part of the episode, such as what an expert would have written.
         number: its place among the rows of an iteration, where something is kept about each of them.
+        unmasked: the labels before an ablation changed them; empty where none did.
     """
 
     ids: tuple[int, ...]
@@ -65,6 +66,12 @@ class Row:
     episode: str = ""
     branches: tuple[Branch, ...] = ()
     number: int = field(default=-1, compare=False)
+    unmasked: str = ""
+
+    @property
+    def span_labels(self) -> str:
+        """Where reasoning and actions are in the text; `labels` says what the loss takes each id for."""
+        return self.unmasked or self.labels
 
 
 @dataclass(frozen=True)

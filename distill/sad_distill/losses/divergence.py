@@ -6,36 +6,34 @@ All functions are pure, work in log space, keep the precision they are given and
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
+from sad_distill.config import Divergence, Outside
 from sad_env.errors import ConfigError
-
-Kind = Literal["forward", "reverse", "js", "skew_forward", "skew_reverse"]
-"""forward KL(p‖q) (Eq. 4); reverse KL(q‖p); js: beta KL(p‖m) + (1-beta) KL(q‖m) with m = beta p + (1-beta) q;
-skew_forward KL(p‖beta p + (1-beta) q) and skew_reverse KL(q‖beta q + (1-beta) p) as in DistiLLM. p is the teacher."""
-
-Outside = Literal["bucket", "ignore"]
-"""What becomes of the mass outside a token set: one more outcome, or nothing (Eq. 8, renormalised)."""
 
 ABSENT = -1e4
 """Log-probability of an outcome that does not exist: exp gives exactly 0, and differences stay finite."""
 
 
-def divergence(log_p: Tensor, log_q: Tensor, kind: Kind = "forward", beta: float = 0.5) -> Tensor:
+def divergence(log_p: Tensor, log_q: Tensor, kind: Divergence = "forward", beta: float = 0.5) -> Tensor:
     """Divergence of two log-distributions over the last dimension.
+
+    A probability of zero (-inf) of the teacher counts as `ABSENT`, so that loss and gradient are finite: forward and
+    the mixtures are exact; reverse, which would be infinite, counts 10,000 nats for a unit of the student's mass there.
 
     Args:
         log_p: teacher [..., V], normalised; outcomes that do not exist are `ABSENT` in both.
-        log_q: student [..., V].
-        kind: see `Kind`.
+        log_q: student [..., V], finite.
+        kind: see `Divergence`.
         beta: mixture weight of js and the skew forms; not used by forward and reverse.
 
     Returns:
         [...], at least 0 up to rounding.
     """
+    log_p = log_p.clamp(min=ABSENT)
     if kind == "forward":
         return _kl(log_p, log_q)
     if kind == "reverse":
@@ -49,7 +47,7 @@ def divergence(log_p: Tensor, log_q: Tensor, kind: Kind = "forward", beta: float
         return _kl(log_p, _mix(log_p, log_q, beta))
     if kind == "skew_reverse":
         return _kl(log_q, _mix(log_q, log_p, beta))
-    raise ConfigError(f"no divergence {kind!r}; known: {', '.join(get_args(Kind))}")
+    raise ConfigError(f"no divergence {kind!r}; known: {', '.join(get_args(Divergence))}")
 
 
 def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -74,12 +72,18 @@ def partition(log_probs_NV: Tensor, ids_NK: Tensor, outside: Outside = "bucket")
     """
     missing = ids_NK < 0
     safe = torch.where(missing, ids_NK[:, :1], ids_NK)
-    inside = log_probs_NV.gather(1, safe).masked_fill(missing, ABSENT)
+    inside = log_probs_NV.gather(1, safe).clamp(min=ABSENT).masked_fill(missing, ABSENT)
     if outside == "ignore":
-        return (inside - inside.logsumexp(-1, keepdim=True)).masked_fill(missing, ABSENT)
+        return renormalised(inside, missing)
     # The rest is summed itself: one minus the inside would lose all digits where the set holds nearly everything.
     rest = log_probs_NV.scatter(1, safe, ABSENT).logsumexp(-1, keepdim=True)
     return torch.cat([inside, rest], -1)
+
+
+def renormalised(inside_NK: Tensor, missing_NK: Tensor) -> Tensor:
+    """Log-probabilities of token sets divided by their sum; `ABSENT` where a set has no token."""
+    total = inside_NK.masked_fill(missing_NK, -math.inf).logsumexp(-1, keepdim=True)
+    return (inside_NK - total).clamp(min=ABSENT).masked_fill(missing_NK, ABSENT)
 
 
 def log1mexp(log_p: Tensor) -> Tensor:
@@ -90,4 +94,5 @@ def log1mexp(log_p: Tensor) -> Tensor:
 
 def entropy(log_p: Tensor) -> Tensor:
     """Entropy in nats over the last dimension."""
+    log_p = log_p.clamp(min=ABSENT)
     return -(log_p.exp() * log_p).sum(-1)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from sad_distill.config import LossSettings, Outside, Reduction
 from sad_distill.data.batch import ACT, OBS, REASON, Batch
-from sad_distill.losses.divergence import Outside
-from sad_distill.losses.scoring import Measure, Scores
+from sad_distill.losses.scoring import Scores
 from sad_env.errors import ConfigError
-
-Reduction = Literal["type_mean", "paper_sum", "token_mean", "span_mean"]
-"""type_mean: each kind is averaged over its own tokens of the global batch (the default). paper_sum: Eq. 4-6, divided
-by the number of rows. token_mean: one average over all tokens of the agent, which at equal weights is the flat
-token-level loss. span_mean: each span is averaged, then the spans of a kind."""
 
 
 @dataclass(frozen=True)
@@ -111,45 +106,31 @@ class LearnedWeights(nn.Module):
         return (self.weights * terms + share * self.log_variance).sum()
 
 
-@dataclass(frozen=True)
-class Objective:
+@dataclass(frozen=True, kw_only=True)
+class Objective(LossSettings):
     """What a student is trained for.
 
     Attributes:
         likelihood: weight of the cross-entropy with the recorded tokens (Eq. 19; SFT and SeqKD).
         divergence: weight of the divergence from the teacher.
-        reason: λ_r.
-        act: λ_a.
-        observation: weight of the cross-entropy on observations; 0 leaves them out.
-        reduction: how positions become one number.
-        measure: how student and teacher are compared.
-        learned: λ_r and λ_a are learned, beginning at the given ones.
-        project: gradients of reasoning and action are projected off one another (PCGrad) before they are added.
     """
 
     likelihood: float = 0.0
     divergence: float = 1.0
-    reason: float = 1.0
-    act: float = 1.0
-    observation: float = 0.0
-    reduction: Reduction = "type_mean"
-    measure: Measure = field(default_factory=Measure)
-    learned: bool = False
-    project: bool = False
 
     def __post_init__(self) -> None:
         """Refuse weights that `weights_of` refuses."""
-        weights_of(self.reason, self.act, self.observation)
+        weights_of(self.reason_weight, self.act_weight, self.observation_weight)
 
     @property
     def weights(self) -> Tensor:
         """λ_r, λ_a and the weight of observations."""
-        return weights_of(self.reason, self.act, self.observation)
+        return weights_of(self.reason_weight, self.act_weight, self.observation_weight)
 
     @property
     def kinds(self) -> str:
         """Letters of the kinds whose positions are scored."""
-        return "RAO" if self.observation else "RA"
+        return "RAO" if self.observation_weight else "RA"
 
     def values(self, scores: Scores, batch: Batch) -> Tensor:
         """The number of each position that is summed."""
@@ -160,7 +141,7 @@ class Objective:
             agent = self.divergence * scores.divergence
         else:
             agent = self.likelihood * scores.nll + self.divergence * scores.divergence
-        return torch.where(batch.kind_N == OBS, scores.nll, agent) if self.observation else agent
+        return torch.where(batch.kind_N == OBS, scores.nll, agent) if self.observation_weight else agent
 
 
 class ExtraTerm(Protocol):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from sad_distill.config import Measure
 from sad_distill.data.batch import Batch
-from sad_distill.losses.divergence import Kind, Outside, divergence, partition
+from sad_distill.losses.divergence import divergence, partition
 from sad_distill.losses.targets import Target
 from sad_distill.models.heads import head_logits, vocabulary_of
 
@@ -22,27 +22,6 @@ _CHUNK = {"cpu": 256}
 """Positions per chunk on a CPU, few enough that their logits stay in cache."""
 _LOGITS_ELSEWHERE = 2**24
 """Logits per chunk on an accelerator, where each launch has a fixed cost."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How student and teacher are compared at one position.
-
-    Attributes:
-        kind: the divergence.
-        beta: its mixture weight, for js and the skew forms.
-        temperature: both distributions are softened by it, and the loss is multiplied by its square.
-        outside: mass outside a token set.
-        clamp: a position's divergence counts at most this much; 0 is no limit.
-        chunk: positions whose logits exist at one time; 0 leaves it to the device.
-    """
-
-    kind: Kind = "forward"
-    beta: float = 0.5
-    temperature: float = 1.0
-    outside: Outside = "bucket"
-    clamp: float = 0.0
-    chunk: int = 0
 
 
 class Scores(NamedTuple):
@@ -76,7 +55,7 @@ def score_positions(
     """
     targets = batch.target_N
     device, vocabulary = hidden_BTD.device.type, vocabulary_of(model)
-    chunk = measure.chunk or _CHUNK.get(device) or max(1, _LOGITS_ELSEWHERE // vocabulary)
+    chunk = _CHUNK.get(device) or max(1, _LOGITS_ELSEWHERE // vocabulary)
     chunks = list(_chunks(batch, chunk))
     if not chunks:
         nothing = hidden_BTD[batch.row_N, batch.from_N].sum(-1).float()
@@ -118,7 +97,7 @@ def _compare(
     nll = -log_q.gather(1, token_N[:, None])[:, 0]
     if target is None:
         return torch.zeros_like(nll), nll, (log_q.detach().amax(-1) == -nll.detach()).to(nll)
-    tau = measure.temperature
+    tau = measure.kd_temperature
     teacher = target.outcomes(index, support_NK, tau, measure.outside)
     softened = log_q if tau == 1 else (logits_NV / tau).log_softmax(-1)
     if teacher.ids_NK is not None:
@@ -126,7 +105,7 @@ def _compare(
             softened, teacher.ids_NK, "bucket" if teacher.log_p.shape[1] > teacher.ids_NK.shape[1] else "ignore"
         )
     log_p = teacher.log_p.to(softened)
-    value = divergence(log_p, softened, measure.kind, measure.beta) * tau**2
+    value = divergence(log_p, softened, measure.divergence, measure.beta) * tau**2
     if measure.clamp:
         value = value.clamp(max=measure.clamp)
     likeliest = softened.detach().gather(1, log_p.argmax(-1, keepdim=True))[:, 0]

@@ -62,7 +62,7 @@ def own_tokenizer(student: str, episodes: Sequence[Trajectory], vocabulary: int)
     """
     if not episodes:
         raise ConfigError(
-            f"{student} begins from scratch and needs text for its tokenizer: give --episodes or --teacher"
+            f"{student} begins from scratch and needs text for its tokenizer: give --trajectories or --teacher"
         )
     # A seeded sample of many: more of them hardly change a token, and each takes time.
     part = random.Random(0).sample(list(episodes), min(len(episodes), _TOKENIZER_EPISODES))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -15,7 +15,8 @@ from sad_distill.data.batch import Batch
 from sad_distill.losses.divergence import ABSENT
 from sad_distill.losses.targets import SparseTarget, Target
 from sad_distill.teachers.base import ScoringTeacher
-from sad_env.errors import ConfigError
+from sad_distill.teachers.wire import decode_response, encode_response
+from sad_env.errors import ConfigError, DataError
 from sad_env.files import write_bytes
 
 TEMPLATE = "lines-1"
@@ -28,7 +29,7 @@ class CachedTeacher:
     A file holds, for each predicted position of a row, K ids (int32), their log-probabilities and the log of the rest
     (float32): 516 bytes a token at K = 64 where a whole row of a 49,152-token vocabulary takes 196 kB. Its name is the
     sha256 of the teacher's name and setting, the template, the row's ids and the positions and token sets that were
-    asked for.
+    asked for. A file that is damaged, or holds no distribution, is asked for again.
 
     Args:
         teacher: asked for what is not there yet. Its answers are sparse, see `LocalTeacher(top=...)`.
@@ -61,13 +62,14 @@ class CachedTeacher:
         """
         places = [(batch.row_N == row).nonzero().flatten() for row in range(len(batch.ids_BT))]
         paths = [self._path(batch, row, index) for row, index in enumerate(places)]
-        missing = [row for row, path in enumerate(paths) if not path.exists()]
+        found = [_kept(path, len(index)) for path, index in zip(paths, places, strict=True)]
+        missing = [row for row, one in enumerate(found) if one is None]
         self.hits += len(paths) - len(missing)
         self.misses += len(missing)
         if missing:
-            self._ask(batch, missing, places, paths)
-        found = [safetensors.torch.load(path.read_bytes()) for path in paths]
-        return _merged(found, places, batch)
+            for row, one in zip(missing, self._ask(batch, missing, places, paths), strict=True):
+                found[row] = one
+        return _merged([one for one in found if one is not None], places, batch)
 
     def _path(self, batch: Batch, row: int, index: Tensor) -> Path:
         length = int(batch.mask_BT[row].sum())
@@ -77,20 +79,25 @@ class CachedTeacher:
         digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
         return self.folder / digest[:2] / f"{digest}.safetensors"
 
-    def _ask(self, batch: Batch, missing: list[int], places: list[Tensor], paths: list[Path]) -> None:
+    def _ask(self, batch: Batch, missing: list[int], places: list[Tensor], paths: list[Path]) -> Iterator[SparseTarget]:
         target = self.teacher.score(part_of(batch, missing))
         if not isinstance(target, SparseTarget):
             raise ConfigError("a cache keeps a teacher's likeliest tokens: give --top 64")
         start = 0
         for row in missing:
             stop = start + len(places[row])
-            tensors = {
-                "ids": target.ids_NK[start:stop].to(torch.int32).cpu(),
-                "log_p": target.log_p_NK[start:stop].float().cpu(),
-                "log_rest": target.log_rest_N[start:stop].float().cpu(),
-            }
-            write_bytes(paths[row], safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}))
+            kept = encode_response(SparseTarget(*(part[start:stop] for part in vars(target).values())))
+            write_bytes(paths[row], kept)
+            yield decode_response(kept, len(places[row]))
             start = stop
+
+
+def _kept(path: Path, count: int) -> SparseTarget | None:
+    """The answer in a file; None where there is none, or one that is damaged and has to be asked for again."""
+    try:
+        return decode_response(path.read_bytes(), count)
+    except (FileNotFoundError, DataError):
+        return None
 
 
 def part_of(batch: Batch, rows: list[int]) -> Batch:
@@ -115,15 +122,15 @@ def part_of(batch: Batch, rows: list[int]) -> Batch:
     )
 
 
-def _merged(found: list[dict[str, Tensor]], places: list[Tensor], batch: Batch) -> SparseTarget:
-    count, width = len(batch.kind_N), max(one["ids"].shape[1] for one in found)
+def _merged(found: list[SparseTarget], places: list[Tensor], batch: Batch) -> SparseTarget:
+    count, width = len(batch.kind_N), max(one.ids_NK.shape[1] for one in found)
     device = batch.ids_BT.device
     ids = torch.full((count, width), -1, dtype=torch.long, device=device)
     log_p = torch.full((count, width), ABSENT, device=device)
     rest = torch.zeros(count, device=device)
     for index, one in zip(places, found, strict=True):
-        k = one["ids"].shape[1]
-        ids[index, :k] = one["ids"].long().to(device)
-        log_p[index, :k] = one["log_p"].to(device)
-        rest[index] = one["log_rest"].to(device)
+        k = one.ids_NK.shape[1]
+        ids[index, :k] = one.ids_NK.to(device)
+        log_p[index, :k] = one.log_p_NK.to(device)
+        rest[index] = one.log_rest_N.to(device)
     return SparseTarget(ids, log_p, rest)

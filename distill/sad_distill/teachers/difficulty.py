@@ -30,7 +30,7 @@ def difficulties_of(
     lengths: dict[str, Counter[str]] = defaultdict(Counter)
     nats: dict[str, float] = defaultdict(float)
     for row in rows:
-        lengths[row.episode].update(row.labels)
+        lengths[row.episode].update(row.span_labels)
     for start in range(0, len(rows) if teacher else 0, size):
         assert teacher is not None
         batch = collate(rows[start : start + size]).to(device)

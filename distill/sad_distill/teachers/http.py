@@ -8,8 +8,9 @@ from typing import Any
 
 from sad_agents.openai_answers import ContextError, NoSuchPathError
 
+from sad_env.addresses import public_address
 from sad_env.errors import ConfigError, DataError, InfrastructureError
-from sad_env.http import PATIENCE, Answer, Client, RequestError, Value, public_address
+from sad_env.http import PATIENCE, Answer, Client, RequestError, Value
 from sad_env.safe_text import one_line
 
 TEACHER_PATIENCE = replace(PATIENCE, attempts=6, answer=300.0)
@@ -25,7 +26,7 @@ def written(text: object) -> str:
     Raises:
         RequestError: it is no text, or none that a model could have written for one step.
     """
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str) or not text.strip():
         raise RequestError("the completion holds no text")
     if len(text) > _LONGEST_TEXT:
         raise RequestError(f"a completion of {len(text):,} characters")
@@ -60,7 +61,7 @@ def ask(client: Client, method: str, url: str, read: Callable[[Answer], Value], 
         ) from None
     except ContextError as error:
         raise ConfigError(
-            f"{shown}: a row is longer than the teacher's context: {error}; give a smaller --budget"
+            f"{shown}: a row is longer than the teacher's context: {error}; give a smaller --context"
         ) from None
     except NoSuchPathError:
         raise ConfigError(f"{shown}: there is no such path; give the address of an OpenAI-compatible server") from None

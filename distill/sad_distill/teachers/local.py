@@ -45,9 +45,9 @@ class LocalTeacher:
         """See `ScoringTeacher`."""
         hidden_ND = batch.states(self.model)[batch.row_N, batch.from_N]
         if not self.top:
-            return HiddenTarget(self.model, hidden_ND)
+            return HiddenTarget(self.model, hidden_ND, self.name)
         parts = [
-            SparseTarget.select(head_logits(self.model, hidden), support, self.top)
+            SparseTarget.select(head_logits(self.model, hidden), support, self.top, self.name)
             for hidden, support in zip(torch.split(hidden_ND, 256), torch.split(batch.support_NK, 256), strict=True)
         ]
         return join(parts)

@@ -7,19 +7,22 @@ Scoring needs `prompt_logprobs` (vLLM): for each prompt token the K likeliest an
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from sad_agents.model import cut
-from sad_agents.openai_answers import choice_of, text_of, with_version
+from sad_agents.openai_answers import ContextError, choice_of, context_of, models_of, text_of, with_version
 
 from sad_distill.data.batch import Batch
-from sad_distill.losses.targets import SparseTarget, Target
+from sad_distill.losses.targets import SparseTarget, Target, check_log_probs
 from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
+from sad_env.addresses import endpoint, public_address
 from sad_env.errors import ConfigError, DataError
-from sad_env.http import Answer, Client, Patience, endpoint, public_address
+from sad_env.http import Answer, Client, Patience, RequestError
+from sad_env.safe_text import one_line
 
 
 class OpenAITeacher:
@@ -45,12 +48,14 @@ class OpenAITeacher:
         patience: Patience = TEACHER_PATIENCE,
     ) -> None:
         self._endpoint = endpoint(with_version(url), "completions")
+        self._models = endpoint(with_version(url), "models")
         self._model, self._top = model, top
         self._temperature, self._max_tokens = temperature, max_tokens
         self._rows = 0
         self.name = f"{model}@{public_address(url.rstrip('/'))}"
         key = os.environ.get("OPENAI_API_KEY")
-        self._client = Client(patience, headers={"Authorization": f"Bearer {key}"} if key else {})
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._client = Client(patience, headers=self._headers)
 
     @classmethod
     def of(cls, spec: str, *, top: int = 20, patience: Patience = TEACHER_PATIENCE) -> OpenAITeacher:
@@ -68,6 +73,19 @@ class OpenAITeacher:
     def setting(self) -> str:
         """See `ScoringTeacher`."""
         return f"top {self._top}"
+
+    def context(self) -> int:
+        """Tokens that the model sees at once, as /models says; 0 where it does not, or the server has no such path."""
+        once = Client(Patience(seconds=0, attempts=1, answer=10), headers=self._headers)
+        try:
+            listed = once.ask("GET", self._models, models_of)
+        except (RequestError, ContextError):
+            return 0
+        finally:
+            once.close()
+        return max(
+            (context_of(one) for one in listed if isinstance(one, dict) and one.get("id") == self._model), default=0
+        )
 
     def fits(self, vocabulary: Mapping[str, int], rows: int) -> None:
         """Remember the student, so that ids which it does not have are refused when they come.
@@ -145,17 +163,35 @@ def _written(answer: Answer) -> str:
 
 
 def _table(answer: Answer, count: int) -> list[dict[int, float]]:
-    """Log-probabilities of each prompt position from an answer of vLLM.
+    """Log-probabilities of each prompt position from an answer of vLLM; the first position has none.
 
     Raises:
         ConfigError: the server gives none.
-        DataError: it gave them for another number of tokens.
+        DataError: it gave them for another number of tokens, or what it gave are none.
     """
     choice, value = choice_of(answer, minus_infinity=True)
     found = choice.get("prompt_logprobs") or value.get("prompt_logprobs")
     if not found:
         # Permanent: a ConfigError, never retried.
         raise ConfigError("the server gives no prompt_logprobs, so it cannot score: use vLLM, or --mode dagger")
-    if len(found) != count:
-        raise DataError(f"log-probabilities for {len(found)} of {count} tokens")
-    return [{int(token): float(entry["logprob"]) for token, entry in (position or {}).items()} for position in found]
+    if not isinstance(found, list) or len(found) != count:
+        told = len(found) if isinstance(found, list) else 0
+        raise DataError(f"log-probabilities for {told} of {count} tokens")
+    return [_position(position) if place else {} for place, position in enumerate(found)]
+
+
+def _position(told: object) -> dict[int, float]:
+    if not isinstance(told, dict) or not told:
+        raise DataError("a position without log-probabilities")
+    table = {}
+    for token, entry in told.items():
+        value = entry.get("logprob") if isinstance(entry, dict) else None
+        if not token.isdecimal() or len(token) > 9 or isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise DataError(f"no log-probability of a token: {one_line(repr({token: entry}), 60)}")
+        table[int(token)] = float(value)
+    check_log_probs(max(table.values()), _log_sum(table.values()))
+    return table
+
+
+def _log_sum(values: Iterable[float]) -> float:
+    return math.log(math.fsum(math.exp(min(value, 99.0)) for value in values) or 1.0)

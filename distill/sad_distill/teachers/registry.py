@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sad_agents.loading import file_identity
+from sad_agents.sampling.kv_cache import context_of
 
 from sad_distill.config import TrainConfig
 from sad_distill.models.language import Language, load_language
@@ -35,6 +36,7 @@ class Teacher:
         expert: name of the world's expert policy.
         language: a local model, which may also act.
         fits: refuses a student, by its vocabulary and the rows of its head, whose ids mean something else.
+        context: tokens that it sees at once; 0 where that is not known.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Teacher:
     expert: str = ""
     language: Language | None = None
     fits: Callable[[Mapping[str, int], int], None] | None = None
+    context: int = 0
 
 
 TeacherFactory = Callable[[str, TrainConfig], Teacher]
@@ -50,27 +53,27 @@ TeacherFactory = Callable[[str, TrainConfig], Teacher]
 
 
 def _patience(config: TrainConfig) -> Patience:
-    return replace(TEACHER_PATIENCE, seconds=config.patience)
+    return replace(TEACHER_PATIENCE, seconds=config.model.patience)
 
 
 def _remote(spec: str, config: TrainConfig) -> Teacher:
-    teacher = RemoteTeacher(spec, top=config.top or 64, patience=_patience(config))
-    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits)
+    teacher = RemoteTeacher(spec, top=config.model.top or 64, patience=_patience(config))
+    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits, context=teacher.context)
 
 
 def _openai(spec: str, config: TrainConfig) -> Teacher:
-    teacher = OpenAITeacher.of(spec, top=config.top or 20, patience=_patience(config))
-    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits)
+    teacher = OpenAITeacher.of(spec, top=config.model.top or 20, patience=_patience(config))
+    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits, context=teacher.context())
 
 
 def _local(spec: str, config: TrainConfig) -> Teacher:
-    language = load_language(spec, config.device)
-    teacher = LocalTeacher(language.model, language.identity, config.top)
+    language = load_language(spec, config.hardware.device)
+    teacher = LocalTeacher(language.model, language.identity, config.model.top)
 
     def fits(vocabulary: Mapping[str, int], rows: int) -> None:
         check_same_tokens(language.tokenizer.get_vocab(), vocabulary)
 
-    return Teacher(teacher.name, scores=teacher, language=language, fits=fits)
+    return Teacher(teacher.name, scores=teacher, language=language, fits=fits, context=context_of(language.model))
 
 
 TEACHERS: dict[str, TeacherFactory] = {
@@ -89,11 +92,11 @@ def load_teacher(config: TrainConfig) -> Teacher | None:
         CheckpointError: a file or folder that is not sound.
         InfrastructureError: a server that does not answer, or a hub id that cannot be fetched.
     """
-    if not config.teacher:
+    if not config.model.teacher:
         return None
-    teacher = _factory(config.teacher, config.world)(config.teacher, config)
-    if config.cache and teacher.scores is not None:
-        return replace(teacher, scores=CachedTeacher(teacher.scores, Path(config.cache)))
+    teacher = _factory(config.model.teacher, config.data.env)(config.model.teacher, config)
+    if config.model.cache and teacher.scores is not None:
+        return replace(teacher, scores=CachedTeacher(teacher.scores, Path(config.model.cache)))
     return teacher
 
 
@@ -115,5 +118,5 @@ def contents_of(config: TrainConfig, teacher: Teacher | None, student: Language)
     return {
         "student": student.identity,
         "teacher": teacher.name if teacher else "",
-        "episodes": ", ".join(file_identity(Path(path)) for path in config.episodes),
+        "trajectories": ", ".join(file_identity(Path(path)) for path in config.data.trajectories),
     }

@@ -9,8 +9,9 @@ from sad_distill.losses.targets import Target
 from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
 from sad_distill.teachers.wire import decode_response, encode_request, fingerprint
+from sad_env.addresses import endpoint, public_address
 from sad_env.errors import ConfigError
-from sad_env.http import Answer, Client, Patience, RequestError, endpoint, public_address
+from sad_env.http import Answer, Client, Patience, RequestError
 from sad_env.json_lines import RecordError, parse_json
 
 _LONGEST_ANSWER = 256 * 2**20
@@ -34,14 +35,18 @@ class RemoteTeacher:
         self.top = top
         self._address = url
         self._client = Client(patience, limit=_LONGEST_ANSWER, proxies=False)
-        self.name, self.vocabulary, self._tokens = self._about()
+        self.name, self.vocabulary, self._tokens, self.context = self._about()
 
-    def _about(self) -> tuple[str, int, str]:
+    def _about(self) -> tuple[str, int, str, int]:
+        """Name, rows of the head, fingerprint of the tokenizer, and context (0 where an earlier release serves)."""
         answer = ask(self._client, "GET", endpoint(self._address, "about"), _content)
         try:
             about = parse_json(answer)
-            return str(about["name"]), int(about["vocabulary"]), str(about["tokens"])
-        except (RecordError, KeyError, TypeError, ValueError):
+            values = (about["name"], about["vocabulary"], about["tokens"], about.get("context", 0))
+            if [type(value) for value in values] != [str, int, str, int] or values[1] < 1:
+                raise ValueError
+            return values
+        except (RecordError, KeyError, TypeError, ValueError, AttributeError):
             raise ConfigError(
                 f"{self.url} answers, but not as a teacher of this release: start one with sad-distill serve, or give"
                 " openai:URL#MODEL"
@@ -82,7 +87,7 @@ class RemoteTeacher:
             self._client,
             "POST",
             endpoint(self._address, "score"),
-            lambda answer: decode_response(_content(answer), len(batch.kind_N)),
+            lambda answer: decode_response(_content(answer), len(batch.kind_N), self.vocabulary),
             params={"top": self.top},
             data=encode_request(batch),
             headers={"Content-Type": "application/octet-stream"},

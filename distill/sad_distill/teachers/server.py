@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 import torch
 from sad_agents.agent import Sampling
 from sad_agents.model import Piece, Request
+from sad_agents.sampling.kv_cache import context_of
 from sad_agents.sampling.local_model import LocalModel
 
 from sad_distill.models.language import Language
@@ -36,7 +37,8 @@ WRITING = Sampling(temperature=0.2)
 class TeacherServer(ThreadingHTTPServer):
     """Serves one model.
 
-    ``GET /about`` gives name, vocabulary (rows of the head) and tokens (the tokenizer's fingerprint, see `wire`);
+    ``GET /about`` gives name, vocabulary (rows of the head), tokens (the tokenizer's fingerprint, see `wire`) and
+    context (positions of the model);
     ``POST /score?top=K`` takes a request of `wire` and answers it; ``POST /generate`` takes and gives JSON.
 
     Args:
@@ -61,6 +63,7 @@ class TeacherServer(ThreadingHTTPServer):
         self.sampling = sampling
         self.writer = LocalModel(language.model, language.tokenizer, name=name, start_ids=language.start_ids)
         self.vocabulary = LocalTeacher(language.model, name).vocabulary
+        self.context = context_of(language.model)
         self.tokens = fingerprint(language.tokenizer.get_vocab())
         # A model serves one request at a time; the others wait here instead of fighting for its memory.
         self.busy = threading.Lock()
@@ -102,7 +105,14 @@ class _Handler(RefusingHandler):
             self.refuse(HTTPStatus.NOT_FOUND, _PATHS)
         else:
             server = self.server
-            self._json({"name": server.teacher_name, "vocabulary": server.vocabulary, "tokens": server.tokens})
+            self._json(
+                {
+                    "name": server.teacher_name,
+                    "vocabulary": server.vocabulary,
+                    "tokens": server.tokens,
+                    "context": server.context,
+                }
+            )
 
     def do_POST(self) -> None:  # noqa: N802
         parts = urlsplit(self.path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -110,15 +109,16 @@ def encode_response(target: SparseTarget) -> bytes:
     )
 
 
-def decode_response(data: bytes, count: int) -> SparseTarget:
+def decode_response(data: bytes, count: int, vocabulary: int = 0) -> SparseTarget:
     """The inverse of `encode_response`.
 
+    Args:
+        data: from the wire or a file: untrusted.
+        count: positions that were asked for.
+        vocabulary: see `SparseTarget.checked`.
+
     Raises:
-        DataError: it does not fit the request.
+        DataError: it does not fit the request, or holds what is no distribution.
     """
-    tensors: dict[str, Any] = unpack(data, _RESPONSE)
-    if tensors["ids"].dim() != 2 or tensors["ids"].shape != tensors["log_p"].shape or len(tensors["ids"]) != count:
-        raise DataError(f"the answer has another shape than the request's {count} positions")
-    if not torch.isfinite(tensors["log_p"]).all() or not torch.isfinite(tensors["log_rest"]).all():
-        raise DataError("the answer holds NaN or infinity")
-    return SparseTarget(tensors["ids"].long(), tensors["log_p"], tensors["log_rest"])
+    tensors = unpack(data, _RESPONSE)
+    return SparseTarget(tensors["ids"], tensors["log_p"], tensors["log_rest"]).checked(count, vocabulary)

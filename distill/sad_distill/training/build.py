@@ -14,6 +14,7 @@ from sad_agents.windowing import Windowing
 from sad_distill.auxiliary.minillm import RECORDED
 from sad_distill.auxiliary.terms import make_terms
 from sad_distill.config import TrainConfig
+from sad_distill.config_checks import check
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.label_masks import remask
 from sad_distill.data.rows import Row, rows_from
@@ -24,7 +25,6 @@ from sad_distill.models.students import every_kth_layer, with_adapters
 from sad_distill.teachers.registry import Teacher, load_teacher
 from sad_distill.training.learner import Learner
 from sad_distill.training.methods import compares_ids, objective_of
-from sad_distill.training.optimiser import Optimisation
 from sad_distill.training.ranks import Ranks
 from sad_env import registry
 from sad_env.errors import ConfigError, DataError, UnknownNameError
@@ -57,7 +57,7 @@ class Parts:
     @property
     def windowing(self) -> Windowing:
         """What the student sees."""
-        return Windowing(self.config.budget, self.config.room)
+        return self.config.model.windowing
 
     def rows_of(self, episodes: Sequence[Trajectory]) -> list[Row]:
         """Rows of these episodes for this student."""
@@ -69,17 +69,22 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
 
     Raises:
         ConfigError: settings that contradict one another or what they name.
-        DataError: the files of episodes hold none.
+        DataError: the files of episodes hold none, or such as were broken off.
     """
-    config.check()
+    check(config)
     if ranks.size > 1:
         check_shared(config)
-    episodes = [without_prompt(one) for path in config.episodes for one in read_trajectories(path)]
-    if config.episodes and not episodes:
-        raise DataError(f"no episode in {', '.join(config.episodes)}: collect some with sad-collect")
-    registry.world(config.world)  # refuses an unknown name before anything is loaded
+    episodes = [without_prompt(one) for path in config.data.trajectories for one in read_trajectories(path)]
+    if config.data.trajectories and not episodes:
+        raise DataError(f"no episode in {', '.join(config.data.trajectories)}: collect some with sad-collect")
+    if owed := sum(one.status.owed for one in episodes):
+        raise DataError(
+            f"{owed} of {len(episodes)} episodes in {', '.join(config.data.trajectories)} were broken off by a fault of"
+            " their world or agent: leave them out"
+        )
+    registry.world(config.data.env)  # refuses an unknown name before anything is loaded
     # Adapters and heads draw their first weights below.
-    torch.manual_seed(config.seed)
+    torch.manual_seed(config.data.seed)
     teacher = load_teacher(config)
     if config.mode == "guided" and (teacher is None or teacher.language is None):
         raise ConfigError("mode guided needs a local teacher, which acts and scores: give --teacher student.pt")
@@ -98,15 +103,15 @@ def build_learner(
         ConfigError: the objective or a term needs a teacher that is not there.
     """
     # Only SAD knows action supports.
-    mode = config.action_support if config.method == "sad" else "full"
+    mode = config.data.action_support if config.method == "sad" else "full"
     return Learner(
         student.model,
         objective_of(config),
-        optimisation_of(config),
+        config.optimisation,
         teacher=teacher.scores if teacher else None,
         supports=ActionSupport(student.tokenizer, mode, rows),
-        micro_batch=config.micro_batch,
-        precision=config.precision,
+        micro_batch=config.hardware.micro_batch,
+        precision=config.hardware.precision,
         extras=make_terms(config, student, teacher, rows),
         recorded=RECORDED if config.method == "minillm" else None,
         ranks=ranks,
@@ -118,34 +123,40 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
 
     Raises:
         ConfigError: a student that needs a teacher or episodes which are not there, whose ids mean other tokens to
-            the teacher, or that sees fewer tokens than the budget.
+            the teacher, or where it or the teacher sees fewer tokens than the budget.
     """
     language = _find_student(config, teacher.language if teacher else None, episodes)
     if teacher is not None and teacher.fits is not None and compares_ids(config):
         teacher.fits(language.tokenizer.get_vocab(), vocabulary_of(language.model))
-    if config.budget > (context := context_of(language.model)):
+    if config.model.context > (context := context_of(language.model)):
         raise ConfigError(
-            f"--budget {config.budget}: student {one_line(config.student, 60)!r} has {context} positions: give --budget"
-            f" {context} or less"
+            f"--context {config.model.context}: student {one_line(config.model.student, 60)!r} has {context} positions:"
+            f" give --context {context} or less"
         )
-    model: Any = language.model.to(device_of(config.device))  # type: ignore[arg-type]
-    if config.recompute:
+    played = config.mode == "guided" or compares_ids(config)
+    if teacher is not None and played and 0 < teacher.context < config.model.context:
+        raise ConfigError(
+            f"--context {config.model.context}: teacher {one_line(teacher.name, 60)!r} has {teacher.context} positions:"
+            f" give --context {teacher.context} or less"
+        )
+    model: Any = language.model.to(device_of(config.hardware.device))  # type: ignore[arg-type]
+    if config.hardware.recompute:
         # transformers renamed it in 5.x.
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
-    if config.adapters:
-        model = with_adapters(model, config.adapters)
+    if config.model.adapters:
+        model = with_adapters(model, config.model.adapters)
     return Language(model, language.tokenizer, language.identity)
 
 
 def _find_student(config: TrainConfig, local: Language | None, episodes: Sequence[Trajectory]) -> Language:
-    spec = config.student
+    spec = config.model.student
     if spec.startswith("nano-") and spec not in SIZES:
         raise UnknownNameError("student", spec, [*SIZES, "layers:N"])
     if spec in SIZES:
-        tokenizer = local.tokenizer if local else own_tokenizer(spec, episodes, config.vocabulary)
-        positions = max(config.budget, 1024)
-        return Language(from_scratch(spec, tokenizer, seed=config.seed, positions=positions), tokenizer, spec)
+        tokenizer = local.tokenizer if local else own_tokenizer(spec, episodes, config.model.vocabulary)
+        positions = max(config.model.context, 1024)
+        return Language(from_scratch(spec, tokenizer, seed=config.data.seed, positions=positions), tokenizer, spec)
     if spec.startswith("layers:"):
         if local is None:
             raise ConfigError(f"student {spec!r} takes its layers from a local teacher: give --teacher student.pt")
@@ -157,21 +168,8 @@ def _find_student(config: TrainConfig, local: Language | None, episodes: Sequenc
 
 def labelled_rows(config: TrainConfig, student: Language, episodes: Sequence[Trajectory]) -> list[Row]:
     """Rows of these episodes, labelled as the settings ask."""
-    rows = rows_from(episodes, student.tokenizer, Windowing(config.budget, config.room))
-    return [remask(row, config.masks, config.seed) for row in rows]
-
-
-def optimisation_of(config: TrainConfig) -> Optimisation:
-    """Schedule and optimiser of the settings."""
-    return Optimisation(
-        steps=config.steps,
-        learning_rate=config.learning_rate,
-        warmup=config.warmup,
-        weight_decay=config.weight_decay,
-        clip=config.clip,
-        optimiser=config.optimiser,
-        embedding_factor=config.embedding_factor,
-    )
+    rows = rows_from(episodes, student.tokenizer, config.model.windowing)
+    return [remask(row, config.data.masks, config.data.seed) for row in rows]
 
 
 def check_shared(config: TrainConfig) -> None:
@@ -180,10 +178,10 @@ def check_shared(config: TrainConfig) -> None:
     Raises:
         ConfigError: naming them.
     """
-    writes = config.mode == "dagger" and not config.teacher.startswith("expert")
+    writes = config.mode == "dagger" and not config.model.teacher.startswith("expert")
     for flag, used in (
-        ("--project", config.project),
-        ("--contrastive", config.contrastive > 0),
+        ("--project", config.loss.project),
+        ("--terms contrastive", "contrastive" in config.terms.weights),
         ("--mode dagger with a teacher that writes", writes),
     ):
         if used:

@@ -14,15 +14,16 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from sad_distill.auxiliary.projection import Projection
+from sad_distill.config import Optimisation
 from sad_distill.data.batch import ACT, OBS, REASON, Batch, Supports, collate
 from sad_distill.data.rows import Row
 from sad_distill.losses.objective import ExtraTerm, LearnedWeights, Objective, Totals, combine, counts_of, sums_of
 from sad_distill.losses.scoring import Scores, score_positions
 from sad_distill.models.heads import check_head, unwrap
 from sad_distill.teachers.base import ScoringTeacher
-from sad_distill.training.optimiser import Optimisation
+from sad_distill.training.optimiser import make_optimisers, set_rate
 from sad_distill.training.ranks import ALONE, Ranks
-from sad_env.errors import ConfigError
+from sad_env.errors import ConfigError, DivergedError
 
 Precision = Literal["fp32", "bf16"]
 
@@ -79,13 +80,18 @@ class Learner:
         self.ranks = ranks
         self.modules: dict[str, nn.Module] = {"student": student}
         self.modules |= {f"extra{place}": term for place, term in enumerate(extras) if isinstance(term, nn.Module)}
-        self._learned = LearnedWeights(objective.reason, objective.act) if objective.learned else None
+        self._learned = (
+            LearnedWeights(objective.reason_weight, objective.act_weight) if objective.learned_weights else None
+        )
         if self._learned is not None:
             self.modules["weights"] = self._learned.to(self.device)
         self.parameters = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
         """All that is trained, in a fixed order."""
         weighing = self._learned.parameters() if self._learned is not None else ()
-        self.optimisers = optimisation.make(self.modules.values(), weighing)
+        self.optimisers = make_optimisers(optimisation, self.modules.values(), weighing)
+        self.skipped = 0
+        """Updates in which no parameter moved, since loss or gradients were not finite."""
+        self.skipped_in_row = 0
         self._projection = Projection(self.parameters) if objective.project else None
         check_head(student)
 
@@ -131,7 +137,7 @@ class Learner:
         return min(-(-width // 32) * 32, max(width, context_of(self.causal)))
 
     def update(self, rows: Sequence[Row], step: int, recorded: Sequence[Row] = ()) -> Metrics:
-        """One step of the optimiser on a global batch.
+        """One step of the optimiser on a global batch; none where the loss or a gradient is not finite.
 
         Args:
             rows: the batch, the same in each process; gradients do not depend on how it falls into micro-batches.
@@ -155,10 +161,11 @@ class Learner:
             metrics["cosine"] = self._projection.combine()
         if self._learned is not None:
             metrics |= zip(("reason_weight", "act_weight"), self._learned.weights.tolist(), strict=True)
-        norm = self._step(step)
+        norm = self._step(step, metrics["loss"] + metrics.get("recorded_loss", 0.0))
         return {
             **metrics,
             "gradient_norm": norm,
+            "skipped_updates": float(self.skipped),
             "learning_rate": self.optimisation.rate(step),
             "tokens": float(tokens),
             "score_seconds": score_seconds,
@@ -233,14 +240,26 @@ class Learner:
         learned: Tensor = self._learned(terms, rows / plan.rows)
         return learned + rest
 
-    def _step(self, step: int) -> float:
+    def _step(self, step: int, loss: float) -> float:
         limit = self.optimisation.clip or float("inf")
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
+        finite = math.isfinite(norm) and math.isfinite(loss)
         for optimiser in self.optimisers:
-            self.optimisation.set_rate(optimiser, step)
-            if math.isfinite(norm):
+            set_rate(optimiser, self.optimisation.share_of_peak(step))
+            if finite:
                 optimiser.step()
+        self.skipped += not finite
+        self.skipped_in_row = 0 if finite else self.skipped_in_row + 1
         return norm
+
+    def check_finite(self) -> None:
+        """Refuse parameters that an update has overflowed.
+
+        Raises:
+            DivergedError: one of them is NaN or infinite.
+        """
+        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
+            raise DivergedError("the student's weights are no longer finite: give a smaller --learning-rate")
 
     @property
     def causal(self) -> PreTrainedModel:

@@ -27,6 +27,7 @@ from sad_distill.models.mixture import MixtureModel
 from sad_distill.teachers.relabel import expert_completions, relabelled_rows, teacher_completions
 from sad_distill.training.build import Parts
 from sad_distill.training.guided_agent import GuidedAgent
+from sad_distill.training.interrupts import TrainingInterrupts
 from sad_distill.training.learner import Metrics
 from sad_distill.training.recorded import UpdateRows
 from sad_distill.training.run_dir import RunDir, read_whole
@@ -34,6 +35,10 @@ from sad_env import registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
 from sad_env.records import Trajectory
+from sad_env.safe_text import one_line
+
+_ROUNDS = 3
+"""How often the episodes of an iteration that are still owed are played, each with the retries of a rollout."""
 
 
 class Live:
@@ -45,13 +50,15 @@ class Live:
     Args:
         parts: of the run.
         folder: keeps the episodes of an iteration until its updates are in a state.
+        interrupts: let Ctrl-C end the playing.
 
     Raises:
         ConfigError: mode dagger without a teacher that writes.
     """
 
-    def __init__(self, parts: Parts, folder: RunDir) -> None:
+    def __init__(self, parts: Parts, folder: RunDir, interrupts: TrainingInterrupts) -> None:
         self.step = self.iteration = 0
+        self._interrupts = interrupts
         self._parts, self._folder, config = parts, folder, parts.config
         teacher = parts.teacher
         if config.mode == "dagger" and (teacher is None or not (teacher.expert or teacher.writes)):
@@ -59,10 +66,10 @@ class Live:
         terms = (term for term in parts.learner.extras if isinstance(term, PolicyGradient))
         self._policy = next(terms, None)
         with_recorded = self._policy is not None and parts.rows
-        self._recorded = EpochOrder(len(parts.rows), config.batch, config.seed) if with_recorded else None
+        self._recorded = EpochOrder(len(parts.rows), config.data.batch, config.data.seed) if with_recorded else None
         self._tasks = TaskStream.of(config)
         self._student = ActingModel(self._sampled(), parts.windowing, config)
-        self._longest = registry.world(config.world).max_steps
+        self._longest = registry.world(config.data.env).max_steps
 
     @property
     def position(self) -> dict[str, int]:
@@ -73,14 +80,14 @@ class Live:
         """See `Recorded`."""
         self.step, self.iteration = int(position["step"]), int(position["iteration"])
 
-    def updates(self, save: Callable[[], None]) -> Iterator[UpdateRows]:
+    def updates(self, between: Callable[[bool], None]) -> Iterator[UpdateRows]:
         """See `Recorded`.
 
         Raises:
-            InfrastructureError: an iteration without a row.
+            InfrastructureError: an iteration without a row, or with episodes that could not be played.
         """
         config = self._parts.config
-        while self.step < config.steps:
+        while self.step < config.optimisation.steps:
             rows, metrics = self._iterate()
             if not rows:
                 raise InfrastructureError(
@@ -90,8 +97,9 @@ class Live:
                 yield UpdateRows(part, metrics, self._recorded_text())
                 self.step += 1
             self.iteration += 1
-            if self.iteration % config.save_every == 0 or self.step >= config.steps:
-                save()
+            due = self.iteration % config.output.save_every == 0 or self.step >= config.optimisation.steps
+            between(due)
+            if due:
                 self._folder.forget_rollouts(self.iteration - 1)
 
     def _iterate(self) -> tuple[list[Row], Metrics]:
@@ -99,18 +107,19 @@ class Live:
         config = self._parts.config
         began = time.perf_counter()
         self._student.refresh()
-        jobs = self._tasks.jobs(self.iteration, config.rollouts, config.seed)
+        jobs = self._tasks.jobs(self.iteration, config.online.rollouts, config.data.seed)
         jobs = jobs[: self._own_count(len(jobs))]
-        episodes = self._play(jobs)
-        metrics = rollout_metrics(episodes, time.perf_counter() - began)
-        rows = self._live_rows([without_loops(episode) for episode in episodes if not episode.status.owed])
-        return rows + self._recorded_rows(config.rollouts - len(jobs)), metrics
+        with self._interrupts.allowed():
+            episodes = self._play(jobs)
+            metrics = rollout_metrics(episodes, time.perf_counter() - began)
+            rows = self._live_rows([without_loops(episode) for episode in episodes])
+        return rows + self._recorded_rows(config.online.rollouts - len(jobs)), metrics
 
     def _play(self, jobs: Sequence[Job]) -> list[Trajectory]:
         """Each process plays its share; then all have all episodes."""
         config, ranks = self._parts.config, self._parts.ranks
         agent = self._agent()
-        limit = horizon(self.iteration, config.horizon_start, config.horizon_every, self._longest)
+        limit = horizon(self.iteration, config.online.horizon_start, config.online.horizon_every, self._longest)
         own = ranks.share(jobs)
         path = self._folder.rollouts(self.iteration, ranks.rank)
         played = play(agent, self._tasks, own, path, limit) if own else []
@@ -127,7 +136,12 @@ class Live:
         assert teacher is not None
         assert teacher.language is not None
         guide = ActingModel(teacher.language, self._parts.windowing, config).agent
-        return GuidedAgent(self._student.agent, guide, config.guidance * (1 - self.step / config.steps), config.seed)
+        return GuidedAgent(
+            self._student.agent,
+            guide,
+            config.online.guidance * (1 - self.step / config.optimisation.steps),
+            config.data.seed,
+        )
 
     def _sampled(self) -> Language:
         """What episodes are sampled from: the student, or for MiniLLM its mixture with the teacher."""
@@ -144,8 +158,8 @@ class Live:
         config = self._parts.config
         if config.mode != "mixed":
             return count
-        draw = random.Random(f"mixed {config.seed} {self.iteration}")
-        return sum(draw.random() < config.online_share for _ in range(count))
+        draw = random.Random(f"mixed {config.data.seed} {self.iteration}")
+        return sum(draw.random() < config.online.online_share for _ in range(count))
 
     def _live_rows(self, episodes: Sequence[Trajectory]) -> list[Row]:
         parts, config = self._parts, self._parts.config
@@ -156,10 +170,10 @@ class Live:
         rows: list[Row] = []
         for episode in episodes:
             if teacher.expert:
-                completions = expert_completions(episode, teacher.expert, config.seed)
+                completions = expert_completions(episode, teacher.expert, config.data.seed)
             else:
                 assert teacher.writes is not None
-                completions = teacher_completions(episode, teacher.writes, config.seed)
+                completions = teacher_completions(episode, teacher.writes, config.data.seed)
             rows += relabelled_rows(episode, completions, parts.student.tokenizer, parts.windowing)
         return rows
 
@@ -168,7 +182,7 @@ class Live:
         parts = self._parts
         if count <= 0 or not parts.episodes:
             return []
-        draw = random.Random(f"recorded {parts.config.seed} {self.iteration}")
+        draw = random.Random(f"recorded {parts.config.data.seed} {self.iteration}")
         return parts.rows_of([draw.choice(parts.episodes) for _ in range(count)])
 
     def _recorded_text(self) -> list[Row]:
@@ -182,9 +196,9 @@ class Live:
             assert teacher is not None
             assert teacher.scores is not None
             rows = self._policy.remember(self._parts.student.model, teacher.scores, rows, self._parts.learner.device)
-        updates = min(config.updates, config.steps - self.step)
-        each = max(1, updates // config.passes)
-        passes = range(min(config.passes, updates))
+        updates = min(config.online.updates, config.optimisation.steps - self.step)
+        each = max(1, updates // config.online.passes)
+        passes = range(min(config.online.passes, updates))
         return [part for number in passes for part in shares(rows, each, self.iteration, number)]
 
 
@@ -217,11 +231,11 @@ class TaskStream:
     @classmethod
     def of(cls, config: TrainConfig) -> TaskStream:
         """As the settings name it."""
-        recipe = WorldRecipe.of(config.world, config.data, config.split)
+        recipe = WorldRecipe.of(config.data.env, config.data.data, config.data.split)
         panel = recipe.panel()
-        if config.tasks:
-            panel = panel.head(min(config.tasks, len(panel.task_ids)))
-        return cls(recipe, panel.task_ids, config.rollouts, config.workers)
+        if config.data.tasks:
+            panel = panel.head(min(config.data.tasks, len(panel.task_ids)))
+        return cls(recipe, panel.task_ids, config.online.rollouts, config.online.workers)
 
 
 class ActingModel:
@@ -235,7 +249,11 @@ class ActingModel:
 
     def __init__(self, language: Language, windowing: Windowing, config: TrainConfig) -> None:
         self._model = LocalModel(unwrap(language.model), language.tokenizer, windowing=windowing, name="student")
-        sampling = Sampling(temperature=config.sampling_temperature, max_tokens=config.room, seed=config.seed)
+        sampling = Sampling(
+            temperature=config.online.sampling_temperature,
+            max_tokens=config.model.max_new_tokens,
+            seed=config.data.seed,
+        )
         self.agent = ReActAgent(self._model, Prompt(""), sampling=sampling)
 
     def refresh(self) -> None:
@@ -246,18 +264,37 @@ class ActingModel:
 def play(agent: Agent, tasks: TaskStream, jobs: Sequence[Job], path: Path, max_steps: int | None) -> list[Trajectory]:
     """Play jobs and return their episodes in the order of the jobs.
 
-    Each episode is written to `path` as it ends; jobs whose episodes are there already are not played again.
+    Each episode is written to `path` as it ends; jobs whose episodes are there already are not played again. An owed
+    episode, whose world or agent failed, is no experience: it is played again with the same seeds.
+
+    Raises:
+        InfrastructureError: episodes are still owed after `_ROUNDS` rounds; a later call plays them again.
     """
-    have = {(one.task_id, one.seed, one.repeat): one for one in read_whole(path)}
-    missing = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in have]
-    if missing:
+    have = {_job_of(one): one for one in read_whole(path) if not one.status.owed}
+    why = ""
+    for _ in range(_ROUNDS):
+        missing = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in have]
+        if not missing:
+            break
         limits = Limits(max_steps=max_steps)
         with JsonLinesWriter(path) as writer:
             for finished in rollout(agent, missing, tasks.world, live=tasks.live, workers=tasks.workers, limits=limits):
                 trajectory = finished.trajectory
                 writer.append(trajectory.to_json())
-                have[trajectory.task_id, trajectory.seed, trajectory.repeat] = trajectory
+                if trajectory.status.owed:
+                    why = trajectory.error
+                else:
+                    have[_job_of(trajectory)] = trajectory
+    if owed := [job for job in jobs if (job.task_id, job.seed, job.repeat) not in have]:
+        raise InfrastructureError(
+            f"{len(owed)} of {len(jobs)} episodes of an iteration could not be played in {_ROUNDS} rounds"
+            f" ({one_line(why, 120)}): nothing is lost, the same command plays them again"
+        )
     return [have[job.task_id, job.seed, job.repeat] for job in jobs]
+
+
+def _job_of(trajectory: Trajectory) -> tuple[str, int, int]:
+    return trajectory.task_id, trajectory.seed, trajectory.repeat
 
 
 def without_loops(trajectory: Trajectory, repeats: int = 3) -> Trajectory:
@@ -283,13 +320,12 @@ def shares(rows: Sequence[Row], count: int, seed: int, number: int = 0) -> list[
 
 def rollout_metrics(episodes: Sequence[Trajectory], seconds: float) -> Metrics:
     """Success, steps and the time of acting and of the world, of an iteration's episodes."""
-    scored = [one for one in episodes if not one.status.owed]
-    if not scored:
+    if not episodes:
         return {}
-    steps = [step for one in scored for step in one.steps]
+    steps = [step for one in episodes for step in one.steps]
     return {
-        "rollout_success": sum(one.success for one in scored) / len(scored),
-        "rollout_steps": len(steps) / len(scored),
+        "rollout_success": sum(one.success for one in episodes) / len(episodes),
+        "rollout_steps": len(steps) / len(episodes),
         "rollout_tokens": float(sum(step.generated_tokens for step in steps)),
         "rollout_valid": sum(step.valid for step in steps) / max(1, len(steps)),
         "act_seconds": sum(step.agent_seconds for step in steps),

@@ -11,33 +11,20 @@ from sad_distill.auxiliary.minillm import single_step
 from sad_distill.auxiliary.terms import chosen_terms
 from sad_distill.config import TrainConfig
 from sad_distill.losses.objective import Objective
-from sad_distill.losses.scoring import Measure
-
-
-def _measure(config: TrainConfig) -> Measure:
-    return Measure(config.divergence, config.beta, config.temperature, config.outside, config.clamp)
 
 
 def _sad(config: TrainConfig) -> Objective:
-    return Objective(
-        measure=_measure(config),
-        reason=config.reason_weight,
-        act=config.act_weight,
-        observation=config.observation_weight,
-        reduction=config.reduction,
-        learned=config.learned_weights,
-        project=config.project,
-    )
+    return Objective(**vars(config.loss))
 
 
 def _flat(likelihood: float, divergence: float) -> Callable[[TrainConfig], Objective]:
     """One average over all agent tokens, of likelihood and divergence with these weights."""
     return lambda config: Objective(
-        likelihood,
-        divergence,
-        observation=config.observation_weight,
+        likelihood=likelihood,
+        divergence=divergence,
+        observation_weight=config.loss.observation_weight,
         reduction="token_mean",
-        measure=_measure(config),
+        measure=config.loss.measure,
     )
 
 
@@ -47,7 +34,7 @@ METHODS: dict[str, Callable[[TrainConfig], Objective]] = {
     "seqkd": _flat(1.0, 0.0),
     "word_kd": _flat(0.5, 0.5),
     "token_flat": _flat(0.0, 1.0),
-    "minillm": lambda config: single_step(config.sampling_temperature),
+    "minillm": lambda config: single_step(config.online.sampling_temperature),
 }
 
 
@@ -63,5 +50,5 @@ def compares_ids(config: TrainConfig) -> bool:
     return (
         objective_of(config).divergence > 0
         or any(term.needs != "nothing" for term in chosen_terms(config).values())
-        or (config.curriculum != "none" and config.curriculum_entropy != 0)
+        or (config.curriculum.curriculum != "none" and config.curriculum.curriculum_entropy != 0)
     )

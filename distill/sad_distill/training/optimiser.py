@@ -2,97 +2,63 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-OptimiserName = Literal["adamw", "muon"]
+from sad_distill.config import Optimisation
 
 _WEIGHTS_RATE = 1e-2
 """Peak rate of learned weights of the loss: at a student's rate of 2e-5 a thousand updates move them by 1 %."""
 
 
-@dataclass(frozen=True)
-class Optimisation:
-    """How parameters move.
+def set_rate(optimiser: torch.optim.Optimizer, share: float) -> None:
+    """Give each group of an optimiser of `make_optimisers` this share of its peak rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak"] * share
 
-    Attributes:
-        steps: updates in all; the schedule ends there.
-        learning_rate: its peak.
-        warmup: share of the updates in which the rate rises from 0.
-        floor: share of the peak at which the cosine ends.
-        weight_decay: on matrices only, not on gains and biases.
-        clip: gradient norm at most; 0 is no limit.
-        optimiser: "adamw", or "muon" for the matrices between embedding and head and AdamW for the rest.
-        embedding_factor: of the rate, for embedding and head, whose rows are tokens.
+
+def make_optimisers(
+    optimisation: Optimisation, modules: Iterable[nn.Module], weights: Iterable[nn.Parameter] = ()
+) -> list[torch.optim.Optimizer]:
+    """The optimisers of these modules' trainable parameters: AdamW, Muon, or both.
+
+    Args:
+        optimisation: how they move.
+        modules: all of them.
+        weights: those parameters among theirs that are weights of the loss, of one dimension.
     """
-
-    steps: int
-    learning_rate: float = 2e-5
-    warmup: float = 0.03
-    floor: float = 0.0
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    optimiser: OptimiserName = "adamw"
-    embedding_factor: float = 1.0
-
-    def rate(self, step: int) -> float:
-        """Learning rate of update `step`, counted from 0: a pure function, so that a resumed run needs no state."""
-        return self.learning_rate * self._of_peak(step)
-
-    def _of_peak(self, step: int) -> float:
-        rising = max(1, round(self.warmup * self.steps))
-        if step < rising:
-            return (step + 1) / rising
-        progress = min(1.0, (step - rising) / max(1, self.steps - rising))
-        cosine = 0.5 * (1 + math.cos(math.pi * progress))
-        return self.floor + (1 - self.floor) * cosine
-
-    def set_rate(self, optimiser: torch.optim.Optimizer, step: int) -> None:
-        """Give each group of an optimiser of `make` its learning rate of update `step`."""
-        for group in optimiser.param_groups:
-            group["lr"] = group["peak"] * self._of_peak(step)
-
-    def make(self, modules: Iterable[nn.Module], weights: Iterable[nn.Parameter] = ()) -> list[torch.optim.Optimizer]:
-        """The optimisers of these modules' trainable parameters: AdamW, Muon, or both.
-
-        Args:
-            modules: all of them.
-            weights: those parameters among theirs that are weights of the loss, of one dimension.
-        """
-        modules = list(modules)
-        weighing = {id(p) for p in weights}
-        parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-        tables = _tables(modules)
-        hidden = [p for p in parameters if p.dim() >= 2 and id(p) not in tables]
-        peak = self.learning_rate
-        groups = [
-            {"params": [p for p in parameters if id(p) in tables], "peak": self.embedding_factor * peak},
-            {
-                "params": [p for p in parameters if p.dim() < 2 and id(p) not in weighing],
-                "weight_decay": 0.0,
-                "peak": peak,
-            },
-            {"params": [p for p in parameters if id(p) in weighing], "weight_decay": 0.0, "peak": _WEIGHTS_RATE},
-        ]
-        matrices = [p for p in hidden if self.optimiser == "muon" and p.dim() == 2]
-        groups.append({"params": [p for p in hidden if self.optimiser != "muon" or p.dim() != 2], "peak": peak})
-        rest = [group for group in groups if group["params"]]
-        made: list[torch.optim.Optimizer] = []
-        if rest:  # adapters are matrices, all of them
-            made.append(torch.optim.AdamW(rest, lr=peak, weight_decay=self.weight_decay, fused=True))
-        if matrices:
-            # Updates of the size of AdamW's, so that one learning rate serves both.
-            muon: list[Any] = [{"params": matrices, "peak": peak}]
-            decay = self.weight_decay
-            made.append(torch.optim.Muon(muon, lr=peak, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
-        return made
+    modules = list(modules)
+    weighing = {id(p) for p in weights}
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    tables = _tables(modules)
+    hidden = [p for p in parameters if p.dim() >= 2 and id(p) not in tables]
+    peak = optimisation.learning_rate
+    groups = [
+        {"params": [p for p in parameters if id(p) in tables], "peak": optimisation.embedding_factor * peak},
+        {
+            "params": [p for p in parameters if p.dim() < 2 and id(p) not in weighing],
+            "weight_decay": 0.0,
+            "peak": peak,
+        },
+        {"params": [p for p in parameters if id(p) in weighing], "weight_decay": 0.0, "peak": _WEIGHTS_RATE},
+    ]
+    matrices = [p for p in hidden if optimisation.optimiser == "muon" and p.dim() == 2]
+    groups.append({"params": [p for p in hidden if optimisation.optimiser != "muon" or p.dim() != 2], "peak": peak})
+    rest = [group for group in groups if group["params"]]
+    made: list[torch.optim.Optimizer] = []
+    if rest:  # adapters are matrices, all of them
+        made.append(torch.optim.AdamW(rest, lr=peak, weight_decay=optimisation.weight_decay, fused=True))
+    if matrices:
+        # Updates of the size of AdamW's, so that one learning rate serves both.
+        muon: list[Any] = [{"params": matrices, "peak": peak}]
+        decay = optimisation.weight_decay
+        made.append(torch.optim.Muon(muon, lr=peak, weight_decay=decay, adjust_lr_fn="match_rms_adamw"))
+    return made
 
 
 def _tables(modules: Iterable[nn.Module]) -> set[int]:

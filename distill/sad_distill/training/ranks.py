@@ -64,6 +64,10 @@ class Ranks:
             tensor = moved.to(tensor.device)
         return tensor
 
+    def any(self, mine: bool) -> bool:
+        """Whether it is so in any process."""
+        return mine if self.size == 1 else bool(self.add(torch.tensor([float(mine)])))
+
     def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Each parameter's gradient becomes the sum of all processes'; a process without one adds zeros."""
         if self.size == 1:

@@ -54,18 +54,17 @@ class Recorded:
         """Go on from the `position` of an earlier source with the same settings."""
         self.step = int(position["step"])
 
-    def updates(self, save: Callable[[], None]) -> Iterator[UpdateRows]:
+    def updates(self, between: Callable[[bool], None]) -> Iterator[UpdateRows]:
         """The rows of each update that is left; an update is done when the next is asked for.
 
         Args:
-            save: called between two updates, where a resumed run can go on exactly and a state is due.
+            between: called between two updates wherever a resumed run can go on exactly, with whether a state is due.
         """
         config = self._parts.config
-        while self.step < config.steps:
+        while self.step < config.optimisation.steps:
             yield UpdateRows([self._parts.rows[index] for index in self._order(self.step)], {})
             self.step += 1
-            if self.step % config.save_every == 0 or self.step == config.steps:
-                save()
+            between(self.step % config.output.save_every == 0 or self.step == config.optimisation.steps)
 
 
 def order_of(parts: Parts) -> Order:
@@ -75,26 +74,26 @@ def order_of(parts: Parts) -> Order:
         ConfigError: a curriculum by entropy, and no teacher that scores.
     """
     config = parts.config
-    if config.curriculum == "none":
-        return EpochOrder(len(parts.rows), config.batch, config.seed)
+    if config.curriculum.curriculum == "none":
+        return EpochOrder(len(parts.rows), config.data.batch, config.data.seed)
     teacher = parts.teacher.scores if parts.teacher else None
-    if teacher is None and config.curriculum_entropy:
+    if teacher is None and config.curriculum.curriculum_entropy:
         raise ConfigError("the curriculum's entropy needs a teacher that scores: give one or --curriculum-entropy 0")
     difficulties = difficulties_of(parts.rows, teacher, parts.learner.device)
     complexity = complexities(
         shared_difficulties(difficulties, parts.ranks),
-        config.curriculum_reason,
-        config.curriculum_act,
-        config.curriculum_entropy,
+        config.curriculum.curriculum_reason,
+        config.curriculum.curriculum_act,
+        config.curriculum.curriculum_entropy,
     )
     return CurriculumOrder(
         parts.rows,
         complexity,
-        config.curriculum,
-        batch=config.batch,
-        steps=config.steps,
-        seed=config.seed,
-        strength=config.curriculum_strength,
+        config.curriculum.curriculum,
+        batch=config.data.batch,
+        steps=config.optimisation.steps,
+        seed=config.data.seed,
+        strength=config.curriculum.curriculum_strength,
     )
 
 

@@ -21,13 +21,19 @@ from sad_distill.models.students import merged, parameter_count
 from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.registry import contents_of
 from sad_distill.training.build import build
+from sad_distill.training.interrupts import StoppedError, TrainingInterrupts
 from sad_distill.training.learner import Metrics
 from sad_distill.training.live import Live
 from sad_distill.training.ranks import ALONE, Ranks
 from sad_distill.training.recorded import Recorded, UpdateRows
 from sad_distill.training.run_dir import RunDir
 from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
-from sad_env.files import exclusive
+from sad_env.errors import DivergedError
+from sad_env.files import exclusive, when_written
+from sad_env.settings import flat
+
+_DIVERGED = 3
+"""So many updates in a row whose loss or gradients are not finite end a run."""
 
 Report = Callable[[int, int, Metrics], None]
 """Called after each update with the updates done, how many there will be, and the update's numbers."""
@@ -60,15 +66,30 @@ class Run:
         self.rows, self.learner = self.parts.rows, self.parts.learner
         self.contents = contents_of(config, self.teacher, self.student)
         self.done = 0
+        self.earlier_steps: list[int] = []
+        self.trained = 0
+        """Updates that this call made."""
+        self.resumed = ""
+        """When the state was written that this call went on with."""
         self.seconds = 0.0
 
     def train(self) -> Path:
         """Train to the end, from wherever the folder is, and write the student.
 
+        A folder whose run had fewer `steps` goes on from its state. Learning rate, curriculum and guidance depend on
+        the share of the updates that is done: from there on they are those of a run of the new total, so that a rate
+        that had fallen to 0 is raised again.
+
         Returns:
             The path of `student.pt`.
+
+        Raises:
+            ConfigError: the folder holds a run with other settings or contents, or with more steps.
+            DivergedError: loss, gradients or weights are no longer finite; the folder keeps the state of before.
+            InfrastructureError: a teacher or world does not answer; the same settings go on later.
+            StoppedError: Ctrl-C; the state was saved.
         """
-        torch.manual_seed(self.config.seed)
+        torch.manual_seed(self.config.data.seed)
         with contextlib.ExitStack() as held:
             if self.ranks.first:
                 held.enter_context(exclusive(self.folder / ".lock", f"the run {self.folder}"))
@@ -77,35 +98,64 @@ class Run:
                 self.config,
                 self.contents,
                 writes=self.ranks.first,
-                tensorboard=self.config.tensorboard,
+                tensorboard=self.config.output.tensorboard,
             )
             held.callback(directory.close)
             self.ranks.wait()
+            interrupts = held.enter_context(TrainingInterrupts())
             offline = self.config.mode == "offline"
-            source = Recorded(self.parts) if offline else Live(self.parts, directory)
+            with interrupts.allowed():
+                source = Recorded(self.parts) if offline else Live(self.parts, directory, interrupts)
             self._resume(directory, source)
             directory.begin(self.done)
-            for rows in source.updates(lambda: self._save_state(directory, source)):
-                metrics = self._update(rows)
-                directory.write(self.done, metrics)
-                self.done += 1
-                if self.ranks.first:
-                    self.report(self.done, self.config.steps, metrics)
+            self.earlier_steps = directory.earlier_steps
+            try:
+                self._learn(source, directory, interrupts)
+            except StoppedError:
+                self._save_state(directory, source)
+                raise
+            self.learner.check_finite()
             path = self.save() if self.ranks.first else self.folder / "student.pt"
             self.ranks.wait()
             return path
 
+    def _learn(self, source: Recorded | Live, directory: RunDir, interrupts: TrainingInterrupts) -> None:
+        def between(due: bool) -> None:
+            if self.ranks.any(interrupts.asked):
+                raise StoppedError
+            if due:
+                self._save_state(directory, source)
+
+        for rows in source.updates(between):
+            metrics = self._update(rows)
+            directory.write(self.done, metrics)
+            self.done += 1
+            self.trained += 1
+            if self.ranks.first:
+                self.report(self.done, self.config.optimisation.steps, metrics)
+            # A shorter run would end as if it had learned.
+            if self.learner.skipped_in_row >= min(_DIVERGED, self.config.optimisation.steps):
+                raise DivergedError(
+                    f"loss or gradients were not finite in the {self.learner.skipped_in_row} updates before"
+                    f" {self.done + 1}: look at metrics.jsonl, and train in another --out, e.g. with a smaller rate"
+                )
+
     def _resume(self, directory: RunDir, source: Recorded | Live) -> None:
         if directory.state.exists():
+            self.resumed = when_written(directory.state)
             tensors, record = load_state(directory.state)
             load_learner(self.learner.modules, self.learner.optimisers, tensors)
             source.resume(record)
             self.done, self.seconds = source.step, float(record["seconds"])
+            # States of earlier releases do not count.
+            self.learner.skipped, self.learner.skipped_in_row = record.get("skipped", (0, 0))
 
     def _save_state(self, directory: RunDir, source: Recorded | Live) -> None:
+        self.learner.check_finite()
         if self.ranks.first:
             tensors = learner_tensors(self.learner.modules, self.learner.optimisers)
-            save_state(directory.state, tensors, {**source.position, "seconds": self.seconds})
+            skipped = (self.learner.skipped, self.learner.skipped_in_row)
+            save_state(directory.state, tensors, {**source.position, "seconds": self.seconds, "skipped": skipped})
 
     def _update(self, rows: UpdateRows) -> Metrics:
         began = time.perf_counter()
@@ -125,6 +175,7 @@ class Run:
             "settings": self._settings(),
             "teacher": self.teacher.name if self.teacher else "",
             "updates": self.done,
+            **({"earlier_steps": self.earlier_steps} if self.earlier_steps else {}),
             "seconds": round(self.seconds, 1),
             "parameters": parameter_count(self.student.model),
             "versions": {name: version(name) for name in ("sad-env", "torch", "transformers")},
@@ -133,10 +184,10 @@ class Run:
 
     def _settings(self) -> dict[str, str]:
         """The settings as others may read them: files by name and hash, without the paths of this machine."""
-        hidden = {"out", "cache", "data"} if Path(self.config.data).exists() else {"out", "cache"}
-        shown = {key: str(value) for key, value in asdict(self.config).items() if key not in hidden}
+        hidden = {"out", "cache", "data"} if Path(self.config.data.data).exists() else {"out", "cache"}
+        shown = {key: str(value) for key, value in flat(self.config).items() if key not in hidden}
         return {**shown, **self.contents}
 
     def _plain(self) -> Any:
         plain = unwrap(merged(self.student.model))
-        return copy.deepcopy(plain).to(torch.bfloat16) if self.config.stored == "bf16" else plain
+        return copy.deepcopy(plain).to(torch.bfloat16) if self.config.output.stored == "bf16" else plain

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sad_distill.config import TrainConfig
+from sad_distill.config_checks import present_settings
+from sad_env.addresses import public_address
 from sad_env.errors import ConfigError
 from sad_env.files import write_bytes, write_text
-from sad_env.http import public_address
 from sad_env.json_lines import JsonLinesWriter, parse_json, read_lines
 from sad_env.records import Trajectory
+from sad_env.settings import flat
 
 _FREE = frozenset(
-    {"out", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
+    {"out", "steps", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
 )
-"""Settings that may change between two starts of a run: they change no result but for rounding."""
+"""Settings that may change between two starts of a run: they change no result but for rounding; `steps` may grow."""
+_FORMER_CONTENTS = {"episodes": "trajectories"}
 
 
 class RunDir:
@@ -25,19 +29,22 @@ class RunDir:
 
     Args:
         folder: made when missing.
-        config: the run's settings, a dataclass.
+        config: the run's settings.
         contents: what the files and models that they name hold, by setting: a path stays when its file changes.
         writes: False in all but the first of several processes, which only read.
         tensorboard: metrics are also written for TensorBoard.
 
     Raises:
-        ConfigError: the folder holds a run with other settings or contents.
+        ConfigError: the folder holds a run with other settings or contents, or with more steps.
+
+    Attributes:
+        earlier_steps: updates in all that the run was given before it was extended, oldest first.
     """
 
     def __init__(
         self,
         folder: Path,
-        config: Any,
+        config: TrainConfig,
         contents: Mapping[str, str],
         *,
         writes: bool = True,
@@ -47,29 +54,33 @@ class RunDir:
         self._writes = writes
         self._metrics: JsonLinesWriter | None = None
         self._board: Any = None
+        self.earlier_steps: list[int] = []
         if not writes:
             return
         folder.mkdir(parents=True, exist_ok=True)
         # The contrastive term compares the rows of a micro-batch with one another.
-        free = _FREE - {"micro_batch"} if getattr(config, "contrastive", 0) else _FREE
-        settings = json.loads(public_address(json.dumps(dataclasses.asdict(config), default=str)))
+        free = _FREE - {"micro_batch"} if "contrastive" in config.terms.weights else _FREE
+        settings = present_settings(json.loads(public_address(json.dumps(flat(config)))))
         path = folder / "config.json"
         if path.exists():
-            before = parse_json(public_address(path.read_text(encoding="utf-8")))
+            before = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
             for key, value in settings.items():
                 if key not in free and before.get(key) != value:
                     raise ConfigError(
                         f"{folder} holds a run with {key} = {before.get(key)!r}, not {value!r}:"
                         " choose another --out or the old setting"
                     )
+            self.earlier_steps = _extended(folder, before, settings["steps"])
             # Runs of earlier releases did not record contents.
-            for key, value in before.get("contents", {}).items():
+            for former, value in before.get("contents", {}).items():
+                key = _FORMER_CONTENTS.get(former, former)
                 if contents[key] != value:
                     raise ConfigError(
                         f"{folder} holds a run on other {key}: {value!r}, now {contents[key]!r} under the same name:"
                         " choose another --out, or delete the folder to train again"
                     )
-        write_text(path, json.dumps({**settings, "contents": dict(contents)}, indent=1))
+        earlier = {"earlier_steps": self.earlier_steps} if self.earlier_steps else {}
+        write_text(path, json.dumps({**settings, **earlier, "contents": dict(contents)}, indent=1))
         self._board = _board(folder) if tensorboard else None
 
     @property
@@ -96,11 +107,11 @@ class RunDir:
         if not self._writes:
             return
         assert self._metrics is not None
-        # JSON knows no NaN; a diverged number is left out and the line says so by its absence.
-        finite = {key: value for key, value in metrics.items() if value == value and abs(value) != float("inf")}
+        # JSON knows neither NaN nor infinity: such a number is null.
+        finite = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
         self._metrics.append(json.dumps({"step": step, **finite}, allow_nan=False))
         if self._board is not None:
-            for key, value in finite.items():
+            for key, value in metrics.items():
                 self._board.add_scalar(key, value, step)
 
     def close(self) -> None:
@@ -128,6 +139,19 @@ def read_whole(path: Path) -> list[Trajectory]:
     if not path.exists():
         return []
     return [Trajectory.from_json(line) for _, line in read_lines(path)]
+
+
+def _extended(folder: Path, before: Mapping[str, Any], steps: int) -> list[int]:
+    """The earlier totals of updates of a run that is to have `steps`."""
+    had, earlier = before.get("steps"), list(before.get("earlier_steps", []))
+    if type(had) is not int or steps == had:
+        return earlier
+    if steps < had:
+        raise ConfigError(
+            f"{folder} holds a run of {had} updates, which --steps {steps} would shorten: give {had} or more, or"
+            " another --out"
+        )
+    return [*earlier, had]
 
 
 def _board(folder: Path) -> Any:

@@ -12,14 +12,14 @@ from typing import cast
 from sad_agents.rollout.rollout import rollout
 
 from sad_env import cli
+from sad_env.addresses import public_address
 from sad_env.errors import INTERRUPTED, ConfigError, IncompleteError
-from sad_env.http import public_address
 from sad_env.safe_text import console, one_line, safe_text, visible
 from sad_eval.records import Results, exit_code
 from sad_eval.report.export import results_json
 from sad_eval.report.terminal import print_report, side_by_side
 from sad_eval.runs.harness import EvaluationOutcome, Play, evaluate
-from sad_eval.runs.plan import EvaluationPlan, make_plan, open_or_create, panels_of
+from sad_eval.runs.plan import EvaluationPlan, claimed, make_plan, panels_of
 from sad_eval.runs.score import sums_for
 from sad_eval.runs.settings import read_settings
 
@@ -84,17 +84,23 @@ def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
     Raises:
         SadEnvError: see `evaluate`.
     """
-    sums = sums_for(plan.manifest)  # a wrong reference or tokenizer is reported before anything is written
-    run = open_or_create(plan)
-    return evaluate(
-        run,
-        player(plan),
-        sums,
-        reference=plan.settings.reference,
-        quiet=plan.settings.quiet or plan.settings.agent == PERSON,
-        seconds=plan.settings.run_seconds,
-        now=plan.manifest,
-    )
+    # A wrong reference, tokenizer or backend is reported before anything is written.
+    sums, play = sums_for(plan.manifest), player(plan)
+    with claimed(plan) as run:
+        outcome = evaluate(
+            run,
+            play,
+            sums,
+            reference=plan.settings.reference,
+            quiet=plan.settings.quiet or plan.settings.agent == PERSON,
+            seconds=plan.settings.run_seconds,
+            now=plan.manifest,
+        )
+    if outcome.idle:
+        last = run.manifest.resumptions[-1].at if run.manifest.resumptions else run.manifest.created
+        where = one_line(str(plan.folder), 120)
+        print(visible(f"nothing played: results of {last} in {where}; --new plays again"), file=sys.stderr)
+    return outcome
 
 
 def player(plan: EvaluationPlan) -> Play:

@@ -65,7 +65,7 @@ def report(arguments: Sequence[str] | None = None) -> int:
     for run in made.runs:
         check_results(run)
     if config.html is not None:
-        _write(config.html, render_html(folders, episodes=config.episodes))
+        _write(config.html, render_html(folders, episodes=config.episodes, report=made))
     for path, form in (
         (config.latex, export.to_latex),
         (config.csv, export.to_csv),

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from sad_agents.perturbed_agent import KINDS
 
+from sad_env.addresses import public_address
 from sad_env.errors import ConfigError
-from sad_env.http import public_address
 from sad_env.safe_text import console, safe_text, visible
 from sad_eval.analysis.compare import compare
 from sad_eval.commands.evaluate import describe, run_plan, stopped

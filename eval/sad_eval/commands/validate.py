@@ -32,7 +32,7 @@ class ValidateSettings:
     panel: str = ""
     """Panel of tasks, the world's own when left out."""
     episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 20
-    """Episodes of the panel: N tasks, always the same; 0 takes all."""
+    """Episodes of the panel: N tasks, always the same; all where there are no more, and with 0."""
     workers: Annotated[int, tyro.conf.arg(metavar="N")] = 2
     """Processes that hold worlds; 0 runs them in this process."""
     quiet: bool = False
@@ -42,9 +42,13 @@ class ValidateSettings:
 def run_validate(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval validate`; the exit code is 5 when the world fails."""
     settings = cli.parse(ValidateSettings, arguments, prog="sad-eval validate")
+    for name in ("episodes", "workers"):
+        cli.at_least(name, getattr(settings, name), 0)
     spec = registry.world(settings.env)
     recipe = WorldRecipe.of(spec.name, settings.data, settings.panel or spec.default_panel(settings.data))
-    panel = recipe.panel(settings.episodes)
+    panel = recipe.panel()
+    if 0 < settings.episodes < len(panel.task_ids):
+        panel = panel.head(settings.episodes)
     out = console()
     check_world(lambda: registry.make(spec.name, **recipe.options), tasks=min(3, len(panel.task_ids)))
     out.print(safe_text("✓ keeps the contract of a world", "green"))

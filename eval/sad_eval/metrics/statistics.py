@@ -149,6 +149,19 @@ def pass_hat_k(successes: int, trials: int, k: int) -> float:
     return math.comb(successes, k) / math.comb(trials, k)
 
 
+def pass_hat(successes: int, trials: int) -> list[float]:
+    """`pass_hat_k` for every k from 1 to `trials`, each binomial coefficient computed from the one before it.
+
+    >>> pass_hat(3, 4)
+    [0.75, 0.5, 0.25, 0.0]
+    """
+    found, part, whole = [], 1, 1
+    for k in range(trials):
+        part, whole = part * (successes - k) // (k + 1), whole * (trials - k) // (k + 1)
+        found.append(part / whole)
+    return found
+
+
 def cluster_bootstrap(
     numerators: Floats,
     denominators: Floats,

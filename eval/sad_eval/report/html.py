@@ -32,14 +32,15 @@ def environment(package: str = "sad_eval.report") -> Environment:
     return result
 
 
-def render_html(runs: Sequence[RunFolder], *, episodes: int = 200) -> Iterator[str]:
+def render_html(runs: Sequence[RunFolder], *, episodes: int = 200, report: Report | None = None) -> Iterator[str]:
     """The report of one or several runs as pieces of HTML, to be written one after the other.
 
     Args:
         runs: the run folders; each must have results.
         episodes: how many episodes of each run can be clicked through.
+        report: `build_report` of the runs, where it is there already.
     """
-    report = build_report(runs)
+    report = report or build_report(runs)
     items = []
     for run, item in zip(runs, report.runs, strict=True):
         trajectories, total = shown_trajectories(run, episodes)

@@ -32,11 +32,13 @@ class EvaluationOutcome(NamedTuple):
         results: what results.json holds.
         interrupted: by Ctrl-C.
         failure: one line when the model stopped answering, the disk is full, or the run's time is up.
+        idle: nothing was owed, so that nothing was played.
     """
 
     results: Results
     interrupted: bool = False
     failure: str = ""
+    idle: bool = False
 
 
 @dataclass
@@ -80,7 +82,7 @@ def evaluate(
     """Play what the run owes and write its results.
 
     Args:
-        run: a run folder with its manifest.
+        run: a run folder with its manifest; hold its lock (see `claimed`).
         play: plays the jobs it is given.
         sums: without an episode, with the run's options.
         reference: name of the reference run, for the results.
@@ -93,11 +95,10 @@ def evaluate(
         How it ended. Episodes may still be owed; the same call goes on with them.
 
     Raises:
-        ConfigError: another process is at work on the run.
         DataError: files of the run are damaged, or the world's data.
+        InfrastructureError: a model or a cluster does not answer, and no episode of the run was ever begun.
     """
-    with run.lock(), Interrupts() as interrupts, contextlib.ExitStack() as stack:
-        sweep(run)
+    with Interrupts() as interrupts, contextlib.ExitStack() as stack:
         episodes, owed = (stack.enter_context(writer) for writer in run.writers())
         books = _Books(run, sums, {}, episodes, owed)
         jobs = _owed_jobs(books)
@@ -115,7 +116,7 @@ def evaluate(
             run.write_results(results)
         except OSError as error:
             failure = failure or f"cannot write the results: {error}"
-    return EvaluationOutcome(results, interrupted, failure)
+    return EvaluationOutcome(results, interrupted, failure, idle=not jobs)
 
 
 def _owed_jobs(books: _Books) -> list[Job]:
@@ -132,6 +133,8 @@ def _owed_jobs(books: _Books) -> list[Job]:
         done.add(line.id)
         books.sums.add(line)
     for line in books.run.owed_attempts():
+        if line.id not in known:
+            raise DataError(f"{books.run.path}: the owed episode {line.id} is not one of this run")
         books.earlier[line.id] = line.attempts
     return [Job(*key) for key in planned if key not in done]
 
@@ -148,12 +151,16 @@ def _play(
     finished = play(jobs)
     try:
         if now is not None and (len(books.sums) or books.earlier):
-            books.run.add_resumption(now.resumption(scored=len(books.sums)))
+            later = now.resumption(scored=len(books.sums))
+            if later not in books.run.manifest.resumptions:  # a call that extends the run is there already
+                books.run.add_resumption(later)
         for one in finished:
             with interrupts.shield():
                 for line in books.enter(one):
                     ended(line)
     except InfrastructureError as error:
+        if not len(books.sums) and not books.earlier:
+            raise
         return str(error)
     except OSError as error:
         return f"cannot go on: {error}"
@@ -162,9 +169,3 @@ def _play(
         if close is not None:
             close()
     return ""
-
-
-def sweep(run: RunFolder) -> None:
-    """Remove half-written files that a killed process left; hold the lock."""
-    for path in run.path.glob(".*.part"):
-        path.unlink(missing_ok=True)

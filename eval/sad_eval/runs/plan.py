@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import hashlib
-import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from sad_agents import catalogue
 from sad_agents.agent import Agent
 from sad_agents.model_settings import DTYPES, ignored_by
+from sad_agents.openai_answers import served_changes
 from sad_agents.perturbed_agent import PerturbedAgent
 from sad_agents.rollout.rollout import Limits
 from sad_agents.rollout.world_recipe import WorldRecipe
@@ -22,7 +23,7 @@ from sad_env.errors import ConfigError
 from sad_env.files import sha256_file
 from sad_env.panels import Panel
 from sad_env.safe_text import one_line
-from sad_eval.records import Manifest, PanelRecord
+from sad_eval.records import Manifest, PanelRecord, identity_sha256
 from sad_eval.runs import provenance
 from sad_eval.runs.merge import part_name
 from sad_eval.runs.run_folder import MANIFEST, SETTINGS, RunFolder
@@ -185,11 +186,6 @@ def _how(settings: EvalSettings) -> dict[str, Any]:
     }
 
 
-def identity_sha256(identity: dict[str, Any]) -> str:
-    """Hex sha256 of what decides a run's episodes."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()
-
-
 def _data_path(settings: EvalSettings) -> Path | None:
     """The files that the data argument names, None for generated data."""
     spec = registry.world(settings.env)
@@ -210,44 +206,94 @@ def _folder(settings: EvalSettings, manifest: Manifest, *, alone: bool) -> Path:
     return folder if manifest.shard[1] == 1 else folder / part_name(manifest.shard)
 
 
-def open_or_create(plan: EvaluationPlan) -> RunFolder:
-    """The plan's run folder: an existing folder of the same run, or a new one.
+@contextlib.contextmanager
+def claimed(plan: EvaluationPlan) -> Iterator[RunFolder]:
+    """The plan's run folder, locked while the context lasts: an existing folder of the same run, or a new one.
+
+    A run of fewer tasks or repeats is extended. A new folder in which nothing was played when the context ends by an
+    exception is removed.
 
     Raises:
         ConfigError: another run lies there or is being played there, or the folder cannot be written.
     """
-    folder = plan.folder
-    try:
-        if (folder / MANIFEST).exists() and plan.settings.new:
-            with RunFolder(folder).lock():  # a process that is playing it would go on in the new folder
-                folder.rename(_free_name(folder))
-        if not (folder / MANIFEST).exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            to_toml(plan.settings, folder / SETTINGS)
-            return RunFolder.create(folder, plan.manifest)
-    except OSError as error:
-        raise ConfigError(f"cannot write the run {one_line(str(folder), 120)!r}: {error.strerror}") from None
-    run = RunFolder.open(folder)
-    _same_run(run, plan.manifest)
-    return run
+    run = RunFolder(plan.folder)
+    with contextlib.ExitStack() as held:
+        try:
+            if plan.settings.new:
+                _move_away(run)
+            held.enter_context(run.lock())
+            new = not (run.path / MANIFEST).exists()
+            if new:
+                held.push(lambda kind, *_: run.discard() if kind else None)
+                to_toml(plan.settings, run.path / SETTINGS)
+                RunFolder.create(run.path, plan.manifest)
+        except OSError as error:
+            shown = one_line(str(run.path), 120)
+            raise ConfigError(f"cannot write the run {shown!r}: {error.strerror}") from None
+        if not new:
+            _adopt(run, plan)
+        yield run
 
 
-def _same_run(run: RunFolder, wanted: Manifest) -> None:
-    old, new = dict(run.manifest.identity), dict(wanted.identity)
-    old["shard"], new["shard"] = ("/".join(map(str, one.shard)) for one in (run.manifest, wanted))
-    # The most telling difference first: another world has other limits, too.
+def _move_away(run: RunFolder) -> None:
+    if (run.path / MANIFEST).exists():
+        with run.lock():  # a process that is playing it would go on in the new folder
+            if (run.path / MANIFEST).exists():
+                run.path.rename(_free_name(run.path))
+
+
+def _adopt(run: RunFolder, plan: EvaluationPlan) -> None:
+    """Make sure that a run that is there is the plan's, or one that the plan extends.
+
+    Raises:
+        ConfigError: it is another run, or a larger one.
+    """
+    old, new = run.manifest, plan.manifest
+    changes = identity_changes(old, new)
+    shown = one_line(str(run.path), 80)
+    if changes and not {name for name, _, _ in changes} - {"panel", "panel_sha256", "repeats"}:
+        before, now = set(old.panel.task_ids), set(new.panel.task_ids)
+        if before <= now and old.repeats <= new.repeats and old.shard[1] == 1:
+            to_toml(plan.settings, run.path / SETTINGS)
+            run.extend(new)
+            return
+        if before >= now and old.repeats >= new.repeats:
+            raise ConfigError(
+                f"{shown!r} is a run of {len(before):,} tasks with {old.repeats:,} tries each, not of {len(now):,} with"
+                f" {new.repeats:,}: a run may grow but not shrink; take another --out, or begin anew with --new"
+            )
+    for name, *values in changes:
+        was, is_now = ("nothing" if value is None else repr(one_line(str(value), 40)) for value in values)
+        remark = " (the server has other weights under this name)" if name.startswith(_SERVED) else ""
+        raise ConfigError(
+            f"{shown!r} was run with {name} {was}, not {is_now}{remark}: take another --out, or begin anew with --new"
+        )
+
+
+def identity_changes(old: Manifest, new: Manifest) -> list[tuple[str, object, object]]:
+    """What decides the episodes and is not the same in two manifests, the most telling first: name, old and new."""
+    before, now = dict(old.identity), dict(new.identity)
+    before["shard"], now["shard"] = ("/".join(map(str, one.shard)) for one in (old, new))
+    # Another world has other limits, too.
     first = ("world", "data", "panel", "agent")
     # Earlier versions took settings of models for agents that are none, where they change nothing.
-    unused = {"dtype" if name == "precision" else name for name in ignored_by(wanted.agent, wanted.world)}
-    for name in (*first, *sorted({*old, *new} - {*first} - unused)):
-        if name.startswith(("agent served", "agent begin_ids")) and not (name in old and name in new):
-            continue  # a server that began to say so, or a run that was begun before this was recorded
-        if old.get(name) != new.get(name):
-            was, now = (one_line(str(one.get(name)), 40) for one in (old, new))
-            raise ConfigError(
-                f"{one_line(str(run.path), 80)!r} was run with {name} {was!r}, not {now!r}: "
-                "take another --out, or begin anew with --new"
-            )
+    unused = {"dtype" if name == "precision" else name for name in ignored_by(new.agent, new.world)}
+    served = served_changes(_served(before), _served(now), datetime.datetime.fromisoformat(old.created).timestamp())
+    names = [*first, *sorted({*before, *now} - {*first} - unused)]
+    return [
+        (name, before.get(name), now.get(name))
+        for name in names
+        if before.get(name) != now.get(name)
+        and (not name.startswith(_SERVED) or name.removeprefix(_SERVED) in served)
+        and (not name.startswith("agent begin_ids") or (name in before and name in now))  # not recorded at first
+    ]
+
+
+_SERVED = "agent served "
+
+
+def _served(identity: dict[str, Any]) -> dict[str, str]:
+    return {name.removeprefix(_SERVED): str(value) for name, value in identity.items() if name.startswith(_SERVED)}
 
 
 def _free_name(folder: Path) -> Path:

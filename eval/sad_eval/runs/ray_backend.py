@@ -86,7 +86,7 @@ def _lost(plan: EvaluationPlan, job: Job, reason: str) -> Trajectory:
     return Trajectory(
         world=plan.recipe.name,
         data=plan.panel.data,
-        split=plan.panel.name,
+        split=str(plan.recipe.options["split"]),
         task_id=job.task_id,
         seed=job.seed,
         repeat=job.repeat,

@@ -23,7 +23,7 @@ from sad_env.files import exclusive, write_text
 from sad_env.json_lines import JsonLinesWriter, RecordError, read_lines
 from sad_env.records import Record, parse_record
 from sad_env.safe_text import one_line
-from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, Results, Resumption
+from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, Results, Resumption, identity_sha256
 
 MANIFEST, EPISODES, OWED, RESULTS, SETTINGS, LOCK = (
     "manifest.json",
@@ -89,6 +89,40 @@ class RunFolder:
         self._write(MANIFEST, grown)
         self._manifest = grown
 
+    def extend(self, wanted: Manifest) -> None:
+        """Let the manifest plan the episodes of a larger one as well, and record the call; hold `lock`.
+
+        Args:
+            wanted: of a run that differs by more tasks or more repeats alone.
+        """
+        old = self.manifest
+        sizes = {name: wanted.identity[name] for name in ("panel", "panel_sha256", "repeats")}
+        identity = {**old.identity, **sizes}
+        settings = {name: wanted.settings[name] for name in ("panel", "episodes", "repeats")}
+        scored = sum(1 for _ in self._numbered(EPISODES))
+        grown = old.model_copy(
+            update={
+                "panel": wanted.panel,
+                "repeats": wanted.repeats,
+                "identity": identity,
+                "identity_sha256": identity_sha256(identity),
+                "settings": {**old.settings, **settings},
+                "resumptions": (*old.resumptions, wanted.resumption(scored)),
+            }
+        )
+        self._write(MANIFEST, grown)
+        self._manifest = grown
+
+    def discard(self) -> None:
+        """Remove a run in which nothing was played; hold `lock`. Files of others, and a folder that has some, stay."""
+        for name in (EPISODES, OWED):
+            if (self.path / name).exists() and (self.path / name).stat().st_size:
+                return
+        for name in (EPISODES, OWED, RESULTS, SETTINGS, MANIFEST, LOCK):
+            (self.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
     def episodes(self) -> Iterator[EpisodeLine]:
         """Scored episodes in the order of their ends; a torn last line is not among them.
 
@@ -96,11 +130,20 @@ class RunFolder:
             DataError: a line that is no episode of this run, or an episode that occurs twice.
         """
         seen: set[EpisodeKey] = set()
+        tasks = frozenset(self.manifest.panel.task_ids)
+        split = self.manifest.identity.get("world split")
         for number, line in self._lines(EPISODES):
+            where = f"{self.path / EPISODES}:{number}"
             if line.id in seen:
-                raise DataError(f"{self.path / EPISODES}:{number}: the episode {line.id} stands twice")
+                raise DataError(f"{where}: the episode {line.id} stands twice")
             if line.trajectory.status.owed:
-                raise DataError(f"{self.path / EPISODES}:{number}: {line.trajectory.status.value} is no scored ending")
+                raise DataError(f"{where}: {line.trajectory.status.value} is no scored ending")
+            if line.key.task_id not in tasks or not self._has_draw(line):
+                raise DataError(f"{where}: the episode {line.id} is not one of this run")
+            if split is not None and line.trajectory.split != split:
+                raise DataError(
+                    f"{where}: an episode of the split {one_line(line.trajectory.split, 40)!r}; the run is of {split!r}"
+                )
             seen.add(line.id)
             yield line
 
@@ -135,16 +178,30 @@ class RunFolder:
         """Held by the process that adds to the run; there is one at a time."""
         return exclusive(self.path / LOCK, f"the run {one_line(str(self.path))!r}")
 
+    def _has_draw(self, line: EpisodeLine) -> bool:
+        """Whether seed and repeat of an episode are planned."""
+        return line.key.seed == self.manifest.seed and 0 <= line.key.repeat < self.manifest.repeats
+
     def _lines(self, name: str) -> Iterator[tuple[int, EpisodeLine]]:
+        """Number and content of each line, which has to be of this run's world, data and agent."""
+        ours = (self.manifest.world, self.manifest.data, self.manifest.agent)
+        for number, text in self._numbered(name):
+            try:
+                line = parse_record(EpisodeLine, text)
+            except RecordError as error:
+                raise DataError(f"{self.path / name}:{number}: {error}") from None
+            said = (line.trajectory.world, line.trajectory.data, line.trajectory.agent)
+            if said != ours:
+                listed, wanted = (one_line(" · ".join(one), 80) for one in (said, ours))
+                raise DataError(f"{self.path / name}:{number}: an episode of {listed}; the run is of {wanted}")
+            yield number, line
+
+    def _numbered(self, name: str) -> Iterator[tuple[int, bytes]]:
         path = self.path / name
         if not path.exists():
             return
         try:
-            for number, line in read_lines(path):
-                try:
-                    yield number, parse_record(EpisodeLine, line)
-                except RecordError as error:
-                    raise DataError(f"{path}:{number}: {error}") from None
+            yield from read_lines(path)
         except RecordError as error:
             raise DataError(str(error)) from None
 

@@ -15,9 +15,9 @@ import tyro
 from sad_agents.model_settings import FORMER_PRECISIONS, ModelSettings, ignored_by
 
 from sad_env import cli
+from sad_env.addresses import public_address
 from sad_env.errors import ConfigError
 from sad_env.files import atomic_text
-from sad_env.http import public_address
 from sad_env.safe_text import one_line
 from sad_env.settings import formerly
 

@@ -6,6 +6,7 @@ A limit of wall time ends it like the first Ctrl-C.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -14,6 +15,9 @@ from collections.abc import Iterator
 from types import FrameType
 
 from sad_env.errors import INTERRUPTED
+
+_SOON = 0.001
+"""Seconds until the timer rings again where it could not end the run."""
 
 
 class TimeUp(KeyboardInterrupt):
@@ -75,8 +79,12 @@ class Interrupts:
 
     def _rang(self, number: int, frame: FrameType | None) -> None:
         self._time_up = True
-        if not self._shielded and not self._count:
-            raise TimeUp
+        if self._shielded or self._count:
+            return
+        if _in_collection(frame):
+            signal.setitimer(signal.ITIMER_REAL, _SOON)
+            return
+        raise TimeUp
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         self._count += 1
@@ -87,3 +95,11 @@ class Interrupts:
             os._exit(INTERRUPTED)
         if not self._shielded:
             raise KeyboardInterrupt
+
+
+def _in_collection(frame: FrameType | None) -> bool:
+    """Whether a callback of the garbage collector is running: Python drops an exception that is raised there."""
+    callbacks = {getattr(one, "__code__", None) for one in gc.callbacks}
+    while frame is not None and frame.f_code not in callbacks:
+        frame = frame.f_back
+    return frame is not None

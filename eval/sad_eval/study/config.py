@@ -9,53 +9,62 @@ from typing import Annotated, Any
 import tyro
 
 from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.settings import formerly, present_names
 from sad_eval.study.methods import ABLATIONS, MAIN_METHODS, METHODS
 
 Override = int | float | str | bool
 
 
-@dataclass(frozen=True)
-class StudyConfig:
-    """Run a whole study: experts, teachers, students by every method, evaluations, report.
+@dataclass(frozen=True, kw_only=True)
+class StudyTasks:
+    """Tasks."""
 
-    Example: sad-study configs/nano.toml
-
-    The same command goes on where it was stopped. With --worlds, one world of the same study is run at a time; the
-    report is about all worlds in the folder. Exit codes: 0 done, 3 stages failed, 130 interrupted.
-    """
-
-    out: str
-    """Folder of the study; the same command goes on in it."""
     worlds: tuple[str, ...] = ("alfworld", "webshop", "hotpotqa")
     """Worlds, each with a teacher and students of its own."""
     data: str = "generated"
-    """generated, official, or a folder in the official schema."""
+    """generated, official, official:PACK, or a folder in the official layout."""
     split: str = "train"
-    """Split that experts, teachers and students play and learn from."""
+    """Split of the world's tasks that experts, teachers and students play and learn from."""
     panels: dict[str, str] = field(default_factory=dict)
     """WORLD PANEL: panel to evaluate on; the world's own where none is given."""
+    episodes: int = 100
+    """Episodes of an evaluation, each with a task of its own."""
+    max_steps: int = 0
+    """Steps of an episode, in evaluations and rollouts; 0 takes the world's own limit."""
 
-    teacher: str = "nano-8m"
-    """The model that teachers are trained from."""
-    teachers: dict[str, str] = field(default_factory=dict)
-    """WORLD FILE.pt: teachers that were trained beforehand; they are copied into the study."""
+
+@dataclass(frozen=True, kw_only=True)
+class StudyTeachers:
+    """Experts and teachers."""
+
     expert: str = "expert"
     """The world's expert policy, where it has several."""
     expert_option: str = ""
     """NAME=VALUE of the world while the expert plays, where it needs to see more than a student: reveal=true."""
     expert_episodes: int = 4000
     """Expert episodes, for the SFT of teachers and students."""
-    slips: float = 0.15
-    """Share of the expert's steps that are disturbed, so that recoveries are seen."""
+    slip: Annotated[float, formerly("slips")] = 0.15
+    """Probability that a step of the expert is disturbed, so that recoveries are seen."""
     renamed: float = 0.0
-    """Share of the expert's episodes with exchanged names, where the world can: `sad-collect --renamed`."""
+    """Share of the expert's episodes with exchanged names, where the world can."""
+    teacher: str = "nano-8m"
+    """Model that teachers are trained from."""
+    teachers: dict[str, str] = field(default_factory=dict)
+    """WORLD FILE.pt: teachers trained beforehand, which are copied into the study; nano is the student that ships."""
     teacher_steps: int = 2000
     """Updates of a teacher's SFT."""
     dagger_steps: int = 200
     """Updates of its DAgger rounds after it; 0 leaves them out."""
+    teacher_episodes: int = 400
+    """Episodes of the teacher that the offline methods learn from; only successful ones are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyMethods:
+    """Students and methods."""
 
     students: tuple[str, ...] = ("nano-2m", "nano-0.7m")
-    """The models that students are trained from."""
+    """Models that students are trained from."""
     arms: tuple[str, ...] = MAIN_METHODS
     """Methods that train students of all sizes."""
     ablations: tuple[str, ...] = ABLATIONS
@@ -66,53 +75,70 @@ class StudyConfig:
     """Students of each size and method."""
     shared_start: bool = False
     """One SFT start a size for all seeds: cheaper, but the spread over seeds is then that of the methods alone."""
-    teacher_episodes: int = 400
-    """Episodes of the teacher that the offline methods learn from; only successful ones are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyTraining:
+    """Training."""
+
     start_steps: int = 300
     """Updates of the SFT on expert episodes that students start with."""
     steps: int = 100
     """Updates of each method after it."""
     batch: int = 16
-    """Rows of an update (offline)."""
+    """Recorded rows of an update (offline)."""
     rollouts: int = 16
-    """Online: episodes of an iteration."""
+    """Episodes of an iteration (online)."""
     updates: int = 2
-    """Online: updates on an iteration's rows."""
+    """Updates on an iteration's rows (online)."""
     learning_rate: float = 1e-3
-    """Learning rate of all that is trained from scratch."""
+    """Peak for all that is trained from scratch."""
     optimiser: str = "muon"
-    """Optimiser of the same: muon, or adamw for models that know language already."""
+    """muon, or adamw for models that know language already, for all that is trained from scratch."""
     observation_weight: float = 1.0
-    """Weight of predicting observations while a model is trained from scratch: more text to learn from."""
+    """Of predicting observations while a model is trained from scratch: more text to learn from."""
     embedding_factor: float = 1.0
-    """While a model is trained from scratch: learning rate of embeddings, as a multiple of the others'."""
+    """Multiple of the rate for embeddings while a model is trained from scratch."""
     distill_rate: float = 3e-4
     """Learning rate of the methods."""
     sampling_temperature: float = 1.0
-    """Temperature of the student's episodes, in online methods."""
+    """Of the student's draws, in online methods."""
     distill_optimiser: str = "adamw"
     """Optimiser of the methods: muon moves models trained from scratch further in few updates."""
-    budget: int = 512
-    """Tokens that the models see at once."""
+    context: Annotated[int, formerly("budget")] = 512
+    """Tokens a model is shown at once at most."""
     precision: str = "bf16"
-    """fp32 or bf16."""
+    """Of computation: fp32 or bf16."""
 
-    episodes: int = 100
-    """Tasks of an evaluation."""
-    max_steps: int = 0
-    """Steps of an episode, in evaluations and rollouts; 0 takes the world's own limit."""
 
-    per_world: Annotated[dict[str, dict[str, Override]], tyro.conf.Suppress] = field(default_factory=dict)
-    """Tables [per_world.WORLD] of the file: settings that are others in that world."""
+@dataclass(frozen=True, kw_only=True)
+class StudyExecution:
+    """How it is run."""
 
     jobs: int = 2
     """Stages that run at a time."""
     threads: int = 1
     """Threads of each."""
     dry_run: bool = False
-    """Print the commands, write nothing."""
+    """Say what would be run: print the commands, and write nothing."""
     report_only: bool = False
     """Write the report on what is there, run nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig(StudyTasks, StudyTeachers, StudyMethods, StudyTraining, StudyExecution):
+    """Run a whole study: experts, teachers, students by every method, evaluations, report.
+
+    $ sad-study nano --out runs/nano
+
+    The same command goes on where it was stopped. With --worlds, one world of the same study is run at a time; the
+    report is about all worlds in the folder. Exit codes: 0 done, 3 stages failed, 130 interrupted.
+    """
+
+    out: str
+    """Output folder of the study; the same command goes on in it."""
+    per_world: Annotated[dict[str, dict[str, Override]], tyro.conf.Suppress] = field(default_factory=dict)
+    """Tables [per_world.WORLD] of the file: settings that are others in that world."""
 
     def check(self) -> None:
         """Refuse settings that contradict one another.
@@ -139,13 +165,13 @@ class StudyConfig:
             ConfigError: the world's table holds what cannot differ between worlds.
         """
         changes: dict[str, Any] = {}
-        for key, value in self.per_world.get(world, {}).items():
-            name = key.replace("-", "_")
+        given = {key.replace("-", "_"): value for key, value in self.per_world.get(world, {}).items()}
+        for name, value in present_names(StudyConfig, given).items():
             if name not in _OF_A_WORLD:
-                raise UnknownNameError(f"setting in per_world.{world}", key, _OF_A_WORLD)
+                raise UnknownNameError(f"setting in per_world.{world}", name, _OF_A_WORLD)
             wanted = type(getattr(self, name))
             if not isinstance(value, wanted) and not (wanted is float and isinstance(value, int)):
-                raise ConfigError(f"per_world.{world}.{key} is a {wanted.__name__}, not {value!r}")
+                raise ConfigError(f"per_world.{world}.{name} is a {wanted.__name__}, not {value!r}")
             changes[name] = wanted(value)
         return dataclasses.replace(self, **changes)
 

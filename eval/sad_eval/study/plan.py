@@ -74,10 +74,20 @@ def keys(plan: Sequence[StudyStage], given: Mapping[Path, str]) -> dict[str, str
     of_product = dict(given)
     found = {}
     for stage in plan:
-        content = [stage.line, sorted(of_product[path] for path in stage.needs)]
+        content = [_recorded_line(stage), sorted(of_product[path] for path in stage.needs)]
         key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         found[stage.name] = of_product[stage.product] = key
     return found
+
+
+_FORMER_FLAGS = {"--env": "--world", "--context": "--budget", "--trajectories": "--episodes"}
+"""Flags of `sad-distill` by what the release before called them: the keys of studies that it began are made of them."""
+
+
+def _recorded_line(stage: StudyStage) -> str:
+    """The command as keys are made of it, the same in all releases."""
+    former = _FORMER_FLAGS if stage.command[0] == "sad_distill" else {}
+    return shlex.join(("python", "-m", *(former.get(word, word) for word in stage.command)))
 
 
 class _World:
@@ -93,7 +103,7 @@ class _World:
 
     def stages(self) -> Iterator[StudyStage]:
         config = self.config
-        flags: dict[str, object] = {"agent": config.expert, "episodes": config.expert_episodes, "slip": config.slips}
+        flags: dict[str, object] = {"agent": config.expert, "episodes": config.expert_episodes, "slip": config.slip}
         if config.renamed:
             flags["renamed"] = config.renamed
         yield self._collect("collect expert", flags, self.expert, self._options("expert"), needs=[])
@@ -142,7 +152,7 @@ class _World:
                 if config.sampling_temperature != 1.0:
                     flags["sampling-temperature"] = config.sampling_temperature
             if method.recorded:
-                flags |= {"episodes": self.episodes, "batch": config.batch}
+                flags |= {"trajectories": self.episodes, "batch": config.batch}
             flags |= {"steps": config.steps, **self._moving()}
             needs = [self.teacher, start, *([self.episodes] if method.recorded else [])]
             yield from self._student(size, name, student, flags, needs)
@@ -159,7 +169,7 @@ class _World:
         return {
             "method": "sft",
             "mode": "offline",
-            "episodes": self.expert,
+            "trajectories": self.expert,
             "batch": config.batch,
             "steps": steps,
             "learning-rate": config.learning_rate,
@@ -186,10 +196,10 @@ class _World:
         every = {
             "out": product.parent,
             **flags,
-            "world": self.world,
+            "env": self.world,
             "data": config.data,
             "split": config.split,
-            "budget": config.budget,
+            "context": config.context,
             "precision": config.precision,
         }
         return self._stage(f"train {name}", f"train {kind}", ["sad_distill", *_words(every)], product, needs)

@@ -126,7 +126,7 @@ def _setting(out: Path, world: WorldResults) -> str:
         f" method, offline {settings['batch']} rows each, online {settings['rollouts']} episodes, drawn at temperature"
         f" {settings['sampling_temperature']:g}, for every {settings['updates']} of them.",
         f"- Evaluation: {tasks} tasks, {limit}; data: {settings['data']}.",
-        f"- Window {settings['budget']} tokens, {settings['precision']}, learning rates"
+        f"- Window {settings['context']} tokens, {settings['precision']}, learning rates"
         f" {settings['learning_rate']:g} (SFT; of embeddings {settings['embedding_factor']:g} times that) and"
         f" {settings['distill_rate']:g} (methods).",
     ]

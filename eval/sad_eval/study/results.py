@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from sad_env.json_lines import parse_json
+from sad_env.settings import present_names
 from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.metrics.cot_match import Reasoning
 from sad_eval.metrics.statistics import Floats
+from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import Cost, cost_of
 from sad_eval.study.kept_episodes import RecordedRun, read_run
 from sad_eval.study.plan import marker, run_name
@@ -129,7 +131,9 @@ def _read_world(folder: Path) -> WorldResults:
             cost = cost_of(parse_json(path.read_bytes()), folder / run)
             if cost is not None:
                 costs[run] = cost
-    return WorldResults(folder.name, record["settings"], evaluations, costs, len(record["stages"]), done)
+    return WorldResults(
+        folder.name, present_names(StudyConfig, record["settings"]), evaluations, costs, len(record["stages"]), done
+    )
 
 
 def evaluation_of(run: RecordedRun, references: Mapping[str, Sequence[Reasoning]]) -> Evaluation:

@@ -12,8 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
+from sad_agents.loading import shipped_student
+
 from sad_env.errors import ConfigError, DataError, IncompleteError
-from sad_env.files import exclusive, sha256_file, write_bytes, write_text
+from sad_env.files import exclusive, sha256_file, when_written, write_bytes, write_text
 from sad_env.json_lines import parse_json
 from sad_env.progress import duration
 from sad_env.safe_text import one_line, visible
@@ -52,6 +54,7 @@ def run_study(config: StudyConfig) -> int:
 
 
 def _run(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
+    _check_teachers(config)  # before anything is written
     with contextlib.ExitStack() as locks:
         for world in config.worlds:
             folder = Path(config.out) / world
@@ -71,20 +74,36 @@ def begin(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
     return runner
 
 
+def _check_teachers(config: StudyConfig) -> None:
+    """Make sure that the given teachers are there, or were copied into the study before.
+
+    Raises:
+        DataError: one is not.
+    """
+    for world in config.worlds:
+        if world in config.teachers and not teacher_of(config, world).exists():
+            source = _given_teacher(config, world)
+            if not source.is_file():
+                raise DataError(f"no teacher {str(source)!r} for {world}: train it, or leave it out of teachers")
+
+
+def _given_teacher(config: StudyConfig, world: str) -> Path:
+    """The file that the settings name; nano is the student that ships for the world."""
+    word = config.teachers[world]
+    return shipped_student(world) if word == "nano" else Path(word)
+
+
 def take_teachers(config: StudyConfig) -> dict[Path, str]:
     """Copy the given teachers into the study; returns their sha256 by path.
 
     Raises:
-        DataError: no such file.
         ConfigError: the study was begun with another one.
     """
     given = {}
     for world in config.worlds:
         if world not in config.teachers:
             continue
-        source, copy = Path(config.teachers[world]), teacher_of(config, world)
-        if not source.is_file() and not copy.exists():
-            raise DataError(f"no teacher {str(source)!r} for {world}: train it, or leave it out of teachers")
+        source, copy = _given_teacher(config, world), teacher_of(config, world)
         if not copy.exists():
             write_bytes(copy, source.read_bytes())
         elif source.is_file() and sha256_file(source) != sha256_file(copy):
@@ -154,6 +173,8 @@ class Runner:
             if stage.name in self._done and stage.kept and stage.product.exists() and not stage.kept.exists():
                 keep_episodes(stage.product.parent, stage.kept)
         if len(self._done) == len(self.plan):
+            when = when_written(*map(self._marker, self.plan))
+            print(f"nothing run: all {len(self.plan)} stages are of {when}; another --out runs again", file=sys.stderr)
             return
         prepare(self.config.threads)
         self._report_progress("resumed" if self._done else "begun")

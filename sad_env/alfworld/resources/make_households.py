@@ -23,19 +23,11 @@ ROOMS = {
     "bedroom": range(301, 331),
     "bathroom": range(401, 431),
 }
-ABILITIES = (
-    "pickupable",
-    "cleanable",
-    "heatable",
-    "coolable",
-    "toggleable",
-    "sliceable",
-    "isreceptacleobject",
-)
+ABILITIES = ("pickupable", "cleanable", "heatable", "coolable", "toggleable", "sliceable", "isreceptacleobject")
 
 
 def floor_plans(layouts: Any) -> dict[str, Any]:
-    """Receptacles with the place one stands at, and the types of objects there are, by scene number."""
+    """Receptacles with the place from which they are used, and the types of objects there are, by scene number."""
     plans = {}
     for scenes in ROOMS.values():
         for scene in scenes:
@@ -98,7 +90,7 @@ def observed(train: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write the resource beside this file."""
+    """Write the resource next to this file."""
     package = importlib.resources.files("alfworld")
     constants = importlib.import_module("alfworld.gen.constants")
     accepts = {kind: sorted(inside) for kind, inside in sorted(constants.VAL_RECEPTACLE_OBJECTS.items())}

@@ -1,1 +1,1 @@
-"""A fictional encyclopedia and questions on it, from a seed: nothing of it can be known by heart."""
+"""A fictional encyclopedia and questions on it, from a seed: no model can have memorised it."""

@@ -15,7 +15,7 @@ SLOT = re.compile(r"\{(\w+)\}")
 """A slot of a template."""
 
 _LONG = 0.18
-"""Part of the articles in which one fact stands too late to be shown, so that it has to be looked up."""
+"""Share of the articles in which one fact comes too late to be shown, so that it has to be looked up."""
 
 _OLD = 1935
 """Who was born before is written of in the past tense."""
@@ -114,7 +114,7 @@ class Writer:
 
 
 def spell(value: Value) -> str:
-    """A value as it stands in a sentence: lists as "A, B and C"."""
+    """A value as a sentence has it: lists as "A, B and C"."""
     if isinstance(value, str):
         return value
     if isinstance(value, Entity):

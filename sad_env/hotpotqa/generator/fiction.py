@@ -76,7 +76,7 @@ class Entity:
 
     @property
     def mention(self) -> str:
-        """The name as it stands inside a sentence."""
+        """The name inside a sentence."""
         return self.article + self.name
 
 
@@ -128,8 +128,8 @@ class Fiction:
     def _born_between(self, role: str, first: int, last: int) -> Entity:
         """Somebody of this role who was born in these years, or as soon after as there is anybody."""
         people = self._roles[role]
-        low = bisect.bisect_left(people, first, key=lambda one: one.year)
-        high = bisect.bisect_right(people, last, key=lambda one: one.year)
+        low = bisect.bisect_left(people, first, key=lambda person: person.year)
+        high = bisect.bisect_right(people, last, key=lambda person: person.year)
         return people[self._draw.randrange(low, high)] if low < high else people[min(low, len(people) - 1)]
 
     # --- what exists ---
@@ -166,7 +166,11 @@ class Fiction:
             role = _ROLES[number % len(_ROLES)]
             year = draw.randint(1790, 1985)
             other = draw.choice(self.entities["person"]) if number and draw.random() < _NAMESAKES else None
-            if other and not other.aliases and all(one.label != _LABELS[role] for one in self._by_name[other.name]):
+            if (
+                other
+                and not other.aliases
+                and all(namesake.label != _LABELS[role] for namesake in self._by_name[other.name])
+            ):
                 name, woman = other.name, other.woman
             else:
                 name = namer.person(woman)
@@ -181,7 +185,7 @@ class Fiction:
                 person.aliases.append(f"{given} {namer.given_name(woman)} {surname}")
             self._roles[role].append(person)
         for people in self._roles.values():
-            people.sort(key=lambda one: one.year)
+            people.sort(key=lambda person: person.year)
 
     def _institutions(self) -> None:
         draw, namer = self._draw, self._namer
@@ -258,7 +262,7 @@ class Fiction:
         year = max(1912, self._year(director.year, 25, 60))
         facts: dict[str, Value] = {"director": director, "released": str(year)}
         stars = {self._born_between("actor", year - 60, year - 18) for _ in range(3)}
-        facts["stars"] = sorted(stars, key=lambda one: (one.year, one.name))
+        facts["stars"] = sorted(stars, key=lambda star: (star.year, star.name))
         name = ""
         if draw.random() < 0.4:
             novel = draw.choice(self.entities["novel"])
@@ -282,7 +286,7 @@ class Fiction:
 
     def _lives(self) -> None:
         draw = self._draw
-        people = sorted(self.entities["person"], key=lambda one: (one.year, one.name))
+        people = sorted(self.entities["person"], key=lambda person: (person.year, person.name))
         for place, person in enumerate(people):
             if draw.random() < 0.35:
                 person.facts["college"] = draw.choice(self.entities["college"])
@@ -292,8 +296,8 @@ class Fiction:
                     person.facts["team"] = team
             spouse = people[min(place + draw.randint(1, 12), len(people) - 1)]
             pair = (person, spouse)
-            free = person is not spouse and all("spouse" not in one.facts for one in pair)
-            if free and draw.random() < 0.25 and all(len(self._by_name[one.name]) == 1 for one in pair):
+            free = person is not spouse and all("spouse" not in partner.facts for partner in pair)
+            if free and draw.random() < 0.25 and all(len(self._by_name[partner.name]) == 1 for partner in pair):
                 wed = str(self._year(max(person.year, spouse.year), 20, 40))
                 person.facts |= {"spouse": spouse, "wed": wed}
                 spouse.facts |= {"spouse": person, "wed": wed}
@@ -304,9 +308,11 @@ class Fiction:
                 for entity in namesakes:
                     entity.title = f"{name} ({entity.label})"
         redirects: set[str] = set()
-        for entity in [one for entities in self.entities.values() for one in entities]:
+        for entity in [entity for entities in self.entities.values() for entity in entities]:
             # A redirect gives way to an article of its name, and to a redirect that came before.
-            entity.aliases = [one for one in entity.aliases if one not in self._by_name and one not in redirects]
+            entity.aliases = [
+                alias for alias in entity.aliases if alias not in self._by_name and alias not in redirects
+            ]
             redirects.update(entity.aliases)
 
     def namesakes(self) -> dict[str, list[Entity]]:

@@ -17,7 +17,7 @@ LABELS = (
     "film director", "novelist", "actor", "singer", "painter", "engineer", "athlete", "architect", "novel", "film",
     "album", "painting",
 )  # fmt: skip
-"""Words that may stand before a name in a question to say which of several namesakes is meant."""
+"""Words that may come before a name in a question to say which of several namesakes is meant."""
 
 _HINTED = re.compile(rf"[Tt]he ({'|'.join(LABELS)}) (.+)")
 _FIELD = re.compile(r"\{([xab])\}")
@@ -140,31 +140,31 @@ def _compile(template: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _pair_patterns() -> list[tuple[Goal, tuple[str, str], re.Pattern[str]]]:
-    found: list[tuple[Goal, tuple[str, str], str]] = []
+    pairs: list[tuple[Goal, tuple[str, str], str]] = []
     for contest in CONTESTS:
         both = (contest.relation, contest.relation)
-        found += [("least", both, template) for template in contest.least]
-        found += [("most", both, template) for template in contest.most]
-    found += [("same", (name, name), template) for name, templates in SAME.items() for template in templates]
-    found += [("common", names, template) for names, templates in COMMON.items() for template in templates]
-    return [(goal, names, _compile(template)) for goal, names, template in found]
+        pairs += [("least", both, template) for template in contest.least]
+        pairs += [("most", both, template) for template in contest.most]
+    pairs += [("same", (name, name), template) for name, templates in SAME.items() for template in templates]
+    pairs += [("common", names, template) for names, templates in COMMON.items() for template in templates]
+    return [(goal, names, _compile(template)) for goal, names, template in pairs]
 
 
 @lru_cache(maxsize=1)
 def _chain_patterns() -> list[tuple[tuple[str, ...], re.Pattern[str]]]:
-    found: list[tuple[str, tuple[str, ...]]] = []
+    pairs: list[tuple[str, tuple[str, ...]]] = []
     for last in RELATIONS.values():
-        found += [(template, (last.name,)) for template in last.questions]
-        found += [(f"{{x}} {last.clause}?", (last.name,))] if last.clause else []
+        pairs += [(template, (last.name,)) for template in last.questions]
+        pairs += [(f"{{x}} {last.clause}?", (last.name,))] if last.clause else []
         for middle in RELATIONS.values():
             if middle.intro and last.clause and middle.result in last.kinds:
                 start = _capital(middle.intro) if not middle.intro.startswith("{") else middle.intro
-                found.append((f"{start} {_pronoun(middle.result)} {last.clause}?", (middle.name, last.name)))
+                pairs.append((f"{start} {_pronoun(middle.result)} {last.clause}?", (middle.name, last.name)))
     # The most specific template comes first, so that "{x} set?" is tried before "{x}?".
-    return [(relations, _compile(template)) for template, relations in sorted(found, key=lambda pair: -len(pair[0]))]
+    return [(relations, _compile(template)) for template, relations in sorted(pairs, key=lambda pair: -len(pair[0]))]
 
 
 @lru_cache(maxsize=1)
 def _noun_patterns() -> list[tuple[str, re.Pattern[str]]]:
-    found = [(template, relation.name) for relation in RELATIONS.values() for template in relation.phrases]
-    return [(name, _compile(template)) for template, name in sorted(found, key=lambda pair: -len(pair[0]))]
+    pairs = [(template, relation.name) for relation in RELATIONS.values() for template in relation.phrases]
+    return [(name, _compile(template)) for template, name in sorted(pairs, key=lambda pair: -len(pair[0]))]

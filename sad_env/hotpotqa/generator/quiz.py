@@ -112,8 +112,8 @@ class Quiz:
             for kind in relation.kinds:
                 for entity in self._entities[kind]:
                     value = entity.facts.get(relation.slot)
-                    for one in value if isinstance(value, list) else [value] if value else []:
-                        index[relation.name][one].append(entity)
+                    for part in value if isinstance(value, list) else [value] if value else []:
+                        index[relation.name][part].append(entity)
         return index
 
     # --- drafts ---
@@ -201,7 +201,7 @@ class Quiz:
             return None
         a, b = draw.choice(left), draw.choice(right)
         lists = [entity.facts[RELATIONS[name].slot] for entity, name in ((a, names[0]), (b, names[1]))]
-        sets = [set(one) if isinstance(one, list) else {one} for one in lists]
+        sets = [set(part) if isinstance(part, list) else {part} for part in lists]
         if a is b or len(sets[0] & sets[1]) != 1 or not _separable(a, b):
             return None
         return _Draft("common", [([a], (names[0],)), ([b], (names[1],))], value)
@@ -239,7 +239,7 @@ class Quiz:
 
 
 def _gives_itself_away(question: Question) -> bool:
-    """True when the answer stands in a question that is no choice between two."""
+    """True when a question that is no choice between two contains its answer."""
     return question.kind not in ("comparison", "yes-no") and question.answer in question.text
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from sad_env.hotpotqa.generator.prose import FACTS, LEADS, WORDS
 from sad_env.hotpotqa.generator.relations import ENTITIES, RELATIONS, YEAR
@@ -31,13 +30,6 @@ _THINGS = tuple(f" {word}" for word in (*WORDS["structure"], *WORDS["contest"], 
 _PARTS = re.compile(r", | and ")
 
 
-class Opening(NamedTuple):
-    """What the first sentence of an article is about."""
-
-    kind: str
-    subject: str
-
-
 def split_observation(observation: str) -> list[str]:
     """The sentences of an observation, each with one full stop.
 
@@ -45,15 +37,6 @@ def split_observation(observation: str) -> list[str]:
     ['He sang.', 'He wrote.']
     """
     return [piece.rstrip(".") + "." for piece in observation.strip().split(". ") if piece.strip(".")]
-
-
-def read_opening(sentence: str) -> Opening | None:
-    """Kind and subject of an article, from its first sentence; None when it is no sentence of ours."""
-    for kind, pattern in _leads():
-        if match := pattern.fullmatch(sentence):
-            subject = match["s"]
-            return Opening(kind, subject.removeprefix("The ") if kind in WITH_ARTICLE else subject)
-    return None
 
 
 def read_sentence(sentence: str) -> dict[str, str]:
@@ -74,7 +57,7 @@ def plain(mention: str) -> str:
 
 
 def spoken(name: str) -> str:
-    """A name as it stands inside a sentence: rivers, buildings and events have "the" before them.
+    """A name inside a sentence: rivers, buildings and events have "the" before them.
 
     >>> spoken("River Ashel"), spoken("Tolmere Chess Tournament"), spoken("Tolmere")
     ('the River Ashel', 'the Tolmere Chess Tournament', 'Tolmere')
@@ -91,7 +74,8 @@ def names_in(value: str) -> list[str]:
     return [plain(name) for name in _PARTS.split(value)]
 
 
-def _pattern(template: str) -> re.Pattern[str]:
+def pattern_of(template: str) -> re.Pattern[str]:
+    """What reads the sentences that a template writes: a group for the subject and for each fact."""
     wanted = {"s", "m"} | {relation.slot for relation in RELATIONS.values()} | {"occupation"}
 
     def shape(match: re.Match[str]) -> str:
@@ -108,12 +92,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1)
-def _leads() -> list[tuple[str, re.Pattern[str]]]:
-    return [(kind, _pattern(template)) for kind, templates in LEADS.items() for template in templates]
-
-
-@lru_cache(maxsize=1)
 def _statements() -> list[re.Pattern[str]]:
     facts = [template for slots in FACTS.values() for templates in slots.values() for template in templates]
     leads = [template for templates in LEADS.values() for template in templates]
-    return [_pattern(template) for template in dict.fromkeys(leads + facts)]
+    return [pattern_of(template) for template in dict.fromkeys(leads + facts)]

@@ -1,4 +1,4 @@
-"""The relations of the generated encyclopedia, and how questions and thoughts speak of them."""
+"""The relations of the generated encyclopedia, and their wordings in questions and thoughts."""
 
 from __future__ import annotations
 
@@ -55,14 +55,12 @@ class Contest:
         kinds: the kinds that can be compared.
         least: questions for the smaller (earlier) entity; ``{a}`` and ``{b}`` are the two.
         most: questions for the greater (later) entity.
-        verdict: what decides, for thoughts: (for the smaller, for the greater).
     """
 
     relation: str
     kinds: tuple[str, ...]
     least: tuple[str, ...]
     most: tuple[str, ...]
-    verdict: tuple[str, str]
 
 
 RELATIONS = {row["name"]: Relation(**row) for row in _TABLE["relations"]}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import random
 
+import numpy as np
 import pytest
 from sad_eval.metrics.aggregate import MetricSums
 from sad_eval.metrics.cot_match import Reasoning
 from sad_eval.metrics.episode_metrics import METRICS, EpisodeView, reasoning_counter, shares
+from sad_eval.metrics.statistics import cluster_bootstrap, pass_hat_k
 from sad_eval.records import EpisodeKey, EpisodeLine, Manifest, PanelRecord
 
 from sad_env.errors import DataError
@@ -219,3 +221,23 @@ def test_a_line_of_episodes_is_ascii_and_comes_back_whole() -> None:
         assert "\n" not in written
         assert parse_record(EpisodeLine, written) == line
         assert json.loads(written) == line.model_dump(mode="json")
+
+
+def test_pass_hat_of_many_tries_is_that_of_every_k_by_itself() -> None:
+    """Values of k are resampled in blocks; 70 are more than one block."""
+    draw = random.Random(0)
+    wins = {f"task-{number}": draw.randint(0, 70) for number in range(6)}
+    lines = [
+        episode(task, status=Status.SUCCESS if repeat < won else Status.FAILURE, repeat=repeat)
+        for task, won in wins.items()
+        for repeat in range(70)
+    ]
+    found = sums(*lines).pass_hat()
+    assert list(found) == [f"pass_hat_{k}" for k in range(1, 71)]
+    for k in (1, 2, 63, 64, 65, 70):
+        column = np.array([[pass_hat_k(won, 70, k)] for won in wins.values()])
+        (boot,) = cluster_bootstrap(column, np.ones_like(column), list(wins))
+        estimate = found[f"pass_hat_{k}"]
+        assert estimate.value == pytest.approx(column.mean(), abs=1e-15)
+        if not boot.has_no_width():
+            assert (estimate.low, estimate.high) == pytest.approx(boot, abs=1e-15)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sad_agents.loading import shipped_student
 from sad_eval.runs.run_folder import RunFolder
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.methods import METHODS
@@ -21,9 +22,9 @@ from sad_eval.study.runner import begin
 
 from sad_env import cli, config_files
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_env.files import write_text
+from sad_env.files import sha256_file, write_text
+from sad_env.json_lines import parse_json
 
-ROOT = Path(__file__).parents[3]
 CONFIGS = config_files.shipped_configs("sad_eval.study")
 SMALL = StudyConfig(out="study", worlds=("toy",), seeds=2)
 
@@ -36,7 +37,7 @@ def named(plan: list[StudyStage]) -> dict[str, StudyStage]:
 def test_the_shipped_studies_have_a_plan_in_which_everything_is_made_before_it_is_needed(name: str) -> None:
     config = cli.parse(StudyConfig, ["--config", name], prog="sad-study", configs="sad_eval.study")
     plan = stages(config)
-    assert all((ROOT / path).is_file() for path in config.teachers.values())
+    assert all(word == "nano" and shipped_student(world).is_file() for world, word in config.teachers.items())
     made = {teacher_of(config, world) for world in config.teachers}
     for stage in plan:
         assert made.issuperset(stage.needs), stage.name
@@ -61,7 +62,9 @@ def test_ways_read_the_teachers_episodes_where_they_learn_from_them() -> None:
         way for way in SMALL.arms if Path("study/toy/teacher.jsonl") in plan[f"toy: train nano-2m-{way}-0"].needs
     }
     assert reading == {"seqkd", "word-kd", "token-offline", "minillm", "sad-offline"}
-    assert all(("--episodes" in plan[f"toy: train nano-2m-{way}-0"].command) == (way in reading) for way in SMALL.arms)
+    assert all(
+        ("--trajectories" in plan[f"toy: train nano-2m-{way}-0"].command) == (way in reading) for way in SMALL.arms
+    )
 
 
 def test_only_the_expert_is_told_more() -> None:
@@ -129,6 +132,17 @@ def test_a_changed_setting_changes_what_follows_from_it_and_nothing_else() -> No
     assert changed == {name for name in before if name.rpartition(" ")[2] in arms}
     more = keys(stages(replace(SMALL, arms=SMALL.arms[:3])), {})
     assert all(before[name] == key for name, key in more.items())
+
+
+def test_stages_that_an_earlier_release_began_keep_their_keys(golden_study: Path, tmp_path: Path) -> None:
+    """Flags of the commands have other names now; a study that was begun under the former ones goes on."""
+    text = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    (tmp_path / "golden.toml").write_text(text.partition("```toml")[2].partition("```")[0])
+    config = cli.parse(StudyConfig, ["--config", str(tmp_path / "golden.toml")], prog="sad-study")
+    found = keys(stages(config), {teacher_of(config, "hotpotqa"): sha256_file(shipped_student("hotpotqa"))})
+    began = [dict(parse_json((golden_study / world / "study.json").read_bytes())["stages"]) for world in config.worlds]
+    assert found == began[0] | began[1]
+    assert len(found) == 179
 
 
 def test_another_given_teacher_makes_all_that_stands_on_it_anew() -> None:
@@ -225,7 +239,7 @@ def test_a_student_that_was_evaluated_may_be_deleted_and_the_report_still_knows_
 
 
 def test_an_evaluation_whose_episodes_are_kept_is_not_run_again_unless_another_needs_it(
-    tmp_path: Path, toy_run: Callable[..., RunFolder]
+    tmp_path: Path, toy_run: Callable[..., RunFolder], capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = replace(SMALL, out=str(tmp_path), seeds=1, students=("nano-0.7m",), arms=("seqkd",), ablations=())
     world = finished(config, toy_run("expert", episodes=2).path)
@@ -236,6 +250,7 @@ def test_an_evaluation_whose_episodes_are_kept_is_not_run_again_unless_another_n
     kept = {path: path.read_bytes() for path in world.glob("episodes/*")}
     shutil.rmtree(world / "episodes")
     begin(config, plan).run()  # a study of an earlier release, in which nothing is left to do
+    assert f"nothing run: all {len(plan)} stages are of 2" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in world.glob("episodes/*")} == kept
     shutil.rmtree(world / "eval")
     assert begin(config, plan)._done == {stage.name for stage in plan}
@@ -261,12 +276,13 @@ def test_the_former_name_of_the_command_still_works(capsys: pytest.CaptureFixtur
 
 def test_flags_of_a_plan_are_flags_that_the_commands_know() -> None:
     from sad_agents.collect import CollectSettings
-    from sad_distill.config import TrainConfig
+    from sad_distill.commands.main import train_config
+    from sad_distill.config_checks import check
 
-    for stage in stages(replace(SMALL, max_steps=9)):
+    for stage in stages(replace(SMALL, max_steps=9, sampling_temperature=0.5)):
         module, *words = shlex.split(stage.line)[2:]
         if module == "sad_distill":
-            cli.parse(TrainConfig, words, prog="sad-distill").check()
+            check(train_config(words))
         elif module == "sad_agents":
             cli.parse(CollectSettings, words, prog="sad-collect")
 

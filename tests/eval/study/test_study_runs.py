@@ -14,8 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sad_eval.study.config import StudyConfig
 from sad_eval.study.report import write_report
 from sad_eval.study.results import read_study
+from sad_eval.study.runner import run_study
 
 from sad_env.errors import DataError
 
@@ -224,6 +226,7 @@ def test_the_toy_study_runs_to_its_end_and_its_report_is_whole(tmp_path: Path) -
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0
     assert "[0/" not in again.stderr
+    assert "nothing run: all " in again.stderr
     # What is published is enough: without run folders and models the report is the same, the teacher's record included.
     report = (out / "README.md").read_text()
     assert "its training record: student nano-0.7m" in report
@@ -238,3 +241,10 @@ def test_the_toy_study_runs_to_its_end_and_its_report_is_whole(tmp_path: Path) -
 def test_a_folder_without_a_study_has_no_report(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="run sad-study first"):
         write_report(tmp_path)
+
+
+def test_a_study_whose_teacher_is_missing_leaves_nothing(tmp_path: Path) -> None:
+    config = StudyConfig(out=str(tmp_path / "study"), worlds=("toy",), teachers={"toy": str(tmp_path / "missing.pt")})
+    with pytest.raises(DataError, match=r"no teacher '.*missing\.pt' for toy: train it"):
+        run_study(config)
+    assert list(tmp_path.iterdir()) == []

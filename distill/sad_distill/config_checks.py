@@ -1,0 +1,193 @@
+"""Which settings of a distillation contradict one another, have no effect, or had other names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sad_distill.config import TrainConfig
+from sad_env.errors import ConfigError
+from sad_env.settings import flat, present_names
+
+_LIKELIHOOD = ("sft", "seqkd")
+_UNMIXED = ("forward", "reverse")
+
+_RANGES = (
+    *((name, 1, math.inf) for name in ("steps", "batch", "micro_batch", "rollouts", "updates", "passes", "save_every")),
+    *((name, 0, math.inf) for name in ("adapters", "top", "patience", "tasks", "workers")),
+    *((name, 0, math.inf) for name in ("learning_rate", "embedding_factor", "weight_decay", "clip", "clamp")),
+    *((name, 0, 1) for name in ("warmup", "online_share", "guidance")),
+    ("kd_temperature", 1e-3, math.inf),
+    ("sampling_temperature", 0, math.inf),
+    ("horizon_every", 1, math.inf),
+)
+"""Settings that are numbers, and the least and the greatest value of each."""
+
+
+_CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
+    (
+        lambda config: config.online.updates % config.online.passes != 0,
+        "--passes {passes} does not divide --updates {updates}: each pass takes as many updates",
+    ),
+    (
+        lambda config: config.loss.measure.divergence not in _UNMIXED and not 0 < config.loss.measure.beta < 1,
+        "--beta {beta:g}: {divergence} mixes with a weight between 0 and 1, both excluded",
+    ),
+    (
+        lambda config: config.mode == "dagger" and config.method not in _LIKELIHOOD,
+        "mode dagger learns by likelihood what its teacher would have written, method {method} does not: give"
+        " --method sft",
+    ),
+    (
+        lambda config: config.method in _LIKELIHOOD and config.mode not in ("offline", "dagger"),
+        "method {method} learns from recorded text: give --mode offline (or dagger)",
+    ),
+    (
+        lambda config: config.method == "word_kd" and config.mode != "offline",
+        "method word_kd learns from recorded text: give --mode offline",
+    ),
+    (
+        lambda config: config.method == "minillm" and config.mode != "online",
+        "method minillm samples from the student: give --mode online",
+    ),
+    (
+        lambda config: (
+            config.method == "minillm"
+            and (not config.online.sampling_temperature or config.loss.measure.kd_temperature != 1)
+        ),
+        "method minillm compares at the temperature that it samples at: give --sampling-temperature above 0, and no"
+        " --kd-temperature",
+    ),
+    (
+        lambda config: config.curriculum.curriculum != "none" and config.mode != "offline",
+        "--curriculum {curriculum} orders recorded trajectories, which mode {mode} does not: give --mode offline, or"
+        " --horizon-start to let episodes grow",
+    ),
+    (
+        lambda config: config.terms.aligned and config.mode != "offline",
+        "an alignment compares with recordings of the same task, and mode {mode} may play others: give --mode offline,"
+        " or leave the term out",
+    ),
+    (
+        lambda config: (
+            "contrastive" in config.terms.weights
+            and (config.hardware.micro_batch < 2 or (config.mode == "offline" and config.data.batch < 2))
+        ),
+        "the term contrastive compares the rows of a micro-batch: give --micro-batch and --batch of 2 or more",
+    ),
+    (
+        lambda config: config.mode in ("offline", "mixed") and not config.data.trajectories,
+        "mode {mode} needs recorded trajectories: give --trajectories FILE.jsonl",
+    ),
+)
+"""Settings that cannot go together, and what is said then: a format of all settings."""
+
+
+def check(config: TrainConfig) -> None:
+    """Refuse settings that contradict one another.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    values = flat(config)
+    for name, low, high in _RANGES:
+        if not low <= values[name] <= high:
+            bound = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
+            raise ConfigError(f"--{name.replace('_', '-')} {values[name]:g}: give a number {bound}")
+    for holds, message in _CONTRADICTIONS:
+        if holds(config):
+            raise ConfigError(message.format(**values))
+
+
+def caution(config: TrainConfig) -> str:
+    """One line on what these settings do that their user may not want; empty when there is nothing to say."""
+    if config.method == "sad" and config.data.action_support != "full" and config.loss.measure.outside == "ignore":
+        return (
+            "--outside ignore gives no gradient to tokens outside the action support: an agent that decodes freely may"
+            " leave it; --outside bucket teaches it not to"
+        )
+    return ""
+
+
+_BY_KIND = (
+    "reason_weight",
+    "act_weight",
+    "reduction",
+    "learned_weights",
+    "project",
+    "masks",
+    "action_support",
+    "outside",
+)
+_NOT_ALIGNED = ("reduction", "learned_weights", "project", "action_support", "outside")
+_EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy")
+_LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "horizon_start", "workers", "tasks")
+_COMPARISON = ("divergence", "beta", "kd_temperature")
+_COMPARING = ("sad", "word_kd", "token_flat")
+
+_COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
+    (("beta",), "divergence", ("js", "skew_forward", "skew_reverse")),
+    ((*_COMPARISON, "clamp"), "method", _COMPARING),
+    (_BY_KIND, "method", ("sad",)),
+    (("observation_weight",), "method", (*_COMPARING, *_LIKELIHOOD)),
+    (("outside",), "action_support", ("static", "trie", "byte")),
+    (_EQUATION_13, "curriculum", ("sample", "sort")),
+    (("curriculum_strength",), "curriculum", ("sample",)),
+    (_LIVE, "mode", ("online", "mixed", "guided", "dagger")),
+    (("online_share",), "mode", ("mixed",)),
+    (("guidance",), "mode", ("guided",)),
+)
+"""Settings that have an effect only where another one has one of some values. MiniLLM has a divergence of its own."""
+
+
+def ignored_by(config: TrainConfig) -> dict[str, str]:
+    """Names of the settings that have no effect beside the others, each with what it needs."""
+    values, terms = flat(config), config.terms.weights
+    found: dict[str, str] = {}
+    for names, other, allowed in _COUNT_WITH:
+        if values[other] not in allowed:
+            needed = f"it needs --{other.replace('_', '-')} {' or '.join(allowed)}, not {values[other]}"
+            found |= dict.fromkeys(names, needed)
+    if config.terms.aligned:  # it compares by the same divergence and weighs by the same λ, and is the whole loss
+        for name in (*_COMPARISON, "clamp", "reason_weight", "act_weight"):
+            found.pop(name, None)
+        if values["divergence"] in _UNMIXED:
+            found["beta"] = f"it needs --divergence js or a skew form, not {values['divergence']}"
+        found |= dict.fromkeys(_NOT_ALIGNED, "an alignment is the whole loss: leave out one of them")
+    if {"atomic", "atomic_local"} & terms.keys():  # these compare whole actions by the same settings
+        mixes = values["divergence"] not in _UNMIXED
+        for name in _COMPARISON if mixes else ("divergence", "kd_temperature"):
+            found.pop(name, None)
+    if config.mode != "offline" and config.method != "minillm":
+        found["batch"] = "it needs --mode offline, elsewhere give --rollouts and --updates"
+    if not config.online.horizon_start:
+        found["horizon_every"] = "it needs --horizon-start"
+    if not config.model.teacher or config.model.teacher.startswith("expert"):
+        found |= dict.fromkeys(("top", "cache", "patience"), "it needs a --teacher that scores")
+    return found
+
+
+FORMER_TERMS = {"contrastive": "contrastive={}", "alignment": "align_{}=1", "action_head": "{}=1"}
+"""Settings of the release before that are further terms now, as formats of their value."""
+
+REMOVED = {
+    "temperature": "--kd-temperature for the loss, --sampling-temperature for the student's draws",
+    "preset": "--config NAME",
+}
+"""Settings of the release before that a file may not have any more, with what to give instead."""
+
+
+def former_term(name: str, value: str) -> str:
+    """The further term that a former setting asked for, "" for none."""
+    return "" if value in ("none", "0", "0.0") else FORMER_TERMS[name].format(value)
+
+
+def present_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Recorded flat settings, those of the release before included, as they would be given now."""
+    kept = {name: value for name, value in values.items() if name not in FORMER_TERMS}
+    found = present_names(TrainConfig, kept)
+    if "temperature" in found:
+        found["kd_temperature"] = found.pop("temperature")
+    terms = [former_term(name, str(values[name])) for name in FORMER_TERMS if name in values]
+    return {**found, "terms": sorted([*found.get("terms", ()), *filter(None, terms)])}
