@@ -109,7 +109,7 @@ class Agent(Protocol):
 
 
 def writes(agent: Agent) -> tuple[FormName, bool]:
-    """How an agent writes: its form's name, and whether in turns of a chat. Agents that do not say use the house form.
+    """How an agent writes: its form's name, and whether in turns of a chat. Without such attributes: the default form.
 
     >>> writes(object())  # type: ignore[arg-type]
     ('lines', False)

@@ -80,7 +80,7 @@ class ChatGlue:
         return cls(a, b, c, d, e, f, begun, digest)
 
     def system(self, text: Sequence[int]) -> tuple[int, ...]:
-        """The ids of a system's text with what stands around it; of none, the opening alone."""
+        """The ids of a system's text with what the template puts around it; of none, the opening alone."""
         return (*self.opening, *text, *self.system_end) if text else self.opening_alone
 
     def user(self, text: Sequence[int]) -> tuple[int, ...]:
@@ -97,9 +97,9 @@ def system_text(prompt: str) -> str:
     return prompt.strip()
 
 
-def user_text(told: str) -> str:
+def user_text(observation: str) -> str:
     """An observation as the user's message: the end of the turn takes the place of its newline."""
-    return told.removesuffix("\n")
+    return observation.removesuffix("\n")
 
 
 def message_text(piece: Piece) -> str:
@@ -113,7 +113,7 @@ _ADVICE = ": it cannot be used for episodes; give --chat off"
 
 
 def _opening(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[str, str, str], tuple[str, str], bool]:
-    """What stands around the system's text and the first user's, around the latter alone, and whether it is folded."""
+    """The template's text around the system's and the first user's, around the latter alone, and whether it is folded."""
     if not getattr(tokenizer, "chat_template", None):
         raise ConfigError("this model's tokenizer has no chat template: give --chat off")
     before, after = _around(_rendered(tokenizer, [_message("user", _FIRST)]), (_FIRST,))

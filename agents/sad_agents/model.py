@@ -112,7 +112,7 @@ class Model(Protocol):
 
 
 def cut(text: str) -> str:
-    r"""`text` up to the end of its first action line, with a final newline: `Form.cut` of the house form.
+    r"""`text` up to the end of its first action line, with a final newline: `Form.cut` of the default form.
 
     >>> cut("Action: look\nObservation: I make things up")
     'Action: look\n'

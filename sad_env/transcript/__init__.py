@@ -1,7 +1,7 @@
 """The only place that knows how transcripts are written: records to text with spans, completions to records.
 
-There are several forms, one module each: `lines` is the house form, `tags` the paper's, `think` that of verl-agent.
-The functions here are those of the house form, and `render`, which writes a whole episode in any.
+There are several forms, one module each: `lines` is the default form, `tags` the paper's, `think` that of verl-agent.
+The functions here are those of the default form, and `render`, which writes a whole episode in any.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def form_of(name: str) -> Form:
 
 
 def observation_text(observation: str) -> str:
-    """`Form.observation` of the house form."""
+    """`Form.observation` of the default form."""
     return LINES.observation(observation)
 
 
 def compose(reasoning: str, action: str) -> Rendering:
-    r"""`Form.render` of the house form.
+    r"""`Form.render` of the default form.
 
     >>> compose("I see it.", "take it").text
     'Reasoning: I see it.\nAction: take it\n'
@@ -53,7 +53,7 @@ def compose(reasoning: str, action: str) -> Rendering:
 
 
 def segment(completion: str) -> tuple[Span, ...]:
-    r"""`Form.spans` of the house form.
+    r"""`Form.spans` of the default form.
 
     >>> [(s.kind.value, s.start, s.end) for s in segment("Reasoning: a\nstill a\nAction: b\n")]
     [('R', 0, 21), ('A', 21, 31)]
@@ -62,17 +62,17 @@ def segment(completion: str) -> tuple[Span, ...]:
 
 
 def parse(completion: str) -> Parsed:
-    """`Form.parse` of the house form."""
+    """`Form.parse` of the default form."""
     return LINES.parse(completion)
 
 
 def action_end(completion: str) -> int | None:
-    """`Form.action_end` of the house form."""
+    """`Form.action_end` of the default form."""
     return LINES.action_end(completion)
 
 
 def is_complete(completion: str) -> bool:
-    """`Form.is_complete` of the house form."""
+    """`Form.is_complete` of the default form."""
     return LINES.is_complete(completion)
 
 
@@ -122,7 +122,7 @@ def in_form(trajectory: Trajectory, form: str) -> Trajectory:
 
 
 def restated(transcript: str, form: Form) -> str:
-    """A transcript in the house form, such as a prompt's exemplar, in another form."""
+    """A transcript in the default form, such as a prompt's exemplar, in another form."""
     if form is LINES:
         return transcript
     turns = list(_TURN.finditer(transcript))

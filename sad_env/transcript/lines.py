@@ -1,4 +1,4 @@
-"""The house form: one line for reasoning, action and observation each, with its name before it."""
+"""The default form: one line for reasoning, action and observation each, with its name before it."""
 
 from __future__ import annotations
 

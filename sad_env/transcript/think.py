@@ -13,7 +13,7 @@ _ACTION = re.compile(rf"{_OPEN} ?")
 
 
 class ThinkForm(Form):
-    r"""`<think> ... </think>`, `<action> ... </action>`; observations as in the house form.
+    r"""`<think> ... </think>`, `<action> ... </action>`; observations as in the default form.
 
     >>> THINK_FORM.render("I see it.", "take it").text
     '<think> I see it. </think>\n<action> take it </action>\n'

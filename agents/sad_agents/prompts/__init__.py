@@ -42,8 +42,8 @@ class Prompt:
     def text(self, shots: int = 0, form: Form = LINES) -> str:
         """The prompt with the first `shots` exemplars; ends with an empty line.
 
-        The instruction asks for the house form, in the words of `LINES.request`, and exemplars are in it; another form
-        takes its place in both. Where an instruction says it in other words, the other form's request is added.
+        The instruction asks for the default form, in the words of `LINES.request`, and exemplars are in it; another
+        form takes its place in both. Where an instruction says it in other words, the other form's request is added.
 
         Raises:
             ConfigError: more exemplars than there are.

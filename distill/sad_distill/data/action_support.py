@@ -23,7 +23,7 @@ _SLOT = re.compile(r"(\w+\[)<[a-z][a-z _-]*>\]")
 """An admissible action whose argument is a slot, such as `search[<query>]`: the agent writes there what it likes."""
 
 _HEADERS = tuple(form.headers[SpanKind.ACT].rstrip() for form in FORMS.values() if form.closing == "\n")
-"""What an action stands behind; forms that close it with more than a newline have no token sets."""
+"""What comes before an action; forms that close it with more than a newline have no token sets."""
 
 
 def spelled(action: str) -> str:

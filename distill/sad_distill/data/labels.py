@@ -39,7 +39,7 @@ def label_offsets(offsets: Sequence[tuple[int, int]], spans: Sequence[Span]) -> 
     """Labels of tokens from their character offsets, and how many tokens cross a border.
 
     Args:
-        offsets: start and end of each token; tokens that stand for no character have (0, 0) and get N.
+        offsets: start and end of each token; tokens without a character have (0, 0) and get N.
         spans: they tile the text, in order.
 
     Returns:
