@@ -113,7 +113,7 @@ _ADVICE = ": it cannot be used for episodes; give --chat off"
 
 
 def _opening(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[str, str, str], tuple[str, str], bool]:
-    """The template's text around the system's and the first user's, around the latter alone, and whether it is folded."""
+    """The text around the system's and the first user's, around the latter alone, and whether it is folded."""
     if not getattr(tokenizer, "chat_template", None):
         raise ConfigError("this model's tokenizer has no chat template: give --chat off")
     before, after = _around(_rendered(tokenizer, [_message("user", _FIRST)]), (_FIRST,))
