@@ -33,13 +33,14 @@ from sad_distill.models.tokenizer import texts_of, train_tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
 from sad_env import registry
-from sad_env.transcript import is_complete
+from sad_env.transcript import LINES, is_complete
 
 
 class GenerateModel:
     """The straightforward way: `generate` on the whole prompt for one episode after the other."""
 
     name = "generate"
+    form, chat = LINES, False
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, windowing: Windowing, *, use_cache: bool

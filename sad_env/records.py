@@ -7,9 +7,17 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Strict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    Strict,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from sad_env.json_lines import RecordError, parse_json, read_lines
 
@@ -35,6 +43,10 @@ class SpanKind(str, enum.Enum):
     """The world's observation."""
 
 
+FormName = Literal["lines", "tags", "think"]
+"""Names of the forms of `sad_env.transcript`."""
+
+_HOUSE_FORM = (("form", "lines"), ("chat", False))
 _LETTERS = frozenset(kind.value for kind in SpanKind)
 
 
@@ -153,6 +165,16 @@ class Trajectory(Record):
     seconds: float = 0.0
     extra: dict[str, float] = {}
     """Figures of one world, e.g. f1."""
+    form: FormName = "lines"
+    """How the agent wrote: a form of `sad_env.transcript`. Files name it only where it is another than "lines"."""
+    chat: bool = False
+    """The agent read and wrote in turns of a chat template; files say so only where it did."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Versions that know neither field read what they always have.
+        written: dict[str, Any] = write(self)
+        return {key: value for key, value in written.items() if (key, value) not in _HOUSE_FORM}
 
     def to_json(self) -> str:
         """One line of JSON without a newline; lone surrogates are written as escapes."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sad_agents.windowing import COMPLETION_TOKENS
-from sad_env.records import Span, Status
-from sad_env.transcript import compose
+from sad_env.records import FormName, Span, Status
+from sad_env.transcript import FORMS, LINES, compose
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,16 @@ class Agent(Protocol):
     def end(self, episode: int) -> None:
         """The episode is over; its memory may go. Unknown episodes are ignored."""
         ...
+
+
+def writes(agent: Agent) -> tuple[FormName, bool]:
+    """How an agent writes: its form's name, and whether in turns of a chat. Without such attributes: the default form.
+
+    >>> writes(object())  # type: ignore[arg-type]
+    ('lines', False)
+    """
+    form = FORMS.get(str(getattr(agent, "form", "lines")), LINES)
+    return form.name, getattr(agent, "chat", False) is True
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ A `*.pt` file is what `torch.save` makes of one dict:
     format            "sad-student-1"
     config            the model's configuration, JSON text
     tokenizer         the content of tokenizer.json
-    tokenizer_config  special tokens by role, JSON text
+    tokenizer_config  special tokens by role, and the chat template of a student that chats, JSON text
     record            how the student was trained and is to be used, JSON text
     weights           name -> tensor; tied tensors once
 
@@ -35,7 +35,7 @@ from sad_agents.architecture import (
     refuse,
     settings_of,
 )
-from sad_agents.model_folder import RECORD_FILE, ROLES, check_vocabulary, load_folder, plain_tokenizer
+from sad_agents.model_folder import CHAT_TEMPLATE, RECORD_FILE, ROLES, check_vocabulary, load_folder, plain_tokenizer
 from sad_env.errors import ConfigError
 from sad_env.files import atomic_bytes, sync_folder
 from sad_env.safe_text import one_line
@@ -68,7 +68,8 @@ def save_student(
         model: any causal LM that `_AutoModel.from_config` can build from `model.config`.
         tokenizer: a fast tokenizer.
         record: plain JSON values: how the student was trained. `record["acting"]` may hold `prompt` (the text it was
-            trained to see first) and `window` (`budget`, `room`, `keep` of `Windowing`).
+            trained to see first), `window` (`budget`, `room`, `keep` of `Windowing`), `form` (a name of
+            `sad_env.transcript.FORMS`) and `chat` (true: in turns of the tokenizer's chat template, which is saved).
 
     Raises:
         ConfigError: a tokenizer without tokenizer.json, or weights that are not finite.
@@ -86,7 +87,7 @@ def save_student(
             "format": FORMAT,
             "config": json.dumps(model.config.to_dict(), default=str),
             "tokenizer": tokenizer.backend_tokenizer.to_str(),
-            "tokenizer_config": json.dumps(_special_tokens(tokenizer)),
+            "tokenizer_config": json.dumps({**_special_tokens(tokenizer), **_chat_template(tokenizer, record)}),
             "record": text,
             "weights": {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()},
         }
@@ -147,6 +148,13 @@ def unique_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
 
 def _special_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
     return {role: str(getattr(tokenizer, role)) for role in ROLES if getattr(tokenizer, role) is not None}
+
+
+def _chat_template(tokenizer: PreTrainedTokenizerBase, record: Mapping[str, Any]) -> dict[str, str]:
+    """Earlier releases refuse what they do not know, so only those students carry a template that use it."""
+    acting = record.get("acting")
+    chats = isinstance(acting, Mapping) and acting.get("chat") is True
+    return {CHAT_TEMPLATE: tokenizer.chat_template} if chats and isinstance(tokenizer.chat_template, str) else {}
 
 
 # --- one file -------------------------------------------------------------------------------------------------

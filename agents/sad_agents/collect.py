@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from sad_agents.agent import Agent
+from sad_agents.agent import Agent, writes
 from sad_agents.catalogue import provenance, resolve
 from sad_agents.model_settings import ModelSettings, ignored_by
 from sad_agents.noisy_agent import NoisyAgent
@@ -89,7 +89,9 @@ _FREE = frozenset({"episodes", "workers", "concurrency", "patience", "omit", "de
 _KEPT_AS = {"max_new_tokens": "max_tokens"}
 """Settings that OUT.settings.json has under another name."""
 
-_NOT_YET = {"top_p": 1.0, "context": 4096, "votes": 1, "prompt": "", "precision": "auto"}
+_NOT_YET = {
+    "top_p": 1.0, "context": 4096, "votes": 1, "prompt": "", "precision": "auto", "form": "lines", "chat": "off",
+}  # fmt: skip
 """Settings that files of earlier versions do not have, and what they were then."""
 
 
@@ -112,7 +114,7 @@ def collect(settings: CollectSettings) -> int:
     agent = _agent(settings, recipe)
     rename = _renaming(settings)
     limits = Limits(max_steps=settings.max_steps or None)
-    content = {**_kept_settings(settings), "panel_sha256": panel.sha256, **provenance(agent)}
+    content = {**_kept_settings(settings, agent), "panel_sha256": panel.sha256, **provenance(agent)}
     with exclusive(f"{settings.out}.lock", str(settings.out)), _claimed(settings, content):
         done = _done(settings.out, settings.env, agent.name)
         owed = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in done]
@@ -150,9 +152,11 @@ def _renaming(settings: CollectSettings) -> Callable[[Trajectory], Trajectory]:
     return rename
 
 
-def _kept_settings(settings: CollectSettings) -> dict[str, Any]:
+def _kept_settings(settings: CollectSettings, agent: Agent) -> dict[str, Any]:
     kept = {_KEPT_AS.get(key, key): value for key, value in asdict(settings).items() if key not in _FREE}
-    return {**kept, "options": list(settings.options), "agent": public_address(settings.agent)}
+    form, chat = writes(agent)
+    written = {"form": form, "chat": "on" if chat else "off"}
+    return {**kept, **written, "options": list(settings.options), "agent": public_address(settings.agent)}
 
 
 @contextmanager
@@ -184,6 +188,7 @@ def _check_same(settings: CollectSettings, content: dict[str, Any], settings_fil
     before = {**_NOT_YET, **read_json(settings_file)}
     # Earlier versions took settings of models for agents that are none, where they change nothing.
     unused = {_KEPT_AS.get(name, name) for name in ignored_by(settings.agent, settings.env)}
+    unused |= {key for key in content if key.startswith("begin_ids") and key not in before}
     changed = [
         key for key in content if key not in unused and not key.startswith(_SERVED) and before.get(key) != content[key]
     ]

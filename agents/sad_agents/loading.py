@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sad_agents.agent import GREEDY, Agent, EpisodeStart, Sampling
 from sad_agents.model import Model, ScriptedModel, read_script
@@ -24,6 +24,7 @@ from sad_env.files import sha256_file
 from sad_env.http import PATIENCE
 from sad_env.records import read_trajectories
 from sad_env.safe_text import one_line
+from sad_env.transcript import FORMS, LINES, Form, form_of
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +56,9 @@ class AgentOptions:
         window: False ends an episode that outgrows the model's window.
         patience: seconds that a server which is overloaded is waited for.
         omit: fields of a server's requests to leave out (NAME) or to rename (NAME=OTHER).
+        form: a form of `sad_env.transcript`, or "auto": what a student's record names, "lines" for other models.
+        chat: "on", "off", or "auto": what a student's record says; for other local models whether their tokenizer has a
+            chat template; for served ones see `OpenAIModel`.
         world: keyword arguments of the world, for agents that make a copy of it.
     """
 
@@ -70,6 +74,8 @@ class AgentOptions:
     window: bool = True
     patience: float = PATIENCE.seconds
     omit: tuple[str, ...] = ()
+    form: str = "auto"
+    chat: Literal["auto", "on", "off"] = "auto"
     world: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -84,8 +90,9 @@ class LoadedModel:
         model: on its device, in evaluation mode.
         tokenizer: its tokenizer.
         record: how it was trained; empty where it is no student of this project.
-        start_ids: ids before everything. Students of this project were trained without; other models take the begin
-            token that their tokenizer adds.
+        start_ids: ids before everything, wherever the model was read from: students of this project were trained
+            without; other models take the begin token that their tokenizer adds. In the turns of a chat template these
+            are left out: the template writes a begin token, or none.
         identity: a name for keys and records: a file's or folder's name and hash, a hub id with its commit, or the
             package's name.
         path: the file or folder that it was read from; None where a package carries it.
@@ -251,7 +258,12 @@ def _first_thoughts(path: Path) -> Callable[[EpisodeStart], str]:
 def scripted_agent(rest: str, world: str, options: AgentOptions) -> Agent:
     """`scripted:FILE`: completions from a file."""
     path = Path(rest)
-    return react_agent(ScriptedModel(read_script(path)), world, options, script_sha256=sha256_file(path))
+    model = ScriptedModel(read_script(path), form=_form(options), chat=options.chat == "on")
+    return react_agent(model, world, options, script_sha256=sha256_file(path))
+
+
+def _form(options: AgentOptions) -> Form:
+    return LINES if options.form == "auto" else form_of(options.form)
 
 
 def ships_student(world: str) -> bool:
@@ -280,6 +292,7 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
 
     loaded = load_language_model(spec, device=options.device, dtype=options.dtype)
     prompt, window = _acting(spec, loaded.record)
+    form, chat = _writing(spec, loaded, options)
     local = model_path(spec)
     facts = {"parameters": str(sum(parameter.numel() for parameter in loaded.model.parameters()))}
     if local is None:
@@ -292,8 +305,29 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
         name=name or (local.stem if local else spec.removeprefix("hf:")),
         windowing=window or _window(loaded.model, options),
         start_ids=loaded.start_ids,
+        form=form,
+        chat=chat,
     )
+    if model.glue is not None:
+        facts["chat_sha256"] = model.glue.sha256
+    elif loaded.start_ids:
+        facts["begin_ids"] = " ".join(map(str, loaded.start_ids))
     return react_agent(model, world, options, prompt=prompt, shots=0 if loaded.record else 1, **facts)
+
+
+def _writing(spec: str, loaded: LoadedModel, options: AgentOptions) -> tuple[Form, bool]:
+    """The form that a local model writes in, and whether in turns of a chat."""
+    acting = loaded.record.get("acting", {})
+    form, chat = acting.get("form", "lines"), acting.get("chat", False)
+    if form not in FORMS or type(chat) is not bool:
+        raise CheckpointError(
+            f"{one_line(spec, 120)}: its record's 'acting' holds a form ({', '.join(FORMS)}) and a chat (true or false)"
+        )
+    if not loaded.record:
+        chat = bool(loaded.tokenizer.chat_template)
+    return form_of(form if options.form == "auto" else options.form), chat if options.chat == "auto" else (
+        options.chat == "on"
+    )
 
 
 def _acting(spec: str, record: Mapping[str, Any]) -> tuple[Prompt | None, Windowing | None]:
@@ -330,6 +364,8 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
         room=options.sampling.max_tokens,
         patience=replace(PATIENCE, seconds=options.patience),
         omit=options.omit,
+        form=_form(options),
+        chat=options.chat,
     )
     shown = one_line(public_address(url), 120)
     if not model.identity.keys() - {"owned_by"}:

@@ -6,14 +6,17 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from sad_agents.agent import Sampling
 from sad_agents.windowing import Windowing
 from sad_env.errors import ConfigError, DataError
 from sad_env.json_lines import RecordError, parse_json, read_lines
 from sad_env.records import Status
-from sad_env.transcript import action_end
+from sad_env.transcript import LINES, Form
+
+Role = Literal["", "system", "user", "assistant"]
+"""Whose turn of a chat a piece is; empty for text that no chat divides."""
 
 
 class Piece(NamedTuple):
@@ -21,6 +24,7 @@ class Piece(NamedTuple):
 
     text: str
     ids: tuple[int, ...] = ()
+    role: Role = ""
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,17 @@ class Completion:
 
 
 class Model(Protocol):
-    """Writes completions. A completion is over at the end of its first action line (`transcript.is_complete`)."""
+    """Writes completions. A completion is over at the end of its first action (`Form.is_complete`).
+
+    Attributes:
+        name: for the records.
+        form: how it writes.
+        chat: it reads the pieces as turns of a chat; otherwise they are one text.
+    """
 
     name: str
+    form: Form
+    chat: bool
 
     @property
     def windowing(self) -> Windowing | None:
@@ -100,15 +112,12 @@ class Model(Protocol):
 
 
 def cut(text: str) -> str:
-    r"""`text` up to the end of its first action line, with a final newline.
+    r"""`text` up to the end of its first action line, with a final newline: `Form.cut` of the default form.
 
     >>> cut("Action: look\nObservation: I make things up")
     'Action: look\n'
     """
-    end = action_end(text)
-    if end is not None:
-        return text[:end]
-    return text if text.endswith("\n") else text + "\n"
+    return LINES.cut(text)
 
 
 Script = Callable[[Request], str]
@@ -124,11 +133,15 @@ class ScriptedModel:
             again.
         name: for the records.
         windowing: as of any model; a piece measures its words.
+        form: as of any model.
+        chat: as of any model.
     """
 
     script: Script | Sequence[str]
     name: str = "scripted"
     windowing: Windowing | None = None
+    form: Form = LINES
+    chat: bool = False
 
     def measure(self, piece: Piece) -> int:
         """Words."""
@@ -143,7 +156,7 @@ class ScriptedModel:
             text = self.script(request)
         else:
             text = self.script[min(request.step, len(self.script) - 1)]
-        text = cut(request.forced + text)
+        text = self.form.cut(request.forced + text)
         return Completion(text, generated=len(text.split()))
 
     def forget(self, key: str) -> None:

@@ -39,8 +39,10 @@ _FastTokenizer: Any = PreTrainedTokenizerFast
 RECORD_FILE = "sad_record.json"
 """The training record's name in a folder."""
 ROLES = ("bos_token", "eos_token", "pad_token", "unk_token")
-_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
-"""What is fetched from the hub: nothing that can run code."""
+CHAT_TEMPLATE = "chat_template"
+"""Name of the chat template among the settings of a tokenizer; a file of this name with .jinja is in folders."""
+_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", f"{CHAT_TEMPLATE}.jinja")
+"""What is fetched from the hub: nothing that can run code; chat templates are rendered in a sandbox."""
 _ELSEWHERE = ("*/*", "consolidated*")
 """What is not: other formats of the same weights."""
 _OLD_MASK = re.compile(r"(^|\.)(attn|attention)\.(bias|masked_bias)$")
@@ -181,17 +183,20 @@ def _folder_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     # A student's own is taken as it is: the automatic class goes by the kind of model and adds tokens of that kind.
     settings = parse_object(path, "tokenizer_config.json", _text(path / "tokenizer_config.json"))
     special = {role: settings[role] for role in ROLES if settings.get(role) is not None}
+    template = path / f"{CHAT_TEMPLATE}.jinja"
+    if template.is_file():
+        special[CHAT_TEMPLATE] = _text(template)
     return plain_tokenizer(path, _text(path / "tokenizer.json"), special)
 
 
 def plain_tokenizer(path: Path, text: str, special: dict[str, Any]) -> PreTrainedTokenizerBase:
-    """A tokenizer from the content of a tokenizer.json and the special tokens by role.
+    """A tokenizer from the content of a tokenizer.json, the special tokens by role, and a chat template if it is there.
 
     Raises:
         CheckpointError: something else.
     """
-    if not all(key in ROLES and type(value) is str for key, value in special.items()):
-        refuse(path, f"its tokenizer_config has other entries than {', '.join(ROLES)}")
+    if not all(key in (*ROLES, CHAT_TEMPLATE) and type(value) is str for key, value in special.items()):
+        refuse(path, f"its tokenizer_config has other entries than {', '.join((*ROLES, CHAT_TEMPLATE))}")
     try:
         core = Tokenizer.from_str(text)
         return cast(

@@ -55,6 +55,12 @@ class ModelSettings:
     """Of a local model's numbers; auto: fp32 on a processor, elsewhere a checkpoint's own."""
     patience: Annotated[float, tyro.conf.arg(metavar="S")] = PATIENCE.seconds
     """Wall time that an overloaded model server (429, 503) is waited for, at each request."""
+    form: Literal["auto", "lines", "tags", "think"] = "auto"
+    """How a model writes: lines (Reasoning:, Action:), tags ([REASON], [ACT]), think (<think>, <action>);
+    auto: as a student was trained, lines for others."""
+    chat: Literal["auto", "on", "off"] = "auto"
+    """Episodes as turns of a chat; auto: where a local model has a chat template, where a served one's name says
+    instruct or its server has no completions, and as a student was trained."""
     omit: tuple[str, ...] = ()
     """Request fields a model server does not take: NAME is left out, NAME=OTHER renamed."""
 
@@ -98,6 +104,8 @@ class ModelSettings:
             context=self.context,
             patience=self.patience,
             omit=self.omit,
+            form=self.form,
+            chat=self.chat,
             world=world,
         )
 

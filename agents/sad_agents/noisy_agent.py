@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sad_agents.agent import Agent, Decision, EpisodeStart
+from sad_agents.agent import Agent, Decision, EpisodeStart, writes
 from sad_agents.prompts import load_prompt
 from sad_env.errors import ConfigError
-from sad_env.records import Span, SpanKind
-from sad_env.transcript import compose
+from sad_env.records import FormName, Span, SpanKind
+from sad_env.transcript import form_of
 
 
 class NoisyAgent:
@@ -59,7 +59,17 @@ class NoisyAgent:
         if not choices or draw.random() < 0.5:
             choices = garbled(decision.action)
         choices = [action for action in choices if not action.startswith(self._final)]
-        return slip(draw.choice(choices)) if choices else decision
+        return slip(draw.choice(choices), self.form) if choices else decision
+
+    @property
+    def form(self) -> FormName:
+        """The wrapped agent's."""
+        return writes(self._agent)[0]
+
+    @property
+    def chat(self) -> bool:
+        """The wrapped agent's."""
+        return writes(self._agent)[1]
 
     def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
         """Pass it on, and remember which actions are admissible next."""
@@ -73,9 +83,9 @@ class NoisyAgent:
         self._agent.end(episode)
 
 
-def slip(action: str) -> Decision:
+def slip(action: str, form: str = "lines") -> Decision:
     """The decision that plays `action` and teaches nothing."""
-    rendering = compose("", action)
+    rendering = form_of(form).render("", action)
     spans = tuple(Span(kind=SpanKind.NONE, start=s.start, end=s.end, body=s.body) for s in rendering.spans)
     return Decision(rendering.text, spans, "", action)
 

@@ -8,10 +8,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sad_agents.model import Completion, cut
+from sad_agents.model import Completion
 from sad_env.addresses import public_address, split_address
 from sad_env.http import Answer, RequestError
 from sad_env.safe_text import one_line
+from sad_env.transcript import LINES, Form, in_thoughts
 
 _CHARACTERS_PER_TOKEN = 3
 _DAY = 86_400
@@ -42,6 +43,18 @@ def is_too_long(said: str) -> bool:
 
 class ContextError(Exception):
     """The request is longer than what the model can see."""
+
+
+class StoppedInThoughtsError(Exception):
+    """A stop string ended the completion in its thoughts, before it came to an action.
+
+    Args:
+        tokens: that the server produced for it.
+    """
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__(tokens)
+        self.tokens = tokens
 
 
 class NoSuchPathError(Exception):
@@ -172,10 +185,18 @@ def _refuse_error(error: dict[str, Any] | str, wait: float) -> None:
     )
 
 
-def completion_of(answer: Answer, path: str, forced: str) -> Completion:
+def completion_of(answer: Answer, path: str, forced: str, form: Form = LINES, *, stopped: bool = False) -> Completion:
     """What a server's answer says, its thinking as reasoning, its tokens estimated where it does not count them.
 
+    Args:
+        answer: of any status.
+        path: that was asked.
+        forced: what the completion begins with.
+        form: how the model writes.
+        stopped: stop strings were sent.
+
     Raises:
+        StoppedInThoughtsError: one of the stop strings ended it in thoughts.
         NoSuchPathError: it has no such path.
         ContextError: see `check_status`.
         RequestError: an error, or no text.
@@ -193,9 +214,11 @@ def completion_of(answer: Answer, path: str, forced: str) -> Completion:
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
     if type(tokens) is not int or not 0 < tokens <= _MOST_TOKENS:
         tokens = estimated_tokens(thinking + text)
+    if stopped and ending == "stop" and ((thinking and not text.strip()) or in_thoughts(forced + text)):
+        raise StoppedInThoughtsError(tokens)
     if thinking:
-        text = f"Reasoning: {' '.join(thinking.split())}\n{text}"
-    return Completion(cut(forced + text), generated=tokens, complaint=complaint)
+        text = form.thought(thinking) + text
+    return Completion(form.cut(forced + text), generated=tokens, complaint=complaint)
 
 
 def text_of(choice: Mapping[str, Any]) -> tuple[str | None, str]:

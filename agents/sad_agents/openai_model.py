@@ -1,19 +1,23 @@
-"""Any server that speaks the OpenAI protocol as a model backend: completions where it has them, chat otherwise."""
+"""Any server that speaks the OpenAI protocol as a model backend, by completions or by chat completions."""
 
 from __future__ import annotations
 
 import functools
 import os
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from sad_agents.agent import Sampling
+from sad_agents.chat import message_text
 from sad_agents.model import Completion, Piece, Request
 from sad_agents.openai_answers import (
     ContextError,
     NoSuchPathError,
+    StoppedInThoughtsError,
     completion_of,
     context_of,
     estimated_tokens,
@@ -27,9 +31,34 @@ from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.http import PATIENCE, Answer, Client, Patience, RequestError, Value
 from sad_env.records import Status
 from sad_env.safe_text import one_line
+from sad_env.transcript import LINES, Form
+from sad_env.transcript.form import UNTHINK
 
-_STOP = ["\nObservation:"]
+Chat = Literal["auto", "on", "off"]
+_INSTRUCT = re.compile(
+    r"(?:^|[-_./])(?:instruct|chat|it|thinking|gpt-\d\w*|o\d|claude|gemini)(?:$|[-_.:@])", re.IGNORECASE
+)
+"""Names of models that are made for chats."""
 _LONGEST_ANSWER = 4 * 2**20
+
+
+def messages_of(request: Request) -> list[dict[str, str]]:
+    """A request as the messages of a chat: pieces of one role after the other make one message.
+
+    A text that the completion has to begin with becomes the beginning of the assistant's message, which most servers
+    continue.
+    """
+    messages: list[dict[str, str]] = []
+    pieces = (*request.head, *request.tail, *([Piece(request.forced, role="assistant")] if request.forced else []))
+    for piece in pieces:
+        role, content = piece.role or "user", message_text(piece)
+        if role == "assistant":
+            content = content.strip()
+        if messages and messages[-1]["role"] == role:
+            messages[-1]["content"] += content
+        elif content:
+            messages.append({"role": role, "content": content})
+    return messages
 
 
 class OpenAIModel:
@@ -43,6 +72,10 @@ class OpenAIModel:
         room: tokens kept free for a completion.
         patience: timeouts and retries.
         omit: fields of a request that the server does not take: NAME leaves one out, NAME=OTHER sends it as OTHER.
+        form: how the model is to write.
+        chat: "on" asks for chat completions, with the pieces of a request as messages, "off" for completions; "auto"
+            asks models whose name says that they are made for chats by chat, and all others where the server has no
+            completions.
 
     Raises:
         InfrastructureError: the server does not answer, or not in this protocol.
@@ -59,6 +92,8 @@ class OpenAIModel:
         room: int = COMPLETION_TOKENS,
         patience: Patience = PATIENCE,
         omit: Sequence[str] = (),
+        form: Form = LINES,
+        chat: Chat = "auto",
     ) -> None:
         web_address(url, "a model server is named by its address, e.g. http://localhost:8000, which")
         self._base = with_version(url)
@@ -72,7 +107,10 @@ class OpenAIModel:
         self.identity = identity_of(entry)
         """What the server says of the weights that it serves under this name; empty where it says nothing."""
         self._windowing = Windowing(budget=context_of(entry) or context, room=room)
-        self._chat = False
+        self.form = form
+        self.chat = chat == "on" or (chat == "auto" and _INSTRUCT.search(self.name) is not None)
+        self._may_chat = chat != "off"
+        self._stops = True
         self._refused = ""
 
     @property
@@ -112,24 +150,41 @@ class OpenAIModel:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": random.Random(f"{sampling.seed}/{request.seed}").getrandbits(31),
-            "stop": _STOP,
+            "stop": list(self.form.stop),
         }
+        if not self._stops:
+            del body["stop"]
         body = {self._omit.get(name, name): value for name, value in body.items() if self._omit.get(name, name)}
-        prompt = request.text + request.forced
-        if not self._chat:
-            try:
-                return self._post("completions", {**body, "prompt": prompt}, request.forced)
-            except NoSuchPathError:
-                # Servers of chat models only have no completions.
-                self._chat = True
         try:
-            messages = [{"role": "user", "content": prompt}]
-            return self._post("chat/completions", {**body, "messages": messages}, request.forced)
+            completion = self._answer(request, body)
+        except StoppedInThoughtsError as stopped:
+            body.pop(self._omit.get("stop", "stop"), None)
+            completion = self._answer(request, body)
+            completion = replace(completion, generated=completion.generated + stopped.tokens)
+        if UNTHINK in completion.text:
+            # A model that thinks may write in its thoughts what ends a completion elsewhere.
+            self._stops = False
+        return completion
+
+    def _answer(self, request: Request, body: dict[str, Any]) -> Completion:
+        if not self.chat:
+            try:
+                return self._post("completions", {**body, "prompt": request.text + request.forced}, request.forced)
+            except NoSuchPathError:
+                if not self._may_chat:
+                    raise InfrastructureError(f"{self._shown} serves no completions: leave out --chat off") from None
+                # Servers of chat models only have no completions.
+                self.chat = True
+        try:
+            return self._post("chat/completions", {**body, "messages": messages_of(request)}, request.forced)
         except NoSuchPathError:
-            raise InfrastructureError(f"{self._shown} serves neither completions nor chat completions") from None
+            has = "neither completions nor chat completions" if self._may_chat else "no chat completions"
+            raise InfrastructureError(f"{self._shown} serves {has}") from None
 
     def _post(self, path: str, body: dict[str, Any], forced: str) -> Completion:
-        read = functools.partial(completion_of, path=path, forced=forced)
+        read = functools.partial(
+            completion_of, path=path, forced=forced, form=self.form, stopped=self._omit.get("stop", "stop") in body
+        )
         return self._call("POST", path, read, json=body)
 
     def _find(self, model: str) -> tuple[str, Mapping[str, Any]]:

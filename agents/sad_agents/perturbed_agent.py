@@ -20,9 +20,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sad_agents import catalogue
-from sad_agents.agent import Agent, Decision, EpisodeStart
+from sad_agents.agent import Agent, Decision, EpisodeStart, writes
 from sad_agents.prompts import Prompt, load_prompt
 from sad_env.errors import UnknownNameError
+from sad_env.records import FormName
 
 KINDS = ("rephrase", "typos", "reorder", "distractor")
 
@@ -119,6 +120,16 @@ class PerturbedAgent:
         self._kind = kind
         self.name = f"{agent.name}+{kind}"
         self.provenance = catalogue.provenance(agent)
+
+    @property
+    def form(self) -> FormName:
+        """The wrapped agent's."""
+        return writes(self._agent)[0]
+
+    @property
+    def chat(self) -> bool:
+        """The wrapped agent's."""
+        return writes(self._agent)[1]
 
     def begin(self, episode: int, start: EpisodeStart) -> str:
         """Begin with the reworded instruction."""

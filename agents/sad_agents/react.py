@@ -1,4 +1,4 @@
-"""The ReAct agent: a model that reasons and acts in turn, in the format of `sad_env.transcript`."""
+"""The ReAct agent: a model that reasons and acts in turn, in the model's form of a transcript."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sad_agents.agent import GREEDY, Decision, EpisodeStart, Sampling
 from sad_agents.model import Completion, Model, Piece, Request
 from sad_agents.prompts import Prompt
 from sad_env.errors import ConfigError
-from sad_env.records import Span, SpanKind, Status
-from sad_env.transcript import observation_text, parse
+from sad_env.records import FormName, Span, SpanKind, Status
+from sad_env.transcript import LINES, Form
 
 
 @dataclass
@@ -76,9 +76,11 @@ class ReActAgent:
             "shots": str(shots),
             "temperature": f"{sampling.temperature:g}",
             "votes": str(votes),
+            **({} if model.form is LINES else {"form": model.form.name}),
+            **({"chat": "on"} if model.chat else {}),
         }
         """What a manifest says of the agent; those who make it may add to it."""
-        self._text = prompt.text(shots)
+        self._text = prompt.text(shots, model.form)
         self._sampling = sampling
         self._canonical = canonical
         self._votes = votes
@@ -86,10 +88,20 @@ class ReActAgent:
         self._window = window
         self._memories: dict[int, _Memory] = {}
 
+    @property
+    def form(self) -> FormName:
+        """The name of the form that its completions are in."""
+        return self.model.form.name
+
+    @property
+    def chat(self) -> bool:
+        """Whether its model reads and writes turns of a chat."""
+        return self.model.chat
+
     def begin(self, episode: int, start: EpisodeStart) -> str:
         """Lay out the task header."""
-        head = (Piece(self._text), Piece(observation_text(start.observation)))
-        self._memories[episode] = _Memory(start, tuple(piece for piece in head if piece.text))
+        head = head_pieces(self.model.form, self._text, start.observation)
+        self._memories[episode] = _Memory(start, head)
         return self._text
 
     def act(self, episodes: Sequence[int]) -> list[Decision]:
@@ -113,7 +125,7 @@ class ReActAgent:
     def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
         """Add the step to the history."""
         memory = self._memories[episode]
-        step = (Piece(decision.completion, decision.token_ids), Piece(observation_text(observation)))
+        step = step_pieces(self.model.form, decision.completion, decision.token_ids, observation)
         memory.pieces.append(step)
         if self.model.windowing is not None:
             memory.lengths.append(sum(self.model.measure(piece) for piece in step))
@@ -140,7 +152,7 @@ class ReActAgent:
         tail = [piece for pair in memory.pieces[memory.first :] for piece in pair]
         forced = ""
         if step == 0 and self._first_thought is not None:
-            forced = _forced(self._first_thought(memory.start))
+            forced = _forced(self._first_thought(memory.start), self.model.form)
         return [
             Request(f"{episode}.{vote}", memory.head, tail, f"{memory.start.seed}/{step}/{vote}", step, forced)
             for vote in range(self._votes)
@@ -159,7 +171,7 @@ class ReActAgent:
     def _decision(self, completion: Completion, generated: int, seconds: float) -> Decision:
         if completion.stop is not None:
             return Decision.stopped(completion.stop, completion.error, generated_tokens=generated)
-        reasoning, action, spans, complaint = parse(completion.text)
+        reasoning, action, spans, complaint = self.model.form.parse(completion.text)
         if action and self._canonical is not None:
             action = self._canonical(action)
         if not action:
@@ -195,6 +207,16 @@ def label(ends: Sequence[int], spans: Sequence[Span]) -> str:
     return "".join(letters)
 
 
-def _forced(thought: str) -> str:
+def head_pieces(form: Form, prompt: str, observation: str) -> tuple[Piece, Piece]:
+    """The task header as a model is shown it."""
+    return Piece(prompt, role="system"), Piece(form.observation(observation), role="user")
+
+
+def step_pieces(form: Form, completion: str, ids: tuple[int, ...], observation: str) -> tuple[Piece, Piece]:
+    """A completion and what came back as a model is shown them."""
+    return Piece(completion, ids, "assistant"), Piece(form.observation(observation), role="user")
+
+
+def _forced(thought: str, form: Form) -> str:
     thought = " ".join(thought.split())
-    return f"Reasoning: {thought}\n" if thought else ""
+    return form.begun_thought(thought) if thought else ""

@@ -10,7 +10,7 @@ from sad_agents.rollout.episodes import NO_LIMITS, verdict
 from sad_eval.records import Manifest
 
 from sad_env.records import Status, Step, Trajectory
-from sad_env.transcript import observation_text
+from sad_env.transcript import render
 from sad_leaderboard.recompute import step_limit
 
 
@@ -88,6 +88,8 @@ def ending_fault(recorded: Trajectory, bounds: Bounds, terminated: bool, info: M
     return "" if ending is expected else f"recorded as {ending.value}, but {why}: it ends as {expected.value}"
 
 
+_GLUE_TOKENS = 64
+"""More than a chat template writes around one turn."""
 _UNSPENT = "which no limit of tokens, time or context explains"
 
 
@@ -108,7 +110,7 @@ def _budget_spent(recorded: Trajectory, bounds: Bounds) -> bool:
     if recorded.steps and bounds.max_seconds is not None and recorded.seconds >= bounds.max_seconds:
         return True
     # A token is one byte of text at least, so a transcript of fewer bytes than the context cannot have filled it.
-    texts = [recorded.prompt, observation_text(recorded.observation)]
-    texts += [text for step in recorded.steps for text in (step.completion, observation_text(step.observation))]
-    size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    size = len(render(recorded).text.encode("utf-8", "surrogatepass"))
+    if recorded.chat:
+        size += _GLUE_TOKENS * (len(recorded.steps) + 1)
     return bounds.context > 0 and size + bounds.completion > bounds.context

@@ -20,7 +20,7 @@ from sad_env.data import Progress, silent
 from sad_env.errors import ConfigError, SadEnvError
 from sad_env.records import SpanKind, Status, Step, Trajectory
 from sad_env.safe_text import one_line
-from sad_env.transcript import Parsed, parse
+from sad_env.transcript import LINES, Form, Parsed, form_of
 from sad_leaderboard.endings import Bounds, ending_fault
 from sad_leaderboard.entries import Submission
 from sad_leaderboard.recompute import Findings
@@ -72,10 +72,13 @@ def _data_fault(world: TextEnv, manifest: Manifest, data: str) -> str:
 
 def _replay_all(submission: Submission, world: TextEnv, findings: Findings, progress: Progress) -> None:
     bounds = Bounds.of(submission.manifest)
+    form = one_line(str(submission.manifest.identity.get("agent form", LINES.name)), 40)
     planned = submission.manifest.repeats * len(submission.manifest.panel.task_ids)
     for number, line in enumerate(submission.episodes(), start=1):
         progress(f"replay {submission.name}", number, planned)
         task = repr(one_line(line.key.task_id, 80))
+        if line.trajectory.form != form:
+            findings.report(f"{task} is written in the form {line.trajectory.form!r}, the identity says {form!r}")
         try:
             replay_episode(world, line, bounds)
         except MismatchError as mismatch:
@@ -103,7 +106,7 @@ def replay_episode(world: TextEnv, line: EpisodeLine, bounds: Bounds) -> None:
     _same("first observation", observation, recorded.observation)
     _same("split", str(info.get("split", "")), recorded.split)
     _same("task type", str(info.get("task_type", "")), recorded.task_type)
-    spelled = registry.canonical_action(recorded.world) or str
+    spelled, form = registry.canonical_action(recorded.world) or str, form_of(recorded.form)
     terminated = False
     for number, step in enumerate(recorded.steps, start=1):
         where = f"step {number}: "
@@ -111,11 +114,11 @@ def replay_episode(world: TextEnv, line: EpisodeLine, bounds: Bounds) -> None:
             raise MismatchError(f"{where}the episode was over before it")
         if limit := bounds.reached(recorded.steps[: number - 1]):
             raise MismatchError(f"{where}{limit} had ended the episode before it")
-        listed, read = info.get("admissible_actions"), parse(step.completion)
+        listed, read = info.get("admissible_actions"), form.parse(step.completion)
         _same(f"{where}admissible actions", None if listed is None else tuple(listed), step.admissible)
         _check_read(where, step, read)
         if step.parsed:
-            _check_written(where, step, read, spelled)
+            _check_written(where, step, read, form, spelled)
             observation, reward, terminated, _, info = world.step(step.action)
             _same(f"{where}observation", observation, step.observation)
             _same(f"{where}reward", float(reward), step.reward)
@@ -148,7 +151,7 @@ def _check_read(where: str, step: Step, read: Parsed) -> None:
         raise MismatchError(f"{where}the reasoning {_short(step.reasoning)} is not what the completion says")
 
 
-def _check_written(where: str, step: Step, read: Parsed, spelled: Callable[[str], str]) -> None:
+def _check_written(where: str, step: Step, read: Parsed, form: Form, spelled: Callable[[str], str]) -> None:
     """The action that was played is the one in the completion, as written or as the world spells it, and its end.
 
     Completions are cut behind their first action line when they are sampled. Text behind it would be neither played
@@ -157,7 +160,7 @@ def _check_written(where: str, step: Step, read: Parsed, spelled: Callable[[str]
     if read.complaint or _words(step.action) not in (_words(read.action), _words(spelled(read.action))):
         raise MismatchError(f"{where}the action {one_line(step.action, 60)!r} is not what the completion says")
     act = next(span for span in read.spans if span.kind is SpanKind.ACT)
-    if _words(step.completion[act.body :]) != _words(read.action):
+    if _words(step.completion[act.body :].strip().removesuffix(form.closing.strip())) != _words(read.action):
         raise MismatchError(f"{where}the completion goes on behind its action line")
 
 

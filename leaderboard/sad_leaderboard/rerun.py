@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sad_agents.rollout.rollout import Finished, Job
 from sad_eval.commands.evaluate import player
@@ -19,6 +19,7 @@ from sad_eval.runs.settings import EvalSettings
 
 from sad_env.data import Progress, silent
 from sad_env.safe_text import one_line
+from sad_env.transcript import FORMS, LINES
 from sad_leaderboard.conditions import world_options
 from sad_leaderboard.entries import EntryError, Submission
 from sad_leaderboard.recompute import Findings
@@ -112,6 +113,11 @@ def rerun_settings(manifest: Manifest, agent: str, data: str, out: Path, workers
     for name, value in taken.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise EntryError(f"the entry's {name} is not a number")
+    form = manifest.identity.get("agent form", LINES.name)
+    if form not in FORMS:
+        raise EntryError(f"the entry's form is none of {', '.join(FORMS)}")
+    # A server without completions is asked by chat without its identity saying so.
+    unsaid: Literal["auto", "off"] = "auto" if agent.startswith("openai:") else "off"
     return EvalSettings(
         env=manifest.world,
         agent=agent,
@@ -124,5 +130,7 @@ def rerun_settings(manifest: Manifest, agent: str, data: str, out: Path, workers
         out=str(out),
         workers=workers,
         quiet=True,
+        form=form,
+        chat="on" if manifest.identity.get("agent chat") == "on" else unsaid,
         **taken,
     )

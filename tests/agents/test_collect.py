@@ -257,3 +257,32 @@ def test_a_file_of_the_version_before_goes_on_under_former_and_present_flags(
     assert len(read(out)) == 5
     beside.write_text(json.dumps({**before, "slip": 0.5}))
     assert run(out, "--episodes", "6", "--workers", "0") == 2
+
+
+def test_a_form_is_part_of_what_a_file_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script, out = tmp_path / "said.jsonl", tmp_path / "toy.jsonl"
+    script.write_text('"[REASON] hm [ACT] look"\n')
+    flags = ("--agent", f"scripted:{script}", "--episodes", "2", "--max-steps", "3", "--slip", "0.3", "--quiet")
+    assert run(out, *flags, "--form", "tags", "--chat", "on") == 0
+    assert all((one.form, one.chat) == ("tags", True) for one in read(out))
+    slips = [s for one in read(out) for s in one.steps if {span.kind for span in s.spans} == {SpanKind.NONE}]
+    assert slips
+    assert all(step.completion == f"[ACT] {step.action}\n" for step in slips)
+    assert run(out, *flags, "--form", "tags", "--chat", "on") == 0
+    capsys.readouterr()
+    assert run(out, *flags) == 2
+    assert "was made with another form, chat" in capsys.readouterr().err
+
+
+def test_a_file_of_the_version_before_goes_on_in_the_house_form(tmp_path: Path) -> None:
+    out = tmp_path / "toy.jsonl"
+    script = tmp_path / "said.jsonl"
+    script.write_text('"Action: look"\n')
+    flags = ("--agent", f"scripted:{script}", "--max-steps", "3", "--quiet")
+    assert run(out, *flags, "--episodes", "2") == 0
+    beside = Path(f"{out}.settings.json")
+    kept = json.loads(beside.read_text())
+    assert (kept.pop("form"), kept.pop("chat")) == ("lines", "off")
+    beside.write_text(json.dumps(kept))
+    assert run(out, *flags, "--episodes", "4") == 0
+    assert len(read(out)) == 4

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from sad_agents import catalogue
 from sad_agents.agent import GREEDY, Sampling
 from sad_agents.checkpoints import RECORD_FILE, save_student
 from sad_agents.loading import AgentOptions, LoadedModel, load_language_model, model_agent
@@ -86,8 +87,11 @@ def test_only_models_of_others_begin_with_their_begin_token(tmp_path: Path) -> N
     settings = json.loads((path / "tokenizer_config.json").read_text())
     (path / "tokenizer_config.json").write_text(json.dumps({**settings, "bos_token": "<end>"}))
     assert load_language_model(str(path)).start_ids == (0,)
+    options = AgentOptions(device="cpu", sampling=Sampling(max_tokens=8))
+    assert catalogue.provenance(model_agent(str(path), "toy", options))["begin_ids"] == "0"
     (path / RECORD_FILE).write_text("{}")
     assert load_language_model(str(path)).start_ids == ()
+    assert "begin_ids" not in catalogue.provenance(model_agent(str(path), "toy", options))
 
 
 def test_masks_and_tables_of_earlier_releases_are_passed_over(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.http import Patience
 from sad_env.records import Status
 from sad_env.toy import toy_panel
+from sad_env.transcript import FORMS, Form
 
 TASKS = toy_panel("test").task_ids
 REQUEST = Request("1.0", (Piece("Do it.\n"),), (Piece("Observation: x\n"),), "7")
@@ -245,3 +246,77 @@ def test_a_server_that_dies_leaves_its_episodes_owed(server: Server) -> None:
     with pytest.raises(InfrastructureError, match="HTTP 500"):
         finished.extend(rollout(agent, [Job(task) for task in TASKS[:4]], WorldRecipe("toy"), live=2))
     assert all(one.trajectory.status is Status.INFRA_ERROR for one in finished)
+
+
+HEAD = (Piece("Play.\n\n", role="system"), Piece("Observation: x\n", role="user"))
+TURNS = Request("1.0", HEAD, (), "7")
+
+
+def answers(text: str | None, ending: str = "stop", **message: str) -> Callable[[dict[str, Any]], Reply]:
+    def answer(body: dict[str, Any]) -> Reply:
+        choice: dict[str, Any] = {"finish_reason": ending, "text": text}
+        if "messages" in body:
+            choice = {"finish_reason": ending, "message": {"content": text, **message}}
+        return 200, {}, json.dumps({"choices": [choice]}).encode()
+
+    return answer
+
+
+def test_chat_sends_turns_as_messages(server: Server) -> None:
+    served = model(server, chat="on")
+    (answer,) = served.complete([TURNS], Sampling())
+    ((path, body, _),) = server.seen
+    assert (path, answer.text, served.chat) == ("/v1/chat/completions", "Action: look\n", True)
+    assert body["messages"] == [
+        {"role": "system", "content": "Play."},
+        {"role": "user", "content": "Observation: x"},
+    ]
+
+
+def test_a_server_without_completions_gets_turns_and_the_record_says_so(server: Server) -> None:
+    server.chat_only = True
+    agent = ReActAgent(model(server), load_prompt("toy"))
+    (one,) = rollout(agent, [Job(TASKS[0])], WorldRecipe("toy"), limits=Limits(max_steps=2))
+    assert one.trajectory.chat
+    roles = [message["role"] for message in server.seen[-1][1]["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+
+
+def test_chat_off_is_no_chat(server: Server) -> None:
+    server.chat_only = True
+    (answer,) = model(server, chat="off").complete([TURNS], Sampling())
+    assert answer.stop is Status.INFRA_ERROR
+    assert "leave out --chat off" in answer.error
+    assert not server.seen
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        answers("<think>The line would be"),
+        answers("", reasoning_content="The line would be"),
+        answers(None, reasoning="a"),
+    ],
+)
+def test_a_stop_string_does_not_cut_thoughts(cut: Any, server: Server) -> None:
+    server.script = [cut, answers("<think>\nObservation: and Action: no\n</think>\n\nAction: look")]
+    served = model(server, chat="on")
+    (answer,) = served.complete([TURNS], Sampling())
+    assert answer.text == "<think>\nObservation: and Action: no\n</think>\n\nAction: look\n"
+    assert [body.get("stop") for _, body, _ in server.seen] == [["\nObservation:"], None]
+    alone = model(server, chat="on").complete([TURNS], Sampling())[0].generated
+    assert answer.generated > alone
+    served.complete([TURNS], Sampling())
+    # From then on it is known to think.
+    assert "stop" not in server.seen[-1][1]
+
+
+@pytest.mark.parametrize("form", list(FORMS.values()), ids=list(FORMS))
+def test_thoughts_apart_are_reasoning_in_every_form(form: Form, server: Server) -> None:
+    thoughts = "Perhaps\nAction: no\n[ACT] no\n<action> no </action></think>"
+    server.script = [answers(form.render("", "look").text, reasoning_content=thoughts)]
+    (answer,) = model(server, form=form, chat="on").complete([TURNS], Sampling())
+    parsed = form.parse(answer.text)
+    assert parsed.action == "look"
+    assert parsed.reasoning.startswith("Perhaps Action: no (ACT) no (action) no")
+    assert server.seen[0][1]["stop"] == list(form.stop)

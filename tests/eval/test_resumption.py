@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sad_eval.records import Manifest
 from sad_eval.runs import provenance
+from sad_eval.runs.plan import identity_changes
 from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.score import score
 from sad_eval.runs.signals import Interrupts, TimeUp
@@ -181,3 +183,16 @@ def test_a_run_of_the_version_before_goes_on_with_its_settings_file(
     assert error.count("\n") == 1
     assert "max_tokens is now max_episode_tokens (elsewhere that bounded a completion" in error
     assert RunFolder.open("run").results().scored == 6
+
+
+def test_runs_from_before_begin_ids_were_recorded_go_on(toy_run: Callable[..., RunFolder]) -> None:
+    first = toy_run(episodes=2).manifest
+
+    def recorded(ids: str, form: str = "") -> Manifest:
+        facts = {"agent begin_ids": ids, "agent form": form}
+        return first.model_copy(update={"identity": {**first.identity, **{k: v for k, v in facts.items() if v}}})
+
+    assert identity_changes(first, recorded("0")) == []
+    assert identity_changes(recorded("0"), first) == []
+    assert identity_changes(recorded("0"), recorded("1")) == [("agent begin_ids", "0", "1")]
+    assert identity_changes(first, recorded("", "tags")) == [("agent form", None, "tags")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,46 @@ def test_the_boards_own_entries_hold() -> None:
     for folder in folders:
         found = verify(folder, Level.RECOMPUTED)
         assert found.level is Level.RECOMPUTED, found.findings
+
+
+SAID = {
+    "tags": ["[REASON] hm [ACT] go to attic [OBS] made up", "[ACT] look\n[OBS]", "nothing to do"],
+    "think": ["<think> [ACT] no </think> <action> go to attic </action>", "<action>look</action>", "<think> endless"],
+}
+
+
+@pytest.mark.parametrize("form", SAID)
+def test_episodes_in_other_forms_are_replayed(
+    form: str, world: TextEnv, toy_run: Callable[..., RunFolder], tmp_path: Path
+) -> None:
+    script = tmp_path / "said.jsonl"
+    script.write_text("".join(json.dumps(text) + "\n" for text in SAID[form]))
+    run = toy_run(f"scripted:{script}", "--form", form, episodes=2)
+    assert run.manifest.identity["agent form"] == form
+    for line in run.episodes():
+        assert line.trajectory.form == form
+        assert [step.action for step in line.trajectory.steps][:3] == ["go to attic", "look", ""]
+        replay_episode(world, line, LIMIT)
+        for changed in (
+            {"form": "lines"},
+            {"steps": (_with_more(line.trajectory.steps[0]), *line.trajectory.steps[1:])},
+        ):
+            forged = line.model_copy(update={"trajectory": line.trajectory.model_copy(update=changed)})
+            with pytest.raises(MismatchError):
+                replay_episode(world, forged, LIMIT)
+
+
+def _with_more(step: Step) -> Step:
+    """A completion that goes on behind its action, as an action span may."""
+    text = step.completion.rstrip("\n") + "\nand so on\n"
+    last = step.spans[-1]
+    spans = (*step.spans[:-1], last.model_copy(update={"end": len(text)}))
+    return step.model_copy(update={"completion": text, "spans": spans})
+
+
+def test_runs_in_the_house_form_say_nothing_new(toy_run: Callable[..., RunFolder], tmp_path: Path) -> None:
+    script = tmp_path / "said.jsonl"
+    script.write_text(json.dumps("Action: look") + "\n")
+    run = toy_run(f"scripted:{script}", episodes=1)
+    assert not {"agent form", "agent chat"} & set(run.manifest.identity)
+    assert '"form"' not in next(run.episodes()).trajectory.to_json()

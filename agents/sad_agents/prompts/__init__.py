@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.records import SpanKind
 from sad_env.tables import read_toml
-from sad_env.transcript import parse
+from sad_env.transcript import LINES, Form, parse, restated
 
 _KEYS = frozenset({"instruction", "exemplars", "random_actions", "final_actions", "task_pattern"})
 _TEXTS = frozenset({"instruction", "task_pattern"})
@@ -38,16 +39,27 @@ class Prompt:
     final_actions: tuple[str, ...] = ()
     task_pattern: str = r"(?P<intro>)(?P<body>(?s:.+))"
 
-    def text(self, shots: int = 0) -> str:
+    def text(self, shots: int = 0, form: Form = LINES) -> str:
         """The prompt with the first `shots` exemplars; ends with an empty line.
+
+        The instruction asks for the default form, in the words of `LINES.request`, and exemplars are in it; another
+        form takes its place in both. Where an instruction says it in other words, the other form's request is added.
 
         Raises:
             ConfigError: more exemplars than there are.
         """
         if not 0 <= shots <= len(self.exemplars):
             raise ConfigError(f"{shots} exemplars asked for; this prompt has {len(self.exemplars)}")
-        parts = (self.instruction, *self.exemplars[:shots])
+        parts = (self._instruction(form), *(restated(one, form) for one in self.exemplars[:shots]))
         return "".join(f"{part.strip()}\n\n" for part in parts if part.strip())
+
+    def _instruction(self, form: Form) -> str:
+        if form is LINES or not self.instruction.strip():
+            return self.instruction
+        text = self.instruction
+        text = text.replace(LINES.request, form.request) if LINES.request in text else f"{text}\n{form.request}"
+        header, other = (one.headers[SpanKind.OBS].strip() for one in (LINES, form))
+        return text.replace(f'"{header}"', f'"{other}"')
 
     @cached_property
     def sha256(self) -> str:

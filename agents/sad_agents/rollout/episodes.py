@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from sad_agents.agent import Decision
+from sad_agents.agent import Agent, Decision, writes
 from sad_agents.rollout.world_pool import Slot
 from sad_agents.rollout.world_worker import WorldResponse
 from sad_env.records import Status, Step, Trajectory
@@ -136,9 +136,10 @@ class LiveEpisode:
             return Status.BUDGET
         return None
 
-    def trajectory(self, world: str, agent: str, status: Status, error: str) -> Trajectory:
+    def trajectory(self, world: str, agent: Agent, status: Status, error: str) -> Trajectory:
         """The record of the whole."""
         info, job = self.info, self.task.job
+        form, chat = writes(agent)
         return Trajectory(
             world=world,
             data=self.data,
@@ -147,7 +148,7 @@ class LiveEpisode:
             task_type=str(info.get("task_type", "")),
             seed=job.seed,
             repeat=job.repeat,
-            agent=agent,
+            agent=agent.name,
             prompt=self.prompt,
             observation=self.observation,
             steps=tuple(self.steps),
@@ -157,6 +158,8 @@ class LiveEpisode:
             error=error,
             seconds=time.monotonic() - self.began,
             extra={k: value for k, value in info.items() if type(value) is float and k not in _KNOWN_FIGURES},
+            form=form,
+            chat=chat,
         )
 
 

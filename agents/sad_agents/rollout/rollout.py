@@ -332,7 +332,7 @@ class _Rollout:
     def _end(self, episode: LiveEpisode, status: Status, error: str = "", *, final: bool = False) -> None:
         self._leave(episode)
         task = episode.task
-        trajectory = episode.trajectory(self._world, self._agent.name, status, error)
+        trajectory = episode.trajectory(self._world, self._agent, status, error)
         retry = status in (Status.ENV_ERROR, Status.INFRA_ERROR) and not final
         if retry and len(task.attempts) + 1 < self._limits.attempts:
             task.attempts.append(trajectory)

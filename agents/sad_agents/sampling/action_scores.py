@@ -22,18 +22,18 @@ def score_actions(model: LocalModel, request: Request, actions: Sequence[str], *
     Args:
         model: scores; its caches are not touched.
         request: ends where the action begins.
-        actions: without a newline, which is scored with them: it ends the action.
+        actions: without what closes an action in the model's form (a newline), which is scored with them.
         batch: actions in one forward pass.
 
     Returns:
-        One sum over the tokens of the action and its newline for each action; nan where the model gives no number.
+        One sum over the tokens of the action and what closes it for each action; nan where the model gives no number.
     """
     import torch
 
     scored: list[float] = []
     causal = model.sampler.model
     for start in range(0, len(actions), batch):
-        rows = [model.ids_with(request, f"{action}\n") for action in actions[start : start + batch]]
+        rows = [model.ids_with(request, action + model.form.closing) for action in actions[start : start + batch]]
         longest = max(len(context) + len(ids) for context, ids in rows)
         padded = torch.zeros((len(rows), longest), dtype=torch.long)
         for row, (context, ids) in enumerate(rows):

@@ -49,11 +49,13 @@ class SampleRequest:
         key: names the conversation whose cache is used.
         ids: all that comes before, at least one id.
         seed: seeds the draws, so that they do not depend on what else is in the batch.
+        begun: how many of the last ids are the beginning of the completion already.
     """
 
     key: Hashable
     ids: Sequence[int]
     seed: str = ""
+    begun: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class _Job:
         draw: gives one number for each sampled id.
         recent: the last `CONTEXT` ids of all that was written.
         numbers: drawn and not yet used.
+        begun: ids that the completion began with.
     """
 
     request: SampleRequest
@@ -107,6 +110,7 @@ class _Job:
     draw: random.Random
     recent: tuple[int, ...]
     numbers: list[float] = field(default_factory=list)
+    begun: list[int] = field(default_factory=list)
     sampled: list[int] = field(default_factory=list)
     generated: int = 0
     broken: bool = False
@@ -130,7 +134,7 @@ class CachedSampler:
 
     Args:
         model: a causal LM that `RowKVCache` takes.
-        stop: gets a row's sampled ids after an id of `stop_ids`; True ends the row.
+        stop: gets the ids of a row's completion so far after an id of `stop_ids`; True ends the row.
         stop_ids: ids after which `stop` is asked.
         end_ids: ids that end a row and are not part of it.
         columns: no request and its completion are longer; None where nothing is known.
@@ -205,7 +209,8 @@ class CachedSampler:
             del row.ids[common_prefix(row.ids, request.ids[:-1]) :]
             pending = list(request.ids[len(row.ids) :])
             draw = random.Random(f"{sampling.seed}/{request.seed}")
-            jobs.append(_Job(request, row, pending, draw, tuple(request.ids[-CONTEXT:])))
+            begun = list(request.ids[len(request.ids) - request.begun :])
+            jobs.append(_Job(request, row, pending, draw, tuple(request.ids[-CONTEXT:]), begun=begun))
         return jobs
 
     def _claim(self, request: SampleRequest) -> _Row:
@@ -318,7 +323,7 @@ class CachedSampler:
         if token in self._end_ids:
             return True
         job.sampled.append(token)
-        return job.generated >= max_tokens or (token in self._stop_ids and self._stop(job.sampled))
+        return job.generated >= max_tokens or (token in self._stop_ids and self._stop(job.begun + job.sampled))
 
 
 def choose(logits: torch.Tensor, sampling: Sampling, numbers: Sequence[float]) -> list[int]:

@@ -9,13 +9,15 @@ from itertools import accumulate
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sad_agents.agent import Sampling
+from sad_agents.chat import ChatGlue, message_text
 from sad_agents.model import Completion, Piece, Request
 from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
 from sad_env.errors import ConfigError
 from sad_env.records import Status
-from sad_env.transcript import is_complete
+from sad_env.transcript import LINES, Form
+from sad_env.transcript.form import THINK
 
 _REPLACEMENT = "\ufffd"
 """What the bytes of a part of a character are decoded to."""
@@ -30,6 +32,12 @@ class LocalModel:
         name: for the records.
         windowing: what the model sees; by default its whole context.
         start_ids: ids before everything, e.g. a begin-of-text id that the model was trained with.
+        form: how it writes.
+        chat: it reads and writes in the turns of the tokenizer's chat template, whose own begin token, if any, then
+            takes the place of `start_ids`.
+
+    Raises:
+        ConfigError: a window that the model does not have, or a chat template that cannot be used.
     """
 
     def __init__(
@@ -40,6 +48,8 @@ class LocalModel:
         name: str = "local",
         windowing: Windowing | None = None,
         start_ids: Sequence[int] = (),
+        form: Form = LINES,
+        chat: bool = False,
     ) -> None:
         context = context_of(model)
         self.name = name
@@ -47,14 +57,17 @@ class LocalModel:
         if self.windowing.budget > context:
             raise ConfigError(f"a window of {self.windowing.budget} tokens; the model has {context} positions")
         self.tokenizer = tokenizer
-        self._start_ids = list(start_ids)
+        self.form = form
+        self.chat = chat
+        self.glue = ChatGlue.of(tokenizer) if chat else None
+        self._start_ids = [] if chat else list(start_ids)
         self._encode = functools.lru_cache(maxsize=4096)(functools.partial(encode, tokenizer))
         self._piece = functools.lru_cache(maxsize=None)(lambda id_: decode(tokenizer, [id_]))
         self.sampler = CachedSampler(
             model,
-            stop=lambda ids: is_complete(self._decode(ids)),
-            stop_ids=ids_with_newline(tokenizer),
-            end_ids=end_ids(model, tokenizer),
+            stop=lambda ids: form.is_complete(self._decode(ids)),
+            stop_ids=ids_with(tokenizer, form.last_characters),
+            end_ids=end_ids(model, tokenizer) | (turn_end(tokenizer, self.glue) if self.glue else frozenset()),
             columns=self.windowing.budget,
         )
 
@@ -72,35 +85,56 @@ class LocalModel:
 
     def complete(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         """Sample one completion a request; a row with NaN logits ends as AGENT_ERROR."""
-        forced = [self._encode(request.forced) if request.forced else () for request in requests]
+        begun = [self._begun(request) for request in requests]
         wanted = [
-            SampleRequest(request.key, self._context(request, ids), request.seed)
-            for request, ids in zip(requests, forced, strict=True)
+            SampleRequest(request.key, self._context(request, ids), request.seed, begun=len(ids))
+            for request, (_, ids) in zip(requests, begun, strict=True)
         ]
         samples = self.sampler.sample(wanted, sampling)
         return [
             Completion("", stop=Status.AGENT_ERROR, error="the model gave NaN instead of logits", generated=s.generated)
             if s.broken
-            else self._completion(request, ids, s.ids, s.generated)
-            for request, ids, s in zip(requests, forced, samples, strict=True)
+            else self._completion(*beginning, s.ids, s.generated)
+            for beginning, s in zip(begun, samples, strict=True)
         ]
 
     def ids_with(self, request: Request, continuation: str) -> tuple[list[int], tuple[int, ...]]:
         """Ids of what comes before a continuation of the request's forced beginning, and ids of the continuation."""
-        forced = self._encode(request.forced) if request.forced else ()
-        return self._context(request, forced), self._encode(continuation)
+        return self._context(request, self._begun(request)[1]), self._encode(continuation)
 
-    def _completion(self, request: Request, forced: tuple[int, ...], sampled: list[int], generated: int) -> Completion:
+    def _begun(self, request: Request) -> tuple[str, tuple[int, ...]]:
+        """What the completion begins with that nobody samples: thoughts that a template opens, then a forced text."""
+        forced = request.forced
+        if self.glue is None or not self.glue.begun:
+            return forced, self._encode(forced) if forced else ()
+        forced = forced.removeprefix(f"{THINK} ")
+        return self.glue.begun + forced, (*self.glue.begun_ids, *(self._encode(forced) if forced else ()))
+
+    def _completion(self, begun: str, begun_ids: tuple[int, ...], sampled: list[int], generated: int) -> Completion:
         written = self._decode(sampled)
-        ends = [0] * len(forced) + [len(request.forced) + end for end in self._ends(sampled, written)]
-        text, ids = request.forced + written, [*forced, *sampled]
+        text = begun + written
+        ends = [0] * len(begun_ids) + [len(begun) + end for end in self._ends(sampled, written)]
+        ids = [*begun_ids, *sampled]
+        text, kept = self._without_rest(text, ends)
+        ids, ends = ids[:kept], [min(end, len(text)) for end in ends[:kept]]
         if not text.endswith("\n"):
             # What follows is an observation, which begins a line. The model did not write this newline.
-            newline = self._encode("\n")
             text += "\n"
-            ids += newline
-            ends += [0] * len(newline)
+            if not self.chat:
+                newline = self._encode("\n")
+                ids += newline
+                ends += [0] * len(newline)
         return Completion(text, tuple(ids), tuple(ends), generated)
+
+    def _without_rest(self, text: str, ends: list[int]) -> tuple[str, int]:
+        """The text up to its action's end and how many ids it takes; ids that begin behind the end are left out.
+
+        Where an action ends before the next tag, the tag has to be sampled to see that.
+        """
+        end = self.form.action_end(text)
+        if end is None or (kept := next((n for n in range(1, len(ends)) if ends[n - 1] >= end), None)) is None:
+            return text, len(ends)
+        return text[:end], kept
 
     def _ends(self, ids: list[int], text: str) -> list[int]:
         """Where the text of each id ends in the text of all; an id of a part of a character ends where that does."""
@@ -119,7 +153,11 @@ class LocalModel:
         return self.windowing.cut(head, [*tail, *forced])
 
     def _ids(self, piece: Piece) -> tuple[int, ...]:
-        return piece.ids or self._encode(piece.text)
+        if self.glue is None or not piece.role:
+            return piece.ids or self._encode(piece.text)
+        ids = piece.ids or self._encode(message_text(piece))
+        around = {"system": self.glue.system, "user": self.glue.user, "assistant": self.glue.assistant}
+        return around[piece.role](ids)
 
     def _decode(self, ids: list[int]) -> str:
         return decode(self.tokenizer, ids)
@@ -135,9 +173,20 @@ def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
     return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
+def ids_with(tokenizer: PreTrainedTokenizerBase, characters: str) -> frozenset[int]:
+    """Ids whose text holds one of these characters: only after one of them can an action be complete."""
+    wanted = frozenset(characters)
+    return frozenset(id_ for id_ in range(len(tokenizer)) if wanted & set(decode(tokenizer, [id_])))
+
+
 def ids_with_newline(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Ids whose text holds a newline: only after one of them can an action line be complete."""
-    return frozenset(id_ for id_ in range(len(tokenizer)) if "\n" in decode(tokenizer, [id_]))
+    return ids_with(tokenizer, "\n")
+
+
+def turn_end(tokenizer: PreTrainedTokenizerBase, glue: ChatGlue) -> frozenset[int]:
+    """The token with which a chat template ends the assistant's turn, where it is a token of its own."""
+    return frozenset(glue.between[:1]) & frozenset(tokenizer.added_tokens_decoder)
 
 
 def end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

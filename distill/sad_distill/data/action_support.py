@@ -13,7 +13,7 @@ from sad_distill.data.labels import encode
 from sad_distill.data.rows import Row, Unit
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.records import SpanKind
-from sad_env.transcript import HEADERS
+from sad_env.transcript import FORMS
 
 SupportMode = Literal["full", "static", "trie", "byte"]
 """full: the whole vocabulary. static: every token that occurs in an action of the data. trie: what may come next in an
@@ -22,7 +22,8 @@ admissible action, in the tokenizer's own spelling. byte: as trie, in every spel
 _SLOT = re.compile(r"(\w+\[)<[a-z][a-z _-]*>\]")
 """An admissible action whose argument is a slot, such as `search[<query>]`: the agent writes there what it likes."""
 
-_HEADER = HEADERS[SpanKind.ACT].rstrip()
+_HEADERS = tuple(form.headers[SpanKind.ACT].rstrip() for form in FORMS.values() if form.closing == "\n")
+"""What comes before an action; forms that close it with more than a newline have no token sets."""
 
 
 def spelled(action: str) -> str:
@@ -94,7 +95,7 @@ def before_slot(action: str) -> str | None:
 
 
 def action_start(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...], labels: str) -> int | None:
-    """Index of the first token after "Action:", or None when these ids spell the header in another way.
+    """Index of the first token after "Action:" or "[ACT]", or None when these ids spell the header in another way.
 
     Args:
         tokenizer: of the ids.
@@ -106,9 +107,9 @@ def action_start(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...], label
         return None
     for end in range(first + 1, min(first + 9, len(ids)) + 1):
         text = str(tokenizer.decode(list(ids[first:end]))).lstrip("\n")
-        if text == _HEADER:
+        if text in _HEADERS:
             return end
-        if not _HEADER.startswith(text):
+        if not any(header.startswith(text) for header in _HEADERS):
             return None
     return None
 

@@ -8,11 +8,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sad_agents.chat import ChatGlue, system_text, user_text
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from sad_env.records import Span, SpanKind, Step, Trajectory
-from sad_env.transcript import observation_text
+from sad_env.transcript import LINES, Form, form_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def label_offsets(offsets: Sequence[tuple[int, int]], spans: Sequence[Span]) -> 
     """Labels of tokens from their character offsets, and how many tokens cross a border.
 
     Args:
-        offsets: start and end of each token; tokens that stand for no character have (0, 0) and get N.
+        offsets: start and end of each token; tokens without a character have (0, 0) and get N.
         spans: they tile the text, in order.
 
     Returns:
@@ -78,9 +79,9 @@ def _plain(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     return plain
 
 
-def label_observation(tokenizer: PreTrainedTokenizerBase, observation: str) -> Labelled:
+def label_observation(tokenizer: PreTrainedTokenizerBase, observation: str, form: Form = LINES) -> Labelled:
     """An observation as the agent reads it; every token is O."""
-    ids = encode(tokenizer, observation_text(observation))
+    ids = encode(tokenizer, form.observation(observation))
     return Labelled(tuple(ids), SpanKind.OBS.value * len(ids))
 
 
@@ -97,15 +98,43 @@ def label_step(tokenizer: PreTrainedTokenizerBase, step: Step) -> Labelled:
 def label_trajectory(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory) -> list[Labelled]:
     """All segments of an episode as a live agent encodes them: prompt, first observation, completion and so on.
 
-    Each segment is encoded by itself, so no token crosses from what the world wrote into what the agent wrote.
+    Each segment is encoded by itself, so no token crosses from what the world wrote into what the agent wrote. What a
+    chat template puts around a turn is N and belongs to the prompt's and the observations' segments.
     """
+    form = form_of(trajectory.form)
+    if trajectory.chat:
+        return _chat_segments(tokenizer, trajectory, form)
     prompt = encode(tokenizer, trajectory.prompt) if trajectory.prompt else []
     segments = [Labelled(tuple(prompt), SpanKind.NONE.value * len(prompt))]
-    segments.append(label_observation(tokenizer, trajectory.observation))
+    segments.append(label_observation(tokenizer, trajectory.observation, form))
     for step in trajectory.steps:
         segments.append(label_step(tokenizer, step))
-        segments.append(label_observation(tokenizer, step.observation))
+        segments.append(label_observation(tokenizer, step.observation, form))
     return segments
+
+
+def _chat_segments(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory, form: Form) -> list[Labelled]:
+    """`label_trajectory` for an episode in the turns of the tokenizer's chat template."""
+    glue = _glue(tokenizer)
+    system = glue.system(encode(tokenizer, system_text(trajectory.prompt)))
+    segments = [Labelled(system, SpanKind.NONE.value * len(system))]
+
+    def observed(observation: str, before: tuple[int, ...]) -> Labelled:
+        ids = encode(tokenizer, user_text(form.observation(observation)))
+        nothing = SpanKind.NONE.value
+        labels = nothing * len(before) + SpanKind.OBS.value * len(ids) + nothing * len(glue.turn)
+        return Labelled((*before, *glue.user(ids)), labels)
+
+    segments.append(observed(trajectory.observation, ()))
+    for step in trajectory.steps:
+        segments.append(label_step(tokenizer, step))
+        segments.append(observed(step.observation, glue.between))
+    return segments
+
+
+@functools.lru_cache(maxsize=8)
+def _glue(tokenizer: PreTrainedTokenizerBase) -> ChatGlue:
+    return ChatGlue.of(tokenizer)
 
 
 # --- logs of other programs --------------------------------------------------------------------------------------

@@ -27,11 +27,13 @@ class Language:
         model: on its device.
         tokenizer: its tokenizer.
         identity: a name for keys and records, with a hash or revision where the model was loaded.
+        start_ids: ids before everything, by the agents' rule (`sad_agents.loading.LoadedModel`).
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     identity: str = ""
+    start_ids: tuple[int, ...] = ()
 
 
 def load_language(spec: str, device: str = "cpu") -> Language:
@@ -44,7 +46,7 @@ def load_language(spec: str, device: str = "cpu") -> Language:
         name = one_line(spec, 80)
         print(f"sad-distill: {name} is now hf:{name}; the bare name goes with the next release", file=sys.stderr)
     loaded = load_language_model(spec, device=device, dtype="float32")
-    return Language(loaded.model, loaded.tokenizer, loaded.identity)
+    return Language(loaded.model, loaded.tokenizer, loaded.identity, loaded.start_ids)
 
 
 def own_tokenizer(student: str, episodes: Sequence[Trajectory], vocabulary: int) -> PreTrainedTokenizerBase:

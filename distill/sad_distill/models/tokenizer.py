@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from sad_env.errors import ConfigError
 from sad_env.records import Trajectory
-from sad_env.transcript import observation_text
+from sad_env.transcript import form_of
 
 END = "<|end|>"
 """The one special token; no text of a world encodes to it."""
@@ -24,10 +24,11 @@ def texts_of(trajectories: Iterable[Trajectory]) -> Iterator[str]:
     """What an agent reads and writes in these episodes, piece by piece as it is encoded."""
     for trajectory in trajectories:
         yield trajectory.prompt
-        yield observation_text(trajectory.observation)
+        form = form_of(trajectory.form)
+        yield form.observation(trajectory.observation)
         for step in trajectory.steps:
             yield step.completion
-            yield observation_text(step.observation)
+            yield form.observation(step.observation)
             # Actions that were only offered must be spellable in few tokens, too.
             yield from (f" {action}\n" for action in step.admissible or ())
 

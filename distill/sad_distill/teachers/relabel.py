@@ -13,7 +13,7 @@ from sad_distill.data.rows import Branch, Episode, Row, rows_of
 from sad_distill.teachers.base import WritingPrompt, WritingTeacher
 from sad_env import registry
 from sad_env.records import SpanKind, Trajectory
-from sad_env.transcript import compose, observation_text, segment
+from sad_env.transcript import form_of
 
 
 def expert_completions(trajectory: Trajectory, expert: str = "expert", seed: int = 0) -> list[str]:
@@ -31,7 +31,7 @@ def expert_completions(trajectory: Trajectory, expert: str = "expert", seed: int
     for index, step in enumerate(trajectory.steps):
         if index == 0:
             policy.begin(trajectory.observation, infos[0])
-        completions.append(compose(*policy.decide()).text)
+        completions.append(form_of(trajectory.form).render(*policy.decide()).text)
         if index + 1 < len(trajectory.steps):
             info = {**infos[index + 1], "valid_action": step.valid}
             policy.observe(step.action, step.observation, info)
@@ -40,11 +40,12 @@ def expert_completions(trajectory: Trajectory, expert: str = "expert", seed: int
 
 def teacher_completions(trajectory: Trajectory, teacher: WritingTeacher, seed: int = 0) -> list[str]:
     """What a text-only teacher writes at each state, given the episode so far as text."""
-    text = trajectory.prompt + observation_text(trajectory.observation)
+    form = form_of(trajectory.form)
+    text = trajectory.prompt + form.observation(trajectory.observation)
     prompts = []
     for index, step in enumerate(trajectory.steps):
         prompts.append(WritingPrompt(text, seed + index))
-        text += step.completion + observation_text(step.observation)
+        text += step.completion + form.observation(step.observation)
     return teacher.generate(prompts)
 
 
@@ -62,12 +63,12 @@ def relabelled_rows(
         tokenizer: of the student.
         windowing: of the student.
     """
-    rows = []
+    rows, form = [], form_of(trajectory.form)
     for row in rows_of(Episode.of(tokenizer, trajectory), windowing):
         branches = []
         for unit in row.units:
             text = completions[unit.step]
-            labelled = label_text(tokenizer, text, segment(text))
+            labelled = label_text(tokenizer, text, form.spans(text))
             ids, labels = labelled.ids[: windowing.room], labelled.labels[: windowing.room]
             branches.append(Branch(unit.start - 1, ids, labels))
         end = row.units[-1].start

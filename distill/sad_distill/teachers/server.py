@@ -61,7 +61,7 @@ class TeacherServer(ThreadingHTTPServer):
         self.language = language
         self.teacher_name = name
         self.sampling = sampling
-        self.writer = LocalModel(language.model, language.tokenizer, name=name)
+        self.writer = LocalModel(language.model, language.tokenizer, name=name, start_ids=language.start_ids)
         self.vocabulary = LocalTeacher(language.model, name).vocabulary
         self.context = context_of(language.model)
         self.tokens = fingerprint(language.tokenizer.get_vocab())

@@ -22,13 +22,14 @@ from typing import NamedTuple
 
 import numpy as np
 from sad_agents.agent import Sampling
-from sad_agents.model import Model, Piece, Request
+from sad_agents.model import Model, Request
+from sad_agents.react import head_pieces, step_pieces
 from sad_agents.sampling.action_scores import can_score, score_actions
 
 from sad_env.errors import DataError, InfrastructureError
-from sad_env.records import SpanKind, Step, Trajectory
+from sad_env.records import SpanKind, Trajectory
 from sad_env.safe_text import one_line
-from sad_env.transcript import HEADERS, observation_text, parse
+from sad_env.transcript import form_of
 from sad_eval.analysis.editors import EditableStep, Editor, RuleEditor
 from sad_eval.metrics.statistics import cluster_bootstrap
 from sad_eval.records import Estimate
@@ -130,8 +131,9 @@ def _places(trajectory: Trajectory, everywhere: Sequence[str]) -> Iterator[Edita
 
 def _request(trajectory: Trajectory, number: int, model: Model) -> Request:
     """The history before a step, windowed as the agent saw it."""
-    head = tuple(Piece(text) for text in (trajectory.prompt, observation_text(trajectory.observation)) if text)
-    pairs = [_pieces(step) for step in trajectory.steps[:number]]
+    form = form_of(trajectory.form)
+    head = head_pieces(form, trajectory.prompt, trajectory.observation)
+    pairs = [step_pieces(form, step.completion, step.token_ids, step.observation) for step in trajectory.steps[:number]]
     first = 0
     if model.windowing is not None:
         header = sum(model.measure(piece) for piece in head)
@@ -142,10 +144,6 @@ def _request(trajectory: Trajectory, number: int, model: Model) -> Request:
         first = model.windowing.first_step(header, lengths, first)
     tail = [piece for pair in pairs[first:] for piece in pair]
     return Request(f"probe {trajectory.task_id} {number}", head, tail, "0", number)
-
-
-def _pieces(step: Step) -> tuple[Piece, Piece]:
-    return Piece(step.completion, step.token_ids), Piece(observation_text(step.observation))
 
 
 def ask(model: Model, probe: Probe, max_tokens: int) -> ProbeOutcome:
@@ -170,8 +168,7 @@ class _Answer(NamedTuple):
 
 
 def _answer(model: Model, probe: Probe, reasoning: str, max_tokens: int) -> _Answer:
-    reason = HEADERS[SpanKind.REASON] + " ".join(reasoning.split())
-    forced = f"{reason}\n{HEADERS[SpanKind.ACT].rstrip()}"
+    forced = model.form.thought(reasoning) + model.form.headers[SpanKind.ACT].rstrip()
     request = Request(
         probe.request.key, probe.request.head, probe.request.tail, probe.request.seed, probe.request.step, forced
     )
@@ -183,7 +180,7 @@ def _answer(model: Model, probe: Probe, reasoning: str, max_tokens: int) -> _Ans
     model.forget(request.key)
     if completion.stop is not None:
         raise InfrastructureError(f"the model did not answer a probe: {completion.error}")
-    return _Answer(parse(completion.text).action, ())
+    return _Answer(model.form.parse(completion.text).action, ())
 
 
 def _normalised(scores: Sequence[float]) -> list[float]:

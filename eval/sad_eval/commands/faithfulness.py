@@ -113,7 +113,10 @@ def _settings_of(run: RunFolder, agent: str) -> EvalSettings:
     Raises:
         DataError: this version has other settings.
     """
-    changes = {"agent": agent} if agent else {}
+    changes: dict[str, Any] = {"agent": agent} if agent else {}
+    if not agent and "form" not in run.manifest.settings:
+        # Versions that knew no other wrote so.
+        changes |= {"form": "lines", "chat": "off"}
     try:
         return recorded_settings(run.manifest.settings, perturb="none", **changes)
     except ConfigError as error:
@@ -136,7 +139,9 @@ def _model_of(run: RunFolder, settings: EvalSettings) -> Model:
 def _editor(word: str, run: RunFolder, settings: EvalSettings) -> Editor:
     if word == RuleEditor.name:
         return RuleEditor()
-    plain = dataclasses.replace(settings, agent=word, temperature=0.0, votes=1, max_new_tokens=EDIT_TOKENS, prompt="")
+    plain = dataclasses.replace(
+        settings, agent=word, temperature=0.0, votes=1, max_new_tokens=EDIT_TOKENS, prompt="", form="lines", chat="auto"
+    )
     try:
         return ModelEditor(_model_of(run, plain))
     except UnknownNameError as error:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from sad_env.errors import ConfigError, DataError
 from sad_env.records import SpanKind, Step, Trajectory
 from sad_env.registry import load_entries
+from sad_env.transcript import reasoning_text
 from sad_eval.metrics.cot_match import Agreement, Reasoning, Similarity, agreement
 
 WORDS, SAMPLED = "words", "sampled"
@@ -58,7 +59,7 @@ def reasoning_counter(name: str) -> CountReasoning:
         return lambda step: step.token_labels.count(SpanKind.REASON.value)
     count = count_words if name == WORDS else _file_counter(Path(name))
     return lambda step: sum(
-        count(step.completion[span.body : span.end].strip()) for span in step.spans if span.kind is SpanKind.REASON
+        count(reasoning_text(step.completion, span)) for span in step.spans if span.kind is SpanKind.REASON
     )
 
 

@@ -283,7 +283,9 @@ def identity_changes(old: Manifest, new: Manifest) -> list[tuple[str, object, ob
     return [
         (name, before.get(name), now.get(name))
         for name in names
-        if before.get(name) != now.get(name) and (not name.startswith(_SERVED) or name.removeprefix(_SERVED) in served)
+        if before.get(name) != now.get(name)
+        and (not name.startswith(_SERVED) or name.removeprefix(_SERVED) in served)
+        and (not name.startswith("agent begin_ids") or (name in before and name in now))  # not recorded at first
     ]
 
 
