@@ -67,8 +67,11 @@ import pytest
                     "--action-support full --outside ignore",
                     "--outside ignore has no effect: it needs --action-support static or trie",
                 ),
-                ("--mode offline --terms align_ot=1 --reduction token_mean", "--reduction token_mean has no effect: an align"),
-                ("--mode offline --terms align_ot=1 --learned-weights", "--learned-weights has no effect: an alignment is"),
+                (
+                    "--mode offline --terms align_ot=1 --reduction token_mean",
+                    "token_mean has no effect: an alignment is",
+                ),
+                ("--mode offline --terms align_ot=1 --learned-weights", "--learned-weights has no effect: an align"),
                 ("--curriculum-act 2", "--curriculum-act 2.0 has no effect: it needs --curriculum sample or sort"),
                 ("--mode offline --curriculum sort --curriculum-strength 2", "--curriculum-strength 2.0 has no effect"),
                 ("--mode offline --rollouts 3", "--rollouts 3 has no effect: it needs --mode online or mixed or"),
