@@ -107,6 +107,7 @@ def starts(folder: Path) -> dict[str, int]:
     return {path.stem: len(path.read_text()) for path in folder.glob("*.starts")}
 
 
+@pytest.mark.slow
 def test_a_failed_stage_stops_what_needs_it_and_nothing_else(tmp_path: Path) -> None:
     process = launch(tmp_path)
     told = process.communicate()[1]
@@ -146,6 +147,7 @@ def test_a_stage_has_no_terminal_and_the_time_of_its_children_is_its_own(tmp_pat
     assert seconds >= 0.5
 
 
+@pytest.mark.slow
 def test_what_is_no_longer_needed_may_be_deleted(tmp_path: Path) -> None:
     launch(tmp_path).communicate()
     (tmp_path / "first").unlink()
