@@ -115,8 +115,8 @@ def test_two_processes_make_the_update_of_one(files: Path, tmp_path: Path) -> No
 
 
 def flags(files: Path, out: Path, *more: str) -> list[str]:
-    common = "--world toy --batch 6 --micro-batch 2 --rollouts 5 --budget 200 --room 40 --learning-rate 1e-3"
-    paths = {"student": files / "start.pt", "teacher": files / "teacher.pt", "episodes": files / "expert.jsonl"}
+    common = "--env toy --micro-batch 2 --context 200 --max-new-tokens 40 --learning-rate 1e-3"
+    paths = {"student": files / "start.pt", "teacher": files / "teacher.pt", "trajectories": files / "expert.jsonl"}
     named = [part for name, path in {**paths, "out": out}.items() for part in (f"--{name}", str(path))]
     return ["-m", "sad_distill", *common.split(), *named, *more]
 
@@ -124,7 +124,8 @@ def flags(files: Path, out: Path, *more: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["offline", "online"])
 def test_a_launched_run_equals_a_single_one_and_survives_a_kill(files: Path, tmp_path: Path, mode: str) -> None:
-    more = ["--mode", mode, "--steps", "8", "--save-every", "2", "--horizon-start", "3"]
+    own = ["--batch", "6"] if mode == "offline" else ["--rollouts", "5", "--horizon-start", "3"]
+    more = ["--mode", mode, *own, "--steps", "8", "--save-every", "2"]
     for size in (1, 2):
         answers = finish(start(size, *flags(files, tmp_path / str(size), *more)))
         assert [bool(answer) for answer in answers] == [True, False][:size]
@@ -158,7 +159,11 @@ def test_launchers_start_it(files: Path, tmp_path: Path, launcher: str) -> None:
     program = shutil.which(launcher, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if program is None:
         pytest.skip(f"{launcher} is not installed: pip install 'sad-env[multi]'")
-    arguments = [program, *options.split(), *flags(files, tmp_path, "--mode", "offline", "--steps", "2")]
+    arguments = [
+        program,
+        *options.split(),
+        *flags(files, tmp_path, "--mode", "offline", "--batch", "6", "--steps", "2"),
+    ]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("student:") == 1

@@ -296,10 +296,11 @@ def test_a_run_that_was_cut_off_ends_as_if_undisturbed(files: Path, tmp_path: Pa
 @pytest.mark.slow
 def test_a_run_that_was_killed_ends_as_if_undisturbed(files: Path, tmp_path: Path) -> None:
     changes: dict[str, Any] = {"mode": "online", "steps": 40, "rollouts": 2, "save_every": 1, "horizon_start": 2}
-    Run(settings(files, tmp_path / "whole", **changes)).train()
+    whole = settings(files, tmp_path / "whole", batch=16, **changes)  # the default: online it has no effect
+    Run(whole).train()
     out = tmp_path / "killed"
-    values = flat(settings(files, out, **changes))
-    wanted = ("out", "student", "teacher", "env", "batch", "micro_batch", "context", "max_new_tokens", "learning_rate")
+    values = flat(whole) | {"out": out}
+    wanted = ("out", "student", "teacher", "env", "micro_batch", "context", "max_new_tokens", "learning_rate")
     flags = [f"--{name.replace('_', '-')}={values[name]}" for name in (*wanted, *changes)]
     flags += ["--trajectories", str(files / "expert.jsonl")]
     code = "import sys, torch; torch.set_num_threads(1); from sad_distill.commands.main import main; sys.exit(main())"
@@ -310,7 +311,7 @@ def test_a_run_that_was_killed_ends_as_if_undisturbed(files: Path, tmp_path: Pat
                 os.kill(process.pid, signal.SIGKILL)
             time.sleep(0.005)
         assert process.wait() == -signal.SIGKILL
-    Run(settings(files, out, **changes)).train()
+    Run(settings(files, out, batch=16, **changes)).train()
     for one, other in zip(weights(tmp_path / "whole/student.pt"), weights(out / "student.pt"), strict=True):
         assert torch.equal(one, other)
     assert [line["step"] for line in metrics(out)] == list(range(40))
