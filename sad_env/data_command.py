@@ -101,7 +101,8 @@ def _run(settings: DataSettings) -> int:
             if settings.count < 1:
                 raise ConfigError(f"--count is 1 or more, not {settings.count}")
             folder = Path(settings.out or data_root() / settings.world / f"generated-{safe_name(settings.split)}")
-            sweep_parts(folder)
+            for place in {part.parent for part in folder.rglob(".*.part")}:  # each game has a folder of its own
+                sweep_parts(place)
             count, seed, split = settings.count, settings.seed, settings.split
             print(visible(data.generate(folder, count=count, seed=seed, split=split, progress=progress)))
         elif settings.action == "build":
