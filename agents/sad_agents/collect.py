@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
 import sys
@@ -95,8 +96,19 @@ _NOT_YET = {
 """Settings that files of earlier versions do not have, and what they were then."""
 
 
+COMMANDS = {
+    "import": "sad_agents.importing.command:run_import",
+    "select": "sad_agents.selecting:run_select",
+}
+"""First words that do not collect, and where their functions are; imported when they are called."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `sad-collect`; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in COMMANDS:
+        module, _, name = COMMANDS[words[0]].partition(":")
+        return cli.run(f"sad-collect {words[0]}", lambda: getattr(importlib.import_module(module), name)(words[1:]))
     return cli.run("sad-collect", lambda: collect(_read(arguments)))
 
 
