@@ -9,9 +9,9 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from sad_agents.agent import Agent, writes
 from sad_agents.catalogue import provenance, resolve
@@ -60,6 +60,8 @@ class CollectSettings(ModelSettings):
     """Probability that a step plays a random or garbled action instead; such steps are no targets of training."""
     only_success: bool = False
     """Keep won episodes only."""
+    vote_on: Literal["actions", "results"] = "actions"
+    """What --votes are counted by: actions, or results, which each action has in a copy of the world."""
     renamed: float = 0.0
     """Share of the episodes with names and numbers of things exchanged (ALFWorld): to be read, not recalled."""
     max_steps: int = 0
@@ -91,7 +93,8 @@ _KEPT_AS = {"max_new_tokens": "max_tokens"}
 """Settings that OUT.settings.json has under another name."""
 
 _NOT_YET = {
-    "top_p": 1.0, "context": 4096, "votes": 1, "prompt": "", "precision": "auto", "form": "lines", "chat": "off",
+    "top_p": 1.0, "context": 4096, "votes": 1, "vote_on": "actions", "prompt": "", "precision": "auto",
+    "form": "lines", "chat": "off",
 }  # fmt: skip
 """Settings that files of earlier versions do not have, and what they were then."""
 
@@ -114,7 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _read(arguments: Sequence[str] | None) -> CollectSettings:
     parsed = cli.read(CollectSettings, arguments, prog="sad-collect", renamed={"max_tokens": "max_new_tokens"})
-    parsed.refuse_ignored(ignored_by(parsed.settings.agent, parsed.settings.env))
+    ignored = ignored_by(parsed.settings.agent, parsed.settings.env)
+    if parsed.settings.votes < 2:
+        ignored["vote_on"] = "one completion has no vote: give --votes 3 and a --temperature"
+    parsed.refuse_ignored(ignored)
     return parsed.settings
 
 
@@ -147,7 +153,7 @@ def _jobs(panel: Panel, settings: CollectSettings) -> list[Job]:
 
 def _agent(settings: CollectSettings, recipe: WorldRecipe) -> Agent:
     options = settings.agent_options(seed=settings.seed, concurrency=settings.concurrency, world=recipe.options)
-    agent = resolve(settings.agent, settings.env, options)
+    agent = resolve(settings.agent, settings.env, replace(options, vote_on=settings.vote_on))
     return NoisyAgent(agent, settings.slip, settings.env) if settings.slip else agent
 
 
