@@ -116,7 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _read(arguments: Sequence[str] | None) -> CollectSettings:
-    parsed = cli.read(CollectSettings, arguments, prog="sad-collect", renamed={"max_tokens": "max_new_tokens"})
+    parsed = cli.read(
+        CollectSettings, arguments, prog="sad-collect", configs="sad_agents", renamed={"max_tokens": "max_new_tokens"}
+    )
     ignored = ignored_by(parsed.settings.agent, parsed.settings.env)
     if parsed.settings.votes < 2:
         ignored["vote_on"] = "one completion has no vote: give --votes 3 and a --temperature"

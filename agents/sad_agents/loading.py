@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sad_agents.agent import GREEDY, Agent, EpisodeStart, Sampling
 from sad_agents.model import Model, ScriptedModel, read_script
 from sad_agents.outcomes import TriedActions
-from sad_agents.prompts import Prompt, load_prompt, read_prompt
+from sad_agents.prompts import Prompt, load_prompt, prompt_of
 from sad_agents.react import ReActAgent
 from sad_agents.windowing import Windowing
 from sad_env import registry
@@ -48,7 +48,7 @@ class AgentOptions:
         shots: exemplars in the prompt; None takes 0 for students and 1 for models that were not trained on the task.
         votes: completions sampled for each step, the majority's action is taken.
         vote_on: "actions", or "results": what they do in a copy of the world.
-        prompt: a prompt file instead of the one that ships with the world.
+        prompt: a prompt file, or `paper` for the one in the paper's style, instead of the world's own.
         first_thoughts: trajectories whose first reasoning line opens the first step on the same task.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "float32", "bfloat16", "float16", or "auto": float32 on a processor, the checkpoint's own elsewhere.
@@ -235,7 +235,7 @@ def react_agent(
     sampling = options.sampling
     if backend.windowing is not None:
         sampling = replace(sampling, max_tokens=min(sampling.max_tokens, backend.windowing.room))
-    prompt = read_prompt(options.prompt) if options.prompt else prompt or load_prompt(world)
+    prompt = prompt_of(str(options.prompt), world) if options.prompt else prompt or load_prompt(world)
     shots = shots if options.shots is None else options.shots
     agent = ReActAgent(
         backend,
