@@ -153,8 +153,9 @@ def make_panel(kind: str, shop: Shop, split: str) -> Panel:
     """The tasks of a split.
 
     "train", "eval" and "test" (70, 10 and 20 % of the products) share no product; "index-train", "index-eval" and
-    "index-test" are the original's; `PAPER_SPLITS` have the paper's sizes; `TYPE_SPLITS` share no type of product; "all"
-    is every goal. The description states what can be attained by buying each goal's own product with its own options.
+    "index-test" are the original's; `PAPER_SPLITS` have the paper's sizes; `TYPE_SPLITS` share no type of product;
+    "all" is every goal. The description states what can be attained by buying each goal's own product with its own
+    options.
 
     Raises:
         UnknownNameError: another split.

@@ -156,7 +156,7 @@ def test_the_best_reference_is_not_the_shortest_one() -> None:
 def test_metrics_carry_every_form_with_precision_and_f1() -> None:
     subject = EpisodeView(episode("go", "attic"), (1, 1), 10, (Reasoning(("attic",)), Reasoning(("go to the attic",))))
     found = {name: share for name, share in shares(subject).items() if name.startswith("cot")}
-    forms = ("cot_match_sets", "cot_match_steps", "cot_rouge_l", "cot_match_best", "cot_match_mean")
+    forms = ("cot_match_sets", "cot_match_tokens", "cot_match_steps", "cot_rouge_l", "cot_match_best", "cot_match_mean")
     assert set(found) == {
         *("cot_match", "cot_precision", "cot_f1", "cot_length", "cot_match_best_length", "cot_match_mean_length"),
         *(form + suffix for form in forms for suffix in ("", "_precision", "_f1")),
