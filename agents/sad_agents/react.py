@@ -15,6 +15,7 @@ from sad_agents.prompts import Prompt
 from sad_env.errors import ConfigError
 from sad_env.records import FormName, Span, SpanKind, Status, Trajectory
 from sad_env.transcript import LINES, Form, form_of
+from sad_env.transcript.think import THINK_FORM
 
 
 @dataclass
@@ -234,6 +235,18 @@ def head_pieces(form: Form, prompt: str, observation: str) -> tuple[Piece, Piece
 def step_pieces(form: Form, completion: str, ids: tuple[int, ...], observation: str) -> tuple[Piece, Piece]:
     """A completion and what came back as a model is shown them."""
     return Piece(completion, ids, "assistant"), Piece(form.observation(observation), role="user")
+
+
+def up_to_action(model: Model, reasoning: str) -> str:
+    """What a completion begins with that holds this reasoning, up to where its action begins; "" for no reasoning.
+
+    A chat template that opens thoughts (``<think>``) has them closed before the action, whatever the model's form.
+    """
+    glue = getattr(model, "glue", None)
+    opened = glue is not None and bool(glue.begun)
+    form = THINK_FORM if opened else model.form
+    thought = form.thought(reasoning, header=not opened) if reasoning or opened else ""
+    return thought + model.form.headers[SpanKind.ACT].rstrip()
 
 
 def recorded_request(trajectory: Trajectory, number: int, model: Model) -> Request:

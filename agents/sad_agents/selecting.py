@@ -12,14 +12,14 @@ from typing import Annotated
 import tyro
 
 from sad_agents.catalogue import AgentOptions, resolve
-from sad_agents.react import ReActAgent, recorded_request
+from sad_agents.react import ReActAgent, recorded_request, up_to_action
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.action_scores import can_score, score_actions
 from sad_env import cli, registry
 from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, DataError, SadEnvError
 from sad_env.files import atomic_text
-from sad_env.records import SpanKind, Status, Step, Trajectory, read_trajectories
+from sad_env.records import Status, Step, Trajectory, read_trajectories
 from sad_env.safe_text import one_line
 from sad_env.transcript import form_of, in_form
 
@@ -199,10 +199,9 @@ class UsefulThoughts:
         for number, step in enumerate(episode.steps):
             if step.reasoning and step.action:
                 request = recorded_request(shown, number, model)
-                header = model.form.headers[SpanKind.ACT].rstrip()
                 with_thought, without = (
-                    score_actions(model, replace(request, forced=forced + header), [f" {step.action}"])[0]
-                    for forced in (model.form.thought(step.reasoning), "")
+                    score_actions(model, replace(request, forced=up_to_action(model, thought)), [f" {step.action}"])[0]
+                    for thought in (step.reasoning, "")
                 )
                 _, ids = model.ids_with(request, f" {step.action}{model.form.closing}")
                 if not with_thought - without > self._gain * len(ids):

@@ -23,11 +23,11 @@ from typing import NamedTuple
 import numpy as np
 from sad_agents.agent import Sampling
 from sad_agents.model import Model, Request
-from sad_agents.react import recorded_request
+from sad_agents.react import recorded_request, up_to_action
 from sad_agents.sampling.action_scores import can_score, score_actions
 
 from sad_env.errors import DataError, InfrastructureError
-from sad_env.records import SpanKind, Trajectory
+from sad_env.records import Trajectory
 from sad_env.safe_text import one_line
 from sad_eval.analysis.editors import EditableStep, Editor, RuleEditor
 from sad_eval.metrics.statistics import cluster_bootstrap
@@ -150,7 +150,7 @@ class _Answer(NamedTuple):
 
 
 def _answer(model: Model, probe: Probe, reasoning: str, max_tokens: int) -> _Answer:
-    forced = model.form.thought(reasoning) + model.form.headers[SpanKind.ACT].rstrip()
+    forced = up_to_action(model, reasoning)
     request = Request(
         probe.request.key, probe.request.head, probe.request.tail, probe.request.seed, probe.request.step, forced
     )
