@@ -14,8 +14,10 @@ from sad_eval.metrics.cot_match import (
     match_rouge_l,
     match_sets,
     match_steps,
+    match_tokens,
     match_words,
     word_list,
+    words_and_signs,
 )
 from sad_eval.metrics.episode_metrics import METRICS, EpisodeView, Share, shares
 
@@ -201,3 +203,18 @@ def test_semantic_match_prefers_the_same_thought_in_other_words() -> None:
     half = similarity("The mug is on the table.", teacher)
     assert half.precision == pytest.approx(1.0, abs=1e-5)
     assert half.recall < 0.9
+
+
+def test_the_papers_example_six_of_nine_tokens() -> None:
+    teacher = Reasoning(("First I go north , then I look .",))  # nine tokens
+    student = Reasoning(("First go north , then .",))
+    assert len(words_and_signs(teacher.text)) == 9
+    assert match_tokens(student, teacher, words_and_signs).recall == pytest.approx(6 / 9)
+    assert agreement(student, [teacher], split=list) is not None
+
+
+def test_tokens_are_those_of_the_tokenizer() -> None:
+    found = match_tokens(Reasoning(("ab",)), Reasoning(("abc",)), list)
+    assert (found.recall, found.precision) == (pytest.approx(2 / 3), 1.0)
+    # Words of another case match, tokens do not.
+    assert match_tokens(Reasoning(("Key",)), Reasoning(("key",)), words_and_signs).recall == 0.0

@@ -68,7 +68,7 @@ def test_a_run_without_reasoning_is_refused(evaluate: Evaluate) -> None:
 
 def test_the_command_varies_the_prompt(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("robustness", "--of", "prompt", "--env", "toy", "--agent", "scripted:script.json", "--workers", "0")
-    Path("script.json").write_text(json.dumps(["Reasoning: I look.\nAction: look\n"] * 40))
+    Path("script.json").write_text(json.dumps("Reasoning: I look.\nAction: look\n") + "\n")
     assert evaluate(*words, "--episodes", "3", "--max-steps", "2") == 2
     assert "name a folder with --out" in capsys.readouterr().err
     assert evaluate(*words, "--episodes", "3", "--max-steps", "2", "--out", "varied") == 0
