@@ -47,7 +47,7 @@ class SelectSettings:
     verified: bool = False
     """Keep an episode only if its actions, played again, bring the recorded answers; its verdict is the world's."""
     data: str = ""
-    """Data of the world for --verified: generated, official, a folder; each episode's own kind when left out."""
+    """generated, official, official:PACK, or a folder, for --verified; each episode's own kind when left out."""
     useful_thoughts: str = ""
     """Keep a thought only if it lowers the loss of the action that follows it under this local model."""
     gain: float = 0.0
