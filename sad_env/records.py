@@ -172,6 +172,11 @@ class Trajectory(Record):
     unknown: Many[str] = ()
     """Fields that the source of an imported episode does not say, e.g. "success"; they hold the least claim."""
 
+    @property
+    def ending(self) -> str:
+        """How it ended, in words: its status, or "ending not known" of an imported episode."""
+        return "ending not known" if "status" in self.unknown else self.status.value.replace("_", " ")
+
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Versions that know none of these fields read what they always have.
