@@ -29,7 +29,8 @@ def faithfulness_section(out: Path, worlds: Sequence[WorldResults]) -> str:
 def _table(folder: Path, world: WorldResults) -> str:
     rows = []
     for size in world.settings["students"]:
-        for method in ("start", *world.settings["arms"]):
+        more = world.settings["ablations"] if size in world.settings["ablation_students"] else ()
+        for method in ("start", *world.settings["arms"], *more):
             found = _figures(folder, world, size, method)
             if found:
                 cells = [_mean(one["figures"].get(name) for one in found) for name in FIGURES]
