@@ -78,7 +78,7 @@ def prompt_of(word: str, world: str) -> Prompt:
         ConfigError: no such file, or a prompt file that cannot be used.
         UnknownNameError: the world has no prompt in that style.
     """
-    if word != PAPER or Path(word).exists():
+    if word != PAPER or Path(word).is_file():
         return read_prompt(Path(word))
     folder = resources.files(__name__).joinpath(PAPER)
     there = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
