@@ -34,6 +34,17 @@ class ModelChoice:
     """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), FILE.pt, a folder, smollm2, hf:ID."""
     teacher: str = ""
     """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL; or expert."""
+    form: Literal["auto", "lines", "tags", "think"] = "auto"
+    """How a model writes: lines (Reasoning:, Action:), tags ([REASON], [ACT]), think (<think>, <action>); auto: as its
+    record says, others as the trajectories are written, or lines."""
+    chat: Literal["auto", "on", "off"] = "auto"
+    """Episodes as turns of a chat; auto: as the student's record says, others where their tokenizer has a template."""
+    teacher_context: Literal["student", "own", "privileged"] = "student"
+    """What the teacher reads: what the student reads; its own prompt and template; also what the world tells no player."""
+    teacher_prompt: str = ""
+    """Prompt file (TOML) of the teacher, or a world's name; by default the world's own for models not trained here."""
+    teacher_chat: Literal["auto", "on", "off"] = "auto"
+    """The teacher reads turns of its chat template; auto: where it has one and is used to it."""
     context: Annotated[int, formerly("budget")] = 512
     """Tokens a model is shown at once at most."""
     max_new_tokens: Annotated[int, formerly("room")] = 96

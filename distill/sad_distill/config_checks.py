@@ -77,6 +77,25 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "the term contrastive compares the rows of a micro-batch: give --micro-batch and --batch of 2 or more",
     ),
     (
+        lambda config: (
+            config.model.teacher_context != "student"
+            and (
+                config.method == "minillm" or bool({"atomic", "atomic_local", "pointer"} & config.terms.weights.keys())
+            )
+        ),
+        "--teacher-context {teacher_context}: method minillm and the terms atomic, atomic_local and pointer look at the"
+        " teacher in the student's own context: give --teacher-context student",
+    ),
+    (
+        lambda config: (
+            config.model.teacher_context != "student"
+            and config.loss.observation_weight > 0
+            and config.method in _COMPARING
+        ),
+        "--observation-weight {observation_weight:g}: observations are other tokens in the teacher's own context: give"
+        " 0, or --teacher-context student",
+    ),
+    (
         lambda config: config.mode in ("offline", "mixed") and not config.data.trajectories,
         "mode {mode} needs recorded trajectories: give --trajectories FILE.jsonl",
     ),
@@ -137,6 +156,7 @@ _COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (_LIVE, "mode", ("online", "mixed", "guided", "dagger")),
     (("online_share",), "mode", ("mixed",)),
     (("guidance",), "mode", ("guided",)),
+    (("teacher_prompt", "teacher_chat"), "teacher_context", ("own", "privileged")),
 )
 """Settings that have an effect only where another one has one of some values. MiniLLM has a divergence of its own."""
 
@@ -164,7 +184,10 @@ def ignored_by(config: TrainConfig) -> dict[str, str]:
     if not config.online.horizon_start:
         found["horizon_every"] = "it needs --horizon-start"
     if not config.model.teacher or config.model.teacher.startswith("expert"):
-        found |= dict.fromkeys(("top", "cache", "patience"), "it needs a --teacher that scores")
+        needing = ("top", "cache", "patience", "teacher_context", "teacher_prompt", "teacher_chat")
+        found |= dict.fromkeys(needing, "it needs a --teacher that scores")
+    if config.model.form == "think":
+        found |= dict.fromkeys(("action_support", "outside"), "actions of the form think have no token sets")
     return found
 
 

@@ -13,9 +13,11 @@ from sad_agents.loading import file_identity
 from sad_agents.sampling.kv_cache import context_of
 
 from sad_distill.config import TrainConfig
+from sad_distill.data.labels import glue_of
 from sad_distill.models.language import Language, load_language
 from sad_distill.teachers.base import ScoringTeacher, WritingTeacher
 from sad_distill.teachers.cache import CachedTeacher
+from sad_distill.teachers.context import TeacherView
 from sad_distill.teachers.http import TEACHER_PATIENCE
 from sad_distill.teachers.local import LocalTeacher, check_same_tokens
 from sad_distill.teachers.openai import OpenAITeacher
@@ -23,6 +25,30 @@ from sad_distill.teachers.remote import RemoteTeacher
 from sad_env import registry
 from sad_env.errors import UnknownNameError
 from sad_env.http import Patience
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a model reads by itself, where it does not see what the student sees.
+
+    Attributes:
+        start_ids: before everything, outside of a chat.
+        template: its chat template, "" for none.
+        chat: it is used to the turns of a chat.
+        ours: it is a student of this project, trained without instruction and exemplars.
+    """
+
+    start_ids: tuple[int, ...] = ()
+    template: str = ""
+    chat: bool = False
+    ours: bool = False
+
+    @classmethod
+    def of(cls, language: Language) -> Reading:
+        """How a model in this process reads."""
+        template = language.tokenizer.chat_template
+        text = template if isinstance(template, str) else ""
+        return cls(language.start_ids, text, language.chat, language.ours)
 
 
 @dataclass(frozen=True)
@@ -37,6 +63,8 @@ class Teacher:
         language: a local model, which may also act.
         fits: refuses a student, by its vocabulary and the rows of its head, whose ids mean something else.
         context: tokens that it sees at once; 0 where that is not known.
+        reading: how it reads by itself; None where it does not say.
+        view: its own context; None where it sees what the student sees.
     """
 
     name: str
@@ -46,6 +74,8 @@ class Teacher:
     language: Language | None = None
     fits: Callable[[Mapping[str, int], int], None] | None = None
     context: int = 0
+    reading: Reading | None = None
+    view: TeacherView | None = None
 
 
 TeacherFactory = Callable[[str, TrainConfig], Teacher]
@@ -58,7 +88,14 @@ def _patience(config: TrainConfig) -> Patience:
 
 def _remote(spec: str, config: TrainConfig) -> Teacher:
     teacher = RemoteTeacher(spec, top=config.model.top or 64, patience=_patience(config))
-    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits, context=teacher.context)
+    return Teacher(
+        teacher.name,
+        scores=teacher,
+        writes=teacher,
+        fits=teacher.fits,
+        context=teacher.context,
+        reading=Reading(*teacher.reading) if teacher.reading else None,
+    )
 
 
 def _openai(spec: str, config: TrainConfig) -> Teacher:
@@ -73,7 +110,14 @@ def _local(spec: str, config: TrainConfig) -> Teacher:
     def fits(vocabulary: Mapping[str, int], rows: int) -> None:
         check_same_tokens(language.tokenizer.get_vocab(), vocabulary)
 
-    return Teacher(teacher.name, scores=teacher, language=language, fits=fits, context=context_of(language.model))
+    return Teacher(
+        teacher.name,
+        scores=teacher,
+        language=language,
+        fits=fits,
+        context=context_of(language.model),
+        reading=Reading.of(language),
+    )
 
 
 TEACHERS: dict[str, TeacherFactory] = {
@@ -119,4 +163,7 @@ def contents_of(config: TrainConfig, teacher: Teacher | None, student: Language)
         "student": student.identity,
         "teacher": teacher.name if teacher else "",
         "trajectories": ", ".join(file_identity(Path(path)) for path in config.data.trajectories),
+        "writing": " ".join(
+            (student.form, *([f"chat {glue_of(student.tokenizer).sha256[:12]}"] if student.chat else []))
+        ),
     }

@@ -35,6 +35,7 @@ class RemoteTeacher:
         self.top = top
         self._address = url
         self._client = Client(patience, limit=_LONGEST_ANSWER, proxies=False)
+        self.reading: tuple[tuple[int, ...], str, bool, bool] | None = None
         self.name, self.vocabulary, self._tokens, self.context = self._about()
 
     def _about(self) -> tuple[str, int, str, int]:
@@ -43,6 +44,7 @@ class RemoteTeacher:
         try:
             about = parse_json(answer)
             values = (about["name"], about["vocabulary"], about["tokens"], about.get("context", 0))
+            self.reading = _reading(about.get("reading"))
             if [type(value) for value in values] != [str, int, str, int] or values[1] < 1:
                 raise ValueError
             return values
@@ -103,6 +105,22 @@ class RemoteTeacher:
             lambda answer: _written(answer, len(prompts)),
             json={"prompts": [{"text": prompt.text, "seed": prompt.seed} for prompt in prompts]},
         )
+
+
+def _reading(told: object) -> tuple[tuple[int, ...], str, bool, bool] | None:
+    """How the served model reads by itself, as `teachers.registry.Reading`; earlier releases do not say."""
+    if told is None:
+        return None
+    if not isinstance(told, dict) or [type(told.get(name)) for name in ("template", "chat", "ours")] != [
+        str,
+        bool,
+        bool,
+    ]:
+        raise ValueError
+    ids = told.get("start_ids")
+    if not isinstance(ids, list) or not all(type(one) is int and one >= 0 for one in ids):
+        raise ValueError
+    return tuple(ids), told["template"], told["chat"], told["ours"]
 
 
 def _content(answer: Answer) -> bytes:

@@ -37,8 +37,8 @@ WRITING = Sampling(temperature=0.2)
 class TeacherServer(ThreadingHTTPServer):
     """Serves one model.
 
-    ``GET /about`` gives name, vocabulary (rows of the head), tokens (the tokenizer's fingerprint, see `wire`) and
-    context (positions of the model);
+    ``GET /about`` gives name, vocabulary (rows of the head), tokens (the tokenizer's fingerprint, see `wire`),
+    context (positions of the model) and reading (`teachers.registry.Reading`: how the model reads by itself);
     ``POST /score?top=K`` takes a request of `wire` and answers it; ``POST /generate`` takes and gives JSON.
 
     Args:
@@ -64,6 +64,13 @@ class TeacherServer(ThreadingHTTPServer):
         self.writer = LocalModel(language.model, language.tokenizer, name=name, start_ids=language.start_ids)
         self.vocabulary = LocalTeacher(language.model, name).vocabulary
         self.context = context_of(language.model)
+        template = language.tokenizer.chat_template
+        self.reading = {
+            "start_ids": list(language.start_ids),
+            "template": template if isinstance(template, str) else "",
+            "chat": language.chat,
+            "ours": language.ours,
+        }
         self.tokens = fingerprint(language.tokenizer.get_vocab())
         # A model serves one request at a time; the others wait here instead of fighting for its memory.
         self.busy = threading.Lock()
@@ -111,6 +118,7 @@ class _Handler(RefusingHandler):
                     "vocabulary": server.vocabulary,
                     "tokens": server.tokens,
                     "context": server.context,
+                    "reading": server.reading,
                 }
             )
 

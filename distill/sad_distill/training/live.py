@@ -6,7 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sad_agents.agent import Agent, Sampling
@@ -36,6 +36,7 @@ from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
 from sad_env.records import Trajectory
 from sad_env.safe_text import one_line
+from sad_env.transcript import form_of
 
 _ROUNDS = 3
 """How often the episodes of an iteration that are still owed are played, each with the retries of a rollout."""
@@ -135,7 +136,9 @@ class Live:
             return self._student.agent
         assert teacher is not None
         assert teacher.language is not None
-        guide = ActingModel(teacher.language, self._parts.windowing, config).agent
+        student = self._parts.student
+        shown = replace(teacher.language, start_ids=(), form=student.form, chat=student.chat)
+        guide = ActingModel(shown, self._parts.windowing, config).agent
         return GuidedAgent(
             self._student.agent,
             guide,
@@ -151,7 +154,7 @@ class Live:
         assert teacher is not None
         assert teacher.language is not None
         mixture = MixtureModel(unwrap(student.model), teacher.language.model, policy.mixing, policy.temperature)
-        return Language(mixture, student.tokenizer)
+        return replace(student, model=mixture)
 
     def _own_count(self, count: int) -> int:
         """How many of an iteration's episodes the student plays; in mode mixed the others are recorded."""
@@ -248,7 +251,15 @@ class ActingModel:
     """
 
     def __init__(self, language: Language, windowing: Windowing, config: TrainConfig) -> None:
-        self._model = LocalModel(unwrap(language.model), language.tokenizer, windowing=windowing, name="student")
+        self._model = LocalModel(
+            unwrap(language.model),
+            language.tokenizer,
+            windowing=windowing,
+            name="student",
+            start_ids=language.start_ids,
+            form=form_of(language.form),
+            chat=language.chat,
+        )
         sampling = Sampling(
             temperature=config.online.sampling_temperature,
             max_tokens=config.model.max_new_tokens,

@@ -171,7 +171,12 @@ class Run:
     def save(self) -> Path:
         """Write the student as it is."""
         record = {
-            "acting": {"prompt": "", "window": asdict(self.parts.windowing)},
+            "acting": {
+                "prompt": "",
+                "window": asdict(self.parts.windowing),
+                **({} if self.student.form == "lines" else {"form": self.student.form}),
+                **({"chat": True} if self.student.chat else {}),
+            },
             "settings": self._settings(),
             "teacher": self.teacher.name if self.teacher else "",
             "updates": self.done,

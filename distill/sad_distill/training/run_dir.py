@@ -63,7 +63,9 @@ class RunDir:
         settings = present_settings(json.loads(public_address(json.dumps(flat(config)))))
         path = folder / "config.json"
         if path.exists():
-            before = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
+            # What a run of an earlier release could not be told was as it is by default.
+            found = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
+            before = {**json.loads(json.dumps(flat(TrainConfig(out="")))), **found}
             for key, value in settings.items():
                 if key not in free and before.get(key) != value:
                     raise ConfigError(
@@ -72,7 +74,8 @@ class RunDir:
                     )
             self.earlier_steps = _extended(folder, before, settings["steps"])
             # Runs of earlier releases did not record contents.
-            for former, value in before.get("contents", {}).items():
+            recorded = before.get("contents")
+            for former, value in ({"writing": "lines", **recorded} if recorded else {}).items():
                 key = _FORMER_CONTENTS.get(former, former)
                 if contents[key] != value:
                     raise ConfigError(
