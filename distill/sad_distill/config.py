@@ -40,7 +40,7 @@ class ModelChoice:
     chat: Literal["auto", "on", "off"] = "auto"
     """Episodes as turns of a chat; auto: as the student's record says, others where their tokenizer has a template."""
     teacher_context: Literal["student", "own", "privileged"] = "student"
-    """What the teacher reads: what the student reads; its own prompt and template; also what the world tells no player."""
+    """The teacher reads what the student does, or has its own prompt and template, or is also told the solution."""
     teacher_prompt: str = ""
     """Prompt file (TOML) of the teacher, or a world's name; by default the world's own for models not trained here."""
     teacher_chat: Literal["auto", "on", "off"] = "auto"

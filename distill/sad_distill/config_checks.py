@@ -11,6 +11,7 @@ from sad_env.errors import ConfigError
 from sad_env.settings import flat, present_names
 
 _LIKELIHOOD = ("sft", "seqkd")
+_COMPARING = ("sad", "word_kd", "token_flat")
 _UNMIXED = ("forward", "reverse")
 
 _RANGES = (
@@ -143,7 +144,6 @@ _NOT_ALIGNED = ("reduction", "learned_weights", "project", "action_support", "ou
 _EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy")
 _LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "horizon_start", "workers", "tasks")
 _COMPARISON = ("divergence", "beta", "kd_temperature")
-_COMPARING = ("sad", "word_kd", "token_flat")
 
 _COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (("beta",), "divergence", ("js", "skew_forward", "skew_reverse")),

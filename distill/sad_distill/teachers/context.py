@@ -8,6 +8,7 @@ the teacher's log-probabilities are of the student's tokens; only the positions 
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -26,8 +27,8 @@ from sad_env.errors import ConfigError
 from sad_env.records import Trajectory
 from sad_env.transcript import LINES, Form
 
-Known = Callable[[Trajectory], str]
-"""What a teacher is told of an episode's task, in words; "" for nothing."""
+Known = Callable[[str, str, str, int], str]
+"""What a teacher is told of a task, in words, "" for nothing: of world, split, task id and seed."""
 
 _TOLD = "What only you know of the task that follows: {}\n\n"
 
@@ -71,10 +72,21 @@ class TeacherView:
         cached = functools.lru_cache(4096)(lambda text: tuple(encode(self.tokenizer, text)))
         object.__setattr__(self, "_encoded", cached)
 
+    @property
+    def sha256(self) -> str:
+        """Hash of what it reads besides the episode and what it is told of the task."""
+        around = self.glue.sha256 if self.glue else str(self.start_ids)
+        return hashlib.sha256(f"{self.prompt}\0{around}".encode()).hexdigest()
+
+    def told(self, world: str, split: str, task_id: str, seed: int) -> str:
+        """What the prompt ends with before an episode on this task."""
+        told = self.known(world, split, task_id, seed) if self.known is not None else ""
+        return _TOLD.format(told) if told else ""
+
     def prompt_of(self, trajectory: Trajectory) -> str:
         """What stands before the first observation of an episode."""
-        told = self.known(trajectory) if self.known is not None else ""
-        return self.prompt + (_TOLD.format(told) if told else "")
+        one = trajectory
+        return self.prompt + self.told(one.world, one.split, one.task_id, one.seed)
 
     def header(self, trajectory: Trajectory) -> tuple[int, ...]:
         """Begin ids, prompt and first observation."""

@@ -162,6 +162,7 @@ def contents_of(config: TrainConfig, teacher: Teacher | None, student: Language)
     return {
         "student": student.identity,
         "teacher": teacher.name if teacher else "",
+        **({"teacher_context": teacher.view.sha256[:12]} if teacher and teacher.view else {}),
         "trajectories": ", ".join(file_identity(Path(path)) for path in config.data.trajectories),
         "writing": " ".join(
             (student.form, *([f"chat {glue_of(student.tokenizer).sha256[:12]}"] if student.chat else []))

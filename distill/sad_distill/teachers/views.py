@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from sad_distill.teachers.registry import Reading, Teacher
 from sad_env import registry
 from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_env.records import Trajectory
 from sad_env.transcript import Form, form_of
 
 
@@ -99,11 +97,7 @@ class PrivilegedText:
     _worlds: dict[tuple[str, str], TextEnv] = field(default_factory=dict, repr=False)
     _texts: dict[tuple[str, str, str, int], str] = field(default_factory=dict, repr=False)
 
-    def __call__(self, trajectory: Trajectory) -> str:
-        """What is known of this episode's task."""
-        return self.of(trajectory.world, trajectory.split, trajectory.task_id, trajectory.seed)
-
-    def of(self, world: str, split: str, task_id: str, seed: int) -> str:
+    def __call__(self, world: str, split: str, task_id: str, seed: int) -> str:
         """What is known of a task."""
         key = world, split, task_id, seed
         if key not in self._texts:
@@ -114,11 +108,3 @@ class PrivilegedText:
             made.reset(seed=seed, options={"task_id": task_id})
             self._texts[key] = " ".join(made.privileged().split())
         return self._texts[key]
-
-
-def context_sha256(teacher: Teacher | None) -> str:
-    """Hash of what a teacher reads besides the episode and what it is told of the task; "" for the student's context."""
-    if teacher is None or teacher.view is None:
-        return ""
-    glue = teacher.view.glue.sha256 if teacher.view.glue else str(teacher.view.start_ids)
-    return hashlib.sha256(f"{teacher.view.prompt}\0{glue}".encode()).hexdigest()[:12]
