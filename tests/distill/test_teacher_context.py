@@ -349,19 +349,19 @@ def test_a_teacher_that_is_told_the_solution_finds_it_likelier(
         rows += rows_from([episode.model_copy(update={"steps": (step,)})], toy_tokenizer, Windowing(512, 40))
     assert len(set(rooms.values())) == 3
     telling = TeacherView(toy_tokenizer, known=lambda world, split, task, seed: rooms[task])
-    model = tiny_llama(32, seed=3).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    model = tiny_llama(24, seed=3).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
 
     def loss_of(some: list[Row], view: TeacherView) -> torch.Tensor:
         batch = view.batch(collate(some, kinds="A"))
         logits = head_logits(model, batch.states(model)[batch.row_N, batch.from_N])
         return torch.nn.functional.cross_entropy(logits, batch.target_N, reduction="sum") / len(some)
 
-    for step in range(90):
+    for step in range(200):
         optimiser.zero_grad()
-        loss_of(rows[step * 12 % 48 :][:12], telling if step % 3 else TeacherView(toy_tokenizer)).backward()  # type: ignore[no-untyped-call]
+        loss_of(rows[step * 8 % 48 :][:8], telling if step % 3 else TeacherView(toy_tokenizer)).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     model.eval()
     with torch.no_grad():
         told, untold = (float(loss_of(rows[48:], view)) for view in (telling, TeacherView(toy_tokenizer)))
-    assert told < 0.3 < 0.9 < untold, "one room of three is a surprise of log 3, about 1.1"
+    assert told < 0.5 < 0.9 < untold, "one room of three is a surprise of log 3, about 1.1"
