@@ -57,6 +57,8 @@ class ModelChoice:
     """A local teacher answers with this many likeliest tokens and the rest; 0 with everything. Servers: 64."""
     cache: str = ""
     """Folder where a teacher's answers are kept."""
+    teacher_concurrency: Annotated[int, RARE] = 8
+    """Requests to a teacher's server at once."""
     patience: Annotated[float, RARE, tyro.conf.arg(metavar="S")] = 120.0
     """Wall time that an overloaded teacher's server (429, 503) is waited for, at each request."""
 

@@ -16,6 +16,7 @@ _UNMIXED = ("forward", "reverse")
 
 _RANGES = (
     *((name, 1, math.inf) for name in ("steps", "batch", "micro_batch", "rollouts", "updates", "passes", "save_every")),
+    ("teacher_concurrency", 1, math.inf),
     *((name, 0, math.inf) for name in ("adapters", "top", "patience", "tasks", "workers")),
     *((name, 0, math.inf) for name in ("learning_rate", "embedding_factor", "weight_decay", "clip", "clamp")),
     *((name, 0, 1) for name in ("warmup", "online_share", "guidance")),
@@ -184,7 +185,7 @@ def ignored_by(config: TrainConfig) -> dict[str, str]:
     if not config.online.horizon_start:
         found["horizon_every"] = "it needs --horizon-start"
     if not config.model.teacher or config.model.teacher.startswith("expert"):
-        needing = ("top", "cache", "patience", "teacher_context", "teacher_prompt", "teacher_chat")
+        needing = ("top", "cache", "patience", *(name for name in values if name.startswith("teacher_")))
         found |= dict.fromkeys(needing, "it needs a --teacher that scores")
     if config.model.form == "think":
         found |= dict.fromkeys(("action_support", "outside"), "actions of the form think have no token sets")

@@ -301,7 +301,7 @@ class Listener:
 def test_a_writing_teacher_is_shown_its_own_context(toy_episodes: list[Trajectory], tokenizer: Any) -> None:
     episode, teacher = toy_episodes[0], Listener()
     view = TeacherView(tokenizer, PROMPT, known=lambda *_: "the lamp is in the attic")
-    teacher_completions(episode, teacher, 3, view)
+    teacher_completions([episode], teacher, 3, view)
     assert len(teacher.prompts) == len(episode.steps)
     told = "What only you know of the task that follows: the lamp is in the attic\n\n"
     assert teacher.prompts[0].text == f"{PROMPT}{told}Observation: {episode.observation}\n"
@@ -310,7 +310,7 @@ def test_a_writing_teacher_is_shown_its_own_context(toy_episodes: list[Trajector
     )
     assert [prompt.seed for prompt in teacher.prompts] == [3 + n for n in range(len(episode.steps))]
     assert not teacher.prompts[0].messages
-    teacher_completions(episode, teacher, 3, TeacherView(tokenizer, PROMPT, glue=glue_of(tokenizer)))
+    teacher_completions([episode], teacher, 3, TeacherView(tokenizer, PROMPT, glue=glue_of(tokenizer)))
     assert [role for role, _ in teacher.prompts[1].messages] == ["system", "user", "assistant", "user"]
     assert teacher.prompts[1].messages[2][1] == episode.steps[0].completion.strip()
 

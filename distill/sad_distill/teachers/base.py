@@ -34,6 +34,11 @@ class ScoringTeacher(Protocol):
         ...
 
 
+def concurrency_of(teacher: ScoringTeacher | None) -> int:
+    """Batches that a teacher may be asked for at once: one, but for clients of a server."""
+    return int(getattr(teacher, "concurrency", 1))
+
+
 @dataclass(frozen=True)
 class WritingPrompt:
     """What a teacher is to continue.

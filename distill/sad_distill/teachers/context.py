@@ -22,7 +22,7 @@ from sad_distill.data.batch import Batch
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Episode, Row, Unit
 from sad_distill.losses.targets import Target
-from sad_distill.teachers.base import ScoringTeacher, WritingPrompt
+from sad_distill.teachers.base import ScoringTeacher, WritingPrompt, concurrency_of
 from sad_env.errors import ConfigError
 from sad_env.records import Trajectory
 from sad_env.transcript import LINES, Form
@@ -244,6 +244,11 @@ class TeacherInContext:
     def setting(self) -> str:
         """See `ScoringTeacher`."""
         return self.teacher.setting
+
+    @property
+    def concurrency(self) -> int:
+        """Batches that it may be asked for at once."""
+        return concurrency_of(self.teacher)
 
     def score(self, batch: Batch) -> Target:
         """See `ScoringTeacher`."""

@@ -87,7 +87,8 @@ def _patience(config: TrainConfig) -> Patience:
 
 
 def _remote(spec: str, config: TrainConfig) -> Teacher:
-    teacher = RemoteTeacher(spec, top=config.model.top or 64, patience=_patience(config))
+    at_once = config.model.teacher_concurrency
+    teacher = RemoteTeacher(spec, top=config.model.top or 64, patience=_patience(config), concurrency=at_once)
     return Teacher(
         teacher.name,
         scores=teacher,
@@ -99,7 +100,13 @@ def _remote(spec: str, config: TrainConfig) -> Teacher:
 
 
 def _openai(spec: str, config: TrainConfig) -> Teacher:
-    teacher = OpenAITeacher.of(spec, top=config.model.top or 20, patience=_patience(config))
+    teacher = OpenAITeacher.of(
+        spec,
+        top=config.model.top or 20,
+        patience=_patience(config),
+        concurrency=config.model.teacher_concurrency,
+        max_tokens=config.model.max_new_tokens,
+    )
     return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits, context=teacher.context())
 
 

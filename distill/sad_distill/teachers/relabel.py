@@ -40,18 +40,25 @@ def expert_completions(trajectory: Trajectory, expert: str = "expert", seed: int
 
 
 def teacher_completions(
-    trajectory: Trajectory, teacher: WritingTeacher, seed: int = 0, view: TeacherView | None = None
-) -> list[str]:
-    """What a text-only teacher writes at each state, given the episode so far as text, or in its own context."""
-    if view is not None:
-        return teacher.generate(view.writing_prompts(trajectory, seed))
+    trajectories: Sequence[Trajectory], teacher: WritingTeacher, seed: int = 0, view: TeacherView | None = None
+) -> list[list[str]]:
+    """What a text-only teacher writes at each state of each episode, given the episode so far, or in its own context.
+
+    It is asked once for all of them, so that a server can answer many at once.
+    """
+    prompts = [view.writing_prompts(one, seed) if view else _writing_prompts(one, seed) for one in trajectories]
+    written = iter(teacher.generate([prompt for ones in prompts for prompt in ones]))
+    return [[next(written) for _ in ones] for ones in prompts]
+
+
+def _writing_prompts(trajectory: Trajectory, seed: int) -> list[WritingPrompt]:
     form = form_of(trajectory.form)
     text = trajectory.prompt + form.observation(trajectory.observation)
     prompts = []
     for index, step in enumerate(trajectory.steps):
         prompts.append(WritingPrompt(text, seed + index, trajectory.form))
         text += step.completion + form.observation(step.observation)
-    return teacher.generate(prompts)
+    return prompts
 
 
 def relabelled_rows(

@@ -171,13 +171,13 @@ class Live:
             return parts.rows_of(episodes)
         teacher = parts.teacher
         assert teacher is not None
+        if teacher.expert:
+            written = [expert_completions(episode, teacher.expert, config.data.seed) for episode in episodes]
+        else:
+            assert teacher.writes is not None
+            written = teacher_completions(episodes, teacher.writes, config.data.seed, teacher.view)
         rows: list[Row] = []
-        for episode in episodes:
-            if teacher.expert:
-                completions = expert_completions(episode, teacher.expert, config.data.seed)
-            else:
-                assert teacher.writes is not None
-                completions = teacher_completions(episode, teacher.writes, config.data.seed, teacher.view)
+        for episode, completions in zip(episodes, written, strict=True):
             rows += relabelled_rows(episode, completions, parts.student.tokenizer, parts.windowing)
         return rows
 

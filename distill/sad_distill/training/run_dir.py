@@ -19,8 +19,8 @@ from sad_env.settings import flat
 
 _FREE = frozenset(
     {"out", "steps", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
-    # What these two come to is among the contents.
-    | {"form", "chat"}
+    # What form and chat come to is among the contents.
+    | {"form", "chat", "teacher_concurrency"}
 )
 """Settings that may change between two starts of a run: they change no result but for rounding; `steps` may grow."""
 _FORMER_CONTENTS = {"episodes": "trajectories"}
