@@ -33,7 +33,8 @@ class ModelChoice:
     student: str = "nano-2m"
     """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), FILE.pt, a folder, smollm2, hf:ID."""
     teacher: str = ""
-    """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL; or expert."""
+    """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL, base (the
+    student without its adapters); or expert."""
     form: Literal["auto", "lines", "tags", "think"] = "auto"
     """How a model writes: lines (Reasoning:, Action:), tags ([REASON], [ACT]), think (<think>, <action>); auto: as its
     record says, others as the trajectories are written, or lines."""
@@ -57,6 +58,10 @@ class ModelChoice:
     """A local teacher answers with this many likeliest tokens and the rest; 0 with everything. Servers: 64."""
     cache: str = ""
     """Folder where a teacher's answers are kept."""
+    teacher_precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of a local teacher's numbers; auto: fp32 on a processor, bf16 elsewhere."""
+    student_precision: Annotated[Literal["fp32", "bf16"], RARE] = "fp32"
+    """Of the student's weights; bf16 halves them, but loses small updates to all that is no adapter."""
     teacher_concurrency: Annotated[int, RARE] = 8
     """Requests to a teacher's server at once."""
     patience: Annotated[float, RARE, tyro.conf.arg(metavar="S")] = 120.0

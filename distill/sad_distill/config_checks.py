@@ -79,6 +79,14 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "the term contrastive compares the rows of a micro-batch: give --micro-batch and --batch of 2 or more",
     ),
     (
+        lambda config: config.model.teacher == "base" and not config.model.adapters,
+        "--teacher base is the student without its adapters: give --adapters 16, or name another teacher",
+    ),
+    (
+        lambda config: config.model.student_precision == "bf16" and config.hardware.precision != "bf16",
+        "--student-precision bf16 computes in bf16, too: give --precision bf16",
+    ),
+    (
         lambda config: (
             config.model.teacher_context != "student"
             and (

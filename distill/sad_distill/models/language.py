@@ -42,8 +42,8 @@ class Language:
     ours: bool = False
 
 
-def load_language(spec: str, device: str = "cpu") -> Language:
-    """A model in float32 and its tokenizer, loaded as the agents load them.
+def load_language(spec: str, device: str = "cpu", dtype: str = "float32") -> Language:
+    """A model and its tokenizer, loaded as the agents load them.
 
     Raises:
         SadEnvError: see `sad_agents.loading.load_language_model`.
@@ -51,7 +51,7 @@ def load_language(spec: str, device: str = "cpu") -> Language:
     if spec != "smollm2" and not spec.startswith("hf:") and model_path(spec) is None:
         name = one_line(spec, 80)
         print(f"sad-distill: {name} is now hf:{name}; the bare name goes with the next release", file=sys.stderr)
-    loaded = load_language_model(spec, device=device, dtype="float32")
+    loaded = load_language_model(spec, device=device, dtype=dtype)
     form, chat = writing_of(spec, loaded)
     ours = bool(loaded.record)
     return Language(loaded.model, loaded.tokenizer, loaded.identity, loaded.start_ids, form.name, chat, ours)

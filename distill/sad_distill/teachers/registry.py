@@ -9,17 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sad_agents.loading import file_identity
+from sad_agents.loading import device_of, file_identity
+from sad_agents.model_settings import DTYPES
 from sad_agents.sampling.kv_cache import context_of
 
 from sad_distill.config import TrainConfig
 from sad_distill.data.labels import glue_of
+from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language, load_language
 from sad_distill.teachers.base import ScoringTeacher, WritingTeacher
 from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.context import TeacherView
 from sad_distill.teachers.http import TEACHER_PATIENCE
-from sad_distill.teachers.local import LocalTeacher, check_same_tokens
+from sad_distill.teachers.local import AdaptersOffTeacher, LocalTeacher, check_same_tokens
 from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_env import registry
@@ -111,7 +113,7 @@ def _openai(spec: str, config: TrainConfig) -> Teacher:
 
 
 def _local(spec: str, config: TrainConfig) -> Teacher:
-    language = load_language(spec, config.hardware.device)
+    language = load_language(spec, config.hardware.device, DTYPES[teacher_precision(config)])
     teacher = LocalTeacher(language.model, language.identity, config.model.top)
 
     def fits(vocabulary: Mapping[str, int], rows: int) -> None:
@@ -127,6 +129,31 @@ def _local(spec: str, config: TrainConfig) -> Teacher:
     )
 
 
+def teacher_precision(config: TrainConfig) -> str:
+    """Precision of a local teacher's numbers: auto is bf16 but for a processor, which is no faster with it."""
+    if config.model.teacher_precision != "auto":
+        return config.model.teacher_precision
+    return "fp32" if device_of(config.hardware.device).type == "cpu" else "bf16"
+
+
+BASE = "base"
+"""The word for a teacher that is the student's own model without its adapters."""
+
+
+def base_teacher(config: TrainConfig, student: Language) -> Teacher:
+    """The student's own model with its adapters off.
+
+    Args:
+        config: the settings.
+        student: with adapters.
+    """
+    name = f"{BASE} of {student.identity}"
+    scores: ScoringTeacher = AdaptersOffTeacher(student.model, name, config.model.top)
+    if config.model.cache:
+        scores = CachedTeacher(scores, Path(config.model.cache))
+    return Teacher(name, scores=scores, context=context_of(unwrap(student.model)), reading=Reading.of(student))
+
+
 TEACHERS: dict[str, TeacherFactory] = {
     "http://": _remote,
     "https://": _remote,
@@ -138,12 +165,14 @@ TEACHERS: dict[str, TeacherFactory] = {
 def load_teacher(config: TrainConfig) -> Teacher | None:
     """The teacher that the settings name; its scores are cached where the settings name a cache.
 
+    The student's own base (`base_teacher`) is made once there is a student.
+
     Raises:
         UnknownNameError: an expert that the world does not have.
         CheckpointError: a file or folder that is not sound.
         InfrastructureError: a server that does not answer, or a hub id that cannot be fetched.
     """
-    if not config.model.teacher:
+    if config.model.teacher in ("", BASE):
         return None
     teacher = _factory(config.model.teacher, config.data.env)(config.model.teacher, config)
     if config.model.cache and teacher.scores is not None:
@@ -169,6 +198,7 @@ def contents_of(config: TrainConfig, teacher: Teacher | None, student: Language)
     return {
         "student": student.identity,
         "teacher": teacher.name if teacher else "",
+        "teacher_precision": teacher_precision(config) if teacher and teacher.language else "fp32",
         **({"teacher_context": teacher.view.sha256[:12]} if teacher and teacher.view else {}),
         "trajectories": ", ".join(file_identity(Path(path)) for path in config.data.trajectories),
         "writing": " ".join(

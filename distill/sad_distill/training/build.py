@@ -23,7 +23,7 @@ from sad_distill.models.heads import vocabulary_of
 from sad_distill.models.language import Language, load_language, own_tokenizer
 from sad_distill.models.nano import SIZES, from_scratch
 from sad_distill.models.students import every_kth_layer, with_adapters
-from sad_distill.teachers.registry import Teacher, load_teacher
+from sad_distill.teachers.registry import BASE, Teacher, base_teacher, load_teacher
 from sad_distill.teachers.views import in_context
 from sad_distill.training.learner import Learner
 from sad_distill.training.methods import compares_ids, objective_of
@@ -92,6 +92,8 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
     if config.mode == "guided" and (teacher is None or teacher.language is None):
         raise ConfigError("mode guided needs a local teacher, which acts and scores: give --teacher student.pt")
     student = build_student(config, teacher, episodes)
+    if config.model.teacher == BASE:
+        teacher = base_teacher(config, student)
     teacher = in_context(config, teacher, student)
     rows = labelled_rows(config, student, episodes)
     learner = build_learner(config, ranks, teacher, student, rows)
@@ -144,6 +146,8 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
             f" give --context {teacher.context} or less"
         )
     model: Any = language.model.to(device_of(config.hardware.device))  # type: ignore[arg-type]
+    if config.model.student_precision == "bf16":
+        model = model.to(torch.bfloat16)
     if config.hardware.recompute:
         # transformers renamed it in 5.x.
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
@@ -169,7 +173,8 @@ def _find_student(config: TrainConfig, local: Language | None, episodes: Sequenc
             raise ConfigError(f"student {spec!r} takes its layers from a local teacher: give --teacher student.pt")
         if not spec[7:].isdecimal():
             raise ConfigError(f"student {spec!r}: give a number of layers, e.g. layers:5")
-        return replace(local, model=every_kth_layer(local.model, int(spec[7:])), identity=spec)
+        thinned: Any = every_kth_layer(local.model, int(spec[7:]))
+        return replace(local, model=thinned.float(), identity=spec)
     return load_language(spec)
 
 

@@ -19,10 +19,12 @@ from sad_env.settings import flat
 
 _FREE = frozenset(
     {"out", "steps", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
-    # What form and chat come to is among the contents.
-    | {"form", "chat", "teacher_concurrency"}
+    # What form, chat and precision come to is among the contents.
+    | {"form", "chat", "teacher_precision", "teacher_concurrency"}
 )
 """Settings that may change between two starts of a run: they change no result but for rounding; `steps` may grow."""
+_AS_BEFORE = {"writing": "lines", "teacher_precision": "fp32"}
+"""Contents of runs that earlier releases began, which did not record them."""
 _FORMER_CONTENTS = {"episodes": "trajectories"}
 
 
@@ -77,7 +79,7 @@ class RunDir:
             self.earlier_steps = _extended(folder, before, settings["steps"])
             # Runs of earlier releases did not record contents.
             recorded = before.get("contents")
-            for former, value in ({"writing": "lines", **recorded} if recorded else {}).items():
+            for former, value in ({**_AS_BEFORE, **recorded} if recorded else {}).items():
                 key = _FORMER_CONTENTS.get(former, former)
                 if contents[key] != value:
                     raise ConfigError(
