@@ -23,7 +23,6 @@ from sad_env.settings import replaced
 sys.path.insert(0, str(Path(__file__).parent))
 from test_teachers import distillation
 
-
 # peft uses names that transformers has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
