@@ -93,7 +93,7 @@ def test_weights_gradients_and_optimiser_are_those_of_a_real_update(tmp_path: Pa
 def test_recomputed_activations_are_fewer_and_precision_halves_them() -> None:
     config = replaced(TrainConfig(out="x"), student="nano-2m", micro_batch=4)
     plain = by_name(needs_of(config))["student: activations"]
-    assert by_name(needs_of(replaced(config, recompute=True)))["student: activations"] < plain / 4
+    assert by_name(needs_of(replaced(config, recompute=True)))["student: activations"] < plain / 2
     half = by_name(needs_of(replaced(config, precision="bf16")))
     assert half["student: activations"] < 0.7 * plain
     assert half["student: bf16 copies"] == half["student: weights"] // 2

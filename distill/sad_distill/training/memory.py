@@ -171,13 +171,22 @@ AttentionInterface.register(_COUNTED, _attend)
 
 
 def activation_bytes(model: Any, config: TrainConfig) -> int:
-    """What the backward pass keeps of one micro-batch, counted while the model runs on the meta device."""
+    """What the backward pass keeps of one micro-batch, counted while the model runs on the meta device.
+
+    With `--recompute` these are the inputs of the layers, and all of the one layer that is computed again.
+    """
     causal = unwrap(model)
-    computing = copy.deepcopy(causal).to(torch.bfloat16) if config.hardware.precision == "bf16" else causal
-    if config.hardware.recompute:
-        enable = getattr(computing, "activation_checkpointing_enable", None) or computing.gradient_checkpointing_enable
-        enable({"use_reentrant": False})
-    own = {one.untyped_storage()._cdata for one in computing.parameters()}
+    computing = copy.deepcopy(causal).to(torch.bfloat16 if config.hardware.precision == "bf16" else causal.dtype)
+    whole = _kept_bytes(computing, config)
+    if not config.hardware.recompute:
+        return whole
+    enable = getattr(computing, "activation_checkpointing_enable", None) or computing.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+    return _kept_bytes(computing, config) + whole // int(computing.config.get_text_config().num_hidden_layers)
+
+
+def _kept_bytes(model: Any, config: TrainConfig) -> int:
+    own = {one.untyped_storage()._cdata for one in model.parameters()}
     kept: dict[int, Tensor] = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -187,11 +196,10 @@ def activation_bytes(model: Any, config: TrainConfig) -> int:
 
     shape = (config.hardware.micro_batch, config.model.context)
     ids = torch.zeros(shape, dtype=torch.long, device="meta")
-    computing.train()
+    model.train()
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        states = hidden_states(computing, ids)
-    whole = sum(one.untyped_storage().nbytes() for one in kept.values())
-    return whole + states.untyped_storage().nbytes()
+        states = hidden_states(model, ids)
+    return sum(one.untyped_storage().nbytes() for one in kept.values()) + states.untyped_storage().nbytes()
 
 
 def cache_width(config: PretrainedConfig) -> int:
