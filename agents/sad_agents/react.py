@@ -50,6 +50,7 @@ class ReActAgent:
             task ("first-thought prefix"); empty for none.
         window: False ends an episode that outgrows the model's window.
         tried: votes are on what actions do instead of on actions; those that the world can do nothing with have none.
+        told: what the prompt ends with in an episode, where it is another in each.
 
     Raises:
         ConfigError: settings that contradict one another.
@@ -67,6 +68,7 @@ class ReActAgent:
         first_thought: Callable[[EpisodeStart], str] | None = None,
         window: bool = True,
         tried: TriedActions | None = None,
+        told: Callable[[EpisodeStart], str] | None = None,
         name: str = "",
     ) -> None:
         if votes < 1 or (votes > 1 and sampling.temperature == 0):
@@ -94,6 +96,7 @@ class ReActAgent:
         self._first_thought = first_thought
         self._window = window
         self._tried = tried
+        self._told = told
         self._memories: dict[int, _Memory] = {}
 
     @property
@@ -108,9 +111,9 @@ class ReActAgent:
 
     def begin(self, episode: int, start: EpisodeStart) -> str:
         """Lay out the task header."""
-        head = head_pieces(self.model.form, self._text, start.observation)
-        self._memories[episode] = _Memory(start, head)
-        return self._text
+        text = self._text if self._told is None else self._text + self._told(start)
+        self._memories[episode] = _Memory(start, head_pieces(self.model.form, text, start.observation))
+        return text
 
     def act(self, episodes: Sequence[int]) -> list[Decision]:
         """One decision an episode, from one batch of the model."""

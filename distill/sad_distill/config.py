@@ -33,7 +33,19 @@ class ModelChoice:
     student: str = "nano-2m"
     """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), FILE.pt, a folder, smollm2, hf:ID."""
     teacher: str = ""
-    """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL; or expert."""
+    """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL, base (the
+    student without adapters); or expert."""
+    form: Annotated[Literal["auto", "lines", "tags", "think"], RARE] = "auto"
+    """How a model writes: lines (Reasoning:, Action:), tags ([REASON], [ACT]), think (<think>, <action>); auto: as its
+    record says, others as the trajectories are written, or lines."""
+    chat: Annotated[Literal["auto", "on", "off"], RARE] = "auto"
+    """Episodes as turns of a chat; auto: as the student's record says, others where their tokenizer has a template."""
+    teacher_context: Annotated[Literal["student", "own", "privileged"], RARE] = "student"
+    """The teacher reads what the student does, its own prompt and chat template, or these and the solution."""
+    teacher_prompt: Annotated[str, RARE] = ""
+    """Prompt file (TOML) of the teacher, or a world's name; by default the world's own for models not trained here."""
+    teacher_chat: Annotated[Literal["auto", "on", "off"], RARE] = "auto"
+    """The teacher reads turns of its chat template; auto: where it has one and is used to it."""
     context: Annotated[int, formerly("budget")] = 512
     """Tokens a model is shown at once at most."""
     max_new_tokens: Annotated[int, formerly("room")] = 96
@@ -44,8 +56,14 @@ class ModelChoice:
     """LoRA rank; 0 trains all weights."""
     top: Annotated[int, RARE] = 0
     """A local teacher answers with this many likeliest tokens and the rest; 0 with everything. Servers: 64."""
-    cache: str = ""
+    cache: Annotated[str, RARE] = ""
     """Folder where a teacher's answers are kept."""
+    teacher_precision: Annotated[Literal["auto", "fp32", "bf16"], RARE] = "auto"
+    """Of a local teacher's numbers; auto: fp32 on a processor, bf16 elsewhere."""
+    student_precision: Annotated[Literal["fp32", "bf16"], RARE] = "fp32"
+    """Of the student's weights; bf16 halves them, but loses small updates to all that is no adapter."""
+    teacher_concurrency: Annotated[int, RARE] = 8
+    """Requests to a teacher's server at once."""
     patience: Annotated[float, RARE, tyro.conf.arg(metavar="S")] = 120.0
     """Wall time that an overloaded teacher's server (429, 503) is waited for, at each request."""
 
@@ -142,9 +160,9 @@ class LossSettings:
     """Of predicting observations."""
     reduction: Reduction = "type_mean"
     """Average per kind of span; Eq. 4-6; one average; average per span."""
-    learned_weights: bool = False
+    learned_weights: Annotated[bool, RARE] = False
     """Learn λ_r and λ_a, from the given ones on."""
-    project: bool = False
+    project: Annotated[bool, RARE] = False
     """Project conflicting gradients off one another (PCGrad)."""
     measure: Measure = Measure()
 
@@ -265,7 +283,7 @@ class TrainConfig:
       sad, token_flat  online, guided   --teacher
       minillm          online           --teacher student.pt
 
-    Other commands: sft-teacher, serve, inspect, each with --help. Several GPUs: accelerate launch --multi_gpu -m
+    Other commands: sft-teacher, serve, inspect, plan, each with --help. Several GPUs: accelerate launch --multi_gpu -m
     sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
     """
 

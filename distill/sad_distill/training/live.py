@@ -6,10 +6,10 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sad_agents.agent import Agent, Sampling
+from sad_agents.agent import Agent, EpisodeStart, Sampling
 from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, rollout
@@ -20,10 +20,12 @@ from sad_agents.windowing import Windowing
 from sad_distill.auxiliary.minillm import PolicyGradient
 from sad_distill.config import TrainConfig
 from sad_distill.data.curriculum import EpochOrder, horizon
+from sad_distill.data.labels import encode
 from sad_distill.data.rows import Row
 from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language
 from sad_distill.models.mixture import MixtureModel
+from sad_distill.teachers.registry import Teacher
 from sad_distill.teachers.relabel import expert_completions, relabelled_rows, teacher_completions
 from sad_distill.training.build import Parts
 from sad_distill.training.guided_agent import GuidedAgent
@@ -36,6 +38,7 @@ from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
 from sad_env.records import Trajectory
 from sad_env.safe_text import one_line
+from sad_env.transcript import form_of
 
 _ROUNDS = 3
 """How often the episodes of an iteration that are still owed are played, each with the retries of a rollout."""
@@ -135,12 +138,13 @@ class Live:
             return self._student.agent
         assert teacher is not None
         assert teacher.language is not None
-        guide = ActingModel(teacher.language, self._parts.windowing, config).agent
+        guide = guide_of(teacher, self._parts.student, config)
         return GuidedAgent(
             self._student.agent,
             guide,
             config.online.guidance * (1 - self.step / config.optimisation.steps),
             config.data.seed,
+            tokenizer=self._parts.student.tokenizer,
         )
 
     def _sampled(self) -> Language:
@@ -151,7 +155,7 @@ class Live:
         assert teacher is not None
         assert teacher.language is not None
         mixture = MixtureModel(unwrap(student.model), teacher.language.model, policy.mixing, policy.temperature)
-        return Language(mixture, student.tokenizer)
+        return replace(student, model=mixture)
 
     def _own_count(self, count: int) -> int:
         """How many of an iteration's episodes the student plays; in mode mixed the others are recorded."""
@@ -167,13 +171,13 @@ class Live:
             return parts.rows_of(episodes)
         teacher = parts.teacher
         assert teacher is not None
+        if teacher.expert:
+            written = [expert_completions(episode, teacher.expert, config.data.seed) for episode in episodes]
+        else:
+            assert teacher.writes is not None
+            written = teacher_completions(episodes, teacher.writes, config.data.seed, teacher.view)
         rows: list[Row] = []
-        for episode in episodes:
-            if teacher.expert:
-                completions = expert_completions(episode, teacher.expert, config.data.seed)
-            else:
-                assert teacher.writes is not None
-                completions = teacher_completions(episode, teacher.writes, config.data.seed)
+        for episode, completions in zip(episodes, written, strict=True):
             rows += relabelled_rows(episode, completions, parts.student.tokenizer, parts.windowing)
         return rows
 
@@ -245,20 +249,56 @@ class ActingModel:
         language: the model and its tokenizer.
         windowing: what it sees.
         config: temperature and seed.
+        prompt: comes before an episode; a student has none.
+        told: what it ends with, see `ReActAgent`.
     """
 
-    def __init__(self, language: Language, windowing: Windowing, config: TrainConfig) -> None:
-        self._model = LocalModel(unwrap(language.model), language.tokenizer, windowing=windowing, name="student")
+    def __init__(
+        self,
+        language: Language,
+        windowing: Windowing,
+        config: TrainConfig,
+        prompt: str = "",
+        told: Callable[[EpisodeStart], str] | None = None,
+    ) -> None:
+        self._model = LocalModel(
+            unwrap(language.model),
+            language.tokenizer,
+            windowing=windowing,
+            name="student",
+            start_ids=language.start_ids,
+            form=form_of(language.form),
+            chat=language.chat,
+        )
         sampling = Sampling(
             temperature=config.online.sampling_temperature,
             max_tokens=config.model.max_new_tokens,
             seed=config.data.seed,
         )
-        self.agent = ReActAgent(self._model, Prompt(""), sampling=sampling)
+        self.agent = ReActAgent(self._model, Prompt(prompt), sampling=sampling, told=told)
 
     def refresh(self) -> None:
         """Forget all that was computed with the weights before an update."""
         self._model.clear()
+
+
+def guide_of(teacher: Teacher, student: Language, config: TrainConfig) -> Agent:
+    """A local teacher as an agent that writes as the student does, in the student's context or in its own."""
+    assert teacher.language is not None
+    language, windowing, view = teacher.language, config.model.windowing, teacher.view
+    if view is None:
+        shown = replace(language, start_ids=(), form=student.form, chat=student.chat)
+        return ActingModel(shown, windowing, config).agent
+    shown = replace(
+        language, tokenizer=view.tokenizer, start_ids=view.start_ids, form=student.form, chat=view.glue is not None
+    )
+    # Its own observations may take more ids than the student's do.
+    budget = min(teacher.context, 2 * windowing.budget + len(encode(view.tokenizer, view.prompt)))
+
+    def told(start: EpisodeStart) -> str:
+        return view.told(start.world, str(start.info["split"]), start.task_id, start.world_seed)
+
+    return ActingModel(shown, replace(windowing, budget=budget), config, view.prompt, told).agent
 
 
 def play(agent: Agent, tasks: TaskStream, jobs: Sequence[Job], path: Path, max_steps: int | None) -> list[Trajectory]:
