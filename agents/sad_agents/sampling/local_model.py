@@ -63,12 +63,14 @@ class LocalModel:
         self._start_ids = [] if chat else list(start_ids)
         self._encode = functools.lru_cache(maxsize=4096)(functools.partial(encode, tokenizer))
         self._piece = functools.lru_cache(maxsize=None)(lambda id_: decode(tokenizer, [id_]))
+        ends = end_ids(model, tokenizer) | (turn_end(tokenizer, self.glue) if self.glue else frozenset())
         self.sampler = CachedSampler(
             model,
             stop=lambda ids: form.is_complete(self._decode(ids)),
             stop_ids=ids_with(tokenizer, form.last_characters),
-            end_ids=end_ids(model, tokenizer) | (turn_end(tokenizer, self.glue) if self.glue else frozenset()),
+            end_ids=ends,
             columns=self.windowing.budget,
+            known=ends | frozenset(tokenizer.get_vocab().values()),
         )
 
     def clear(self) -> None:

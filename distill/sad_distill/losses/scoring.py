@@ -14,6 +14,7 @@ from sad_distill.data.batch import Batch
 from sad_distill.losses.divergence import divergence, partition
 from sad_distill.losses.targets import Target
 from sad_distill.models.heads import head_logits, vocabulary_of
+from sad_env.errors import ConfigError
 
 _RECOMPUTED = {"cpu": 2**23}
 _RECOMPUTED_ELSEWHERE = 2**25
@@ -105,6 +106,11 @@ def _compare(
             softened, teacher.ids_NK, "bucket" if teacher.log_p.shape[1] > teacher.ids_NK.shape[1] else "ignore"
         )
     log_p = teacher.log_p.to(softened)
+    if log_p.shape != softened.shape:
+        raise ConfigError(
+            f"a teacher's answer over {log_p.shape[1]:,} ids and a student with {softened.shape[1]:,}: restrict both to"
+            " the ids that they share (sad_distill.models.heads.restrict)"
+        )
     value = divergence(log_p, softened, measure.divergence, measure.beta) * tau**2
     if measure.clamp:
         value = value.clamp(max=measure.clamp)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from sad_agents.loading import load_language_model, model_path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from sad_distill.models.heads import restrict
+from sad_distill.models.token_ids import TokenIds
 from sad_distill.models.tokenizer import texts_of, train_tokenizer
 from sad_env.errors import ConfigError
 from sad_env.records import Trajectory
@@ -46,6 +48,7 @@ def load_language(spec: str, device: str = "cpu") -> Language:
         name = one_line(spec, 80)
         print(f"sad-distill: {name} is now hf:{name}; the bare name goes with the next release", file=sys.stderr)
     loaded = load_language_model(spec, device=device, dtype="float32")
+    restrict(loaded.model, TokenIds.of(loaded.tokenizer.get_vocab().values()))
     return Language(loaded.model, loaded.tokenizer, loaded.identity, loaded.start_ids)
 
 

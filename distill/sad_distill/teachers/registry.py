@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from sad_agents.loading import file_identity
 from sad_agents.sampling.kv_cache import context_of
 
 from sad_distill.config import TrainConfig
+from sad_distill.models.heads import restrict, rows_of_head
 from sad_distill.models.language import Language, load_language
+from sad_distill.models.token_ids import TokenIds, shared_ids
 from sad_distill.teachers.base import ScoringTeacher, WritingTeacher
 from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.http import TEACHER_PATIENCE
-from sad_distill.teachers.local import LocalTeacher, check_same_tokens
+from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_env import registry
@@ -35,7 +37,8 @@ class Teacher:
         writes: writes completions.
         expert: name of the world's expert policy.
         language: a local model, which may also act.
-        fits: refuses a student, by its vocabulary and the rows of its head, whose ids mean something else.
+        fits: gives the ids that mean the same to teacher and student, which the teacher's answers are over from then
+            on; None where they are of different families.
         context: tokens that it sees at once; 0 where that is not known.
     """
 
@@ -44,7 +47,7 @@ class Teacher:
     writes: WritingTeacher | None = None
     expert: str = ""
     language: Language | None = None
-    fits: Callable[[Mapping[str, int], int], None] | None = None
+    fits: Callable[[Language], TokenIds | None] | None = None
     context: int = 0
 
 
@@ -70,8 +73,12 @@ def _local(spec: str, config: TrainConfig) -> Teacher:
     language = load_language(spec, config.hardware.device)
     teacher = LocalTeacher(language.model, language.identity, config.model.top)
 
-    def fits(vocabulary: Mapping[str, int], rows: int) -> None:
-        check_same_tokens(language.tokenizer.get_vocab(), vocabulary)
+    def fits(student: Language) -> TokenIds | None:
+        shared = shared_ids(language.tokenizer.get_vocab(), student.tokenizer.get_vocab())
+        if shared is not None:
+            shared = shared.below(min(rows_of_head(language.model), rows_of_head(student.model)))
+            restrict(language.model, shared)
+        return shared
 
     return Teacher(teacher.name, scores=teacher, language=language, fits=fits, context=context_of(language.model))
 

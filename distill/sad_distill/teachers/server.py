@@ -15,6 +15,7 @@ from sad_agents.model import Piece, Request
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.sampling.local_model import LocalModel
 
+from sad_distill.models.heads import rows_of_head
 from sad_distill.models.language import Language
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.wire import decode_request, encode_response, fingerprint
@@ -28,7 +29,7 @@ MAX_BYTES = 256 * 2**20
 _BODIES = 4
 """Requests whose bodies are in memory at once."""
 _KINDS = {"/score": "application/octet-stream", "/generate": "application/json"}
-_PATHS = "GET /about, POST /score?top=K, POST /generate"
+_PATHS = "GET /about, GET /tokens, POST /score?top=K, POST /generate"
 
 WRITING = Sampling(temperature=0.2)
 """How a served teacher writes (the paper's E.2)."""
@@ -37,9 +38,10 @@ WRITING = Sampling(temperature=0.2)
 class TeacherServer(ThreadingHTTPServer):
     """Serves one model.
 
-    ``GET /about`` gives name, vocabulary (rows of the head), tokens (the tokenizer's fingerprint, see `wire`) and
-    context (positions of the model);
-    ``POST /score?top=K`` takes a request of `wire` and answers it; ``POST /generate`` takes and gives JSON.
+    ``GET /about`` gives name, vocabulary (rows of the head), ids (those of the tokenizer, as `TokenIds.numbers`),
+    tokens (the tokenizer's fingerprint, see `wire`) and context (positions of the model); ``GET /tokens`` gives the
+    tokenizer's tokens with their ids; ``POST /score?top=K`` takes a request of `wire` and answers it;
+    ``POST /generate`` takes and gives JSON.
 
     Args:
         language: the model and its tokenizer.
@@ -62,7 +64,8 @@ class TeacherServer(ThreadingHTTPServer):
         self.teacher_name = name
         self.sampling = sampling
         self.writer = LocalModel(language.model, language.tokenizer, name=name, start_ids=language.start_ids)
-        self.vocabulary = LocalTeacher(language.model, name).vocabulary
+        self.ids = LocalTeacher(language.model, name).ids
+        self.vocabulary = rows_of_head(language.model)
         self.context = context_of(language.model)
         self.tokens = fingerprint(language.tokenizer.get_vocab())
         # A model serves one request at a time; the others wait here instead of fighting for its memory.
@@ -75,12 +78,23 @@ class TeacherServer(ThreadingHTTPServer):
         host, port = self.server_address[:2]
         return f"http://{host if isinstance(host, str) else host.decode()}:{port}"
 
+    def about(self) -> dict[str, Any]:
+        """What a client has to know."""
+        return {
+            "name": self.teacher_name,
+            "vocabulary": self.vocabulary,
+            "ids": self.ids.numbers(),
+            "tokens": self.tokens,
+            "context": self.context,
+        }
+
     @torch.no_grad()
     def score(self, data: bytes, top: int) -> bytes:
         """Score the positions of a request (`wire.encode_request`)."""
-        batch = decode_request(data, self.vocabulary).to(next(self.language.model.parameters()).device)
+        batch, ids = decode_request(data, self.ids)
+        batch = batch.to(next(self.language.model.parameters()).device)
         with self.busy:
-            target = LocalTeacher(self.language.model, self.teacher_name, top).score(batch)
+            target = LocalTeacher(self.language.model, self.teacher_name, top, ids).score(batch)
         return encode_response(target)  # type: ignore[arg-type]
 
     def generate(self, prompts: list[Any]) -> list[str]:
@@ -101,18 +115,12 @@ class _Handler(RefusingHandler):
     def do_GET(self) -> None:  # noqa: N802
         if reason := self.foreign():
             self.refuse(HTTPStatus.FORBIDDEN, reason)
-        elif urlsplit(self.path).path != "/about":
-            self.refuse(HTTPStatus.NOT_FOUND, _PATHS)
+        elif urlsplit(self.path).path == "/about":
+            self._json(self.server.about())
+        elif urlsplit(self.path).path == "/tokens":
+            self._json(self.server.language.tokenizer.get_vocab())
         else:
-            server = self.server
-            self._json(
-                {
-                    "name": server.teacher_name,
-                    "vocabulary": server.vocabulary,
-                    "tokens": server.tokens,
-                    "context": server.context,
-                }
-            )
+            self.refuse(HTTPStatus.NOT_FOUND, _PATHS)
 
     def do_POST(self) -> None:  # noqa: N802
         parts = urlsplit(self.path)

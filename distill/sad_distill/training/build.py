@@ -18,7 +18,7 @@ from sad_distill.config_checks import check
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.label_masks import remask
 from sad_distill.data.rows import Row, rows_from
-from sad_distill.models.heads import vocabulary_of
+from sad_distill.models.heads import restrict
 from sad_distill.models.language import Language, load_language, own_tokenizer
 from sad_distill.models.nano import SIZES, from_scratch
 from sad_distill.models.students import every_kth_layer, with_adapters
@@ -127,7 +127,10 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
     """
     language = _find_student(config, teacher.language if teacher else None, episodes)
     if teacher is not None and teacher.fits is not None and compares_ids(config):
-        teacher.fits(language.tokenizer.get_vocab(), vocabulary_of(language.model))
+        shared = teacher.fits(language)
+        if shared is None:
+            raise ConfigError("another family")
+        restrict(language.model, shared)
     if config.model.context > (context := context_of(language.model)):
         raise ConfigError(
             f"--context {config.model.context}: student {one_line(config.model.student, 60)!r} has {context} positions:"
