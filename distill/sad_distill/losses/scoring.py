@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sad_distill.config import Measure
 from sad_distill.data.batch import Batch
+from sad_distill.losses.by_text import TextTarget, compare_texts
 from sad_distill.losses.divergence import divergence, partition
 from sad_distill.losses.targets import Target
 from sad_distill.models.heads import head_logits, vocabulary_of
@@ -54,6 +55,10 @@ def score_positions(
     Returns:
         Three tensors of N numbers in the order of the batch's positions.
     """
+    if isinstance(target, TextTarget):
+        _, nll, _ = score_positions(model, hidden_BTD, batch, None, measure)
+        value, agree = compare_texts(model, batch, nll, target, measure)
+        return Scores(value, nll, agree)
     targets = batch.target_N
     device, vocabulary = hidden_BTD.device.type, vocabulary_of(model)
     chunk = _CHUNK.get(device) or max(1, _LOGITS_ELSEWHERE // vocabulary)

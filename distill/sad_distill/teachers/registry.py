@@ -21,6 +21,7 @@ from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.http import TEACHER_PATIENCE
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.openai import OpenAITeacher
+from sad_distill.teachers.reading import LocalReader, Reader
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_env import registry
 from sad_env.errors import UnknownNameError
@@ -40,6 +41,8 @@ class Teacher:
         fits: gives the ids that mean the same to teacher and student, which the teacher's answers are over from then
             on; None where they are of different families.
         context: tokens that it sees at once; 0 where that is not known.
+        reads: says how likely text is in its own tokens, for students with another tokenizer.
+        comparison: how it is compared with the student, where that is not by their ids; for the user.
     """
 
     name: str
@@ -49,6 +52,8 @@ class Teacher:
     language: Language | None = None
     fits: Callable[[Language], TokenIds | None] | None = None
     context: int = 0
+    reads: Reader | None = None
+    comparison: str = ""
 
 
 TeacherFactory = Callable[[str, TrainConfig], Teacher]
@@ -61,12 +66,12 @@ def _patience(config: TrainConfig) -> Patience:
 
 def _remote(spec: str, config: TrainConfig) -> Teacher:
     teacher = RemoteTeacher(spec, top=config.model.top or 64, patience=_patience(config))
-    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits, context=teacher.context)
+    return Teacher(teacher.name, teacher, teacher, fits=teacher.fits, context=teacher.context, reads=teacher)
 
 
 def _openai(spec: str, config: TrainConfig) -> Teacher:
     teacher = OpenAITeacher.of(spec, top=config.model.top or 20, patience=_patience(config))
-    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits, context=teacher.context())
+    return Teacher(teacher.name, teacher, teacher, fits=teacher.fits, context=teacher.context(), reads=teacher)
 
 
 def _local(spec: str, config: TrainConfig) -> Teacher:
@@ -80,7 +85,9 @@ def _local(spec: str, config: TrainConfig) -> Teacher:
             restrict(language.model, shared)
         return shared
 
-    return Teacher(teacher.name, scores=teacher, language=language, fits=fits, context=context_of(language.model))
+    context = context_of(language.model)
+    reads = LocalReader(language, teacher.name, context)
+    return Teacher(teacher.name, scores=teacher, language=language, fits=fits, context=context, reads=reads)
 
 
 TEACHERS: dict[str, TeacherFactory] = {

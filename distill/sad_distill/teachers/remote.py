@@ -12,6 +12,7 @@ from sad_distill.models.language import Language
 from sad_distill.models.token_ids import TokenIds, shared_ids
 from sad_distill.teachers.base import WritingPrompt, check_ids, said_of
 from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
+from sad_distill.teachers.reading import Passage, Reading, passages_as_json, readings_of
 from sad_distill.teachers.wire import decode_response, encode_request, fingerprint
 from sad_env.addresses import endpoint, public_address
 from sad_env.errors import ConfigError
@@ -121,6 +122,16 @@ class RemoteTeacher:
             headers={"Content-Type": "application/octet-stream"},
         )
         return type(target)(target.ids_NK.to(device), target.log_p_NK.to(device), target.log_rest_N.to(device))
+
+    def read(self, passages: Sequence[Passage]) -> list[Reading]:
+        """See `Reader`."""
+        return ask(
+            self._client,
+            "POST",
+            endpoint(self._address, "read"),
+            lambda answer: readings_of(answer.json(), passages),
+            json=passages_as_json(passages),
+        )
 
     def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """See `WritingTeacher`."""

@@ -18,6 +18,7 @@ from sad_agents.sampling.local_model import LocalModel
 from sad_distill.models.heads import rows_of_head
 from sad_distill.models.language import Language
 from sad_distill.teachers.local import LocalTeacher
+from sad_distill.teachers.reading import LocalReader, passages_of, readings_as_json
 from sad_distill.teachers.wire import decode_request, encode_response, fingerprint
 from sad_env.errors import DataError, SadEnvError
 from sad_env.json_lines import RecordError, parse_json
@@ -28,8 +29,8 @@ MAX_BYTES = 256 * 2**20
 
 _BODIES = 4
 """Requests whose bodies are in memory at once."""
-_KINDS = {"/score": "application/octet-stream", "/generate": "application/json"}
-_PATHS = "GET /about, GET /tokens, POST /score?top=K, POST /generate"
+_KINDS = {"/score": "application/octet-stream", "/generate": "application/json", "/read": "application/json"}
+_PATHS = "GET /about, GET /tokens, POST /score?top=K, POST /generate, POST /read"
 
 WRITING = Sampling(temperature=0.2)
 """How a served teacher writes (the paper's E.2)."""
@@ -41,7 +42,7 @@ class TeacherServer(ThreadingHTTPServer):
     ``GET /about`` gives name, vocabulary (rows of the head), ids (those of the tokenizer, as `TokenIds.numbers`),
     tokens (the tokenizer's fingerprint, see `wire`) and context (positions of the model); ``GET /tokens`` gives the
     tokenizer's tokens with their ids; ``POST /score?top=K`` takes a request of `wire` and answers it;
-    ``POST /generate`` takes and gives JSON.
+    ``POST /generate`` takes and gives JSON, and so does ``POST /read`` (`reading`): likelihoods of text.
 
     Args:
         language: the model and its tokenizer.
@@ -65,6 +66,7 @@ class TeacherServer(ThreadingHTTPServer):
         self.sampling = sampling
         self.writer = LocalModel(language.model, language.tokenizer, name=name, start_ids=language.start_ids)
         self.ids = LocalTeacher(language.model, name).ids
+        self.reader = LocalReader(language, name, context_of(language.model))
         self.vocabulary = rows_of_head(language.model)
         self.context = context_of(language.model)
         self.tokens = fingerprint(language.tokenizer.get_vocab())
@@ -96,6 +98,12 @@ class TeacherServer(ThreadingHTTPServer):
         with self.busy:
             target = LocalTeacher(self.language.model, self.teacher_name, top, ids).score(batch)
         return encode_response(target)  # type: ignore[arg-type]
+
+    def read(self, data: bytes) -> bytes:
+        """Say how likely the text of a request is (`reading.passages_as_json`)."""
+        passages = passages_of(data)
+        with self.busy:
+            return readings_as_json(self.reader.read(passages))
 
     def generate(self, prompts: list[Any]) -> list[str]:
         """Write a completion for each prompt."""
@@ -147,6 +155,8 @@ class _Handler(RefusingHandler):
         try:
             if parts.path == "/score":
                 self.reply(200, "application/octet-stream", self.server.score(body, _top(parts.query)))
+            elif parts.path == "/read":
+                self.reply(200, "application/json", self.server.read(body))
             else:
                 self._json({"completions": self.server.generate(_prompts(body))})
         except (SadEnvError, RecordError) as error:

@@ -18,11 +18,11 @@ from sad_distill.config_checks import check
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.label_masks import remask
 from sad_distill.data.rows import Row, rows_from
-from sad_distill.models.heads import restrict
 from sad_distill.models.language import Language, load_language, own_tokenizer
 from sad_distill.models.nano import SIZES, from_scratch
 from sad_distill.models.students import every_kth_layer, with_adapters
 from sad_distill.teachers.registry import Teacher, load_teacher
+from sad_distill.training.families import meet
 from sad_distill.training.learner import Learner
 from sad_distill.training.methods import compares_ids, objective_of
 from sad_distill.training.ranks import Ranks
@@ -89,6 +89,8 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
     if config.mode == "guided" and (teacher is None or teacher.language is None):
         raise ConfigError("mode guided needs a local teacher, which acts and scores: give --teacher student.pt")
     student = build_student(config, teacher, episodes)
+    if teacher is not None and compares_ids(config):
+        teacher = meet(config, teacher, student)
     rows = labelled_rows(config, student, episodes)
     learner = build_learner(config, ranks, teacher, student, rows)
     return Parts(config, ranks, episodes, teacher, student, rows, learner)
@@ -102,8 +104,9 @@ def build_learner(
     Raises:
         ConfigError: the objective or a term needs a teacher that is not there.
     """
-    # Only SAD knows action supports.
-    mode = config.data.action_support if config.method == "sad" else "full"
+    # Only SAD knows action supports, which are sets of ids.
+    by_ids = config.method == "sad" and not (teacher and teacher.comparison)
+    mode = config.data.action_support if by_ids else "full"
     return Learner(
         student.model,
         objective_of(config),
@@ -122,15 +125,10 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
     """The student that the settings name, on its device, ready to be trained.
 
     Raises:
-        ConfigError: a student that needs a teacher or episodes which are not there, whose ids mean other tokens to
-            the teacher, or where it or the teacher sees fewer tokens than the budget.
+        ConfigError: a student that needs a teacher or episodes which are not there, or where it or the teacher sees
+            fewer tokens than the budget.
     """
     language = _find_student(config, teacher.language if teacher else None, episodes)
-    if teacher is not None and teacher.fits is not None and compares_ids(config):
-        shared = teacher.fits(language)
-        if shared is None:
-            raise ConfigError("another family")
-        restrict(language.model, shared)
     if config.model.context > (context := context_of(language.model)):
         raise ConfigError(
             f"--context {config.model.context}: student {one_line(config.model.student, 60)!r} has {context} positions:"
