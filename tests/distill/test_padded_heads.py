@@ -293,6 +293,7 @@ def test_what_one_side_has_alone_is_refused_only_where_it_occurs(
     assert shared == TokenIds(len(own))
     holes = {token: index for token, index in others.items() if index != 7}
     assert shared_ids({**own, "<pad>": len(own)}, holes) == TokenIds(len(own), frozenset({7}))
+    assert shared_ids(own, {token: index for token, index in own.items() if index < 300}) is None
     assert shared_ids(own, {token: len(own) - index for token, index in own.items()}) is None
     model = tiny_llama()
     batch = collate(rows[:2])

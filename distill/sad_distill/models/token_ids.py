@@ -11,7 +11,7 @@ from torch import Tensor
 NEVER = -1e9
 """Logit of an id that is no outcome: exp gives exactly 0 at any temperature, and differences stay finite."""
 _OWN = 0.01
-"""Of one family are two tokenizers of which at most this share of the smaller one means something else to the other."""
+"""Of one family are two tokenizers where at most this share of the larger one means something else to the other."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,10 @@ class TokenIds:
 def shared_ids(one: Mapping[str, int], other: Mapping[str, int]) -> TokenIds | None:
     """The ids that mean the same token in two vocabularies; None where these are of different families.
 
-    Of one family are vocabularies that differ by a few tokens only, such as those that were added to one of them.
+    Of one family are vocabularies that differ by a few tokens only, such as those that were added to one of them. A
+    tokenizer with the first merges of another one is of another family: it spells every text in other ids.
     """
     if one == other:
         return TokenIds.of(one.values())
     common = {index for token, index in one.items() if other.get(token) == index}
-    return TokenIds.of(common) if len(common) >= (1 - _OWN) * min(len(one), len(other)) else None
+    return TokenIds.of(common) if len(common) >= (1 - _OWN) * max(len(one), len(other)) else None

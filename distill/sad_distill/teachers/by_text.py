@@ -18,7 +18,7 @@ from sad_distill.data.rows import Row
 from sad_distill.data.text_chunks import Chunk, chunks_between, ends_of
 from sad_distill.losses.by_text import TextTarget, joined
 from sad_distill.losses.whole_actions import Choice, choices_of
-from sad_distill.teachers.reading import Offer, Passage, Reader, Reading
+from sad_distill.teachers.reading import Offer, Passage, Reader, TextReading
 from sad_env.errors import ConfigError
 from sad_env.records import SpanKind
 
@@ -106,7 +106,7 @@ class TextTeacher:
         return _Text.of(self._tokenizer, row.ids, sorted(cuts))
 
     def _target(
-        self, batch: Batch, texts: Sequence[_Text], choices: Sequence[Choice], readings: Sequence[Reading]
+        self, batch: Batch, texts: Sequence[_Text], choices: Sequence[Choice], readings: Sequence[TextReading]
     ) -> TextTarget:
         device = batch.ids_BT.device
         places = {
@@ -136,7 +136,7 @@ class TextTeacher:
         )
 
     def _chunks(
-        self, row: Row, text: _Text, reading: Reading, choices: Sequence[Choice]
+        self, row: Row, text: _Text, reading: TextReading, choices: Sequence[Choice]
     ) -> Iterator[tuple[int, Chunk]]:
         """The chunks of a row's completions, each with the position that its `own` counts from."""
         whole = "".join(text.segments)
@@ -169,5 +169,5 @@ def _passage(row: Row, text: _Text, choices: Sequence[Choice]) -> Passage:
     return Passage(tuple(text.segments), tuple(wanted), tuple(offers))
 
 
-def _offered(readings: Sequence[Reading], device: torch.device) -> list[Tensor]:
+def _offered(readings: Sequence[TextReading], device: torch.device) -> list[Tensor]:
     return [joined(one, device) for reading in readings for one in reading.offers]

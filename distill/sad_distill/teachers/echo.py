@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sad_agents.openai_answers import choice_of
 
 from sad_distill.losses.targets import check_log_probs
-from sad_distill.teachers.reading import Passage, Reading
+from sad_distill.teachers.reading import Passage, TextReading
 from sad_env.errors import ConfigError, DataError
 from sad_env.http import Answer
 
@@ -77,7 +77,7 @@ def _echo(told: Any, text: str) -> Echo:
     return Echo(tuple(tokens[:kept]), log_p)
 
 
-def reading_of(passage: Passage, echoes: Sequence[Echo]) -> Reading:
+def reading_of(passage: Passage, echoes: Sequence[Echo]) -> TextReading:
     """A passage's reading, from the echoes of its `prompts_of`."""
     whole, *others = echoes
     ends = _ends("".join(passage.segments), whole.tokens)
@@ -86,7 +86,7 @@ def reading_of(passage: Passage, echoes: Sequence[Echo]) -> Reading:
         before = _sum(next(rest))
         # By the chain rule, also where the last token before and the first of the continuation are one.
         sums.append(tuple(min(0.0, _sum(next(rest)) - before) for _ in offer.texts))
-    return Reading(tuple(ends), whole.log_p[: len(ends)], tuple(sums))
+    return TextReading(tuple(ends), whole.log_p[: len(ends)], tuple(sums))
 
 
 def _sum(echo: Echo) -> float:

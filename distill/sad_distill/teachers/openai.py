@@ -22,9 +22,9 @@ from sad_distill.models.heads import rows_of_head
 from sad_distill.models.language import Language
 from sad_distill.models.token_ids import TokenIds
 from sad_distill.teachers.base import WritingPrompt, check_ids
-from sad_distill.teachers.echo import echo_request, echoes_of, reading_of, prompts_of
+from sad_distill.teachers.echo import echo_request, echoes_of, prompts_of, reading_of
 from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
-from sad_distill.teachers.reading import Passage, Reading
+from sad_distill.teachers.reading import Passage, TextReading
 from sad_env.addresses import endpoint, public_address
 from sad_env.errors import ConfigError, DataError
 from sad_env.http import Answer, Client, Patience, RequestError
@@ -175,7 +175,7 @@ class OpenAITeacher:
         count = 0 if text else len(prompt)
         return ask(self._client, "POST", self._endpoint, lambda answer: _table(answer, count), json=body)
 
-    def read(self, passages: Sequence[Passage]) -> list[Reading]:
+    def read(self, passages: Sequence[Passage]) -> list[TextReading]:
         """See `Reader`.
 
         Raises:
@@ -183,7 +183,7 @@ class OpenAITeacher:
         """
         return [self._read(passage) for passage in passages]
 
-    def _read(self, passage: Passage) -> Reading:
+    def _read(self, passage: Passage) -> TextReading:
         texts = prompts_of(passage)
         body = {"model": self._model, **echo_request(texts)}
         echoes = ask(self._client, "POST", self._endpoint, lambda answer: echoes_of(answer, texts), json=body)

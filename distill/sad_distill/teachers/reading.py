@@ -61,7 +61,7 @@ class Passage:
 
 
 @dataclass(frozen=True)
-class Reading:
+class TextReading:
     """How a teacher spells a passage, and how likely that was.
 
     Attributes:
@@ -84,7 +84,7 @@ class Reader(Protocol):
 
     name: str
 
-    def read(self, passages: Sequence[Passage]) -> list[Reading]:
+    def read(self, passages: Sequence[Passage]) -> list[TextReading]:
         """One reading for each passage.
 
         Raises:
@@ -109,7 +109,7 @@ class LocalReader:
         self._context = context
 
     @torch.no_grad()
-    def read(self, passages: Sequence[Passage]) -> list[Reading]:
+    def read(self, passages: Sequence[Passage]) -> list[TextReading]:
         """See `Reader`."""
         rows = [self._row(passage) for passage in passages]
         scores = self._scores([row for row, _ in rows])
@@ -178,7 +178,7 @@ def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
         yield part
 
 
-def _reading(passage: Passage, row: Row, ends: list[int], scores: dict[int, float], begun: int) -> Reading:
+def _reading(passage: Passage, row: Row, ends: list[int], scores: dict[int, float], begun: int) -> TextReading:
     log_p = tuple(scores.get(place, math.nan) for place in range(begun, len(row.ids)))
     sums, place = [], len(row.ids)
     for branch in row.branches:
@@ -186,7 +186,7 @@ def _reading(passage: Passage, row: Row, ends: list[int], scores: dict[int, floa
         sums.append(sum(scores.get(place + one, math.nan) for one in range(len(branch.ids))))
         place += len(branch.ids)
     told = iter(sums)
-    return Reading(tuple(ends), log_p, tuple(tuple(next(told) for _ in offer.texts) for offer in passage.offers))
+    return TextReading(tuple(ends), log_p, tuple(tuple(next(told) for _ in offer.texts) for offer in passage.offers))
 
 
 # --- the wire ------------------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def _text(value: object) -> str:
     return value
 
 
-def readings_as_json(readings: Sequence[Reading]) -> bytes:
+def readings_as_json(readings: Sequence[TextReading]) -> bytes:
     """Readings as an answer; what is not known is null."""
 
     def said(values: Sequence[float]) -> list[float | None]:
@@ -248,7 +248,7 @@ def readings_as_json(readings: Sequence[Reading]) -> bytes:
     return json.dumps({"readings": told}).encode()
 
 
-def readings_of(value: dict[str, Any], passages: Sequence[Passage]) -> list[Reading]:
+def readings_of(value: dict[str, Any], passages: Sequence[Passage]) -> list[TextReading]:
     """The readings of an answer from the wire, which is untrusted.
 
     Raises:
@@ -260,11 +260,11 @@ def readings_of(value: dict[str, Any], passages: Sequence[Passage]) -> list[Read
     return [_checked(one, passage) for one, passage in zip(told, passages, strict=True)]
 
 
-def _checked(told: Any, passage: Passage) -> Reading:
+def _checked(told: Any, passage: Passage) -> TextReading:
     length = sum(map(len, passage.segments))
     try:
         ends = tuple(told["ends"])
-        reading = Reading(ends, _numbers(told["log_p"]), tuple(_numbers(one) for one in told["offers"]))
+        reading = TextReading(ends, _numbers(told["log_p"]), tuple(_numbers(one) for one in told["offers"]))
         ordered = all(type(end) is int for end in ends) and list(ends) == sorted(ends)
         fits = ordered and len(ends) == len(reading.log_p) and (not ends or (ends[0] >= 0 and ends[-1] <= length))
         counts = [len(one) for one in reading.offers] == [len(offer.texts) for offer in passage.offers]

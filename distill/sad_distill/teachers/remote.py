@@ -12,7 +12,7 @@ from sad_distill.models.language import Language
 from sad_distill.models.token_ids import TokenIds, shared_ids
 from sad_distill.teachers.base import WritingPrompt, check_ids, said_of
 from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
-from sad_distill.teachers.reading import Passage, Reading, passages_as_json, readings_of
+from sad_distill.teachers.reading import Passage, TextReading, passages_as_json, readings_of
 from sad_distill.teachers.wire import decode_response, encode_request, fingerprint
 from sad_env.addresses import endpoint, public_address
 from sad_env.errors import ConfigError
@@ -123,7 +123,7 @@ class RemoteTeacher:
         )
         return type(target)(target.ids_NK.to(device), target.log_p_NK.to(device), target.log_rest_N.to(device))
 
-    def read(self, passages: Sequence[Passage]) -> list[Reading]:
+    def read(self, passages: Sequence[Passage]) -> list[TextReading]:
         """See `Reader`."""
         return ask(
             self._client,
