@@ -10,7 +10,7 @@ from sad_agents.model import Piece, Request
 from sad_agents.prompts import Prompt, load_prompt
 from sad_agents.react import ReActAgent, label
 from sad_agents.rollout.rollout import Job, Limits, WorldRecipe, rollout
-from sad_agents.sampling.local_model import LocalModel, decode
+from sad_agents.sampling.local_model import LocalModel, decode, ends_in
 from sad_agents.windowing import Windowing
 
 from sad_env.errors import ConfigError
@@ -133,7 +133,9 @@ def test_ends_are_those_of_growing_prefixes_and_none_lies_behind_a_later_one(tex
     for length in range(len(ids) + 1):
         some = ids[:length]
         growing = [len(decode(TOKENIZER, some[:count])) for count in range(1, length + 1)]
-        assert model._ends(some, decode(TOKENIZER, some)) == [min(growing[at:]) for at in range(length)]
+        assert ends_in(TOKENIZER, some, decode(TOKENIZER, some), model._piece) == [
+            min(growing[at:]) for at in range(length)
+        ]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,7 @@ def test_a_character_of_many_bytes_at_the_end_of_a_line_belongs_to_the_line(text
     model = LocalModel(tiny_model("llama", len(tokenizer)), tokenizer)
     ids = list(model._encode(text))
     assert decode(tokenizer, ids) == text
-    assert label(model._ends(ids, text), segment(text)) == labels
+    assert label(ends_in(tokenizer, ids, text, model._piece), segment(text)) == labels
 
 
 def test_special_tokens_in_foreign_text_are_plain_text() -> None:

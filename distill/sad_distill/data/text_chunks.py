@@ -1,29 +1,13 @@
-"""Where two spellings of one text meet: ends of tokens in characters, and the chunks between common ends."""
+"""Where two spellings of one text meet: the chunks between common ends of tokens."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-
-from sad_agents.sampling.local_model import decode
-from transformers import PreTrainedTokenizerBase
 
 _REPLACEMENT = "\ufffd"
 """What bytes that are no character are decoded to: they are another text to the other model."""
-
-
-def ends_of(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> tuple[str, list[int]]:
-    """The text of these ids, and where in it each id ends; an id of a part of a character ends where that does."""
-    text = decode(tokenizer, ids)
-    pieces = [decode(tokenizer, [one]) for one in ids]
-    if "".join(pieces) == text and _REPLACEMENT not in text:
-        return text, list(accumulate(map(len, pieces)))
-    # Some characters take several ids, or ids are spelled differently at the beginning of a text.
-    ends = [len(decode(tokenizer, ids[:count])) for count in range(1, len(ids) + 1)]
-    # The first bytes of a character may decode to several signs where all of them make one.
-    return text, list(accumulate(reversed(ends), min))[::-1]
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
-from sad_agents.sampling.local_model import decode
+from sad_agents.sampling.local_model import decode, ends_in
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from sad_distill.data.action_support import spelled
 from sad_distill.data.batch import Batch
 from sad_distill.data.rows import Row
-from sad_distill.data.text_chunks import Chunk, chunks_between, ends_of
+from sad_distill.data.text_chunks import Chunk, chunks_between
 from sad_distill.losses.by_text import TextTarget, joined
 from sad_distill.losses.whole_actions import Choice, choices_of
 from sad_distill.teachers.reading import Offer, Passage, Reader, TextReading
@@ -29,25 +30,13 @@ class _Text:
 
     Attributes:
         segments: its parts.
-        starts: where in the row's ids each begins, and the row's length.
+        starts: where in the row's ids each begins.
         ends: where in the text each of the row's ids ends.
     """
 
     segments: list[str] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], cuts: Sequence[int]) -> _Text:
-        found, length = cls(), 0
-        for start, end in pairwise(cuts):
-            text, ends = ends_of(tokenizer, ids[start:end])
-            found.segments.append(text)
-            found.starts.append(start)
-            found.ends += [length + one for one in ends]
-            length += len(text)
-        found.starts.append(len(ids))
-        return found
 
     def before(self, token: int) -> int:
         """Where in the text a token begins."""
@@ -68,6 +57,7 @@ class TextTeacher:
         self._reader = reader
         self._tokenizer = tokenizer
         self._whole_actions = whole_actions
+        self._piece = functools.lru_cache(maxsize=None)(lambda one: decode(tokenizer, [one]))
 
     @property
     def setting(self) -> str:
@@ -103,7 +93,15 @@ class TextTeacher:
     def _text(self, row: Row, choices: Sequence[Choice]) -> _Text:
         cuts = {0, len(row.ids), *(one.at + 1 for one in choices)}
         cuts |= {place for unit in row.units for place in (unit.start, unit.end)}
-        return _Text.of(self._tokenizer, row.ids, sorted(cuts))
+        found, length = _Text(), 0
+        for start, end in pairwise(sorted(cuts)):
+            ids = row.ids[start:end]
+            text = decode(self._tokenizer, ids)
+            found.segments.append(text)
+            found.starts.append(start)
+            found.ends += [length + one for one in ends_in(self._tokenizer, ids, text, self._piece)]
+            length += len(text)
+        return found
 
     def _target(
         self, batch: Batch, texts: Sequence[_Text], choices: Sequence[Choice], readings: Sequence[TextReading]
@@ -163,7 +161,7 @@ def _behind_action(row: Row, start: int, end: int) -> int:
 
 
 def _passage(row: Row, text: _Text, choices: Sequence[Choice]) -> Passage:
-    starts = text.starts[:-1]
+    starts = text.starts
     wanted = [any(unit.start <= start < unit.end for unit in row.units) for start in starts]
     offers = [Offer(starts.index(one.at + 1), tuple(map(spelled, one.actions))) for one in choices]
     return Passage(tuple(text.segments), tuple(wanted), tuple(offers))

@@ -174,6 +174,7 @@ class Run:
             "acting": {"prompt": "", "window": asdict(self.parts.windowing)},
             "settings": self._settings(),
             "teacher": self.teacher.name if self.teacher else "",
+            **({"comparison": self.teacher.comparison} if self.teacher and self.teacher.comparison else {}),
             "updates": self.done,
             **({"earlier_steps": self.earlier_steps} if self.earlier_steps else {}),
             "seconds": round(self.seconds, 1),
