@@ -19,6 +19,7 @@ from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import collate
 from sad_distill.data.rows import Row, rows_from
 from sad_distill.losses.objective import Objective
+from sad_distill.losses.scoring import score_positions
 from sad_distill.models.heads import head_logits, outcomes_of, restrict
 from sad_distill.models.language import Language
 from sad_distill.models.mixture import MixtureModel
@@ -302,6 +303,9 @@ def test_what_one_side_has_alone_is_refused_only_where_it_occurs(
     LocalTeacher(model, "t", ids=TokenIds(len(own), frozenset({unused}))).score(batch)
     with pytest.raises(DataError, match=f"hold token {used}, which student and teacher 't' do not share"):
         LocalTeacher(model, "t", ids=TokenIds(len(own), frozenset({used}))).score(batch)
+    restrict(model, TokenIds(len(own), frozenset({used})))
+    with pytest.raises(DataError, match=f"hold token {used}, which the student's tokenizer or the teacher"):
+        score_positions(model, batch.states(model), batch, None, Measure())
 
 
 def test_an_id_in_the_middle_that_is_no_outcome(tiny_llama: Callable[..., Any]) -> None:

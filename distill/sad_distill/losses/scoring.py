@@ -14,8 +14,8 @@ from sad_distill.data.batch import Batch
 from sad_distill.losses.by_text import TextTarget, compare_texts
 from sad_distill.losses.divergence import divergence, partition
 from sad_distill.losses.targets import Target
-from sad_distill.models.heads import head_logits, vocabulary_of
-from sad_env.errors import ConfigError
+from sad_distill.models.heads import head_logits, outcomes_of, rows_of_head, vocabulary_of
+from sad_env.errors import ConfigError, DataError
 
 _RECOMPUTED = {"cpu": 2**23}
 _RECOMPUTED_ELSEWHERE = 2**25
@@ -54,12 +54,16 @@ def score_positions(
 
     Returns:
         Three tensors of N numbers in the order of the batch's positions.
+
+    Raises:
+        DataError: a token that is no outcome of the student's head (`heads.outcomes_of`).
     """
     if isinstance(target, TextTarget):
         _, nll, _ = score_positions(model, hidden_BTD, batch, None, measure)
         value, agree = compare_texts(model, batch, nll, target, measure)
         return Scores(value, nll, agree)
     targets = batch.target_N
+    _check_outcomes(model, targets)
     device, vocabulary = hidden_BTD.device.type, vocabulary_of(model)
     chunk = _CHUNK.get(device) or max(1, _LOGITS_ELSEWHERE // vocabulary)
     chunks = list(_chunks(batch, chunk))
@@ -79,6 +83,16 @@ def score_positions(
         parts.append(checkpoint(_compare, *compared, use_reentrant=False) if recompute else _compare(*compared))
     back = order.argsort()
     return Scores(*(torch.cat(column)[back] for column in zip(*parts, strict=True)))
+
+
+def _check_outcomes(model: nn.Module, targets: Tensor) -> None:
+    """Refuse targets that are no outcomes; only where some rows of the head are none, since a GPU is waited for."""
+    ids = outcomes_of(model)
+    if (ids.end < rows_of_head(model) or ids.without) and len(found := ids.foreign(targets)):
+        raise DataError(
+            f"the episodes hold token {int(found[0])}, which the student's tokenizer or the teacher does not have: leave"
+            " out episodes with it"
+        )
 
 
 def _chunks(batch: Batch, size: int) -> Iterator[tuple[Tensor, bool]]:
