@@ -90,8 +90,8 @@ def _check_outcomes(model: nn.Module, targets: Tensor) -> None:
     ids = outcomes_of(model)
     if (ids.end < rows_of_head(model) or ids.without) and len(found := ids.foreign(targets)):
         raise DataError(
-            f"the episodes hold token {int(found[0])}, which the student's tokenizer or the teacher does not have: leave"
-            " out episodes with it"
+            f"the episodes hold token {int(found[0])}, which the student's tokenizer or the teacher does not have:"
+            " leave out episodes with it"
         )
 
 
