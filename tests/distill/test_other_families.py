@@ -647,9 +647,9 @@ def test_a_teacher_of_another_family_is_worth_one_of_the_same(
     texts = texts_of([play_toy(f"train-{n:04d}", n) for n in range(100)])
     taught, begun = {}, {}
     # GPT-2's merges cut these texts finer, so that its teacher needs more updates to be as good.
-    tokenizers = (("nano", train_tokenizer(texts, 500), 200), ("gpt2", gpt2_merges(2000), 400))
-    for name, tokenizer, updates in tokenizers:
-        for role, seed, steps, found in (("teacher", 1, updates, taught), ("student", 2, 40, begun)):
+    tokenizers = (("nano", train_tokenizer(texts, 500), 2, 200), ("gpt2", gpt2_merges(2000), 1, 400))
+    for name, tokenizer, first, updates in tokenizers:
+        for role, seed, steps, found in (("teacher", first, updates, taught), ("student", 2, 40, begun)):
             fresh = from_scratch("nano-0.7m", tokenizer, seed=seed, positions=1024)
             path = save_student(tmp_path / f"{name}-{role}.pt", fresh, tokenizer, {})
             out = tmp_path / f"{name}-{role}"
