@@ -42,7 +42,6 @@ from sad_distill.teachers.reading import LocalReader, Offer, Passage, readings_o
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_distill.teachers.server import TeacherServer
 from sad_distill.training.run import Run
-from sad_eval.metrics.statistics import wilson
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -632,12 +631,13 @@ def wins(student: Path, episodes: int = 100) -> int:
 
 
 @pytest.mark.slow
-def test_a_teacher_of_another_family_is_worth_one_of_the_same(
+def test_a_teacher_of_another_family_teaches_though_less_than_one_of_the_same(
     tmp_path: Path, play_toy: Callable[..., Trajectory]
 ) -> None:
-    """In both directions; a student's success lies in the interval of the run with a teacher of its own tokenizer.
+    """In both directions. Chunks say less than distributions over the vocabulary: 120 updates do not make up for it.
 
-    FIGURES
+    Measured, wins of 100: teachers nano 73, gpt2 69; students at first nano 15, gpt2 20; nano into nano 64, gpt2 into
+    nano 34; gpt2 into gpt2 83, nano into gpt2 42. Neither lies in the interval of the run with the own tokenizer.
     """
     expert = tmp_path / "expert.jsonl"
     with open(expert, "w") as file:
@@ -663,5 +663,4 @@ def test_a_teacher_of_another_family_is_worth_one_of_the_same(
             counts[teacher, student] = wins(path)
     for student in begun:
         [other] = set(taught) - {student}
-        assert wilson(counts[student, student], 100).low <= counts[other, student] / 100
-        assert counts[other, student] > wins(begun[student])
+        assert counts[other, student] >= wins(begun[student]) + 8
