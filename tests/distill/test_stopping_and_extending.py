@@ -17,6 +17,7 @@ from sad_agents.checkpoints import load_student, save_student
 from sad_distill.commands.main import main
 from sad_distill.config import TrainConfig
 from sad_distill.models.language import Language
+from sad_distill.models.token_ids import TokenIds
 from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_distill.teachers.server import TeacherServer
@@ -306,6 +307,7 @@ def test_a_teacher_that_sees_less_than_the_context_is_refused(
 ) -> None:
     save_student(tmp_path / "narrow.pt", narrow, toy_tokenizer, {})
     monkeypatch.setattr(OpenAITeacher, "context", lambda teacher: 128)
+    monkeypatch.setattr(OpenAITeacher, "fits", lambda teacher, student: TokenIds(len(toy_tokenizer)))
     assert RemoteTeacher(server.url).context == 128
     for teacher in (str(tmp_path / "narrow.pt"), server.url, "openai:http://localhost:9#m"):
         with pytest.raises(

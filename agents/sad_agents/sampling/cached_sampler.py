@@ -17,6 +17,7 @@ Each request draws from random numbers of its own: what is sampled does not depe
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -138,6 +139,7 @@ class CachedSampler:
         stop_ids: ids after which `stop` is asked.
         end_ids: ids that end a row and are not part of it.
         columns: no request and its completion are longer; None where nothing is known.
+        known: ids that may be sampled; a head can have further rows, which are padding. None takes all rows.
 
     Raises:
         ConfigError: the model is not one that `RowKVCache` takes.
@@ -151,8 +153,11 @@ class CachedSampler:
         stop_ids: frozenset[int],
         end_ids: frozenset[int],
         columns: int | None = None,
+        known: frozenset[int] | None = None,
     ) -> None:
         self.model = model
+        self._known = known
+        self._padding: torch.Tensor | None = None
         self._stop = stop
         self._stop_ids = stop_ids
         self._end_ids = end_ids
@@ -173,6 +178,16 @@ class CachedSampler:
         for row in self._rows:
             if row.key == key:
                 row.key = None
+
+    def without_padding(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits [..., rows of the head] with -inf at rows that are no ids of the tokenizer."""
+        if self._known is None:
+            return logits
+        if self._padding is None:
+            self._padding = torch.tensor(sorted(set(range(logits.shape[-1])) - self._known), dtype=torch.long)
+        if len(self._padding):
+            logits = logits.index_fill(-1, self._padding.to(logits.device), -math.inf)
+        return logits
 
     @torch.inference_mode()
     def sample(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
@@ -276,6 +291,7 @@ class CachedSampler:
         logits = self._cache.forward(
             [Feed(job.row.index, len(job.row.ids), [*ids, *draft], wanted) for job, ids, draft, wanted in turns]
         )
+        logits = self.without_padding(logits)
         numbers = [number for turn in turns for number in turn.job.next_numbers(turn.wanted)]
         chosen = iter(choose(logits, sampling, numbers))
         for job, ids, draft, wanted in turns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -63,12 +63,14 @@ class LocalModel:
         self._start_ids = [] if chat else list(start_ids)
         self._encode = functools.lru_cache(maxsize=4096)(functools.partial(encode, tokenizer))
         self._piece = functools.lru_cache(maxsize=None)(lambda id_: decode(tokenizer, [id_]))
+        ends = end_ids(model, tokenizer) | (turn_end(tokenizer, self.glue) if self.glue else frozenset())
         self.sampler = CachedSampler(
             model,
             stop=lambda ids: form.is_complete(self._decode(ids)),
             stop_ids=ids_with(tokenizer, form.last_characters),
-            end_ids=end_ids(model, tokenizer) | (turn_end(tokenizer, self.glue) if self.glue else frozenset()),
+            end_ids=ends,
             columns=self.windowing.budget,
+            known=ends | frozenset(tokenizer.get_vocab().values()),
         )
 
     def clear(self) -> None:
@@ -113,7 +115,9 @@ class LocalModel:
     def _completion(self, begun: str, begun_ids: tuple[int, ...], sampled: list[int], generated: int) -> Completion:
         written = self._decode(sampled)
         text = begun + written
-        ends = [0] * len(begun_ids) + [len(begun) + end for end in self._ends(sampled, written)]
+        ends = [0] * len(begun_ids) + [
+            len(begun) + end for end in ends_in(self.tokenizer, sampled, written, self._piece)
+        ]
         ids = [*begun_ids, *sampled]
         text, kept = self._without_rest(text, ends)
         ids, ends = ids[:kept], [min(end, len(text)) for end in ends[:kept]]
@@ -135,16 +139,6 @@ class LocalModel:
         if end is None or (kept := next((n for n in range(1, len(ends)) if ends[n - 1] >= end), None)) is None:
             return text, len(ends)
         return text[:end], kept
-
-    def _ends(self, ids: list[int], text: str) -> list[int]:
-        """Where the text of each id ends in the text of all; an id of a part of a character ends where that does."""
-        pieces = [self._piece(id_) for id_ in ids]
-        if "".join(pieces) == text and _REPLACEMENT not in text:
-            return list(accumulate(map(len, pieces)))
-        # Some characters take several ids, or ids are spelled differently at the beginning of a text.
-        ends = [len(self._decode(ids[:count])) for count in range(1, len(ids) + 1)]
-        # The first bytes of a character may decode to several signs where all of them make one.
-        return list(accumulate(reversed(ends), min))[::-1]
 
     def _context(self, request: Request, forced: tuple[int, ...]) -> list[int]:
         assert self.windowing is not None
@@ -171,6 +165,26 @@ def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
     """Text of ids, to the character."""
     return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def ends_in(
+    tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], text: str, piece: Callable[[int], str]
+) -> list[int]:
+    """Where the text of each id ends in the text of all; an id of a part of a character ends where that does.
+
+    Args:
+        tokenizer: of the ids.
+        ids: of one stretch of text.
+        text: what they are decoded to.
+        piece: gives the text of one id.
+    """
+    pieces = [piece(one) for one in ids]
+    if "".join(pieces) == text and _REPLACEMENT not in text:
+        return list(accumulate(map(len, pieces)))
+    # Some characters take several ids, or ids are spelled differently at the beginning of a text.
+    ends = [len(decode(tokenizer, ids[:count])) for count in range(1, len(ids) + 1)]
+    # The first bytes of a character may decode to several signs where all of them make one.
+    return list(accumulate(reversed(ends), min))[::-1]
 
 
 def ids_with(tokenizer: PreTrainedTokenizerBase, characters: str) -> frozenset[int]:

@@ -12,19 +12,22 @@ from typing import Any, Literal
 from torch import nn
 
 from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentMeasure, AlignmentTerm
-from sad_distill.auxiliary.atomic import AtomicTerm, Form, PointerTerm
+from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm
 from sad_distill.auxiliary.contrastive import ContrastiveTerm
 from sad_distill.auxiliary.minillm import MIXING, PolicyGradient
 from sad_distill.config import TrainConfig
 from sad_distill.data.rows import Row
 from sad_distill.losses.objective import ExtraTerm
+from sad_distill.losses.whole_actions import Form
 from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language
+from sad_distill.teachers.by_text import TextTeacher
 from sad_distill.teachers.registry import Teacher
 from sad_env.errors import ConfigError, UnknownNameError
 
-Need = Literal["nothing", "scores", "local"]
-"""What a term needs of the teacher: nothing, scores of the student's ids, or to be a model in this process."""
+Need = Literal["nothing", "scores", "actions", "local"]
+"""What a term needs of the teacher: nothing, scores of the student's ids, likelihoods of actions in whatever tokens, or
+to be a model in this process."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class TermContext:
         student: model and tokenizer.
         rows: of the recorded episodes.
         scores: the teacher's, for a term that needs them.
-        local: the teacher's model, for a term that needs a local teacher.
+        local: the teacher's model, for a term that needs a local teacher; for one that needs likelihoods of actions
+            that model, or a `TextTeacher`.
     """
 
     config: TrainConfig
@@ -55,7 +59,7 @@ class Term:
     Attributes:
         make: makes the term; one that is a module is trained, and is moved to the student's device.
         weight: its weight under these settings, 0 to leave it out; None for a term whose weight `--terms` gives.
-        needs: what it needs of the teacher. Where it needs anything, student and teacher must share their ids.
+        needs: what it needs of the teacher. For scores and a local model, student and teacher must share their ids.
         alone: the term is the whole loss: likelihood and divergence are left out.
     """
 
@@ -70,12 +74,12 @@ def width_of(model: nn.Module) -> int:
     return int(unwrap(model).get_input_embeddings().weight.shape[1])
 
 
-def _atomic(form: Form) -> Term:
+def _atomic(form: Form, needs: Need) -> Term:
     return Term(
         lambda context: AtomicTerm(
             context.local, context.student.tokenizer, form, context.config.loss.measure, context.weight
         ),
-        needs="local",
+        needs=needs,
     )
 
 
@@ -94,10 +98,10 @@ TERMS: dict[str, Term] = {
         lambda context: PointerTerm(
             context.local, context.student.tokenizer, width_of(context.student.model), weight=context.weight
         ),
-        needs="local",
+        needs="actions",
     ),
-    "atomic": _atomic("posterior"),
-    "atomic_local": _atomic("local"),
+    "atomic": _atomic("posterior", "actions"),
+    "atomic_local": _atomic("local", "local"),
     "contrastive": Term(
         lambda context: ContrastiveTerm(
             context.scores, width_of(context.student.model), width_of(context.local), context.weight
@@ -133,6 +137,21 @@ def chosen_terms(config: TrainConfig) -> dict[str, Term]:
     return {name: TERMS[name] for name in weights_of_terms(config)}
 
 
+def _acts(teacher: Teacher | None, student: Language) -> Any:
+    """What says how likely the teacher finds actions.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if teacher and isinstance(teacher.scores, TextTeacher):
+        return teacher.scores
+    if teacher and teacher.language:
+        return teacher.language.model
+    if teacher and teacher.reads:
+        return TextTeacher(teacher.reads, student.tokenizer)
+    raise ConfigError("whole actions need a teacher that tells likelihoods of text: give --teacher student.pt")
+
+
 def make_terms(config: TrainConfig, student: Language, teacher: Teacher | None, rows: Sequence[Row]) -> list[ExtraTerm]:
     """The further terms of a run.
 
@@ -148,7 +167,8 @@ def make_terms(config: TrainConfig, student: Language, teacher: Teacher | None, 
             raise ConfigError(f"the term {name} compares with a teacher that scores: give --teacher student.pt")
         if term.needs == "local" and local is None:
             raise ConfigError(f"the term {name} needs a local teacher: give --teacher student.pt")
-        extra = term.make(TermContext(config, weight, student, rows, scores, local))
+        model = _acts(teacher, student) if term.needs == "actions" else local
+        extra = term.make(TermContext(config, weight, student, rows, scores, model))
         if isinstance(extra, nn.Module):
             extra.to(next(student.model.parameters()).device)
         made.append(extra)

@@ -97,6 +97,8 @@ def _run(config: TrainConfig) -> int:
         if ranks.first and (warning := caution(config)):
             print(f"{PROG}: {warning}", file=sys.stderr)
         run = Run(config, report, ranks)
+        if ranks.first and run.teacher and run.teacher.comparison:
+            print(f"{PROG}: {run.teacher.comparison}", file=sys.stderr)
         try:
             path = run.train()
         except StoppedError:

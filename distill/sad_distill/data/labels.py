@@ -66,6 +66,12 @@ def label_text(tokenizer: PreTrainedTokenizerBase, text: str, spans: Sequence[Sp
     return Labelled(tuple(encoded.ids), labels, borders)
 
 
+def encode_with_ends(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[list[int], list[int]]:
+    """Ids of a text as `encode` gives them, and where in it each ends, in characters."""
+    encoded = _plain(tokenizer).encode(text, add_special_tokens=False)
+    return list(encoded.ids), [end for _, end in encoded.offsets]
+
+
 @functools.lru_cache(maxsize=8)
 def _plain(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     """The tokenizer without what it does after encoding.

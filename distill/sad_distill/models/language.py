@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from sad_agents.loading import load_language_model, model_path, writing_of
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from sad_distill.models.heads import restrict
+from sad_distill.models.token_ids import TokenIds
 from sad_distill.models.tokenizer import texts_of, train_tokenizer
 from sad_env.errors import ConfigError
 from sad_env.records import FormName, Trajectory
@@ -52,6 +54,7 @@ def load_language(spec: str, device: str = "cpu", dtype: str = "float32") -> Lan
         name = one_line(spec, 80)
         print(f"sad-distill: {name} is now hf:{name}; the bare name goes with the next release", file=sys.stderr)
     loaded = load_language_model(spec, device=device, dtype=dtype)
+    restrict(loaded.model, TokenIds.of(loaded.tokenizer.get_vocab().values()))
     form, chat = writing_of(spec, loaded)
     ours = bool(loaded.record)
     return Language(loaded.model, loaded.tokenizer, loaded.identity, loaded.start_ids, form.name, chat, ours)

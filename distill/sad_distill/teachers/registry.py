@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,14 +15,16 @@ from sad_agents.sampling.kv_cache import context_of
 
 from sad_distill.config import TrainConfig
 from sad_distill.data.labels import glue_of
-from sad_distill.models.heads import unwrap
+from sad_distill.models.heads import restrict, rows_of_head, unwrap
 from sad_distill.models.language import Language, load_language
+from sad_distill.models.token_ids import TokenIds, shared_ids
 from sad_distill.teachers.base import ScoringTeacher, WritingTeacher
 from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.context import TeacherView
 from sad_distill.teachers.http import TEACHER_PATIENCE
-from sad_distill.teachers.local import AdaptersOffTeacher, LocalTeacher, check_same_tokens
+from sad_distill.teachers.local import AdaptersOffTeacher, LocalTeacher
 from sad_distill.teachers.openai import OpenAITeacher
+from sad_distill.teachers.reading import LocalReader, Reader
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_env import registry
 from sad_env.errors import UnknownNameError
@@ -63,10 +65,13 @@ class Teacher:
         writes: writes completions.
         expert: name of the world's expert policy.
         language: a local model, which may also act.
-        fits: refuses a student, by its vocabulary and the rows of its head, whose ids mean something else.
+        fits: gives the ids that mean the same to teacher and student, which the teacher's answers are over from then
+            on; None where they are of different families.
         context: tokens that it sees at once; 0 where that is not known.
         reading: how it reads by itself; None where it does not say.
         view: its own context; None where it sees what the student sees.
+        reads: says how likely text is in its own tokens, for students with another tokenizer.
+        comparison: how it is compared with the student, where that is not by their ids; for the user.
     """
 
     name: str
@@ -74,10 +79,12 @@ class Teacher:
     writes: WritingTeacher | None = None
     expert: str = ""
     language: Language | None = None
-    fits: Callable[[Mapping[str, int], int], None] | None = None
+    fits: Callable[[Language], TokenIds | None] | None = None
     context: int = 0
     reading: ReadingHabits | None = None
     view: TeacherView | None = None
+    reads: Reader | None = None
+    comparison: str = ""
 
 
 TeacherFactory = Callable[[str, TrainConfig], Teacher]
@@ -98,6 +105,7 @@ def _remote(spec: str, config: TrainConfig) -> Teacher:
         fits=teacher.fits,
         context=teacher.context,
         reading=ReadingHabits(*teacher.reading) if teacher.reading else None,
+        reads=teacher,
     )
 
 
@@ -109,23 +117,29 @@ def _openai(spec: str, config: TrainConfig) -> Teacher:
         concurrency=config.model.teacher_concurrency,
         max_tokens=config.model.max_new_tokens,
     )
-    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits, context=teacher.context())
+    return Teacher(teacher.name, teacher, teacher, fits=teacher.fits, context=teacher.context(), reads=teacher)
 
 
 def _local(spec: str, config: TrainConfig) -> Teacher:
     language = load_language(spec, config.hardware.device, DTYPES[_precision(config)])
     teacher = LocalTeacher(language.model, language.identity, config.model.top)
 
-    def fits(vocabulary: Mapping[str, int], rows: int) -> None:
-        check_same_tokens(language.tokenizer.get_vocab(), vocabulary)
+    def fits(student: Language) -> TokenIds | None:
+        shared = shared_ids(language.tokenizer.get_vocab(), student.tokenizer.get_vocab())
+        if shared is not None:
+            shared = shared.below(min(rows_of_head(language.model), rows_of_head(student.model)))
+            restrict(language.model, shared)
+        return shared
 
+    context = context_of(language.model)
     return Teacher(
         teacher.name,
         scores=teacher,
         language=language,
         fits=fits,
-        context=context_of(language.model),
+        context=context,
         reading=ReadingHabits.of(language),
+        reads=LocalReader(language, teacher.name, context),
     )
 
 

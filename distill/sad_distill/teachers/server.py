@@ -15,8 +15,10 @@ from sad_agents.model import Piece, Request
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.sampling.local_model import LocalModel
 
+from sad_distill.models.heads import rows_of_head
 from sad_distill.models.language import Language
 from sad_distill.teachers.local import LocalTeacher
+from sad_distill.teachers.reading import LocalReader, passages_of, readings_as_json
 from sad_distill.teachers.wire import decode_request, encode_response, fingerprint
 from sad_env.errors import DataError, SadEnvError
 from sad_env.json_lines import RecordError, parse_json
@@ -28,8 +30,8 @@ MAX_BYTES = 256 * 2**20
 
 _BODIES = 4
 """Requests whose bodies are in memory at once."""
-_KINDS = {"/score": "application/octet-stream", "/generate": "application/json"}
-_PATHS = "GET /about, POST /score?top=K, POST /generate"
+_KINDS = {"/score": "application/octet-stream", "/generate": "application/json", "/read": "application/json"}
+_PATHS = "GET /about, GET /tokens, POST /score?top=K, POST /generate, POST /read"
 
 WRITING = Sampling(temperature=0.2)
 """How a served teacher writes (the paper's E.2)."""
@@ -38,9 +40,11 @@ WRITING = Sampling(temperature=0.2)
 class TeacherServer(ThreadingHTTPServer):
     """Serves one model.
 
-    ``GET /about`` gives name, vocabulary (rows of the head), tokens (the tokenizer's fingerprint, see `wire`),
-    context (positions of the model) and reading (`teachers.registry.ReadingHabits`: how the model reads by itself);
-    ``POST /score?top=K`` takes a request of `wire` and answers it; ``POST /generate`` takes and gives JSON.
+    ``GET /about`` gives name, vocabulary (rows of the head), ids (those of the tokenizer, as `TokenIds.numbers`),
+    tokens (the tokenizer's fingerprint, see `wire`), context (positions of the model) and reading
+    (`teachers.registry.ReadingHabits`: how the model reads by itself); ``GET /tokens`` gives the tokenizer's tokens
+    with their ids; ``POST /score?top=K`` takes a request of `wire` and answers it; ``POST /generate`` takes and gives
+    JSON, and so does ``POST /read`` (`reading`): likelihoods of text.
 
     Args:
         language: the model and its tokenizer.
@@ -63,7 +67,9 @@ class TeacherServer(ThreadingHTTPServer):
         self.teacher_name = name
         self.sampling = sampling
         self._writers: dict[tuple[str, bool], LocalModel] = {}
-        self.vocabulary = LocalTeacher(language.model, name).vocabulary
+        self.ids = LocalTeacher(language.model, name).ids
+        self.reader = LocalReader(language, name, context_of(language.model))
+        self.vocabulary = rows_of_head(language.model)
         self.context = context_of(language.model)
         template = language.tokenizer.chat_template
         self.reading = {
@@ -83,13 +89,31 @@ class TeacherServer(ThreadingHTTPServer):
         host, port = self.server_address[:2]
         return f"http://{host if isinstance(host, str) else host.decode()}:{port}"
 
+    def about(self) -> dict[str, Any]:
+        """What a client has to know."""
+        return {
+            "name": self.teacher_name,
+            "vocabulary": self.vocabulary,
+            "ids": self.ids.numbers(),
+            "tokens": self.tokens,
+            "context": self.context,
+            "reading": self.reading,
+        }
+
     @torch.no_grad()
     def score(self, data: bytes, top: int) -> bytes:
         """Score the positions of a request (`wire.encode_request`)."""
-        batch = decode_request(data, self.vocabulary).to(next(self.language.model.parameters()).device)
+        batch, ids = decode_request(data, self.ids)
+        batch = batch.to(next(self.language.model.parameters()).device)
         with self.busy:
-            target = LocalTeacher(self.language.model, self.teacher_name, top).score(batch)
+            target = LocalTeacher(self.language.model, self.teacher_name, top, ids).score(batch)
         return encode_response(target)  # type: ignore[arg-type]
+
+    def read(self, data: bytes) -> bytes:
+        """Say how likely the text of a request is (`reading.passages_as_json`)."""
+        passages = passages_of(data)
+        with self.busy:
+            return readings_as_json(self.reader.read(passages))
 
     def generate(self, prompts: list[Any]) -> list[str]:
         """Write a completion for each prompt, in its form; those that have messages in turns of the chat template."""
@@ -122,19 +146,12 @@ class _Handler(RefusingHandler):
     def do_GET(self) -> None:  # noqa: N802
         if reason := self.foreign():
             self.refuse(HTTPStatus.FORBIDDEN, reason)
-        elif urlsplit(self.path).path != "/about":
-            self.refuse(HTTPStatus.NOT_FOUND, _PATHS)
+        elif urlsplit(self.path).path == "/about":
+            self._json(self.server.about())
+        elif urlsplit(self.path).path == "/tokens":
+            self._json(self.server.language.tokenizer.get_vocab())
         else:
-            server = self.server
-            self._json(
-                {
-                    "name": server.teacher_name,
-                    "vocabulary": server.vocabulary,
-                    "tokens": server.tokens,
-                    "context": server.context,
-                    "reading": server.reading,
-                }
-            )
+            self.refuse(HTTPStatus.NOT_FOUND, _PATHS)
 
     def do_POST(self) -> None:  # noqa: N802
         parts = urlsplit(self.path)
@@ -161,6 +178,8 @@ class _Handler(RefusingHandler):
         try:
             if parts.path == "/score":
                 self.reply(200, "application/octet-stream", self.server.score(body, _top(parts.query)))
+            elif parts.path == "/read":
+                self.reply(200, "application/json", self.server.read(body))
             else:
                 self._json({"completions": self.server.generate(_prompts(body))})
         except (SadEnvError, RecordError) as error:

@@ -19,12 +19,12 @@ from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.label_masks import remask
 from sad_distill.data.labels import glue_of
 from sad_distill.data.rows import Row, rows_from
-from sad_distill.models.heads import vocabulary_of
 from sad_distill.models.language import Language, load_language, own_tokenizer
 from sad_distill.models.nano import SIZES, from_scratch
 from sad_distill.models.students import every_kth_layer, with_adapters
 from sad_distill.teachers.registry import BASE, Teacher, base_teacher, load_teacher
 from sad_distill.teachers.views import in_context
+from sad_distill.training.families import meet
 from sad_distill.training.learner import Learner
 from sad_distill.training.methods import compares_ids, objective_of
 from sad_distill.training.ranks import Ranks
@@ -94,6 +94,8 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
     student = build_student(config, teacher, episodes)
     if config.model.teacher == BASE:
         teacher = base_teacher(config, student)
+    if teacher is not None and compares_ids(config):
+        teacher = meet(config, teacher, student)
     teacher = in_context(config, teacher, student)
     rows = labelled_rows(config, student, episodes)
     learner = build_learner(config, ranks, teacher, student, rows)
@@ -108,8 +110,9 @@ def build_learner(
     Raises:
         ConfigError: the objective or a term needs a teacher that is not there.
     """
-    # Only SAD knows action supports.
-    mode = config.data.action_support if config.method == "sad" else "full"
+    # Only SAD knows action supports, which are sets of ids.
+    by_ids = config.method == "sad" and not (teacher and teacher.comparison)
+    mode = config.data.action_support if by_ids else "full"
     return Learner(
         student.model,
         objective_of(config),
@@ -128,12 +131,10 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
     """The student that the settings name, on its device, ready to be trained.
 
     Raises:
-        ConfigError: a student that needs a teacher or episodes which are not there, whose ids mean other tokens to
-            the teacher, or where it or the teacher sees fewer tokens than the budget.
+        ConfigError: a student that needs a teacher or episodes which are not there, or where it or the teacher sees
+            fewer tokens than the budget.
     """
     language = written_as(config, _find_student(config, teacher.language if teacher else None, episodes), episodes)
-    if teacher is not None and teacher.fits is not None and compares_ids(config):
-        teacher.fits(language.tokenizer.get_vocab(), vocabulary_of(language.model))
     if config.model.context > (context := context_of(language.model)):
         raise ConfigError(
             f"--context {config.model.context}: student {one_line(config.model.student, 60)!r} has {context} positions:"

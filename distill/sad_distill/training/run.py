@@ -183,6 +183,7 @@ class Run:
             },
             "settings": self._settings(),
             "teacher": self.teacher.name if self.teacher else "",
+            **({"comparison": self.teacher.comparison} if self.teacher and self.teacher.comparison else {}),
             "updates": self.done,
             **({"earlier_steps": self.earlier_steps} if self.earlier_steps else {}),
             "seconds": round(self.seconds, 1),
