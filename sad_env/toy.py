@@ -11,10 +11,21 @@ from sad_env.core import TextEnv, Turn
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.expert import Expert, ThoughtAction
 from sad_env.panels import Panel
+from sad_env.tools import ActionTool
 
 ROOMS = ("attic", "cellar", "kitchen")
 THINGS = ("key", "lamp", "map", "ring", "violin")
 _SIZES = {"train": 500, "test": 100}
+_TOOLS = (
+    ActionTool("look", "Look around where you are.", "look"),
+    ActionTool("go_to", "Go to a room.", "go to {room}", {"room": f"One of {', '.join(ROOMS)}."}),
+    ActionTool("take", "Take a thing of the room where you are.", "take {thing}", {"thing": "What is taken."}),
+)
+
+
+def tools(options: Mapping[str, Any]) -> tuple[ActionTool, ...]:
+    """The world's actions as functions; they are the same for all options."""
+    return _TOOLS
 
 
 def toy_panel(split: str) -> Panel:

@@ -18,9 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sad_agents.model import Piece
+from sad_agents.model import Piece, Role
 from sad_env.errors import ConfigError
+from sad_env.records import SpanKind
 from sad_env.safe_text import one_line
+from sad_env.transcript import Form
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _SYSTEM, _FIRST, _ANSWER, _SECOND = "qzsystemzq", "qzfirstzq", "qzanswerzq", "qzsecondzq"
 """Placeholders: one word each, so that no template strips or changes them."""
 _OPENED_THOUGHTS = re.compile(r"<think>\s*\Z")
+_ROLES: dict[SpanKind, Role] = {SpanKind.OBS: "user", SpanKind.REASON: "assistant", SpanKind.ACT: "assistant"}
 _DATE = "26 Jul 2024"
 """For templates that name the day (Llama 3): another one each day would make each day's runs others."""
 
@@ -107,6 +110,26 @@ def message_text(piece: Piece) -> str:
     if piece.role == "system":
         return system_text(piece.text)
     return user_text(piece.text) if piece.role == "user" else piece.text
+
+
+def prompt_turns(prompt: str, form: Form) -> list[Piece]:
+    """A prompt as turns: all before its first observation is the system's, exemplars are the user's and assistant's.
+
+    Args:
+        prompt: as `Prompt.text` writes it.
+        form: that its exemplars are in.
+    """
+    headers = {form.headers[kind].strip(): role for kind, role in _ROLES.items()}
+    border = re.compile(rf"^(?:{'|'.join(map(re.escape, headers))})", re.MULTILINE)
+    found = list(border.finditer(prompt))
+    starts = [*(one.start() for one in found), len(prompt)]
+    turns = [Piece(prompt[: starts[0]].strip(), role="system")] if prompt[: starts[0]].strip() else []
+    for one, end in zip(found, starts[1:], strict=True):
+        role, text = headers[one[0]], prompt[one.start() : end].strip() + "\n"
+        if turns and turns[-1].role == role == "assistant":
+            text = turns.pop().text + text
+        turns.append(Piece(text, role=role))
+    return turns
 
 
 _ADVICE = ": it cannot be used for episodes; give --chat off"
