@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 GUIDES = ("README.md", "docs/distillation.md", "docs/evaluation.md")
-BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+?) -->\n)?```console\n(?P<body>.*?)```", re.DOTALL)
+BLOCK = re.compile(r"(?:<!-- (?:not run|(?P<served>served)): (?P<reason>.+?) -->\n)?```console\n(?P<body>.*?)```", re.DOTALL)
 
 
 def commands() -> list[str]:

@@ -107,7 +107,7 @@ def _call(call: object) -> tuple[object, object]:
     """Name and arguments of a call; some servers send arguments as an object, others as its JSON."""
     name, arguments = _function(call)
     if not isinstance(arguments, str):
-        return name, arguments
+        return name, {} if arguments is None else arguments
     try:
         return name, parse_json(arguments.strip() or "{}")
     except RecordError:
