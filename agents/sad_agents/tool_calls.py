@@ -59,7 +59,7 @@ def _assistant(piece: Piece, tools: Sequence[ActionTool], call_id: str) -> dict[
     reasoning, action, *_ = CALLS.parse(piece.text)
     call = call_of(tools, action)
     if call is None:
-        return {"role": "assistant", "content": piece.text.strip()}
+        return {"role": "assistant", "content": f"{reasoning}\n{action}".strip()}
     function = {"name": call[0], "arguments": json.dumps(call[1], ensure_ascii=False)}
     calls = [{"id": call_id, "type": "function", "function": function}]
     return {"role": "assistant", "content": reasoning, "tool_calls": calls}
