@@ -54,7 +54,7 @@ def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
 
     Args:
         spec: an expert of the world, `random`, `human`, `oracle`, `null`, `nano`, `scripted:FILE`, a `*.pt` file or a
-            model folder, `hf:ID`, `openai:URL[#model]`, `package.module:Class`, or a plug-in's name.
+            model folder, `smollm2`, `hf:ID`, `openai:URL[#model]`, `package.module:Class`, or a plug-in's name.
         world: the world's name.
         options: everything else.
 
@@ -70,7 +70,7 @@ def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
         return named[spec]()
     if colon and kind in _PREFIXES:
         return _PREFIXES[kind](rest, world, options)
-    if spec.endswith(".pt") or "/" in spec or Path(spec).is_dir():
+    if spec == "smollm2" or spec.endswith(".pt") or "/" in spec or Path(spec).is_dir():
         return model_agent(spec, world, options)
     if colon:
         return _imported(spec, world, options)

@@ -127,7 +127,7 @@ def ignored_by(agent: str, world: str) -> dict[str, str]:
     Raises:
         UnknownNameError: no such world.
     """
-    if agent == "nano" or agent.startswith(("hf:", "scripted:")) or agent.endswith(".pt"):
+    if agent in ("nano", "smollm2") or agent.startswith(("hf:", "scripted:")) or agent.endswith(".pt"):
         return dict.fromkeys(_SERVED, f"agent {agent!r} is no served model: leave it out, or name openai:URL#MODEL")
     if agent not in _POLICIES and agent not in registry.world(world).experts:
         return {}
