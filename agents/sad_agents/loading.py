@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sad_agents.agent import GREEDY, Agent, EpisodeStart, Sampling
 from sad_agents.model import Model, ScriptedModel, read_script
+from sad_agents.openai_requests import Api
 from sad_agents.prompts import Prompt, load_prompt, read_prompt
 from sad_agents.react import ReActAgent
 from sad_agents.windowing import Windowing
@@ -77,7 +78,7 @@ class AgentOptions:
     patience: float = PATIENCE.seconds
     omit: tuple[str, ...] = ()
     request: tuple[str, ...] = ()
-    api: Literal["auto", "chat", "completions", "tools"] = "auto"
+    api: Api = "auto"
     form: str = "auto"
     chat: Literal["auto", "on", "off"] = "auto"
     world: Mapping[str, Any] = field(default_factory=dict)

@@ -11,6 +11,7 @@ import tyro
 
 from sad_agents.agent import Sampling
 from sad_agents.catalogue import AgentOptions
+from sad_agents.openai_requests import Api
 from sad_agents.windowing import COMPLETION_TOKENS
 from sad_env import registry
 from sad_env.cli import at_least
@@ -61,7 +62,7 @@ class ModelSettings:
     chat: Literal["auto", "on", "off"] = "auto"
     """Episodes as turns of a chat; auto: where a local model has a chat template, where a served one's name says
     instruct or its server has no completions, and as a student was trained."""
-    api: Literal["auto", "chat", "completions", "tools"] = "auto"
+    api: Api = "auto"
     """How a model server is asked; tools: by chat, its actions as calls of functions; auto: as --chat says."""
     request: tuple[str, ...] = ()
     """Further fields of a model server's requests, KEY=VALUE (JSON or text, dots nest): reasoning_effort=low."""
