@@ -139,14 +139,15 @@ def load(entry: str) -> Any:
 
 
 def canonical_action(name: str) -> Callable[[str], str] | None:
-    """How a world spells an action that a model wrote, where its package has a function of this name.
+    """How a world spells an action that a model wrote, where its package or module has a function of this name.
 
     Raises:
         UnknownNameError: no such world.
     """
     module = world(name).entry.partition(":")[0]
-    package = importlib.import_module(module.rpartition(".")[0] or module)
-    return cast("Callable[[str], str] | None", getattr(package, "canonical_action", None))
+    places = (importlib.import_module(module.rpartition(".")[0] or module), importlib.import_module(module))
+    found = (getattr(place, "canonical_action", None) for place in places)
+    return cast("Callable[[str], str] | None", next(filter(None, found), None))
 
 
 def action_tools(name: str, options: Mapping[str, Any]) -> tuple[ActionTool, ...]:

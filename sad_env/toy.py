@@ -39,6 +39,15 @@ def toy_panel(split: str) -> Panel:
     return Panel.of("toy", "generated", split, [f"{split}-{number:04d}" for number in range(_SIZES[split])])
 
 
+def canonical_action(text: str) -> str:
+    """An action as models write it, turned into what the world takes: instruct models like to end it with a full stop.
+
+    >>> canonical_action("go to attic.")
+    'go to attic'
+    """
+    return text.strip().removesuffix(".")
+
+
 class ToyEnv(TextEnv):
     """Find a thing in one of three rooms and take it.
 

@@ -204,7 +204,7 @@ class OpenAIModel:
             if self._tools:
                 messages = call_messages(request, self._tools)
                 return post("chat/completions", messages=messages, tools=[tool.schema for tool in self._tools])
-            return post("chat/completions", messages=messages_of(request))
+            return post("chat/completions", messages=messages_of(request, self.form))
         except NoSuchPathError:
             has = "neither completions nor chat completions" if self._may_chat else "no chat completions"
             raise InfrastructureError(f"{self._shown} serves {has}") from None

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from sad_agents.agent import Sampling
-from sad_agents.chat import message_text
+from sad_agents.chat import head_turns, message_text
 from sad_agents.model import Piece, Request
 from sad_env.errors import ConfigError
 from sad_env.safe_text import one_line
+from sad_env.transcript import LINES, Form
 
 Api = Literal["auto", "chat", "completions", "tools"]
 """By what a server is asked; "tools" is chat completions whose actions are calls of functions."""
@@ -24,16 +25,20 @@ _NEWER = {"max_tokens": "max_completion_tokens"}
 """Fields that newer models take under another name."""
 
 
-def messages_of(request: Request) -> list[dict[str, Any]]:
-    """A request as the messages of a chat: pieces of one role after the other make one message.
+def messages_of(request: Request, form: Form = LINES) -> list[dict[str, Any]]:
+    """A request as the messages of a chat: pieces of one role after the other make one message, exemplars are turns.
 
     A text that the completion has to begin with becomes the beginning of the assistant's message, which most servers
     continue.
     """
     messages: list[dict[str, Any]] = []
     pieces = (*request.head, *request.tail, *([Piece(request.forced, role="assistant")] if request.forced else []))
+    said: list[tuple[str, str]] = []
     for piece in pieces:
-        role, content = piece.role or "user", message_text(piece)
+        turns, begun = head_turns(piece.text, form) if piece.role == "system" else ([], "")
+        said += [(turn.role, turn.text) for turn in turns]
+        said.append(("user", begun) if turns else (piece.role or "user", message_text(piece)))
+    for role, content in said:
         if role == "assistant":
             content = content.strip()
         if messages and messages[-1]["role"] == role:
