@@ -19,6 +19,16 @@ import pytest
         ("sad_eval.commands.evaluate", "--env toy --agent null --shots 1", "--shots 1 has no effect: agent 'null'"),
         ("sad_eval.commands.evaluate", "--env toy --agent oracle --context 9", "--context 9 has no effect"),
         ("sad_eval.commands.evaluate", "robustness --env toy --agent expert --prompt x", "--prompt x has no effect"),
+        (
+            "sad_eval.commands.evaluate",
+            "--env toy --agent nano --api chat",
+            "--api chat has no effect: agent 'nano' is no s",
+        ),
+        (
+            "sad_agents.collect",
+            "--env toy --out x --agent a.pt --request top_k=1",
+            "has no effect: agent 'a.pt' is no served",
+        ),
         ("sad_eval.commands.play", "runs/x --panel test", "--panel test has no effect: it is for a world"),
         ("sad_eval.commands.play", "--env toy --plain", "--plain has no effect: it is for a recorded run"),
         ("sad_eval.commands.play", "--env webshop --port 1", "--port 1 has no effect: it is the port of --serve"),

@@ -86,7 +86,9 @@ class CollectSettings(ModelSettings):
             raise ConfigError(f"--renamed is a share between 0 and 1, not {self.renamed}")
 
 
-_FREE = frozenset({"episodes", "workers", "concurrency", "patience", "omit", "device", "quiet", "out"})
+_FREE = frozenset(
+    {"episodes", "workers", "concurrency", "patience", "omit", "request", "api", "device", "quiet", "out"}
+)
 """Settings that a later call may change: they decide how much is collected or how fast, but not what an episode is."""
 
 _KEPT_AS = {"max_new_tokens": "max_tokens"}

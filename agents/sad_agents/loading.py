@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sad_agents.agent import GREEDY, Agent, EpisodeStart, Sampling
 from sad_agents.model import Model, ScriptedModel, read_script
+from sad_agents.openai_requests import Api
 from sad_agents.outcomes import TriedActions
 from sad_agents.prompts import Prompt, load_prompt, prompt_of
 from sad_agents.react import ReActAgent
@@ -58,6 +59,8 @@ class AgentOptions:
         window: False ends an episode that outgrows the model's window.
         patience: seconds that a server which is overloaded is waited for.
         omit: fields of a server's requests to leave out (NAME) or to rename (NAME=OTHER).
+        request: further fields of a server's requests, KEY=VALUE.
+        api: by what a server is asked, see `OpenAIModel`.
         form: a form of `sad_env.transcript`, or "auto": what a student's record names, "lines" for other models.
         chat: "on", "off", or "auto": what a student's record says; for other local models whether their tokenizer has a
             chat template; for served ones see `OpenAIModel`.
@@ -77,6 +80,8 @@ class AgentOptions:
     window: bool = True
     patience: float = PATIENCE.seconds
     omit: tuple[str, ...] = ()
+    request: tuple[str, ...] = ()
+    api: Api = "auto"
     form: str = "auto"
     chat: Literal["auto", "on", "off"] = "auto"
     world: Mapping[str, Any] = field(default_factory=dict)
@@ -368,6 +373,8 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
     from sad_agents.openai_model import OpenAIModel
 
     url, _, name = rest.partition("#")
+    if options.api == "tools" and options.first_thoughts:
+        raise ConfigError("--first-thoughts begins a text, which calls are not: leave it out, or --api tools")
     model = OpenAIModel(
         url,
         name,
@@ -376,8 +383,11 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
         room=options.sampling.max_tokens,
         patience=replace(PATIENCE, seconds=options.patience),
         omit=options.omit,
+        further=options.request,
         form=_form(options),
         chat=options.chat,
+        api=options.api,
+        tools=registry.action_tools(world, options.world),
     )
     shown = one_line(public_address(url), 120)
     if not model.identity.keys() - {"owned_by"}:
@@ -389,5 +399,9 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
     agent = react_agent(model, world, options, shots=1, model=one_line(model.name, 120), server=shown)
     if options.omit:
         agent.provenance["omit"] = " ".join(options.omit)
+    if options.request:
+        agent.provenance["request"] = one_line(" ".join(options.request), 400)
+    if options.api == "tools":
+        agent.provenance["api"] = "tools"
     agent.provenance.update({f"served {name}": value for name, value in model.identity.items()})
     return agent

@@ -65,6 +65,7 @@ class Completion:
         stop: an ending: AGENT_ERROR (the model is broken), BUDGET (its context is full) or INFRA_ERROR (no answer).
         error: one line for `stop`.
         complaint: why the text may hold no action, where the model knows.
+        unusable: what stands in the text as its action is none, for the reason in `complaint`.
     """
 
     text: str
@@ -74,6 +75,7 @@ class Completion:
     stop: Status | None = None
     error: str = ""
     complaint: str = ""
+    unusable: bool = False
 
 
 class Model(Protocol):

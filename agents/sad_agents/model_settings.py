@@ -11,6 +11,7 @@ import tyro
 
 from sad_agents.agent import Sampling
 from sad_agents.catalogue import AgentOptions
+from sad_agents.openai_requests import Api
 from sad_agents.windowing import COMPLETION_TOKENS
 from sad_env import registry
 from sad_env.cli import at_least
@@ -61,6 +62,10 @@ class ModelSettings:
     chat: Literal["auto", "on", "off"] = "auto"
     """Episodes as turns of a chat; auto: where a local model has a chat template, where a served one's name says
     instruct or its server has no completions, and as a student was trained."""
+    api: Api = "auto"
+    """How a model server is asked; tools: by chat, its actions as calls of functions; auto: as --chat says."""
+    request: tuple[str, ...] = ()
+    """Further fields of a model server's requests, KEY=VALUE (JSON or text, dots nest): reasoning_effort=low."""
     omit: tuple[str, ...] = ()
     """Request fields a model server does not take: NAME is left out, NAME=OTHER renamed."""
 
@@ -104,6 +109,8 @@ class ModelSettings:
             context=self.context,
             patience=self.patience,
             omit=self.omit,
+            request=self.request,
+            api=self.api,
             form=self.form,
             chat=self.chat,
             world=world,
@@ -111,6 +118,8 @@ class ModelSettings:
 
 
 _UNSEEN = tuple(field.name for field in fields(ModelSettings) if field.name != "device")
+_SERVED = ("api", "request")
+"""Settings of served models alone."""
 
 
 def ignored_by(agent: str, world: str) -> dict[str, str]:
@@ -119,6 +128,8 @@ def ignored_by(agent: str, world: str) -> dict[str, str]:
     Raises:
         UnknownNameError: no such world.
     """
+    if agent in ("nano", "smollm2") or agent.startswith(("hf:", "scripted:")) or agent.endswith(".pt"):
+        return dict.fromkeys(_SERVED, f"agent {agent!r} is no served model: leave it out, or name openai:URL#MODEL")
     if agent not in _POLICIES and agent not in registry.world(world).experts:
         return {}
     return dict.fromkeys(_UNSEEN, f"agent {agent!r} is no model: leave it out, or name a model with --agent")

@@ -195,6 +195,8 @@ class ReActAgent:
         if completion.stop is not None:
             return Decision.stopped(completion.stop, completion.error, generated_tokens=generated)
         reasoning, action, spans, complaint = self.model.form.parse(completion.text)
+        if completion.unusable:
+            action = ""
         if action and self._canonical is not None:
             action = self._canonical(action)
         if not action:

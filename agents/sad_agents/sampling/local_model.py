@@ -149,9 +149,10 @@ class LocalModel:
     def _ids(self, piece: Piece) -> tuple[int, ...]:
         if self.glue is None or not piece.role:
             return piece.ids or self._encode(piece.text)
+        if piece.role == "system":
+            return self.glue.head(self._encode, piece.text, self.form)
         ids = piece.ids or self._encode(message_text(piece))
-        around = {"system": self.glue.system, "user": self.glue.user, "assistant": self.glue.assistant}
-        return around[piece.role](ids)
+        return (self.glue.user if piece.role == "user" else self.glue.assistant)(ids)
 
     def _decode(self, ids: list[int]) -> str:
         return decode(self.tokenizer, ids)
