@@ -78,6 +78,7 @@ class ReActAgent:
             "votes": str(votes),
             **({} if model.form is LINES else {"form": model.form.name}),
             **({"chat": "on"} if model.chat else {}),
+            **({"logprobs": "on"} if sampling.logprobs else {}),
         }
         """What a manifest says of the agent; those who make it may add to it."""
         self._text = prompt.text(shots, model.form)
@@ -184,6 +185,7 @@ class ReActAgent:
             complaint,
             token_ids=completion.ids,
             token_labels=label(completion.ends, spans),
+            logprobs=completion.logprobs,
             generated_tokens=generated,
             seconds=seconds,
         )

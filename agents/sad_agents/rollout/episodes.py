@@ -194,6 +194,7 @@ def _written(decision: Decision) -> dict[str, Any]:
         "action": decision.action,
         "token_ids": decision.token_ids,
         "token_labels": decision.token_labels,
+        "logprobs": decision.logprobs,
         "generated_tokens": decision.generated_tokens,
         "agent_seconds": decision.seconds,
     }
