@@ -67,7 +67,7 @@ class Sample:
         ids: sampled ids, a final end-of-text id excluded.
         generated: tokens produced, that id included.
         broken: the model gave no distribution (NaN logits) and sampling stopped there.
-        logprobs: of each id, as `Choice` tells them; None where `Sampling.logprobs` does not ask for them.
+        logprobs: of each id, as `ChosenIds` tells them; None where `Sampling.logprobs` does not ask for them.
     """
 
     ids: list[int]

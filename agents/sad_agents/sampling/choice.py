@@ -10,7 +10,7 @@ import torch
 from sad_agents.agent import Sampling
 
 
-class Choice(NamedTuple):
+class ChosenIds(NamedTuple):
     """Chosen ids, one a row.
 
     Attributes:
@@ -24,7 +24,7 @@ class Choice(NamedTuple):
     logprobs: list[float] | None = None
 
 
-def choose(logits: torch.Tensor, sampling: Sampling, numbers: Sequence[float]) -> Choice:
+def choose(logits: torch.Tensor, sampling: Sampling, numbers: Sequence[float]) -> ChosenIds:
     """One id a row of logits [batch, vocabulary].
 
     Each row takes its own number from [0, 1), by inversion of the cumulative distribution.
@@ -48,6 +48,6 @@ def choose(logits: torch.Tensor, sampling: Sampling, numbers: Sequence[float]) -
     return _choice((places if order is None else order.gather(-1, places))[:, 0], broken, told)
 
 
-def _choice(chosen: torch.Tensor, broken: torch.Tensor, logprobs: torch.Tensor | None) -> Choice:
+def _choice(chosen: torch.Tensor, broken: torch.Tensor, logprobs: torch.Tensor | None) -> ChosenIds:
     ids = cast("list[int]", torch.where(broken, -1, chosen).tolist())
-    return Choice(ids, None if logprobs is None else logprobs[:, 0].tolist())
+    return ChosenIds(ids, None if logprobs is None else logprobs[:, 0].tolist())
