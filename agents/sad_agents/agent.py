@@ -120,6 +120,15 @@ def writes(agent: Agent) -> tuple[FormName, bool]:
     return form.name, getattr(agent, "chat", False) is True
 
 
+def concurrent(agent: object) -> bool:
+    """Whether an agent, or a model, takes calls for different episodes from several threads at once, and gains by it.
+
+    Those that wait for a server do; without an attribute `concurrent` one is called from one thread, with all
+    episodes that are ready.
+    """
+    return getattr(agent, "concurrent", False) is True
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How a model samples.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sad_agents.agent import GREEDY, Decision, EpisodeStart, Sampling
+from sad_agents.agent import GREEDY, Decision, EpisodeStart, Sampling, concurrent
 from sad_agents.model import Completion, Model, Piece, Request
 from sad_agents.prompts import Prompt
 from sad_env.errors import ConfigError
@@ -93,6 +93,11 @@ class ReActAgent:
     def form(self) -> FormName:
         """The name of the form that its completions are in."""
         return self.model.form.name
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether its model is."""
+        return concurrent(self.model)
 
     @property
     def chat(self) -> bool:
