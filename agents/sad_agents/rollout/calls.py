@@ -14,7 +14,7 @@ Asked = TypeVar("Asked")
 Said = TypeVar("Said")
 
 
-class Answer(NamedTuple, Generic[Asked, Said]):
+class CallEnd(NamedTuple, Generic[Asked, Said]):
     """What came of one call: a value, or what was raised."""
 
     asked: Asked
@@ -33,7 +33,7 @@ class Calls(Generic[Asked, Said]):
     def __init__(self, function: Callable[[Asked], Said], threads: int) -> None:
         self._function = function
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="episode")
-        self._answers: queue.SimpleQueue[Answer[Asked, Said]] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[CallEnd[Asked, Said]] = queue.SimpleQueue()
         self._bell, self._button = socket.socketpair()
         self._bell.setblocking(False)
         self._button.setblocking(False)
@@ -50,16 +50,16 @@ class Calls(Generic[Asked, Said]):
 
     def _call(self, asked: Asked) -> None:
         try:
-            answer = Answer(asked, self._function(asked))
+            end = CallEnd(asked, self._function(asked))
         except BaseException as error:
-            answer = Answer(asked, None, error)
-        self._answers.put(answer)
+            end = CallEnd(asked, None, error)
+        self._answers.put(end)
         # A bell that is full of rings rings already.
         with self._lock, contextlib.suppress(BlockingIOError):
             if self._open:
                 self._button.send(b"\0")
 
-    def answers(self) -> list[Answer[Asked, Said]]:
+    def answers(self) -> list[CallEnd[Asked, Said]]:
         """What has come since the last time."""
         with contextlib.suppress(BlockingIOError):
             self._bell.recv(1 << 16)
