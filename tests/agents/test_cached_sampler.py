@@ -12,9 +12,7 @@ import torch
 from sad_agents.agent import GREEDY, Sampling
 from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest, common_prefix
 from sad_agents.sampling.choice import choose
-from transformers import BloomConfig, BloomForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel
-
-from sad_env.errors import ConfigError
+from transformers import PreTrainedModel
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny import KINDS, tiny_config, tiny_model
@@ -209,28 +207,6 @@ def test_log_probabilities_are_of_what_was_drawn_from(temperature: float, top_p:
                 mass += probability
             expected.append(math.log(float(row[token]) / mass))
         assert sample.logprobs == pytest.approx(expected, abs=1e-4)
-
-
-def test_models_with_other_attention_are_refused() -> None:
-    config = MistralConfig(
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        vocab_size=VOCABULARY,
-        sliding_window=16,
-        bos_token_id=None,
-        eos_token_id=None,
-    )
-    with pytest.raises(ConfigError, match="sliding"):
-        sampler(MistralForCausalLM(config))
-
-
-def test_models_that_keep_attention_to_themselves_are_refused() -> None:
-    config = BloomConfig(hidden_size=32, n_layer=2, n_head=2, vocab_size=VOCABULARY)
-    with pytest.raises(ConfigError, match="attention interface"):
-        sampler(BloomForCausalLM(config))
 
 
 def test_common_prefix_at_every_length() -> None:

@@ -2,9 +2,9 @@
 
     sampler.sample([SampleRequest("episode 1", ids), SampleRequest("episode 2", ids)], sampling)
 
-1. Assign. Each conversation has a row of a `RowKVCache`, and the row remembers the ids that it holds. What the row and
-   the request have in common stays; the other ids of the request are pending. A new conversation copies the longest
-   prefix that any row offers.
+1. Assign. Each conversation has a row of a cache (`RowKVCache`, or `OwnCaches` for models that it does not describe),
+   and the row remembers the ids that it holds. What the row and the request have in common stays; the other ids of the
+   request are pending. A new conversation copies the longest prefix that any row offers.
 2. Prefill. While some row has more than one id pending, forward passes feed only those that are behind, many ids each.
    A prefix that all of them share goes through the model once and is copied.
 3. Decode. Then each forward pass feeds every row its one pending id and a draft of what may follow (`NgramDraft`). Of
@@ -28,8 +28,9 @@ from transformers import PreTrainedModel
 
 from sad_agents.agent import Sampling
 from sad_agents.sampling.choice import choose
-from sad_agents.sampling.kv_cache import Feed, RowKVCache
+from sad_agents.sampling.kv_cache import Feed
 from sad_agents.sampling.ngram_draft import CONTEXT, NgramDraft
+from sad_agents.sampling.own_caches import cache_for
 
 _PREFILL_TOKENS = {"cpu": 1024}
 _PREFILL_TOKENS_ELSEWHERE = 8192
@@ -137,14 +138,11 @@ class CachedSampler:
     """Samples continuations for many conversations at once.
 
     Args:
-        model: a causal LM that `RowKVCache` takes.
+        model: a causal LM; those that `RowKVCache` describes are quick.
         stop: gets the ids of a row's completion so far after an id of `stop_ids`; True ends the row.
         stop_ids: ids after which `stop` is asked.
         end_ids: ids that end a row and are not part of it.
         columns: no request and its completion are longer; None where nothing is known.
-
-    Raises:
-        ConfigError: the model is not one that `RowKVCache` takes.
     """
 
     def __init__(
@@ -162,7 +160,7 @@ class CachedSampler:
         self._end_ids = end_ids
         self._rows: list[_Row] = []
         self._clock = 0
-        self._cache = RowKVCache(model, columns)
+        self._cache = cache_for(model, columns)
         self._draft = NgramDraft()
         self._prefill_tokens = _PREFILL_TOKENS.get(model.device.type, _PREFILL_TOKENS_ELSEWHERE)
 
@@ -294,7 +292,7 @@ class CachedSampler:
         """What each of these jobs, or as many as go in one pass, is fed next."""
         turns: list[_Turn] = []
         room = self._prefill_tokens
-        longest = max(_DRAFT, _DRAFTS // len(jobs))
+        longest = max(_DRAFT, _DRAFTS // len(jobs)) if self._cache.rewinds else 0
         for job in jobs:
             ids = job.pending[:room]
             if not ids:

@@ -87,6 +87,9 @@ class RowKVCache:
         ConfigError: a model with other attention, or one that does not use the attention interface of transformers.
     """
 
+    rewinds = True
+    """A row may go on from any of its columns."""
+
     def __init__(self, model: PreTrainedModel, columns: int | None = None) -> None:
         check_cacheable(model, columns)
         self.model = model
@@ -331,5 +334,7 @@ def check_cacheable(model: PreTrainedModel, columns: int | None = None) -> None:
     if other:
         names = ", ".join(sorted(other))
         raise ConfigError(f"{config.model_type} has {names} layers: only full attention is served")
+    if getattr(config, "attn_logit_softcapping", None) is not None:
+        raise ConfigError(f"{config.model_type} caps the logits of its attention: only plain attention is served")
     if not getattr(model, "_supports_attention_backend", False):
         raise ConfigError(f"{config.model_type} does not use the attention interface of transformers: not served")

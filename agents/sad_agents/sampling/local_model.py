@@ -29,7 +29,7 @@ class LocalModel:
     """Samples with a model and tokenizer of transformers.
 
     Args:
-        model: any causal LM that `CachedSampler` takes; call `clear` after changing its weights.
+        model: any causal LM; call `clear` after changing its weights.
         tokenizer: its tokenizer; decoding must invert encoding.
         name: for the records.
         windowing: what the model sees; by default its whole context.
