@@ -100,6 +100,8 @@ class OpenAIModel:
         ConfigError: no such model there, or settings that contradict one another.
     """
 
+    concurrent = True
+
     def __init__(
         self,
         url: str,

