@@ -16,8 +16,6 @@ What a file says of itself reaches a message only through `safe_text`.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,9 +33,10 @@ from sad_agents.architecture import (
     refuse,
     settings_of,
 )
-from sad_agents.model_folder import CHAT_TEMPLATE, RECORD_FILE, ROLES, check_vocabulary, load_folder, plain_tokenizer
+from sad_agents.model_folder import CHAT_TEMPLATE, ROLES, check_vocabulary, load_folder, plain_tokenizer
+from sad_agents.student_folder import save_folder
 from sad_env.errors import ConfigError
-from sad_env.files import atomic_bytes, sync_folder
+from sad_env.files import atomic_bytes
 from sad_env.safe_text import one_line
 
 _AutoModel: Any = AutoModelForCausalLM  # not typed
@@ -94,21 +93,7 @@ def save_student(
         with atomic_bytes(target) as file:
             torch.save(content, file)
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name[:32]}.", dir=target.parent))
-    try:
-        with quiet_transformers():
-            model.save_pretrained(scratch)
-        tokenizer.save_pretrained(scratch)
-        (scratch / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
-        scratch.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        scratch.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    sync_folder(target.parent)
-    return target
+    return save_folder(target, model, tokenizer, record)
 
 
 def load_student(path: Path | str, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Student:

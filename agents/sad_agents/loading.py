@@ -114,7 +114,7 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
             without `hf:` before it.
         device: as `device_of` takes it.
         dtype: one of `DTYPES`; "auto" is float32 on a processor, where it is no slower and batches of other sizes
-            agree better, and the checkpoint's own precision elsewhere.
+            agree better, and the checkpoint's own precision elsewhere. "checkpoint" is its own everywhere.
 
     Raises:
         CheckpointError: a file or folder that is not sound.
@@ -128,9 +128,10 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
     from sad_agents.model_folder import RECORD_FILE, hub_folder
 
     place = device_of(device)
-    if dtype not in DTYPES:
+    if dtype not in (*DTYPES, "checkpoint"):
         raise UnknownNameError("dtype", dtype, DTYPES)
-    precision = getattr(torch, dtype) if dtype != "auto" else torch.float32 if place.type == "cpu" else None
+    own = None if dtype == "checkpoint" or place.type != "cpu" else torch.float32
+    precision = own if dtype in ("auto", "checkpoint") else getattr(torch, dtype)
     if spec == "smollm2":
         from sad_agents.smollm2 import load_smollm2
 

@@ -265,8 +265,8 @@ class TrainConfig:
       sad, token_flat  online, guided   --teacher
       minillm          online           --teacher student.pt
 
-    Other commands: sft-teacher, serve, inspect, each with --help. Several GPUs: accelerate launch --multi_gpu -m
-    sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
+    Other commands: sft-teacher, export, serve, inspect, each with --help. Several GPUs: accelerate launch --multi_gpu
+    -m sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
     """
 
     out: str
