@@ -87,6 +87,15 @@ def load_folder(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, d
     return model, tokenizer, _record(path)
 
 
+def load_description(path: Path) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:
+    """Tokenizer and training record of a folder, without its weights.
+
+    Raises:
+        CheckpointError: they are not sound.
+    """
+    return _folder_tokenizer(path), _record(path)
+
+
 def _record(path: Path) -> dict[str, Any]:
     ours = (path / RECORD_FILE).is_file()
     return parse_object(path, RECORD_FILE, _text(path / RECORD_FILE)) if ours else {}

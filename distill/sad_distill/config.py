@@ -24,6 +24,8 @@ Reduction = Literal["type_mean", "paper_sum", "token_mean", "span_mean"]
 by the number of rows. token_mean: one average over all tokens of the agent, which at equal weights is the flat
 token-level loss. span_mean: each span is averaged, then the spans of a kind."""
 OptimiserName = Literal["adamw", "muon"]
+SAMPLER = "vllm:"
+"""What a server's address that samples begins with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +215,8 @@ class OnlineSettings:
     """Times that the updates of an iteration go through all of its rows; MiniLLM's authors take 4."""
     sampling_temperature: float = 1.0
     """Of the student's draws."""
+    sampler: str = ""
+    """vllm:URL[#NAME]: a vLLM server that samples the student's episodes; it loads the weights after each update."""
     horizon_start: int = 0
     """Steps of an episode at first; 0 takes the world's limit."""
     horizon_every: Annotated[int, RARE] = 10

@@ -66,11 +66,13 @@ class Sample:
         ids: sampled ids, a final end-of-text id excluded.
         generated: tokens produced, that id included.
         broken: the model gave no distribution (NaN logits) and sampling stopped there.
+        missing: one line on why a server gave no answer; empty where it did.
     """
 
     ids: list[int]
     generated: int
     broken: bool = False
+    missing: str = ""
 
 
 @dataclass(eq=False)

@@ -1,17 +1,18 @@
-"""A causal LM in memory as a model backend: batched, its KV cache kept between the steps of each episode."""
+"""Models that read and write ids: what of an episode they are fed, and a causal LM in memory that samples."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import accumulate
+from typing import Protocol
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sad_agents.agent import Sampling
 from sad_agents.chat import ChatGlue, message_text
 from sad_agents.model import Completion, Piece, Request
-from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
+from sad_agents.sampling.cached_sampler import CachedSampler, Sample, SampleRequest
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
 from sad_env.errors import ConfigError
@@ -23,39 +24,52 @@ _REPLACEMENT = "\ufffd"
 """What the bytes of a part of a character are decoded to."""
 
 
-class LocalModel:
-    """Samples with a model and tokenizer of transformers.
+class Sampler(Protocol):
+    """Continues ids: `CachedSampler` in this process, others on a server."""
+
+    def sample(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
+        """Continue each request until the completion is whole, an end id, or `sampling.max_tokens`."""
+        ...
+
+    def forget(self, key: Hashable) -> None:
+        """The conversation is over."""
+        ...
+
+    def clear(self) -> None:
+        """Forget all caches."""
+        ...
+
+
+class TokenModel:
+    """A model backend that is fed ids and answers with ids: text and window around a `Sampler`, its `sampler`.
 
     Args:
-        model: any causal LM that `CachedSampler` takes; call `clear` after changing its weights.
         tokenizer: its tokenizer; decoding must invert encoding.
         name: for the records.
-        windowing: what the model sees; by default its whole context.
+        windowing: what the model sees.
         start_ids: ids before everything, e.g. a begin-of-text id that the model was trained with.
         form: how it writes.
         chat: it reads and writes in the turns of the tokenizer's chat template, whose own begin token, if any, then
             takes the place of `start_ids`.
 
     Raises:
-        ConfigError: a window that the model does not have, or a chat template that cannot be used.
+        ConfigError: a chat template that cannot be used.
     """
+
+    sampler: Sampler
 
     def __init__(
         self,
-        model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         *,
-        name: str = "local",
-        windowing: Windowing | None = None,
+        name: str,
+        windowing: Windowing,
         start_ids: Sequence[int] = (),
         form: Form = LINES,
         chat: bool = False,
     ) -> None:
-        context = context_of(model)
         self.name = name
-        self.windowing = windowing or Windowing(budget=context, room=min(COMPLETION_TOKENS, context // 2))
-        if self.windowing.budget > context:
-            raise ConfigError(f"a window of {self.windowing.budget} tokens; the model has {context} positions")
+        self._window = windowing
         self.tokenizer = tokenizer
         self.form = form
         self.chat = chat
@@ -63,13 +77,19 @@ class LocalModel:
         self._start_ids = [] if chat else list(start_ids)
         self._encode = functools.lru_cache(maxsize=4096)(functools.partial(encode, tokenizer))
         self._piece = functools.lru_cache(maxsize=None)(lambda id_: decode(tokenizer, [id_]))
-        self.sampler = CachedSampler(
-            model,
-            stop=lambda ids: form.is_complete(self._decode(ids)),
-            stop_ids=ids_with(tokenizer, form.last_characters),
-            end_ids=end_ids(model, tokenizer) | (turn_end(tokenizer, self.glue) if self.glue else frozenset()),
-            columns=self.windowing.budget,
-        )
+
+    @property
+    def windowing(self) -> Windowing:
+        """What the model sees."""
+        return self._window
+
+    def is_whole(self, ids: list[int]) -> bool:
+        """Whether these ids are a whole completion."""
+        return self.form.is_complete(self._decode(ids))
+
+    def stop_ids(self) -> frozenset[int]:
+        """Ids after which a completion may be whole."""
+        return ids_with(self.tokenizer, self.form.last_characters)
 
     def clear(self) -> None:
         """Forget the caches: due after the model's weights have changed."""
@@ -91,12 +111,15 @@ class LocalModel:
             for request, (_, ids) in zip(requests, begun, strict=True)
         ]
         samples = self.sampler.sample(wanted, sampling)
-        return [
-            Completion("", stop=Status.AGENT_ERROR, error="the model gave NaN instead of logits", generated=s.generated)
-            if s.broken
-            else self._completion(*beginning, s.ids, s.generated)
-            for beginning, s in zip(begun, samples, strict=True)
-        ]
+        return [self._answer(beginning, sample) for beginning, sample in zip(begun, samples, strict=True)]
+
+    def _answer(self, begun: tuple[str, tuple[int, ...]], sample: Sample) -> Completion:
+        if sample.missing:
+            return Completion("", stop=Status.INFRA_ERROR, error=sample.missing, generated=sample.generated)
+        if sample.broken:
+            why = "the model gave NaN instead of logits"
+            return Completion("", stop=Status.AGENT_ERROR, error=why, generated=sample.generated)
+        return self._completion(*begun, sample.ids, sample.generated)
 
     def ids_with(self, request: Request, continuation: str) -> tuple[list[int], tuple[int, ...]]:
         """Ids of what comes before a continuation of the request's forced beginning, and ids of the continuation."""
@@ -147,7 +170,6 @@ class LocalModel:
         return list(accumulate(reversed(ends), min))[::-1]
 
     def _context(self, request: Request, forced: tuple[int, ...]) -> list[int]:
-        assert self.windowing is not None
         head = self._start_ids + [id_ for piece in request.head for id_ in self._ids(piece)]
         tail = [id_ for piece in request.tail for id_ in self._ids(piece)]
         return self.windowing.cut(head, [*tail, *forced])
@@ -161,6 +183,49 @@ class LocalModel:
 
     def _decode(self, ids: list[int]) -> str:
         return decode(self.tokenizer, ids)
+
+
+class LocalModel(TokenModel):
+    """Samples with a model and tokenizer of transformers: batched, its cache kept between an episode's steps.
+
+    Args:
+        model: any causal LM that `CachedSampler` takes; call `clear` after changing its weights.
+        tokenizer: its tokenizer.
+        name: for the records.
+        windowing: what the model sees; by default its whole context.
+        start_ids: see `TokenModel`.
+        form: how it writes.
+        chat: see `TokenModel`.
+
+    Raises:
+        ConfigError: a window that the model does not have, or a chat template that cannot be used.
+    """
+
+    sampler: CachedSampler
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        name: str = "local",
+        windowing: Windowing | None = None,
+        start_ids: Sequence[int] = (),
+        form: Form = LINES,
+        chat: bool = False,
+    ) -> None:
+        context = context_of(model)
+        window = windowing or Windowing(budget=context, room=min(COMPLETION_TOKENS, context // 2))
+        if window.budget > context:
+            raise ConfigError(f"a window of {window.budget} tokens; the model has {context} positions")
+        super().__init__(tokenizer, name=name, windowing=window, start_ids=start_ids, form=form, chat=chat)
+        self.sampler = CachedSampler(
+            model,
+            stop=self.is_whole,
+            stop_ids=self.stop_ids(),
+            end_ids=end_ids(model, tokenizer) | (turn_end(tokenizer, self.glue) if self.glue else frozenset()),
+            columns=window.budget,
+        )
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:

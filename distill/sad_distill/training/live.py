@@ -31,6 +31,7 @@ from sad_distill.training.interrupts import TrainingInterrupts
 from sad_distill.training.learner import Metrics
 from sad_distill.training.recorded import UpdateRows
 from sad_distill.training.run_dir import RunDir, read_whole
+from sad_distill.training.served_student import ServedStudent, served_student
 from sad_env import registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
@@ -68,7 +69,7 @@ class Live:
         with_recorded = self._policy is not None and parts.rows
         self._recorded = EpochOrder(len(parts.rows), config.data.batch, config.data.seed) if with_recorded else None
         self._tasks = TaskStream.of(config)
-        self._student = ActingModel(self._sampled(), parts.windowing, config)
+        self._student = ActingModel(self._sampled(), parts.windowing, config, served_student(parts, folder.folder))
         self._longest = registry.world(config.data.env).max_steps
 
     @property
@@ -245,10 +246,15 @@ class ActingModel:
         language: the model and its tokenizer.
         windowing: what it sees.
         config: temperature and seed.
+        served: the same on a server, which samples in its place.
     """
 
-    def __init__(self, language: Language, windowing: Windowing, config: TrainConfig) -> None:
-        self._model = LocalModel(unwrap(language.model), language.tokenizer, windowing=windowing, name="student")
+    def __init__(
+        self, language: Language, windowing: Windowing, config: TrainConfig, served: ServedStudent | None = None
+    ) -> None:
+        self._model = served or LocalModel(
+            unwrap(language.model), language.tokenizer, windowing=windowing, name="student"
+        )
         sampling = Sampling(
             temperature=config.online.sampling_temperature,
             max_tokens=config.model.max_new_tokens,
@@ -257,7 +263,7 @@ class ActingModel:
         self.agent = ReActAgent(self._model, Prompt(""), sampling=sampling)
 
     def refresh(self) -> None:
-        """Forget all that was computed with the weights before an update."""
+        """Forget all that was computed with the weights before an update; a server loads those of now."""
         self._model.clear()
 
 

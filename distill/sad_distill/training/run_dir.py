@@ -18,9 +18,22 @@ from sad_env.records import Trajectory
 from sad_env.settings import flat
 
 _FREE = frozenset(
-    {"out", "steps", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
+    {
+        "out",
+        "steps",
+        "workers",
+        "sampler",
+        "device",
+        "micro_batch",
+        "save_every",
+        "tensorboard",
+        "cache",
+        "patience",
+        "stored",
+    }
 )
-"""Settings that may change between two starts of a run: they change no result but for rounding; `steps` may grow."""
+"""Settings that may change between two starts of a run: they change no result but for rounding, and
+`sampler` draws; `steps` may grow."""
 _FORMER_CONTENTS = {"episodes": "trajectories"}
 
 
