@@ -114,9 +114,27 @@ def load_student(path: Path | str, *, device: str = "cpu", dtype: torch.dtype | 
         student = _load_file(source)
     else:
         refuse(source, "no such file or folder")
-    module = cast(torch.nn.Module, student.model).to(device=device, dtype=dtype)
+    cast_weights(student.model, dtype)
+    module = cast(torch.nn.Module, student.model).to(device=device)
     module.train(False)
     return student
+
+
+def cast_weights(model: PreTrainedModel, dtype: torch.dtype | None) -> None:
+    """Give the weights another precision, and leave what is computed as it was computed.
+
+    Frequencies of rotary embeddings are float32 in transformers and vLLM whatever the weights are, and `Module.to`
+    would round them with the rest.
+
+    Args:
+        model: changed in place.
+        dtype: None keeps that of the weights.
+    """
+    if dtype is None:
+        return
+    for tensor in model.state_dict(keep_vars=True).values():
+        if tensor.is_floating_point():
+            tensor.data = tensor.data.to(dtype)
 
 
 def unique_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
@@ -220,7 +238,7 @@ def _build(path: Path, config: dict[str, Any], weights: dict[str, torch.Tensor])
     check_size(path, skeleton, held)
     with torch.random.fork_rng(devices=[]), quiet_transformers():
         model = cast(PreTrainedModel, _AutoModel.from_config(settings))
-    cast(torch.nn.Module, model).to(next(iter(weights.values())).dtype)
+    cast_weights(model, next(iter(weights.values())).dtype)
     model.load_state_dict(weights, strict=False)
     model.tie_weights()
     return model
