@@ -42,6 +42,7 @@ class VllmModel(TokenModel):
     """
 
     sampler: VllmSampler
+    concurrent = True
 
     def __init__(
         self,

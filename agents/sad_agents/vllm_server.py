@@ -29,10 +29,12 @@ class Continued(NamedTuple):
     Attributes:
         ids: at least one.
         end: "length", "stop" (one of the ids asked for), or "end" (the model's own end of text).
+        logprobs: of each id, by the model itself; none where they were not asked for.
     """
 
     ids: list[int]
     end: str
+    logprobs: list[float]
 
 
 class VllmServer:
@@ -97,6 +99,7 @@ class VllmServer:
             "repetition_penalty": 1.0,
             "stop_token_ids": sorted(stop_ids),
             "return_token_ids": True,
+            **({"logprobs": 0} if sampling.logprobs else {}),
         }
         return self._ask("POST", endpoint(self._base, "completions"), _continued, json=body)
 
@@ -169,9 +172,13 @@ def _continued(answer: Answer) -> Continued:
     ids = choice.get("token_ids")
     if not isinstance(ids, list) or not ids or not all(type(id_) is int and 0 <= id_ < _LARGEST_ID for id_ in ids):
         raise RequestError("an answer without token_ids: vLLM gives them from release 0.10.2 on", passing=False)
+    told = choice.get("logprobs")
+    logprobs = (told.get("token_logprobs") if isinstance(told, dict) else None) or []
+    if logprobs and not (len(logprobs) == len(ids) and all(type(value) is float for value in logprobs)):
+        raise RequestError("an answer without a log-probability for each id", passing=False)
     if choice.get("finish_reason") == "length":
-        return Continued(ids, "length")
-    return Continued(ids, "end" if choice.get("stop_reason") is None else "stop")
+        return Continued(ids, "length", logprobs)
+    return Continued(ids, "end" if choice.get("stop_reason") is None else "stop", logprobs)
 
 
 def _own(answer: Answer, ids: Sequence[int]) -> list[float]:

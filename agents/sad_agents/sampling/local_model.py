@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Hashable, Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import Protocol
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -22,6 +22,8 @@ from sad_env.transcript.form import THINK
 
 _REPLACEMENT = "\ufffd"
 """What the bytes of a part of a character are decoded to."""
+_DIGITS = 6
+"""Of a recorded log-probability: float32 logits hold no more."""
 
 
 class Sampler(Protocol):
@@ -119,7 +121,7 @@ class TokenModel:
         if sample.broken:
             why = "the model gave NaN instead of logits"
             return Completion("", stop=Status.AGENT_ERROR, error=why, generated=sample.generated)
-        return self._completion(*begun, sample.ids, sample.generated)
+        return self._completion(*begun, sample)
 
     def ids_with(self, request: Request, continuation: str) -> tuple[list[int], tuple[int, ...]]:
         """Ids of what comes before a continuation of the request's forced beginning, and ids of the continuation."""
@@ -133,7 +135,8 @@ class TokenModel:
         forced = forced.removeprefix(f"{THINK} ")
         return self.glue.begun + forced, (*self.glue.begun_ids, *(self._encode(forced) if forced else ()))
 
-    def _completion(self, begun: str, begun_ids: tuple[int, ...], sampled: list[int], generated: int) -> Completion:
+    def _completion(self, begun: str, begun_ids: tuple[int, ...], sample: Sample) -> Completion:
+        sampled = sample.ids
         written = self._decode(sampled)
         text = begun + written
         ends = [0] * len(begun_ids) + [len(begun) + end for end in self._ends(sampled, written)]
@@ -147,7 +150,11 @@ class TokenModel:
                 newline = self._encode("\n")
                 ids += newline
                 ends += [0] * len(newline)
-        return Completion(text, tuple(ids), tuple(ends), generated)
+        logprobs = None
+        if sample.logprobs is not None:
+            told = [*repeat(0.0, len(begun_ids)), *(round(value, _DIGITS) for value in sample.logprobs)][:kept]
+            logprobs = (*told, *repeat(0.0, len(ids) - kept))
+        return Completion(text, tuple(ids), tuple(ends), sample.generated, logprobs)
 
     def _without_rest(self, text: str, ends: list[int]) -> tuple[str, int]:
         """The text up to its action's end and how many ids it takes; ids that begin behind the end are left out.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from sad_agents.agent import Sampling
 from sad_agents.sampling.cached_sampler import Sample, SampleRequest
 from sad_agents.vllm_server import VllmServer
-from sad_env.errors import InfrastructureError
+from sad_env.errors import ConfigError, InfrastructureError
 
 
 class VllmSampler:
@@ -46,16 +46,26 @@ class VllmSampler:
         """Nothing is kept here."""
 
     def sample(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
-        """Continue each request until `stop`, an end id, or `sampling.max_tokens`; one that fails says why."""
+        """Continue each request until `stop`, an end id, or `sampling.max_tokens`; one that fails says why.
+
+        Raises:
+            ConfigError: log-probabilities are asked for that the server does not tell.
+        """
+        if sampling.logprobs and (sampling.temperature not in (0, 1) or sampling.top_p < 1):
+            raise ConfigError(
+                "vLLM tells log-probabilities before temperature and nucleus: record them at a temperature of 1 (or 0)"
+                " and a nucleus of 1"
+            )
         return list(self.server.threads.map(lambda request: self._sample(request, sampling), requests))
 
     def _sample(self, request: SampleRequest, sampling: Sampling) -> Sample:
         begun = list(request.ids[len(request.ids) - request.begun :])
         ids: list[int] = []
+        logprobs: list[float] = []
         generated = 0
         try:
             while generated < sampling.max_tokens:
-                more, end = self.server.continue_ids(
+                more, end, told = self.server.continue_ids(
                     [*request.ids, *ids],
                     sampling,
                     sampling.max_tokens - generated,
@@ -64,10 +74,12 @@ class VllmSampler:
                 )
                 generated += len(more)
                 ids += more
+                logprobs += told
                 if end == "end" or ids[-1] in self._end_ids:
-                    return Sample(ids[:-1], generated)
+                    del ids[-1], logprobs[-1:]
+                    break
                 if ids[-1] in self._stop_ids and self._stop(begun + ids):
                     break
         except InfrastructureError as error:
             return Sample(ids, generated, missing=str(error))
-        return Sample(ids, generated)
+        return Sample(ids, generated, logprobs=logprobs if sampling.logprobs else None)

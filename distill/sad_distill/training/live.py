@@ -246,13 +246,17 @@ class ActingModel:
         language: the model and its tokenizer.
         windowing: what it sees.
         config: temperature and seed.
-        served: the same on a server, which samples in its place.
+        served: makes a model on a server in the place of a `LocalModel`.
     """
 
     def __init__(
-        self, language: Language, windowing: Windowing, config: TrainConfig, served: ServedStudent | None = None
+        self,
+        language: Language,
+        windowing: Windowing,
+        config: TrainConfig,
+        served: Callable[..., ServedStudent] | None = None,
     ) -> None:
-        self._model = served or LocalModel(
+        self._model = (served or LocalModel)(
             unwrap(language.model), language.tokenizer, windowing=windowing, name="student"
         )
         sampling = Sampling(

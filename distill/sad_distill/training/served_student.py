@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
@@ -14,11 +17,11 @@ from sad_agents.vllm_model import VllmModel
 from sad_agents.vllm_server import DEV_MODE, VllmServer
 from sad_agents.windowing import Windowing
 from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sad_distill.config import SAMPLER
 from sad_distill.models.exported import adapter_base, save_adapter
 from sad_distill.models.heads import head_logits, hidden_states, unwrap
-from sad_distill.models.language import Language
 from sad_distill.models.students import merged
 from sad_distill.teachers.http import TEACHER_PATIENCE
 from sad_distill.training.build import Parts
@@ -26,6 +29,7 @@ from sad_distill.training.ranks import Ranks
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.files import refuse_foreign
 from sad_env.safe_text import one_line
+from sad_env.transcript import LINES, Form
 
 FOLDER = "sampler"
 """In a run's folder: the student as the server last loaded it; with adapters these, numbered."""
@@ -35,6 +39,25 @@ _APART = 0.2
 """Nats of a token by which the server may differ on average: bfloat16 takes a few hundredths."""
 
 
+@dataclass(frozen=True)
+class Serving:
+    """Where a student is served, and how it gets there.
+
+    Attributes:
+        url: of the server, with ``#NAME`` where it serves several models.
+        student: with its adapters, where it has some.
+        folder: of the run.
+        ranks: the first one writes and loads, the others wait.
+        base: folder or hub id that a student with adapters was made of; empty otherwise.
+    """
+
+    url: str
+    student: nn.Module
+    folder: Path
+    ranks: Ranks
+    base: str = ""
+
+
 class ServedStudent(VllmModel):
     """The student behind vLLM: `clear` hands it the present weights.
 
@@ -42,12 +65,14 @@ class ServedStudent(VllmModel):
     server takes them and their base is the model that it serves; otherwise they are merged.
 
     Args:
-        url: of the server, with ``#NAME`` where it serves several models.
-        student: model and tokenizer.
+        serving: where.
+        model: the student without wrappers.
+        tokenizer: its tokenizer.
         windowing: what it sees.
-        folder: of the run.
-        ranks: the first one writes and loads, the others wait.
-        base: folder or hub id that a student with adapters was made of; empty otherwise.
+        name: for the records.
+        start_ids: see `TokenModel`.
+        form: how it writes.
+        chat: see `TokenModel`.
 
     Raises:
         ConfigError: no such model there, or a server that sees too little.
@@ -55,26 +80,43 @@ class ServedStudent(VllmModel):
     """
 
     def __init__(
-        self, url: str, student: Language, windowing: Windowing, folder: Path, ranks: Ranks, base: str = ""
+        self,
+        serving: Serving,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        windowing: Windowing,
+        name: str,
+        start_ids: Sequence[int] = (),
+        form: Form = LINES,
+        chat: bool = False,
     ) -> None:
-        self._student, self._ranks = student, ranks
-        self._folder = (folder / FOLDER).resolve()
-        address, _, name = url.partition("#")
-        if ranks.first and not base:
+        self._serving, self._ranks = serving, serving.ranks
+        self._folder = (serving.folder / FOLDER).resolve()
+        self.tokenizer = tokenizer
+        if self._ranks.first and not serving.base:
             refuse_foreign(self._folder, RECORD_FILE)
             self._write()  # what a server can be started with
+        address, _, served = serving.url.partition("#")
         try:
-            server = VllmServer(address, name, patience=TEACHER_PATIENCE)
+            server = VllmServer(address, served, patience=TEACHER_PATIENCE)
         except InfrastructureError as error:
             raise InfrastructureError(
-                f"{error}: {DEV_MODE}, e.g. VLLM_SERVER_DEV_MODE=1 vllm serve {base or self._folder}"
+                f"{error}: {DEV_MODE}, e.g. VLLM_SERVER_DEV_MODE=1 vllm serve {serving.base or self._folder}"
                 f" --max-model-len {windowing.budget}, and run this again"
             ) from None
-        causal = unwrap(student.model)
+        ends = end_ids(model, tokenizer)
         super().__init__(
-            server, student.tokenizer, windowing=windowing, name="student", ends=end_ids(causal, student.tokenizer)
+            server,
+            tokenizer,
+            windowing=windowing,
+            name=name,
+            ends=ends,
+            start_ids=start_ids,
+            form=form,
+            chat=chat,
         )
-        self._as_adapters = bool(base) and base in (server.root, adapter_base(server.root))
+        self._as_adapters = bool(serving.base) and serving.base in (server.root, adapter_base(server.root))
         self._loaded = 0
 
     def clear(self) -> None:
@@ -94,13 +136,13 @@ class ServedStudent(VllmModel):
         self._check()
 
     def _write(self) -> None:
-        save_folder(self._folder, unwrap(merged(self._student.model)), self._student.tokenizer, {})
+        save_folder(self._folder, unwrap(merged(self._serving.student)), self.tokenizer, {})
 
     def _load_adapters(self) -> None:
         """Each time from another folder: the server's cache of prefixes goes by name and folder."""
         last, self._loaded = self._folder / f"{self._loaded:06d}", self._loaded + 1
         target = self._folder / f"{self._loaded:06d}"
-        save_adapter(target, self._student.model, self._student.tokenizer, {}, self.sampler.server.root)
+        save_adapter(target, self._serving.student, self.tokenizer, {}, self.sampler.server.root)
         try:
             self.sampler.server.load_adapter(_ADAPTER, target)
         except ConfigError:
@@ -113,7 +155,7 @@ class ServedStudent(VllmModel):
 
     def _check(self) -> None:
         ids = self._encode(_PROBE)
-        here = log_probs(self._student.model, ids)
+        here = log_probs(self._serving.student, ids)
         there = self.sampler.server.log_probs(ids, self.sampler.model)
         apart = fmean(abs(a - b) for a, b in zip(here, there, strict=True))
         if not apart < _APART:
@@ -123,14 +165,14 @@ class ServedStudent(VllmModel):
             )
 
 
-def served_student(parts: Parts, folder: Path) -> ServedStudent | None:
-    """The student behind the server that the settings name; None where it samples in this process."""
+def served_student(parts: Parts, folder: Path) -> Callable[..., ServedStudent] | None:
+    """What makes the student behind the server that the settings name; None where it samples in this process."""
     config = parts.config
     if not config.online.sampler:
         return None
     url = config.online.sampler.removeprefix(SAMPLER)
     base = adapter_base(config.model.student) if config.model.adapters else ""
-    return ServedStudent(url, parts.student, parts.windowing, folder, parts.ranks, base)
+    return functools.partial(ServedStudent, Serving(url, parts.student.model, folder, parts.ranks, base))
 
 
 @torch.no_grad()
