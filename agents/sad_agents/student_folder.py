@@ -38,9 +38,12 @@ def save_folder(
         texts: further files, content by name.
     """
     with part_folder(target) as scratch:
-        with quiet_transformers():
-            model.save_pretrained(scratch)
-            generation_of(model, tokenizer, record).save_pretrained(scratch)
+        own, model.generation_config = model.generation_config, generation_of(model, tokenizer, record)
+        try:
+            with quiet_transformers():
+                model.save_pretrained(scratch)
+        finally:
+            model.generation_config = own
         tokenizer.save_pretrained(scratch)
         _name_plainly(scratch / "tokenizer_config.json")
         for name, text in {RECORD_FILE: json.dumps(dict(record), allow_nan=False) + "\n", **(texts or {})}.items():

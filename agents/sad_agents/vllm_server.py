@@ -174,7 +174,7 @@ def _continued(answer: Answer) -> Continued:
         raise RequestError("an answer without token_ids: vLLM gives them from release 0.10.2 on", passing=False)
     told = choice.get("logprobs")
     logprobs = (told.get("token_logprobs") if isinstance(told, dict) else None) or []
-    if logprobs and not (len(logprobs) == len(ids) and all(type(value) is float for value in logprobs)):
+    if logprobs and not (len(logprobs) == len(ids) and all(type(value) in (int, float) for value in logprobs)):
         raise RequestError("an answer without a log-probability for each id", passing=False)
     if choice.get("finish_reason") == "length":
         return Continued(ids, "length", logprobs)
