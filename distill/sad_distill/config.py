@@ -215,7 +215,7 @@ class OnlineSettings:
     """Times that the updates of an iteration go through all of its rows; MiniLLM's authors take 4."""
     sampling_temperature: float = 1.0
     """Of the student's draws."""
-    sampler: str = ""
+    sampler: Annotated[str, RARE] = ""
     """vllm:URL[#NAME]: a vLLM server that samples the student's episodes; it loads the weights after each update."""
     horizon_start: int = 0
     """Steps of an episode at first; 0 takes the world's limit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def _settings(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _world(record: Mapping[str, Any]) -> str:
     settings = _settings(record)
-    return one_line(str(settings.get("env") or settings.get("world") or "toy"), 40)
+    return re.sub(r"[^\w.-]", "", str(settings.get("env") or settings.get("world") or "toy"))[:40]
 
 
 def _front(name: str, record: Mapping[str, Any], results: Sequence[Evaluated]) -> Iterator[str]:
