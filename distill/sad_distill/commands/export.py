@@ -30,7 +30,7 @@ class ExportConfig:
     student: Annotated[str, tyro.conf.Positional]
     """student.pt, a model folder, an adapter's folder, or nano:WORLD, which ships."""
     out: str
-    """Folder to write."""
+    """Output folder."""
     results: tuple[str, ...] = ()
     """Folders of sad-eval runs whose results, with their intervals, go onto the card."""
     as_adapter: bool = False
