@@ -137,7 +137,7 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
 
         model, tokenizer = load_smollm2()
         torch.nn.Module.to(model, device=place, dtype=precision)
-        return LoadedModel(model, tokenizer, {}, start_ids_of(tokenizer), spec, None)
+        return LoadedModel(model, tokenizer, {}, begin_ids(tokenizer), spec, None)
     path, identity = model_path(spec), ""
     if path is None:
         name = spec.removeprefix("hf:")
@@ -145,7 +145,7 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
         identity = f"{name}@{path.name[:12]}"
     student = load_student(path, device=str(place), dtype=precision)
     ours = path.is_file() or (path / RECORD_FILE).is_file()
-    start = () if ours else start_ids_of(student.tokenizer)
+    start = () if ours else begin_ids(student.tokenizer)
     return LoadedModel(*student, start_ids=start, identity=identity or file_identity(path), path=path)
 
 
@@ -188,7 +188,7 @@ def device_of(name: str) -> torch.device:
     return torch.device(device)
 
 
-def start_ids_of(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+def begin_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """The begin token, where the tokenizer puts it before every text."""
     ids = tuple(tokenizer("")["input_ids"])
     return ids[:1] if ids and ids[0] == tokenizer.bos_token_id else ()

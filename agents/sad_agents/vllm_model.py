@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sad_agents.agent import Agent
 from sad_agents.chat import ChatGlue
-from sad_agents.loading import AgentOptions, acting_of, react_agent, start_ids_of, writing_of
+from sad_agents.loading import AgentOptions, acting_of, react_agent, begin_ids, writing_of
 from sad_agents.openai_answers import identity_of
 from sad_agents.sampling.local_model import TokenModel, turn_end
 from sad_agents.sampling.vllm_sampler import VllmSampler
@@ -86,7 +86,7 @@ def vllm_agent(rest: str, world: str, options: AgentOptions) -> Agent:
         server,
         tokenizer,
         windowing=window or Windowing(budget=context, room=min(options.sampling.max_tokens, context // 2)),
-        start_ids=() if record else start_ids_of(tokenizer),
+        start_ids=() if record else begin_ids(tokenizer),
         form=form,
         chat=chat,
     )
