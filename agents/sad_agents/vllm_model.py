@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sad_agents.agent import Agent
 from sad_agents.chat import ChatGlue
-from sad_agents.loading import AgentOptions, acting_of, react_agent, begin_ids, writing_of
+from sad_agents.loading import AgentOptions, acting_of, begin_ids, react_agent, writing_of
 from sad_agents.openai_answers import identity_of
 from sad_agents.sampling.local_model import TokenModel, turn_end
 from sad_agents.sampling.vllm_sampler import VllmSampler
