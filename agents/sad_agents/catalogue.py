@@ -54,7 +54,8 @@ def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
 
     Args:
         spec: an expert of the world, `random`, `human`, `oracle`, `null`, `nano`, `scripted:FILE`, a `*.pt` file or a
-            model folder, `smollm2`, `hf:ID`, `openai:URL[#model]`, `package.module:Class`, or a plug-in's name.
+            model folder, `smollm2`, `hf:ID`, `openai:URL[#model]`, `vllm:URL[#model]`, `package.module:Class`, or the
+            name of a plug-in.
         world: the world's name.
         options: everything else.
 
@@ -190,8 +191,15 @@ def _said(error: Exception) -> str:
     return one_line(f"{type(error).__name__}: {error}", 160)
 
 
+def _vllm_agent(rest: str, world: str, options: AgentOptions) -> Agent:
+    from sad_agents.vllm_model import vllm_agent  # its tokenizer is one of transformers
+
+    return vllm_agent(rest, world, options)
+
+
 _PREFIXES: dict[str, Callable[[str, str, AgentOptions], Agent]] = {
     "scripted": scripted_agent,
     "hf": lambda rest, world, options: model_agent(f"hf:{rest}", world, options),
     "openai": server_agent,
+    "vllm": _vllm_agent,
 }

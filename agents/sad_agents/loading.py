@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sad_agents.acting import acting_of, writing_of
 from sad_agents.agent import GREEDY, Agent, EpisodeStart, Sampling
 from sad_agents.model import Model, ScriptedModel, read_script
 from sad_agents.openai_requests import Api
@@ -26,7 +27,7 @@ from sad_env.files import sha256_file
 from sad_env.http import PATIENCE
 from sad_env.records import read_trajectories
 from sad_env.safe_text import one_line
-from sad_env.transcript import FORMS, LINES, Form, form_of
+from sad_env.transcript import LINES, Form, form_of
 
 if TYPE_CHECKING:
     import torch
@@ -122,7 +123,7 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
             without `hf:` before it.
         device: as `device_of` takes it.
         dtype: one of `DTYPES`; "auto" is float32 on a processor, where it is no slower and batches of other sizes
-            agree better, and the checkpoint's own precision elsewhere.
+            agree better, and the checkpoint's own precision elsewhere. "checkpoint" is its own everywhere.
 
     Raises:
         CheckpointError: a file or folder that is not sound.
@@ -136,9 +137,10 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
     from sad_agents.model_folder import RECORD_FILE, hub_folder
 
     place = device_of(device)
-    if dtype not in DTYPES:
+    if dtype not in (*DTYPES, "checkpoint"):
         raise UnknownNameError("dtype", dtype, DTYPES)
-    precision = getattr(torch, dtype) if dtype != "auto" else torch.float32 if place.type == "cpu" else None
+    own = None if dtype == "checkpoint" or place.type != "cpu" else torch.float32
+    precision = own if dtype in ("auto", "checkpoint") else getattr(torch, dtype)
     if spec == "smollm2":
         from sad_agents.smollm2 import load_smollm2
 
@@ -300,8 +302,8 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
     from sad_agents.sampling.local_model import LocalModel
 
     loaded = load_language_model(spec, device=options.device, dtype=options.dtype)
-    prompt, window = _acting(spec, loaded.record)
-    form, chat = writing_of(spec, loaded, options.form, options.chat)
+    prompt, window = acting_of(spec, loaded.record)
+    form, chat = writing_of(spec, loaded.record, loaded.tokenizer, options.form, options.chat)
     local = model_path(spec)
     facts = {"parameters": str(sum(parameter.numel() for parameter in loaded.model.parameters()))}
     if local is None:
@@ -322,43 +324,6 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
     elif loaded.start_ids:
         facts["begin_ids"] = " ".join(map(str, loaded.start_ids))
     return react_agent(model, world, options, prompt=prompt, shots=0 if loaded.record else 1, **facts)
-
-
-def writing_of(spec: str, loaded: LoadedModel, form: str = "auto", chat: str = "auto") -> tuple[Form, bool]:
-    """The form that a local model writes in, and whether in turns of a chat.
-
-    Args:
-        spec: its word, for the message.
-        loaded: the model.
-        form: a form's name, or "auto": what its record names, "lines" for other models.
-        chat: "on", "off", or "auto": what its record says; of other models whether the tokenizer has a template.
-
-    Raises:
-        CheckpointError: a record that holds neither.
-    """
-    acting = loaded.record.get("acting", {})
-    own, chats = acting.get("form", "lines"), acting.get("chat", False)
-    if own not in FORMS or type(chats) is not bool:
-        raise CheckpointError(
-            f"{one_line(spec, 120)}: its record's 'acting' holds a form ({', '.join(FORMS)}) and a chat (true or false)"
-        )
-    if not loaded.record:
-        chats = bool(loaded.tokenizer.chat_template)
-    return form_of(own if form == "auto" else form), chats if chat == "auto" else chat == "on"
-
-
-def _acting(spec: str, record: Mapping[str, Any]) -> tuple[Prompt | None, Windowing | None]:
-    """The prompt and the window that a student was trained with, where its record says so."""
-    acting = record.get("acting", {})
-    try:
-        prompt, window = acting.get("prompt"), acting.get("window")
-        if prompt is not None and type(prompt) is not str:
-            raise TypeError
-        return None if prompt is None else Prompt(prompt), None if window is None else Windowing(**window)
-    except (TypeError, AttributeError, ConfigError):
-        raise CheckpointError(
-            f"{one_line(spec, 120)}: its record's 'acting' holds a prompt (text) and a window (budget, room, keep)"
-        ) from None
 
 
 def _window(model: PreTrainedModel, options: AgentOptions) -> Windowing:

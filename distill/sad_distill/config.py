@@ -24,6 +24,8 @@ Reduction = Literal["type_mean", "paper_sum", "token_mean", "span_mean"]
 by the number of rows. token_mean: one average over all tokens of the agent, which at equal weights is the flat
 token-level loss. span_mean: each span is averaged, then the spans of a kind."""
 OptimiserName = Literal["adamw", "muon"]
+SAMPLER = "vllm:"
+"""What a server's address that samples begins with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +233,8 @@ class OnlineSettings:
     """Times that the updates of an iteration go through all of its rows; MiniLLM's authors take 4."""
     sampling_temperature: float = 1.0
     """Of the student's draws."""
+    sampler: Annotated[str, RARE] = ""
+    """vllm:URL[#NAME]: a vLLM server that samples the student's episodes; it loads the weights after each update."""
     horizon_start: int = 0
     """Steps of an episode at first; 0 takes the world's limit."""
     horizon_every: Annotated[int, RARE] = 10
@@ -283,8 +287,9 @@ class TrainConfig:
       sad, token_flat  online, guided   --teacher
       minillm          online           --teacher student.pt
 
-    Other commands: sft-teacher, serve, inspect, plan, each with --help. Several GPUs: accelerate launch --multi_gpu -m
-    sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
+    Other commands: sft-teacher, export, serve, inspect, plan, each with --help. Several GPUs: accelerate launch
+    --multi_gpu -m sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g.
+    paper/table5/full.
     """
 
     out: str

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sad_distill.config import TrainConfig
+from sad_distill.config import SAMPLER, TrainConfig
 from sad_env.errors import ConfigError
 from sad_env.settings import flat, present_names
 
@@ -60,6 +60,14 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         ),
         "method minillm compares at the temperature that it samples at: give --sampling-temperature above 0, and no"
         " --kd-temperature",
+    ),
+    (
+        lambda config: bool(config.online.sampler) and not config.online.sampler.startswith(SAMPLER),
+        "--sampler {sampler}: give vllm:URL, e.g. vllm:http://localhost:8000, or leave it out",
+    ),
+    (
+        lambda config: bool(config.online.sampler) and config.method == "minillm",
+        "method minillm samples from student and teacher mixed, which no server does: leave out --sampler",
     ),
     (
         lambda config: config.curriculum.curriculum != "none" and config.mode != "offline",
@@ -151,7 +159,7 @@ _BY_KIND = (
 )
 _NOT_ALIGNED = ("reduction", "learned_weights", "project", "action_support", "outside")
 _EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy")
-_LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "horizon_start", "workers", "tasks")
+_LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "sampler", "horizon_start", "workers", "tasks")
 _COMPARISON = ("divergence", "beta", "kd_temperature")
 
 _COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (

@@ -13,9 +13,10 @@ import pytest
 import torch
 from sad_agents import catalogue
 from sad_agents.agent import GREEDY, Sampling
-from sad_agents.checkpoints import RECORD_FILE, save_student
+from sad_agents.checkpoints import save_student
 from sad_agents.loading import AgentOptions, LoadedModel, load_language_model, model_agent
 from sad_agents.model import Piece, Request
+from sad_agents.model_folder import RECORD_FILE
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe

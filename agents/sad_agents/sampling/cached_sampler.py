@@ -70,12 +70,14 @@ class Sample:
         generated: tokens produced, that id included.
         broken: the model gave no distribution (NaN logits) and sampling stopped there.
         logprobs: of each id, as `ChosenIds` tells them; None where `Sampling.logprobs` does not ask for them.
+        missing: one line on why a server gave no answer; empty where it did.
     """
 
     ids: list[int]
     generated: int
     broken: bool = False
     logprobs: list[float] | None = None
+    missing: str = ""
 
 
 @dataclass(eq=False)

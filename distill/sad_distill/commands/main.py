@@ -1,4 +1,4 @@
-"""`sad-distill`: train (the default), sft-teacher, serve, inspect, plan, study. Heavy imports wait for their use."""
+"""`sad-distill`: train (the default), sft-teacher, export, serve, inspect, plan, study. Heavy imports wait."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from sad_distill.commands.export import ExportConfig, export
 from sad_distill.commands.inspect import InspectConfig, inspect
 from sad_distill.commands.serve import ServeConfig, serve
 from sad_distill.config import TrainConfig
@@ -130,6 +131,10 @@ def _plan(arguments: Sequence[str]) -> int:
     return plan(train_config([*arguments, *out], prog=f"{PROG} plan"))
 
 
+def _export(arguments: Sequence[str]) -> int:
+    return export(cli.parse(ExportConfig, arguments, prog=f"{PROG} export"))
+
+
 def _study(arguments: Sequence[str]) -> int:
     # By name: the study is in a package above this one.
     print(f"{PROG} study is now called sad-study", file=sys.stderr)
@@ -139,6 +144,7 @@ def _study(arguments: Sequence[str]) -> int:
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": _train,
     "sft-teacher": _sft_teacher,
+    "export": _export,
     "serve": _serve,
     "inspect": _inspect,
     "plan": _plan,

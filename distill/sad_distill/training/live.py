@@ -33,6 +33,7 @@ from sad_distill.training.interrupts import TrainingInterrupts
 from sad_distill.training.learner import Metrics
 from sad_distill.training.recorded import UpdateRows
 from sad_distill.training.run_dir import RunDir, read_whole
+from sad_distill.training.served_student import ServedStudent, served_student
 from sad_env import registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
@@ -71,7 +72,9 @@ class Live:
         with_recorded = self._policy is not None and parts.rows
         self._recorded = EpochOrder(len(parts.rows), config.data.batch, config.data.seed) if with_recorded else None
         self._tasks = TaskStream.of(config)
-        self._student = ActingModel(self._sampled(), parts.windowing, config)
+        self._student = ActingModel(
+            self._sampled(), parts.windowing, config, served=served_student(parts, folder.folder)
+        )
         self._longest = registry.world(config.data.env).max_steps
 
     @property
@@ -251,6 +254,7 @@ class ActingModel:
         config: temperature and seed.
         prompt: comes before an episode; a student has none.
         told: what it ends with, see `ReActAgent`.
+        served: makes a model on a server in the place of a `LocalModel`.
     """
 
     def __init__(
@@ -260,8 +264,9 @@ class ActingModel:
         config: TrainConfig,
         prompt: str = "",
         told: Callable[[EpisodeStart], str] | None = None,
+        served: Callable[..., ServedStudent] | None = None,
     ) -> None:
-        self._model = LocalModel(
+        self._model = (served or LocalModel)(
             unwrap(language.model),
             language.tokenizer,
             windowing=windowing,
@@ -278,7 +283,7 @@ class ActingModel:
         self.agent = ReActAgent(self._model, Prompt(prompt), sampling=sampling, told=told)
 
     def refresh(self) -> None:
-        """Forget all that was computed with the weights before an update."""
+        """Forget all that was computed with the weights before an update; a server loads those of now."""
         self._model.clear()
 
 

@@ -16,6 +16,7 @@ from sad_agents.checkpoints import save_student
 
 from sad_distill.config import TrainConfig
 from sad_distill.data.action_support import ActionSupport
+from sad_distill.models.exported import adapter_base, export_folder, save_adapter
 from sad_distill.models.heads import unwrap
 from sad_distill.models.students import merged, parameter_count
 from sad_distill.teachers.cache import CachedTeacher
@@ -173,7 +174,7 @@ class Run:
         return {**metrics, **rows.metrics, "seconds": self.seconds}
 
     def save(self) -> Path:
-        """Write the student as it is."""
+        """Write the student as it is: student.pt, the folder student/, and adapter/ where others can load its base."""
         record = {
             "acting": {
                 "prompt": "",
@@ -190,11 +191,15 @@ class Run:
             "parameters": parameter_count(self.student.model),
             "versions": {name: version(name) for name in ("sad-env", "torch", "transformers")},
         }
-        return save_student(self.folder / "student.pt", self._plain(), self.student.tokenizer, record)
+        plain, tokenizer = self._plain(), self.student.tokenizer
+        export_folder(self.folder / "student", plain, tokenizer, record, name=self.folder.resolve().name)
+        if self.config.model.adapters and (base := adapter_base(self.config.model.student)):
+            save_adapter(self.folder / "adapter", self.student.model, tokenizer, record, base)
+        return save_student(self.folder / "student.pt", plain, tokenizer, record)
 
     def _settings(self) -> dict[str, str]:
         """The settings as others may read them: files by name and hash, without the paths of this machine."""
-        hidden = {"out", "cache", "data"} if Path(self.config.data.data).exists() else {"out", "cache"}
+        hidden = {"out", "cache", "sampler", *(["data"] if Path(self.config.data.data).exists() else [])}
         shown = {key: str(value) for key, value in flat(self.config).items() if key not in hidden}
         return {**shown, **self.contents}
 
