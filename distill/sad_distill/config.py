@@ -23,6 +23,9 @@ Reduction = Literal["type_mean", "paper_sum", "token_mean", "span_mean"]
 """type_mean: each kind is averaged over its own tokens of the global batch (the default). paper_sum: Eq. 4-6, divided
 by the number of rows. token_mean: one average over all tokens of the agent, which at equal weights is the flat
 token-level loss. span_mean: each span is averaged, then the spans of a kind."""
+SpanLoss = Literal["divergence", "likelihood"]
+"""What a kind of span is learned by: the divergence from the teacher (Eq. 4, 5), or the cross-entropy with the recorded
+tokens (Eq. 19)."""
 OptimiserName = Literal["adamw", "muon"]
 
 
@@ -140,6 +143,10 @@ class LossSettings:
     """λ_a, of actions."""
     observation_weight: float = 0.0
     """Of predicting observations."""
+    reason_loss: Annotated[SpanLoss, RARE] = "divergence"
+    """What reasoning is learned by: divergence from the teacher, or likelihood of the recorded tokens."""
+    act_loss: Annotated[SpanLoss, RARE] = "divergence"
+    """The same of actions; both by likelihood are Eq. 19."""
     reduction: Reduction = "type_mean"
     """Average per kind of span; Eq. 4-6; one average; average per span."""
     learned_weights: bool = False
@@ -147,6 +154,11 @@ class LossSettings:
     project: bool = False
     """Project conflicting gradients off one another (PCGrad)."""
     measure: Measure = Measure()
+
+    @property
+    def learns_recorded(self) -> bool:
+        """A kind of span is learned by the likelihood of recorded tokens."""
+        return "likelihood" in (self.reason_loss, self.act_loss)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,8 +169,9 @@ class FurtherTerms:
     """
 
     terms: tuple[str, ...] = ()
-    """NAME=WEIGHT of further terms: contrastive; atomic, atomic_local, pointer (whole actions); align_min,
-    align_soft_dtw, align_ot, align_spans (instead of the method, where texts differ)."""
+    """NAME=WEIGHT of further terms: contrastive; start (stay near the student's start); observation_head; atomic,
+    atomic_local, pointer (whole actions); align_min, align_sum, align_soft_dtw, align_ot, align_spans,
+    align_spans_sum (instead of the method, where texts differ)."""
 
     @property
     def weights(self) -> dict[str, float]:
@@ -189,8 +202,10 @@ class FurtherTerms:
 class CurriculumSettings:
     """Curriculum."""
 
-    curriculum: Literal["none", "sample", "sort"] = "none"
-    """Easy episodes first: drawn by Eq. 13, or sorted."""
+    curriculum: Literal["none", "sample", "sort", "walk"] = "none"
+    """Easy episodes first by Eq. 13: drawn, drawn from the easiest share, or sorted in each epoch."""
+    curriculum_scale: Annotated[Literal["scores", "raw"], RARE] = "scores"
+    """Quantities of Eq. 13: as standard scores over all episodes, or as printed: tokens and nats."""
     curriculum_reason: Annotated[float, RARE] = 1.0
     """alpha of Eq. 13."""
     curriculum_act: Annotated[float, RARE] = 1.0
@@ -213,6 +228,8 @@ class OnlineSettings:
     """Times that the updates of an iteration go through all of its rows; MiniLLM's authors take 4."""
     sampling_temperature: float = 1.0
     """Of the student's draws."""
+    constrained: Annotated[bool, RARE] = False
+    """Actions are sampled among the admissible ones, which Eq. 8 (outside ignore) takes for granted."""
     horizon_start: int = 0
     """Steps of an episode at first; 0 takes the world's limit."""
     horizon_every: Annotated[int, RARE] = 10
@@ -247,6 +264,8 @@ class RunOutput:
     """Updates (online: iterations) between two saved states."""
     stored: Annotated[Literal["fp32", "bf16"], RARE] = "fp32"
     """Numbers of student.pt; bf16 halves the file."""
+    gradients_every: Annotated[int, RARE] = 50
+    """Updates between two looks at gradients: cosine of reasoning and action, change between updates; 0 for none."""
     tensorboard: Annotated[bool, RARE] = False
     """Also write metrics for TensorBoard."""
 

@@ -15,7 +15,7 @@ _UNMIXED = ("forward", "reverse")
 
 _RANGES = (
     *((name, 1, math.inf) for name in ("steps", "batch", "micro_batch", "rollouts", "updates", "passes", "save_every")),
-    *((name, 0, math.inf) for name in ("adapters", "top", "patience", "tasks", "workers")),
+    *((name, 0, math.inf) for name in ("adapters", "top", "patience", "tasks", "workers", "gradients_every")),
     *((name, 0, math.inf) for name in ("learning_rate", "embedding_factor", "weight_decay", "clip", "clamp")),
     *((name, 0, 1) for name in ("warmup", "online_share", "guidance")),
     ("kd_temperature", 1e-3, math.inf),
@@ -60,9 +60,18 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         " --kd-temperature",
     ),
     (
-        lambda config: config.curriculum.curriculum != "none" and config.mode != "offline",
-        "--curriculum {curriculum} orders recorded trajectories, which mode {mode} does not: give --mode offline, or"
+        lambda config: config.curriculum.curriculum != "none" and config.mode == "dagger",
+        "--curriculum {curriculum} orders by a teacher's episodes, which mode dagger has none of: leave it out",
+    ),
+    (
+        lambda config: config.curriculum.curriculum != "none" and not config.data.trajectories,
+        "--curriculum {curriculum} orders by recorded episodes of the teacher: give --trajectories FILE.jsonl, or"
         " --horizon-start to let episodes grow",
+    ),
+    (
+        lambda config: config.method == "sad" and config.loss.learns_recorded and config.mode != "offline",
+        "cross-entropy (--reason-loss, --act-loss) is with recorded tokens, which mode {mode} does not learn from: give"
+        " --mode offline",
     ),
     (
         lambda config: config.terms.aligned and config.mode != "offline",
@@ -116,13 +125,15 @@ _BY_KIND = (
     "reduction",
     "learned_weights",
     "project",
+    "reason_loss",
+    "act_loss",
     "masks",
     "action_support",
     "outside",
 )
-_NOT_ALIGNED = ("reduction", "learned_weights", "project", "action_support", "outside")
-_EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy")
-_LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "horizon_start", "workers", "tasks")
+_NOT_ALIGNED = ("reduction", "reason_loss", "act_loss", "learned_weights", "project", "action_support", "outside")
+_EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy", "curriculum_scale")
+_LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "constrained", "horizon_start", "workers", "tasks")
 _COMPARISON = ("divergence", "beta", "kd_temperature")
 _COMPARING = ("sad", "word_kd", "token_flat")
 
@@ -132,7 +143,8 @@ _COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (_BY_KIND, "method", ("sad",)),
     (("observation_weight",), "method", (*_COMPARING, *_LIKELIHOOD)),
     (("outside",), "action_support", ("static", "trie", "byte")),
-    (_EQUATION_13, "curriculum", ("sample", "sort")),
+    (("action_support", "outside"), "act_loss", ("divergence",)),
+    (_EQUATION_13, "curriculum", ("sample", "sort", "walk")),
     (("curriculum_strength",), "curriculum", ("sample",)),
     (_LIVE, "mode", ("online", "mixed", "guided", "dagger")),
     (("online_share",), "mode", ("mixed",)),

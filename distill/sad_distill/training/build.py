@@ -102,8 +102,9 @@ def build_learner(
     Raises:
         ConfigError: the objective or a term needs a teacher that is not there.
     """
-    # Only SAD knows action supports.
-    mode = config.data.action_support if config.method == "sad" else "full"
+    # Only a divergence of SAD knows action supports.
+    compared = config.method == "sad" and config.loss.act_loss == "divergence"
+    mode = config.data.action_support if compared else "full"
     return Learner(
         student.model,
         objective_of(config),
