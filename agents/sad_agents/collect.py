@@ -91,6 +91,7 @@ _KEPT_AS = {"max_new_tokens": "max_tokens"}
 
 _NOT_YET = {
     "top_p": 1.0, "context": 4096, "votes": 1, "prompt": "", "precision": "auto", "form": "lines", "chat": "off",
+    "constrained": "off",
 }  # fmt: skip
 """Settings that files of earlier versions do not have, and what they were then."""
 
@@ -156,6 +157,7 @@ def _kept_settings(settings: CollectSettings, agent: Agent) -> dict[str, Any]:
     kept = {_KEPT_AS.get(key, key): value for key, value in asdict(settings).items() if key not in _FREE}
     form, chat = writes(agent)
     written = {"form": form, "chat": "on" if chat else "off"}
+    written["constrained"] = "on" if "decoding" in provenance(agent) else "off"
     return {**kept, **written, "options": list(settings.options), "agent": public_address(settings.agent)}
 
 

@@ -57,6 +57,8 @@ class AgentOptions:
         patience: seconds that a server which is overloaded is waited for.
         omit: fields of a server's requests to leave out (NAME) or to rename (NAME=OTHER).
         form: a form of `sad_env.transcript`, or "auto": what a student's record names, "lines" for other models.
+        constrained: "on" samples the actions of a local model among the admissible ones, "off" does not, "auto" does
+            what a student's record says.
         chat: "on", "off", or "auto": what a student's record says; for other local models whether their tokenizer has a
             chat template; for served ones see `OpenAIModel`.
         world: keyword arguments of the world, for agents that make a copy of it.
@@ -76,6 +78,7 @@ class AgentOptions:
     omit: tuple[str, ...] = ()
     form: str = "auto"
     chat: Literal["auto", "on", "off"] = "auto"
+    constrained: Literal["auto", "on", "off"] = "auto"
     world: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -229,6 +232,8 @@ def react_agent(
         shots: exemplars where the options leave them open.
         facts: further entries of its `provenance`.
     """
+    if options.constrained == "on" and not getattr(backend, "constrained", False):
+        raise ConfigError("--constrained on: only a local model's actions can be sampled among the admissible ones")
     sampling = options.sampling
     if backend.windowing is not None:
         sampling = replace(sampling, max_tokens=min(sampling.max_tokens, backend.windowing.room))
@@ -307,7 +312,10 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
         start_ids=loaded.start_ids,
         form=form,
         chat=chat,
+        constrained=_constrained(spec, loaded.record, options),
     )
+    if model.constrained:
+        facts["decoding"] = "constrained"
     if model.glue is not None:
         facts["chat_sha256"] = model.glue.sha256
     elif loaded.start_ids:
@@ -328,6 +336,14 @@ def _writing(spec: str, loaded: LoadedModel, options: AgentOptions) -> tuple[For
     return form_of(form if options.form == "auto" else options.form), chat if options.chat == "auto" else (
         options.chat == "on"
     )
+
+
+def _constrained(spec: str, record: Mapping[str, Any], options: AgentOptions) -> bool:
+    """Whether a local model's actions are sampled among the admissible ones."""
+    recorded = record.get("acting", {}).get("constrained", False)
+    if type(recorded) is not bool:
+        raise CheckpointError(f"{one_line(spec, 120)}: 'constrained' in its record's 'acting' is true or false")
+    return recorded if options.constrained == "auto" else options.constrained == "on"
 
 
 def _acting(spec: str, record: Mapping[str, Any]) -> tuple[Prompt | None, Windowing | None]:

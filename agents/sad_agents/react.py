@@ -27,6 +27,8 @@ class _Memory:
     lengths: list[int] = field(default_factory=list)
     first: int = 0
     """The oldest step that is still shown."""
+    admissible: tuple[str, ...] = ()
+    """Actions that the world would accept next; none where it does not list them."""
 
 
 class ReActAgent:
@@ -101,7 +103,7 @@ class ReActAgent:
     def begin(self, episode: int, start: EpisodeStart) -> str:
         """Lay out the task header."""
         head = head_pieces(self.model.form, self._text, start.observation)
-        self._memories[episode] = _Memory(start, head)
+        self._memories[episode] = _Memory(start, head, admissible=_admissible(start.info))
         return self._text
 
     def act(self, episodes: Sequence[int]) -> list[Decision]:
@@ -125,6 +127,7 @@ class ReActAgent:
     def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
         """Add the step to the history."""
         memory = self._memories[episode]
+        memory.admissible = _admissible(info)
         step = step_pieces(self.model.form, decision.completion, decision.token_ids, observation)
         memory.pieces.append(step)
         if self.model.windowing is not None:
@@ -154,7 +157,15 @@ class ReActAgent:
         if step == 0 and self._first_thought is not None:
             forced = _forced(self._first_thought(memory.start), self.model.form)
         return [
-            Request(f"{episode}.{vote}", memory.head, tail, f"{memory.start.seed}/{step}/{vote}", step, forced)
+            Request(
+                f"{episode}.{vote}",
+                memory.head,
+                tail,
+                f"{memory.start.seed}/{step}/{vote}",
+                step,
+                forced,
+                memory.admissible,
+            )
             for vote in range(self._votes)
         ]
 
@@ -215,6 +226,10 @@ def head_pieces(form: Form, prompt: str, observation: str) -> tuple[Piece, Piece
 def step_pieces(form: Form, completion: str, ids: tuple[int, ...], observation: str) -> tuple[Piece, Piece]:
     """A completion and what came back as a model is shown them."""
     return Piece(completion, ids, "assistant"), Piece(form.observation(observation), role="user")
+
+
+def _admissible(info: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(info.get("admissible_actions") or ())
 
 
 def _forced(thought: str, form: Form) -> str:

@@ -78,6 +78,8 @@ class TrainingData:
     """Kinds of agent tokens: spans, dealt at random, or all one kind."""
     action_support: Literal["full", "static", "trie", "byte"] = "trie"
     """Token sets of actions: none, of the data, of the admissible actions, or of those in every spelling."""
+    constrained: Annotated[bool, RARE] = False
+    """The student's actions are sampled among the admissible ones, here and later: what --outside ignore needs."""
     seed: int = 0
     """Seed of all draws."""
 
@@ -228,8 +230,6 @@ class OnlineSettings:
     """Times that the updates of an iteration go through all of its rows; MiniLLM's authors take 4."""
     sampling_temperature: float = 1.0
     """Of the student's draws."""
-    constrained: Annotated[bool, RARE] = False
-    """Actions are sampled among the admissible ones, which Eq. 8 (outside ignore) takes for granted."""
     horizon_start: int = 0
     """Steps of an episode at first; 0 takes the world's limit."""
     horizon_every: Annotated[int, RARE] = 10

@@ -111,10 +111,11 @@ def check(config: TrainConfig) -> None:
 
 def caution(config: TrainConfig) -> str:
     """One line on what these settings do that their user may not want; empty when there is nothing to say."""
-    if config.method == "sad" and config.data.action_support != "full" and config.loss.measure.outside == "ignore":
+    restricted = config.method == "sad" and config.data.action_support != "full"
+    if restricted and config.loss.measure.outside == "ignore" and not config.data.constrained:
         return (
             "--outside ignore gives no gradient to tokens outside the action support: an agent that decodes freely may"
-            " leave it; --outside bucket teaches it not to"
+            " leave it; --constrained keeps it there, --outside bucket teaches it not to"
         )
     return ""
 
@@ -133,7 +134,7 @@ _BY_KIND = (
 )
 _NOT_ALIGNED = ("reduction", "reason_loss", "act_loss", "learned_weights", "project", "action_support", "outside")
 _EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy", "curriculum_scale")
-_LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "constrained", "horizon_start", "workers", "tasks")
+_LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "horizon_start", "workers", "tasks")
 _COMPARISON = ("divergence", "beta", "kd_temperature")
 _COMPARING = ("sad", "word_kd", "token_flat")
 

@@ -27,6 +27,7 @@ import torch
 from transformers import PreTrainedModel
 
 from sad_agents.agent import Sampling
+from sad_agents.sampling.action_trie import AllowedNext
 from sad_agents.sampling.kv_cache import Feed, RowKVCache
 from sad_agents.sampling.ngram_draft import CONTEXT, NgramDraft
 
@@ -50,12 +51,14 @@ class SampleRequest:
         ids: all that comes before, at least one id.
         seed: seeds the draws, so that they do not depend on what else is in the batch.
         begun: how many of the last ids are the beginning of the completion already.
+        allowed: what may come next in the completion; None allows everything.
     """
 
     key: Hashable
     ids: Sequence[int]
     seed: str = ""
     begun: int = 0
+    allowed: AllowedNext | None = None
 
 
 @dataclass(frozen=True)
@@ -276,6 +279,7 @@ class CachedSampler:
         logits = self._cache.forward(
             [Feed(job.row.index, len(job.row.ids), [*ids, *draft], wanted) for job, ids, draft, wanted in turns]
         )
+        limit(logits, turns)
         numbers = [number for turn in turns for number in turn.job.next_numbers(turn.wanted)]
         chosen = iter(choose(logits, sampling, numbers))
         for job, ids, draft, wanted in turns:
@@ -324,6 +328,20 @@ class CachedSampler:
             return True
         job.sampled.append(token)
         return job.generated >= max_tokens or (token in self._stop_ids and self._stop(job.begun + job.sampled))
+
+
+def limit(logits: torch.Tensor, turns: Sequence[_Turn]) -> None:
+    """Take from the logits [wanted of all turns, vocabulary], in place, what a request does not allow to come next."""
+    row = 0
+    for job, _, draft, wanted in turns:
+        if job.request.allowed is not None:
+            for count in range(wanted):
+                allowed = job.request.allowed([*job.begun, *job.sampled, *draft[:count]])
+                if allowed is not None:
+                    forbidden = torch.ones(logits.shape[1], dtype=torch.bool, device=logits.device)
+                    forbidden[list(allowed)] = False
+                    logits[row + count].masked_fill_(forbidden, -torch.inf)
+        row += wanted
 
 
 def choose(logits: torch.Tensor, sampling: Sampling, numbers: Sequence[float]) -> list[int]:

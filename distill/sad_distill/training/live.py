@@ -255,7 +255,13 @@ class ActingModel:
     """
 
     def __init__(self, language: Language, windowing: Windowing, config: TrainConfig) -> None:
-        self._model = LocalModel(unwrap(language.model), language.tokenizer, windowing=windowing, name="student")
+        self._model = LocalModel(
+            unwrap(language.model),
+            language.tokenizer,
+            windowing=windowing,
+            name="student",
+            constrained=config.data.constrained,
+        )
         sampling = Sampling(
             temperature=config.online.sampling_temperature,
             max_tokens=config.model.max_new_tokens,

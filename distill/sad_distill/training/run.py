@@ -171,7 +171,7 @@ class Run:
     def save(self) -> Path:
         """Write the student as it is."""
         record = {
-            "acting": {"prompt": "", "window": asdict(self.parts.windowing)},
+            "acting": self._acting(),
             "settings": self._settings(),
             "teacher": self.teacher.name if self.teacher else "",
             "updates": self.done,
@@ -181,6 +181,11 @@ class Run:
             "versions": {name: version(name) for name in ("sad-env", "torch", "transformers")},
         }
         return save_student(self.folder / "student.pt", self._plain(), self.student.tokenizer, record)
+
+    def _acting(self) -> dict[str, Any]:
+        """How the student acts; without what earlier releases do not know, where it says nothing new."""
+        acting = {"prompt": "", "window": asdict(self.parts.windowing)}
+        return {**acting, "constrained": True} if self.config.data.constrained else acting
 
     def _settings(self) -> dict[str, str]:
         """The settings as others may read them: files by name and hash, without the paths of this machine."""
