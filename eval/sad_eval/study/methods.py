@@ -46,9 +46,11 @@ METHODS: dict[str, Method] = {
     "sad-1-2": Method("SAD, λ 1 : 2", _sad(act_weight="2")),
     "sad-2-1": Method("SAD, λ 2 : 1", _sad(reason_weight="2")),
     "sad-curriculum": Method("SAD, curriculum", _sad(curriculum="sample")),
+    "sad-constrained": Method("SAD, Eq. 8 with constrained decoding", _sad(config="constrained")),
 }
 """Methods by name; an ablation changes one thing of `sad-offline`."""
 
 MAIN_METHODS = ("seqkd", "word-kd", "token-offline", "token-online", "minillm", "sad-offline", "sad-online")
-ABLATIONS = tuple(name for name in METHODS if name not in MAIN_METHODS)
+_ON_REQUEST = ("sad-constrained",)
+ABLATIONS = tuple(name for name in METHODS if name not in (*MAIN_METHODS, *_ON_REQUEST))
 BASELINES = tuple(name for name in MAIN_METHODS if not name.startswith("sad"))
