@@ -12,9 +12,7 @@ import pytest
 import torch
 from sad_agents.windowing import Windowing
 from sad_distill.auxiliary.alignment import (
-    AlignmentTerm,
     Tokens,
-    align,
     align_min,
     align_spans,
     align_transport,
@@ -23,6 +21,7 @@ from sad_distill.auxiliary.alignment import (
     soft_dtw,
     span_costs,
 )
+from sad_distill.auxiliary.alignment_term import AlignmentTerm, align
 from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm, action_scores, choices_of
 from sad_distill.auxiliary.contrastive import ContrastiveTerm, info_nce, preference
 from sad_distill.config import Measure, Optimisation, TrainConfig

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 from sad_agents.windowing import Windowing
-from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentMeasure, AlignmentTerm, Tokens, align
+from sad_distill.auxiliary.alignment import AlignmentMeasure, Tokens
+from sad_distill.auxiliary.alignment_term import ALIGNMENTS, AlignmentTerm, align
 from sad_distill.auxiliary.atomic import choices_of
 from sad_distill.config import TrainConfig
 from sad_distill.config_checks import check

@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 import torch
 from sad_agents.windowing import Windowing
+from sad_distill.auxiliary.alignment import AlignmentMeasure, Tokens
+from sad_distill.auxiliary.alignment_term import align
+from sad_distill.auxiliary.observation_head import ObservationHead
+from sad_distill.auxiliary.start import StartTerm
 from sad_distill.config import Measure
 from sad_distill.data.batch import ACT, OBS, REASON, Batch, collate
 from sad_distill.data.curriculum import Curriculum, CurriculumOrder, Difficulty, complexities
@@ -18,6 +22,7 @@ from sad_distill.losses.objective import Objective, Totals, combine, counts_of, 
 from sad_distill.losses.scoring import score_positions
 from sad_distill.losses.targets import DenseTarget
 from sad_distill.models.heads import head_logits
+from sad_distill.training.gradient_metrics import GradientMetrics
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.records import Trajectory
@@ -140,3 +145,130 @@ def test_masks_are_disjoint_and_whole(batch: Batch) -> None:
     places = list(zip(everything.row_N.tolist(), everything.at_N.tolist(), strict=True))
     assert len(places) == len(set(places))
     assert OBS in everything.kind_N.tolist()
+
+
+# --- alignment (appendix H) ----------------------------------------------------------------------------------------
+
+
+def text(seed: int, kinds: str, spans: tuple[int, ...]) -> Tokens:
+    logits = torch.randn(len(kinds), 9, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    return Tokens(logits.log_softmax(-1), kinds, (0,) * len(kinds), spans)
+
+
+def kl_of(one: torch.Tensor, other: torch.Tensor) -> float:
+    return math.fsum(math.exp(p) * (p - q) for p, q in zip(one.tolist(), other.tolist(), strict=True))
+
+
+def test_equation_20() -> None:
+    teacher, student = text(0, "RRRAA", (0, 0, 0, 1, 1)), text(1, "RRARRA", (0, 0, 1, 2, 2, 3))
+    weights = {"R": 0.5, "A": 2.0}
+    expected = math.fsum(
+        weights[kind]
+        * min(
+            kl_of(teacher.log_p[i], student.log_p[j]) + 0.1 * abs(i - j)
+            for j, other in enumerate(student.kinds)
+            if other == kind
+        )
+        for i, kind in enumerate(teacher.kinds)
+    )
+    found = align("sum", teacher, student, AlignmentMeasure(reason=0.5, act=2.0))
+    assert found.loss.item() == pytest.approx(expected, rel=1e-9)
+    assert (found.matched, found.skipped) == (5, 0)
+
+
+def test_algorithm_2() -> None:
+    teacher, student = text(2, "RRRAARRA", (0, 0, 0, 1, 1, 2, 2, 3)), text(3, "RRAAAR", (0, 0, 1, 1, 1, 2))
+    spans = {"R": [[0, 1, 2], [5, 6]], "A": [[3, 4], [7]]}
+    loss = {"R": 0.0, "A": 0.0}
+    for kind, mine in (("R", [0, 1]), ("A", [2, 3, 4]), ("R", [5])):
+        found = []
+        for theirs in spans[kind]:
+            pairs = list(zip(theirs, mine, strict=False))
+            found.append(math.fsum(kl_of(teacher.log_p[i], student.log_p[j]) for i, j in pairs) / len(pairs))
+        loss[kind] += min(found)
+    how = AlignmentMeasure(reason=0.5, act=2.0)
+    expected = 0.5 * loss["R"] + 2 * loss["A"]
+    assert align("spans_sum", teacher, student, how).loss.item() == pytest.approx(expected, rel=1e-9)
+    assert align("spans", teacher, student, how).loss.item() == pytest.approx(expected / 3, rel=1e-9)
+
+
+# --- optional terms ------------------------------------------------------------------------------------------------
+
+
+def test_the_start_holds_a_student_back(case: Case, tiny_llama: Tiny) -> None:
+    """Σ KL(p_S ‖ p_start) over the agent's tokens; 0 at the start itself."""
+    start = tiny_llama(16, seed=9).double()
+    nothing = score_positions(case.student, case.hidden, case.batch, None, Measure())
+    found = StartTerm(start, 1.0).sum(case.student, case.batch, case.hidden, nothing)
+    states = case.batch.states(start)
+    before = head_logits(start, states[case.batch.row_N, case.batch.from_N]).tolist()
+    expected = math.fsum(
+        math.fsum(math.exp(q) * (q - p) for q, p in zip(case.log_q[at], log_softmax(row), strict=True))
+        for at, row in enumerate(before)
+    )
+    assert found.item() == pytest.approx(expected, rel=1e-9)
+    own = StartTerm(case.student, 1.0).sum(case.student, case.batch, case.hidden, nothing)
+    assert abs(own.item()) < 1e-9
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")
+def test_with_adapters_the_start_is_the_model_without_them(case: Case, tiny_llama: Tiny) -> None:
+    peft = pytest.importorskip("peft")
+    plain = tiny_llama(16, seed=9)
+    config = peft.LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False)
+    torch.manual_seed(0)
+    adapted = peft.get_peft_model(tiny_llama(16, seed=9), config).eval()
+    states = case.batch.states(adapted)
+    nothing = score_positions(adapted, states, case.batch, None, Measure())
+    found = StartTerm(adapted, 1.0).sum(adapted, case.batch, states, nothing)
+    expected = StartTerm(plain, 1.0).sum(adapted, case.batch, states, nothing)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-4)
+    assert found.item() > 0.1
+
+
+def test_the_observation_head_is_cross_entropy_over_observations(case: Case) -> None:
+    torch.manual_seed(0)
+    head = ObservationHead(16, 200, 1.0).double()
+    rows, states = case.batch.rows, case.hidden
+    nothing = score_positions(case.student, states, case.batch, None, Measure())
+    expected, count = 0.0, 0
+    for number, row in enumerate(rows):
+        for at in range(1, len(row.ids)):
+            if row.labels[at] == "O" and row.ids[at] < 200:
+                count += 1
+                logits = head.head(states[number, at - 1]).tolist()
+                expected -= log_softmax(logits)[row.ids[at]]
+    wide = ObservationHead(16, 400, 1.0).double()
+    assert head.count(case.batch) == sum(row.labels[1:].count("O") for row in rows) >= count > 0
+    with torch.no_grad():
+        wide.head.weight[:200], wide.head.bias[:200] = head.head.weight, head.head.bias
+        wide.head.bias[200:] = -1e9
+    chosen = replace(case.batch, rows=tuple(replace(row, labels=_only_low(row)) for row in rows))
+    found = wide.sum(case.student, chosen, states, nothing)
+    assert found.item() == pytest.approx(expected, rel=1e-9)
+    found.backward(retain_graph=True)
+    assert wide.head.weight.grad is not None
+
+
+def _only_low(row: Row) -> str:
+    """Labels without observations whose id is 200 or more."""
+    return "".join("N" if one == "O" and id_ >= 200 else one for one, id_ in zip(row.labels, row.ids, strict=True))
+
+
+# --- gradients (§3.4, §3.6) ----------------------------------------------------------------------------------------
+
+
+def test_the_cosine_and_the_variance_of_gradients_by_hand() -> None:
+    first, other = torch.nn.Parameter(torch.tensor([1.0, 2.0])), torch.nn.Parameter(torch.tensor([3.0]))
+    watch = GradientMetrics([first, other], 2)
+    watch.begin(0)
+    watch.compare((first * torch.tensor([1.0, 1.0])).sum() + other.sum(), (first * torch.tensor([1.0, -2.0])).sum())
+    assert watch.end(0) == {"gradient_cosine": pytest.approx(-1 / math.sqrt(15))}
+    first.grad, other.grad = torch.tensor([1.0, 0.0]), None
+    watch.begin(1)
+    watch.compare(first.sum(), first.sum())  # not this update's turn
+    assert watch.end(1) == {}
+    first.grad, other.grad = torch.tensor([0.0, 1.0]), torch.tensor([1.0])
+    watch.begin(2)
+    assert watch.end(2) == {"gradient_variance": pytest.approx(1.0)}
+    assert GradientMetrics([first], 0).end(0) == {}

@@ -11,14 +11,17 @@ from typing import Any, Literal
 
 from torch import nn
 
-from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentMeasure, AlignmentTerm
+from sad_distill.auxiliary.alignment import AlignmentMeasure
+from sad_distill.auxiliary.alignment_term import ALIGNMENTS, AlignmentTerm
 from sad_distill.auxiliary.atomic import AtomicTerm, Form, PointerTerm
 from sad_distill.auxiliary.contrastive import ContrastiveTerm
 from sad_distill.auxiliary.minillm import MIXING, PolicyGradient
+from sad_distill.auxiliary.observation_head import ObservationHead
+from sad_distill.auxiliary.start import StartTerm
 from sad_distill.config import TrainConfig
 from sad_distill.data.rows import Row
 from sad_distill.losses.objective import ExtraTerm
-from sad_distill.models.heads import unwrap
+from sad_distill.models.heads import unwrap, vocabulary_of
 from sad_distill.models.language import Language
 from sad_distill.teachers.registry import Teacher
 from sad_env.errors import ConfigError, UnknownNameError
@@ -98,6 +101,12 @@ TERMS: dict[str, Term] = {
     ),
     "atomic": _atomic("posterior"),
     "atomic_local": _atomic("local"),
+    "observation_head": Term(
+        lambda context: ObservationHead(
+            width_of(context.student.model), vocabulary_of(context.student.model), context.weight
+        ),
+    ),
+    "start": Term(lambda context: StartTerm(context.student.model, context.weight)),
     "contrastive": Term(
         lambda context: ContrastiveTerm(
             context.scores, width_of(context.student.model), width_of(context.local), context.weight

@@ -116,6 +116,7 @@ def build_learner(
         extras=make_terms(config, student, teacher, rows),
         recorded=RECORDED if config.method == "minillm" else None,
         ranks=ranks,
+        gradients_every=config.output.gradients_every,
     )
 
 
