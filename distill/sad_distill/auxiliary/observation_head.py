@@ -42,5 +42,6 @@ class ObservationHead(nn.Module):
         if not places:
             return states.sum() * 0
         rows, ats = torch.tensor(places, device=states.device).T
-        logits = self.head(states[rows, ats - 1].to(self.head.weight.dtype)).float()
+        logits = self.head(states[rows, ats - 1].to(self.head.weight.dtype))
+        logits = logits if logits.dtype == torch.float64 else logits.float()
         return nn.functional.cross_entropy(logits, batch.ids_BT[rows, ats], reduction="sum")
