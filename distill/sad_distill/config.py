@@ -285,7 +285,7 @@ class TrainConfig:
       minillm          online           --teacher student.pt
 
     Other commands: sft-teacher, serve, inspect, each with --help. Several GPUs: accelerate launch --multi_gpu -m
-    sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
+    sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper.
     """
 
     out: str
