@@ -25,11 +25,12 @@ class TaskOrder:
 
     def __init__(self, parts: Parts, playable: Collection[str]) -> None:
         self._curriculum, _ = curriculum_of(parts)
-        self._tasks = {row.episode: row.task for row in parts.rows}
+        data = parts.config.data
+        split = f"{data.env}/{data.split}/"
+        self._tasks = {row.episode: row.task.removeprefix(split) for row in parts.rows if row.task.startswith(split)}
         known = set(playable)
-        names = [name for name in self._curriculum.names if self._tasks[name] in known]
+        names = [name for name in self._curriculum.names if self._tasks.get(name) in known]
         if not names:
-            data = parts.config.data
             raise ConfigError(
                 f"the curriculum draws tasks of recorded episodes, and none of them is in {data.env} {data.split}: give"
                 " the --split they were recorded on"
