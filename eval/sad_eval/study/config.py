@@ -62,6 +62,8 @@ class StudyTeachers:
     """Updates of its DAgger rounds after it; 0 leaves them out."""
     teacher_episodes: int = 400
     """Episodes of the teacher that the offline methods learn from; only successful ones are kept."""
+    failures: bool = False
+    """Keep the teacher's failed episodes, too; the paper does not say that it leaves them out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,8 +192,6 @@ class StudyConfig(StudyTasks, StudyTeachers, StudyMethods, StudyTraining, StudyH
             raise UnknownNameError("table", self.table, PAPER_TABLES)
         if strange := [name for name in self.rates if name not in (*self.arms, *self.ablations)]:
             raise ConfigError(f"rates has {', '.join(strange)}, which is no method of this study")
-        if strange := [name for name in self.labels if name not in self.students]:
-            raise ConfigError(f"labels has {', '.join(strange)}, which is no student of this study")
         if len({short_name(size) for size in self.students}) < len(self.students):
             raise ConfigError("two students have the same last part of their name: rename a folder")
         if strange := set(self.ablation_students) - set(self.students):

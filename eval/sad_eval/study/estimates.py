@@ -185,8 +185,8 @@ def estimate_text(config: StudyConfig, plan: Sequence[StudyStage]) -> str:
         f"{markdown(header, rows)}\n\n"
         f"Supposed: A100 at {FLOPS / 1e12:.0f} TFLOP/s in training; sampling {BATCH} episodes at a time of"
         f" {config.max_steps or STEPS} steps of {WRITTEN} tokens, {OVERHEAD * 1000:.0f} ms and the reading of all"
-        f" weights a token; rows of {config.context} tokens, one an episode; eight GPUs share each stage at {SCALING:.0%}."
-        " Worlds, loading and activations are left out."
+        f" weights a token; rows of {config.context} tokens, one an episode; eight GPUs share each stage at"
+        f" {SCALING:.0%}. Worlds, loading and activations are left out."
     )
 
 

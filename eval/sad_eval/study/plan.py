@@ -116,7 +116,7 @@ class _World:
             "collect teacher",
             {"agent": self.teacher, "episodes": config.teacher_episodes, "temperature": 0.2},
             self.episodes,
-            ["--only-success"],
+            [] if config.failures else ["--only-success"],
             needs=[self.teacher],
         )
         if config.prompted:
