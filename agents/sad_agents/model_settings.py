@@ -62,7 +62,7 @@ class ModelSettings:
     """Episodes as turns of a chat; auto: where a local model has a chat template, where a served one's name says
     instruct or its server has no completions, and as a student was trained."""
     constrained: Literal["auto", "on", "off"] = "auto"
-    """A local model's actions are sampled among those that the world lists; auto: as a student was trained."""
+    """Actions of a local model are sampled among those that the world lists; auto: as a student was trained."""
     omit: tuple[str, ...] = ()
     """Request fields a model server does not take: NAME is left out, NAME=OTHER renamed."""
 

@@ -78,8 +78,8 @@ class TrainingData:
     """Kinds of agent tokens: spans, dealt at random, or all one kind."""
     action_support: Literal["full", "static", "trie", "byte"] = "trie"
     """Token sets of actions: none, of the data, of the admissible actions, or of those in every spelling."""
-    constrained: Annotated[bool, RARE] = False
-    """The student's actions are sampled among the admissible ones, here and later: what --outside ignore needs."""
+    constrained: Annotated[Literal["off", "on"], RARE] = "off"
+    """Actions of the student are sampled among the admissible ones, here and later: --outside ignore supposes it."""
     seed: int = 0
     """Seed of all draws."""
 
@@ -171,9 +171,8 @@ class FurtherTerms:
     """
 
     terms: tuple[str, ...] = ()
-    """NAME=WEIGHT of further terms: contrastive; start (stay near the student's start); observation_head; atomic,
-    atomic_local, pointer (whole actions); align_min, align_sum, align_soft_dtw, align_ot, align_spans,
-    align_spans_sum (instead of the method, where texts differ)."""
+    """NAME=WEIGHT of further terms: contrastive, start, observation_head; atomic, atomic_local, pointer (whole
+    actions); align_min, _sum, _soft_dtw, _ot, _spans, _spans_sum (instead of the method, where texts differ)."""
 
     @property
     def weights(self) -> dict[str, float]:

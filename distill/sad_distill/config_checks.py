@@ -112,10 +112,10 @@ def check(config: TrainConfig) -> None:
 def caution(config: TrainConfig) -> str:
     """One line on what these settings do that their user may not want; empty when there is nothing to say."""
     restricted = config.method == "sad" and config.data.action_support != "full"
-    if restricted and config.loss.measure.outside == "ignore" and not config.data.constrained:
+    if restricted and config.loss.measure.outside == "ignore" and config.data.constrained == "off":
         return (
             "--outside ignore gives no gradient to tokens outside the action support: an agent that decodes freely may"
-            " leave it; --constrained keeps it there, --outside bucket teaches it not to"
+            " leave it; --constrained on keeps it there, --outside bucket teaches it not to"
         )
     return ""
 

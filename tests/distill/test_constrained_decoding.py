@@ -134,7 +134,7 @@ def test_a_student_that_was_trained_so_acts_so(files: Path, tmp_path: Path) -> N
         context=200,
         max_new_tokens=40,
         outside="ignore",
-        constrained=True,
+        constrained="on",
     )
     student = Run(config).train()
     agent = model_agent(str(student), "toy", AgentOptions())

@@ -46,7 +46,7 @@ Tiny = Callable[..., Any]
 PRESETS = {name: path for name, path in config_files.shipped_configs("sad_distill").items() if name.startswith("paper")}
 
 
-PLAIN: dict[str, Any] = {"outside": "bucket", "constrained": False, "curriculum": "none"}
+PLAIN: dict[str, Any] = {"outside": "bucket", "constrained": "off", "curriculum": "none"}
 MINILLM: dict[str, Any] = {"learning_rate": 5e-6, "batch": 64, "rollouts": 256, "updates": 16, "passes": 4}
 ROWS: dict[str, dict[str, Any]] = {
     "paper/offline": {"mode": "offline", "batch": 64},
@@ -58,7 +58,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "paper/table3/seqkd": {"method": "seqkd", "mode": "offline", "batch": 64, **PLAIN},
     "paper/table5/only-reasoning": {"act_weight": 0.0},
     "paper/table5/only-action": {"reason_weight": 0.0},
-    "paper/table5/no-segmentation": {"method": "token_flat", "outside": "bucket", "constrained": False},
+    "paper/table5/no-segmentation": {"method": "token_flat", "outside": "bucket", "constrained": "off"},
     "paper/table5/random-masking": {"masks": "random"},
     "paper/table6/0.5-1": {"reason_weight": 0.5},
     "paper/table6/2-1": {"reason_weight": 2.0},
@@ -580,7 +580,7 @@ def test_the_shipped_settings_are_these(capsys: pytest.CaptureFixture[str]) -> N
         "adapters": 16,
         "reduction": "paper_sum",
         "outside": "ignore",
-        "constrained": True,
+        "constrained": "on",
         "curriculum": "sort",
         "curriculum_scale": "raw",
     }

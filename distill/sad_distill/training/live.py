@@ -260,7 +260,7 @@ class ActingModel:
             language.tokenizer,
             windowing=windowing,
             name="student",
-            constrained=config.data.constrained,
+            constrained=config.data.constrained == "on",
         )
         sampling = Sampling(
             temperature=config.online.sampling_temperature,

@@ -185,7 +185,7 @@ class Run:
     def _acting(self) -> dict[str, Any]:
         """How the student acts; without what earlier releases do not know, where it says nothing new."""
         acting = {"prompt": "", "window": asdict(self.parts.windowing)}
-        return {**acting, "constrained": True} if self.config.data.constrained else acting
+        return {**acting, "constrained": True} if self.config.data.constrained == "on" else acting
 
     def _settings(self) -> dict[str, str]:
         """The settings as others may read them: files by name and hash, without the paths of this machine."""

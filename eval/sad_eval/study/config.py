@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_env.settings import formerly, present_names
+from sad_env.settings import RARE, formerly, present_names
 from sad_eval.study.methods import ABLATIONS, MAIN_METHODS, METHODS
 
 PAPER_TABLES = ("3", "4", "5", "6", "12", "13", "14", "15")
@@ -40,7 +40,7 @@ class StudyTasks:
 class StudyTeachers:
     """Experts and teachers."""
 
-    prompted: bool = False
+    prompted: Annotated[bool, RARE] = False
     """Also measure the teacher's model as it is, with a prompt and an exemplar, as the paper's teachers."""
     expert: str = "expert"
     """The world's expert policy, where it has several."""
@@ -62,7 +62,7 @@ class StudyTeachers:
     """Updates of its DAgger rounds after it; 0 leaves them out."""
     teacher_episodes: int = 400
     """Episodes of the teacher that the offline methods learn from; only successful ones are kept."""
-    failures: bool = False
+    failures: Annotated[bool, RARE] = False
     """Keep the teacher's failed episodes, too; the paper does not say that it leaves them out."""
 
 
@@ -78,9 +78,9 @@ class StudyMethods:
     """Ablations of SAD, for the sizes of ablation_students only."""
     ablation_students: tuple[str, ...] = ("nano-0.7m",)
     """Sizes on which the ablations run."""
-    table: str = ""
+    table: Annotated[str, RARE] = ""
     """Number of the paper's table whose layout the report has: 3, 4, 5, 6, 12, 13, 14, 15."""
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: Annotated[dict[str, str], RARE] = field(default_factory=dict)
     """STUDENT TEXT: what that table calls a student, e.g. 120M."""
     seeds: int = 3
     """Students of each size and method."""
@@ -120,9 +120,9 @@ class StudyTraining:
     """Tokens a model is shown at once at most."""
     precision: str = "bf16"
     """Of computation: fp32 or bf16."""
-    rates: dict[str, float] = field(default_factory=dict)
+    rates: Annotated[dict[str, float], RARE] = field(default_factory=dict)
     """METHOD RATE: learning rate of a method, where it is another than distill_rate."""
-    minillm_rollouts: int = 0
+    minillm_rollouts: Annotated[int, RARE] = 0
     """Episodes that MiniLLM samples at a time, a multiple of rollouts; 0 takes rollouts."""
 
 
@@ -130,15 +130,15 @@ class StudyTraining:
 class StudyHardware:
     """Hardware of training."""
 
-    adapters: int = 0
-    """LoRA rank of all that is trained; 0 trains all weights."""
-    micro_batch: int = 8
+    adapters: Annotated[int, RARE] = 0
+    """LoRA rank, of all that is trained; 0 trains all weights."""
+    micro_batch: Annotated[int, RARE] = 8
     """Rows in the models at one time at most."""
-    recompute: bool = False
+    recompute: Annotated[bool, RARE] = False
     """Recompute activations in the backward pass to save memory."""
-    device: str = "auto"
+    device: Annotated[str, RARE] = "auto"
     """auto, cpu or cuda."""
-    devices: int = 1
+    devices: Annotated[int, RARE] = 1
     """GPUs that share a stage of training."""
 
 
@@ -190,8 +190,8 @@ class StudyConfig(StudyTasks, StudyTeachers, StudyMethods, StudyTraining, StudyH
             raise ConfigError(f"minillm_rollouts {self.minillm_rollouts} is no multiple of rollouts {self.rollouts}")
         if self.table and self.table not in PAPER_TABLES:
             raise UnknownNameError("table", self.table, PAPER_TABLES)
-        if strange := [name for name in self.rates if name not in (*self.arms, *self.ablations)]:
-            raise ConfigError(f"rates has {', '.join(strange)}, which is no method of this study")
+        if other := [name for name in self.rates if name not in (*self.arms, *self.ablations)]:
+            raise ConfigError(f"rates has {', '.join(other)}, which is no method of this study")
         if len({short_name(size) for size in self.students}) < len(self.students):
             raise ConfigError("two students have the same last part of their name: rename a folder")
         if strange := set(self.ablation_students) - set(self.students):

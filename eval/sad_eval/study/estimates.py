@@ -62,7 +62,7 @@ class _Work(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Estimate:
+class StageEstimate:
     """What one kind of stages would take.
 
     Attributes:
@@ -83,7 +83,7 @@ class Estimate:
         return self.hours / (8 * SCALING)
 
 
-def estimates(config: StudyConfig, plan: Sequence[StudyStage]) -> list[Estimate]:
+def estimates(config: StudyConfig, plan: Sequence[StudyStage]) -> list[StageEstimate]:
     """The stages that a GPU computes, by kind, in the order of the plan.
 
     Raises:
@@ -98,7 +98,7 @@ def estimates(config: StudyConfig, plan: Sequence[StudyStage]) -> list[Estimate]
             seconds = work.operations / FLOPS + work.sampling
             kinds.setdefault(stage.kind, []).append((seconds, _memory(config, flags, stage, module)))
     return [
-        Estimate(kind, len(found), sum(seconds for seconds, _ in found) / 3600, max(memory for _, memory in found))
+        StageEstimate(kind, len(found), sum(seconds for seconds, _ in found) / 3600, max(memory for _, memory in found))
         for kind, found in kinds.items()
     ]
 
