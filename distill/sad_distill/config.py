@@ -204,7 +204,7 @@ class CurriculumSettings:
     """Curriculum."""
 
     curriculum: Literal["none", "sample", "sort", "walk"] = "none"
-    """Easy episodes first by Eq. 13: drawn, drawn from the easiest share, or sorted in each epoch."""
+    """Easy episodes first (Eq. 13): drawn, paced or sorted."""
     curriculum_scale: Annotated[Literal["scores", "raw"], RARE] = "scores"
     """Quantities of Eq. 13: as standard scores over all episodes, or as printed: tokens and nats."""
     curriculum_reason: Annotated[float, RARE] = 1.0
