@@ -171,8 +171,8 @@ class FurtherTerms:
     """
 
     terms: tuple[str, ...] = ()
-    """NAME=WEIGHT of further terms: contrastive, start, observation_head; atomic, atomic_local, pointer (whole
-    actions); align_min, _sum, _soft_dtw, _ot, _spans, _spans_sum (instead of the method, where texts differ)."""
+    """NAME=WEIGHT of further terms: contrastive, start, observation_head; atomic, atomic_local, pointer; align_min,
+    _sum, _soft_dtw, _ot, _spans, _spans_sum (instead)."""
 
     @property
     def weights(self) -> dict[str, float]:
@@ -204,7 +204,7 @@ class CurriculumSettings:
     """Curriculum."""
 
     curriculum: Literal["none", "sample", "sort", "walk"] = "none"
-    """Easy episodes first (Eq. 13): drawn, paced or sorted."""
+    """Easy episodes first: drawn, paced or sorted."""
     curriculum_scale: Annotated[Literal["scores", "raw"], RARE] = "scores"
     """Quantities of Eq. 13: as standard scores over all episodes, or as printed: tokens and nats."""
     curriculum_reason: Annotated[float, RARE] = 1.0
