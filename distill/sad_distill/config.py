@@ -153,7 +153,7 @@ class LossSettings:
     """Average per kind of span; Eq. 4-6; one average; average per span."""
     learned_weights: bool = False
     """Learn λ_r and λ_a, from the given ones on."""
-    project: bool = False
+    project: Annotated[bool, RARE] = False
     """Project conflicting gradients off one another (PCGrad)."""
     measure: Measure = Measure()
 
