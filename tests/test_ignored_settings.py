@@ -16,6 +16,11 @@ import pytest
         ("sad_env.data_command", "generate webshop --source x", "--source x has no effect: generate does not use it"),
         ("sad_agents.collect", "--env toy --out x --agent random --top-p 0.5", "--top-p 0.5 has no effect"),
         ("sad_agents.collect", "--env toy --out x --votes 3", "--votes 3 has no effect: agent 'expert' is no model"),
+        (
+            "sad_agents.collect",
+            "--env toy --out x --agent scripted:x --record-logprobs",
+            "only a model in this process",
+        ),
         ("sad_eval.commands.evaluate", "--env toy --agent null --shots 1", "--shots 1 has no effect: agent 'null'"),
         ("sad_eval.commands.evaluate", "--env toy --agent oracle --context 9", "--context 9 has no effect"),
         ("sad_eval.commands.evaluate", "robustness --env toy --agent expert --prompt x", "--prompt x has no effect"),

@@ -92,6 +92,7 @@ _KEPT_AS = {"max_new_tokens": "max_tokens"}
 _NOT_YET = {
     "top_p": 1.0, "context": 4096, "votes": 1, "prompt": "", "precision": "auto", "form": "lines", "chat": "off",
     "constrained": "off",
+    "record_logprobs": False,
 }  # fmt: skip
 """Settings that files of earlier versions do not have, and what they were then."""
 

@@ -64,6 +64,7 @@ class Completion:
         ids: its ids; empty for models that do not tell.
         ends: for each id, where its text ends in `text`; 0 for ids that were not sampled.
         generated: tokens produced.
+        logprobs: of each id, 0 for ids that were not sampled; None where nobody asked (`Sampling.logprobs`).
         stop: an ending: AGENT_ERROR (the model is broken), BUDGET (its context is full) or INFRA_ERROR (no answer).
         error: one line for `stop`.
         complaint: why the text may hold no action, where the model knows.
@@ -73,6 +74,7 @@ class Completion:
     ids: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
     generated: int = 0
+    logprobs: tuple[float, ...] | None = None
     stop: Status | None = None
     error: str = ""
     complaint: str = ""

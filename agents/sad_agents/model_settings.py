@@ -27,6 +27,7 @@ DTYPES = {"auto": "auto", **{short: long for long, short in FORMER_PRECISIONS.it
 """What torch, and run folders, call each precision."""
 
 _POLICIES = ("random", "null", "oracle", "human")
+_NOT_LOCAL = ("openai:", "scripted:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,8 @@ class ModelSettings:
     """Actions of a local model are sampled among those that the world lists; auto: as a student was trained."""
     omit: tuple[str, ...] = ()
     """Request fields a model server does not take: NAME is left out, NAME=OTHER renamed."""
+    record_logprobs: bool = False
+    """Record the log-probability of each token that a local model samples, as it was sampled."""
 
     def check_model(self) -> None:
         """Refuse numbers out of range.
@@ -95,7 +98,7 @@ class ModelSettings:
         if thoughts is not None and not thoughts.is_file():
             raise DataError(f"no file {one_line(self.first_thoughts, 120)!r}")
         return AgentOptions(
-            sampling=Sampling(self.temperature, self.top_p, self.max_new_tokens, seed),
+            sampling=Sampling(self.temperature, self.top_p, self.max_new_tokens, seed, self.record_logprobs),
             shots=None if self.shots < 0 else self.shots,
             votes=self.votes,
             prompt=Path(self.prompt) if self.prompt else None,
@@ -123,5 +126,7 @@ def ignored_by(agent: str, world: str) -> dict[str, str]:
         UnknownNameError: no such world.
     """
     if agent not in _POLICIES and agent not in registry.world(world).experts:
+        if agent.startswith(_NOT_LOCAL):
+            return {"record_logprobs": "only a model in this process tells the ids that it samples"}
         return {}
     return dict.fromkeys(_UNSEEN, f"agent {agent!r} is no model: leave it out, or name a model with --agent")

@@ -82,6 +82,8 @@ class OpenAIModel:
         ConfigError: no such model there.
     """
 
+    concurrent = True
+
     def __init__(
         self,
         url: str,

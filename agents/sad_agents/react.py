@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sad_agents.agent import GREEDY, Decision, EpisodeStart, Sampling
+from sad_agents.agent import GREEDY, Decision, EpisodeStart, Sampling, concurrent
 from sad_agents.model import Completion, Model, Piece, Request
 from sad_agents.prompts import Prompt
 from sad_env.errors import ConfigError
@@ -80,6 +80,7 @@ class ReActAgent:
             "votes": str(votes),
             **({} if model.form is LINES else {"form": model.form.name}),
             **({"chat": "on"} if model.chat else {}),
+            **({"logprobs": "on"} if sampling.logprobs else {}),
         }
         """What a manifest says of the agent; those who make it may add to it."""
         self._text = prompt.text(shots, model.form)
@@ -94,6 +95,11 @@ class ReActAgent:
     def form(self) -> FormName:
         """The name of the form that its completions are in."""
         return self.model.form.name
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether its model is."""
+        return concurrent(self.model)
 
     @property
     def chat(self) -> bool:
@@ -195,6 +201,7 @@ class ReActAgent:
             complaint,
             token_ids=completion.ids,
             token_labels=label(completion.ends, spans),
+            logprobs=completion.logprobs,
             generated_tokens=generated,
             seconds=seconds,
         )

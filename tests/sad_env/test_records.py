@@ -39,6 +39,7 @@ def steps(draw: st.DrawFn) -> Step:
         admissible=draw(st.none() | st.lists(anything, max_size=3).map(tuple)),
         token_ids=ids,
         token_labels="R" * len(ids),
+        logprobs=draw(st.none() | st.tuples(*[st.floats(-30, 0)] * len(ids))),
     )
 
 

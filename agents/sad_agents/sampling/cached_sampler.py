@@ -20,14 +20,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import NamedTuple, cast
+from itertools import islice, repeat
+from typing import NamedTuple
 
 import torch
 from transformers import PreTrainedModel
 
 from sad_agents.agent import Sampling
 from sad_agents.sampling.action_trie import AllowedNext
+from sad_agents.sampling.choice import choose
 from sad_agents.sampling.kv_cache import Feed, RowKVCache
 from sad_agents.sampling.ngram_draft import CONTEXT, NgramDraft
 
@@ -69,11 +70,13 @@ class Sample:
         ids: sampled ids, a final end-of-text id excluded.
         generated: tokens produced, that id included.
         broken: the model gave no distribution (NaN logits) and sampling stopped there.
+        logprobs: of each id, as `ChosenIds` tells them; None where `Sampling.logprobs` does not ask for them.
     """
 
     ids: list[int]
     generated: int
     broken: bool = False
+    logprobs: list[float] | None = None
 
 
 @dataclass(eq=False)
@@ -115,6 +118,7 @@ class _Job:
     numbers: list[float] = field(default_factory=list)
     begun: list[int] = field(default_factory=list)
     sampled: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
     generated: int = 0
     broken: bool = False
 
@@ -188,7 +192,8 @@ class CachedSampler:
             self._run(jobs, sampling)
         finally:
             self.model.train(training)
-        return [Sample(job.sampled, job.generated, job.broken) for job in jobs]
+        told = sampling.logprobs
+        return [Sample(job.sampled, job.generated, job.broken, job.logprobs if told else None) for job in jobs]
 
     # --- rows ----------------------------------------------------------------------------------------------
 
@@ -281,7 +286,8 @@ class CachedSampler:
         )
         limit(logits, turns)
         numbers = [number for turn in turns for number in turn.job.next_numbers(turn.wanted)]
-        chosen = iter(choose(logits, sampling, numbers))
+        choice = choose(logits, sampling, numbers)
+        chosen = zip(choice.ids, choice.logprobs or repeat(None), strict=False)
         for job, ids, draft, wanted in turns:
             job.row.ids += ids
             del job.pending[: len(ids)]
@@ -305,10 +311,10 @@ class CachedSampler:
                 turns.append(_Turn(job, ids, draft, 1 + len(draft)))
         return turns
 
-    def _take(self, job: _Job, chosen: list[int], draft: list[int], max_tokens: int) -> None:
+    def _take(self, job: _Job, chosen: list[tuple[int, float | None]], draft: list[int], max_tokens: int) -> None:
         """Take what was sampled after each fed id, up to the first id that had been guessed wrongly."""
-        for token, guessed in zip(chosen, [*draft, None], strict=True):
-            if self._ends(job, token, max_tokens):
+        for (token, logprob), guessed in zip(chosen, [*draft, None], strict=True):
+            if self._ends(job, token, logprob, max_tokens):
                 return
             self._draft.learn(job.recent, token)
             job.recent = (*job.recent[1:], token)
@@ -317,7 +323,7 @@ class CachedSampler:
                 return
             job.row.ids.append(token)
 
-    def _ends(self, job: _Job, token: int, max_tokens: int) -> bool:
+    def _ends(self, job: _Job, token: int, logprob: float | None, max_tokens: int) -> bool:
         """Take a sampled id; True when it ends the job."""
         if token < 0:
             job.broken = True
@@ -327,6 +333,8 @@ class CachedSampler:
         if token in self._end_ids:
             return True
         job.sampled.append(token)
+        if logprob is not None:
+            job.logprobs.append(logprob)
         return job.generated >= max_tokens or (token in self._stop_ids and self._stop(job.begun + job.sampled))
 
 
@@ -342,28 +350,6 @@ def limit(logits: torch.Tensor, turns: Sequence[_Turn]) -> None:
                     forbidden[list(allowed)] = False
                     logits[row + count].masked_fill_(forbidden, -torch.inf)
         row += wanted
-
-
-def choose(logits: torch.Tensor, sampling: Sampling, numbers: Sequence[float]) -> list[int]:
-    """One id a row of logits [batch, vocabulary]; -1 where they are no distribution.
-
-    Each row takes its own number from [0, 1), by inversion of the cumulative distribution.
-    """
-    highest, chosen = logits.max(-1)
-    broken = ~highest.isfinite()  # a maximum over numbers with a NaN is NaN
-    if sampling.temperature != 0:
-        points = torch.tensor(numbers, dtype=torch.float64, device=logits.device)[:, None]
-        probabilities = torch.softmax(logits.double().nan_to_num() / sampling.temperature, -1)
-        order = None
-        if sampling.top_p < 1:
-            probabilities, order = torch.sort(probabilities, stable=True, dim=-1, descending=True)
-            before = probabilities.cumsum(-1) - probabilities
-            probabilities = probabilities * (before < sampling.top_p)
-        cumulative = probabilities.cumsum(-1)
-        chosen = torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)
-        chosen = chosen.clamp(max=logits.shape[-1] - 1)
-        chosen = chosen[:, 0] if order is None else order.gather(-1, chosen)[:, 0]
-    return cast("list[int]", torch.where(broken, -1, chosen).tolist())
 
 
 def common_prefix(first: Sequence[int], other: Sequence[int]) -> int:

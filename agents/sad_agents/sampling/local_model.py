@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -12,7 +12,7 @@ from sad_agents.agent import Sampling
 from sad_agents.chat import ChatGlue, message_text
 from sad_agents.model import Completion, Piece, Request
 from sad_agents.sampling.action_trie import ActionLimits, AllowedNext
-from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
+from sad_agents.sampling.cached_sampler import CachedSampler, Sample, SampleRequest
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
 from sad_env.errors import ConfigError
@@ -22,6 +22,8 @@ from sad_env.transcript.form import THINK
 
 _REPLACEMENT = "\ufffd"
 """What the bytes of a part of a character are decoded to."""
+_DIGITS = 6
+"""Of a recorded log-probability: float32 logits hold no more."""
 
 
 class LocalModel:
@@ -101,7 +103,7 @@ class LocalModel:
         return [
             Completion("", stop=Status.AGENT_ERROR, error="the model gave NaN instead of logits", generated=s.generated)
             if s.broken
-            else self._completion(*beginning, s.ids, s.generated)
+            else self._completion(*beginning, s)
             for beginning, s in zip(begun, samples, strict=True)
         ]
 
@@ -125,7 +127,8 @@ class LocalModel:
         forced = forced.removeprefix(f"{THINK} ")
         return self.glue.begun + forced, (*self.glue.begun_ids, *(self._encode(forced) if forced else ()))
 
-    def _completion(self, begun: str, begun_ids: tuple[int, ...], sampled: list[int], generated: int) -> Completion:
+    def _completion(self, begun: str, begun_ids: tuple[int, ...], sample: Sample) -> Completion:
+        sampled = sample.ids
         written = self._decode(sampled)
         text = begun + written
         ends = [0] * len(begun_ids) + [len(begun) + end for end in self._ends(sampled, written)]
@@ -139,7 +142,11 @@ class LocalModel:
                 newline = self._encode("\n")
                 ids += newline
                 ends += [0] * len(newline)
-        return Completion(text, tuple(ids), tuple(ends), generated)
+        logprobs = None
+        if sample.logprobs is not None:
+            told = [*repeat(0.0, len(begun_ids)), *(round(value, _DIGITS) for value in sample.logprobs)][:kept]
+            logprobs = (*told, *repeat(0.0, len(ids) - kept))
+        return Completion(text, tuple(ids), tuple(ends), sample.generated, logprobs)
 
     def _without_rest(self, text: str, ends: list[int]) -> tuple[str, int]:
         """The text up to its action's end and how many ids it takes; ids that begin behind the end are left out.
