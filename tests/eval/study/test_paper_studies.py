@@ -161,7 +161,7 @@ def test_the_study_of_a_family_runs_to_its_end_on_tiny_random_models(tmp_path: P
     tokenizer = train_tokenizer(["Reasoning: go to the hall\nAction: take ring\nObservation: You see: lamp.\n"], 400)
     for folder, seed in (("large", 0), ("small", 1)):
         torch.manual_seed(seed)
-        config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), eos_token_id=0, **SIZES[kind])
+        config = AutoConfig.for_model(kind, vocab_size=448, eos_token_id=0, **SIZES[kind])
         model = AutoModelForCausalLM.from_config(config)
         model.save_pretrained(tmp_path / folder)
         tokenizer.save_pretrained(tmp_path / folder)
