@@ -19,6 +19,7 @@ from sad_env.settings import flat
 
 _FREE = frozenset(
     {"out", "steps", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
+    | {"gradients_every"}
 )
 """Settings that may change between two starts of a run: they change no result but for rounding; `steps` may grow."""
 _FORMER_CONTENTS = {"episodes": "trajectories"}
@@ -63,7 +64,9 @@ class RunDir:
         settings = present_settings(json.loads(public_address(json.dumps(flat(config)))))
         path = folder / "config.json"
         if path.exists():
-            before = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
+            # What a run of an earlier release could not be told was as it is by default.
+            found = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
+            before = {**json.loads(json.dumps(flat(TrainConfig(out="")))), **found}
             for key, value in settings.items():
                 if key not in free and before.get(key) != value:
                     raise ConfigError(
