@@ -75,7 +75,10 @@ def summary(world: WorldResults) -> list[str]:
 def ablation_tables(worlds: Sequence[WorldResults]) -> str:
     """The paper's ablations, success by world, on the sizes that they were run on."""
     parts = []
+    asked = {name for world in worlds for name in (*world.settings["arms"], *world.settings["ablations"])}
     for title, methods in ABLATION_TABLES.items():
+        if not asked & set(methods):
+            continue
         rows = []
         for method in methods:
             cells = [cell(_runs(world, world.settings["ablation_students"], method), "success") for world in worlds]
