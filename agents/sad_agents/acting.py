@@ -41,6 +41,18 @@ def writing_of(
     return form_of(own if form == "auto" else form), chats if chat == "auto" else chat == "on"
 
 
+def constrained_by(spec: str, record: Mapping[str, Any], asked: str = "auto") -> bool:
+    """Whether a model's actions are sampled among the admissible ones: as asked ("on", "off"), or as its record says.
+
+    Raises:
+        CheckpointError: a record that says neither yes nor no.
+    """
+    recorded = record.get("acting", {}).get("constrained", False)
+    if type(recorded) is not bool:
+        raise CheckpointError(f"{one_line(spec, 120)}: 'constrained' in its record's 'acting' is true or false")
+    return recorded if asked == "auto" else asked == "on"
+
+
 def acting_of(spec: str, record: Mapping[str, Any]) -> tuple[Prompt | None, Windowing | None]:
     """The prompt and the window that a student was trained with, where its record says so."""
     acting = record.get("acting", {})

@@ -96,7 +96,7 @@ _KEPT_AS = {"max_new_tokens": "max_tokens"}
 
 _NOT_YET = {
     "top_p": 1.0, "context": 4096, "votes": 1, "vote_on": "actions", "prompt": "", "precision": "auto",
-    "form": "lines", "chat": "off", "record_logprobs": False,
+    "form": "lines", "chat": "off", "constrained": "off", "record_logprobs": False,
 }  # fmt: skip
 """Settings that files of earlier versions do not have, and what they were then."""
 
@@ -178,6 +178,7 @@ def _kept_settings(settings: CollectSettings, agent: Agent) -> dict[str, Any]:
     kept = {_KEPT_AS.get(key, key): value for key, value in asdict(settings).items() if key not in _FREE}
     form, chat = writes(agent)
     written = {"form": form, "chat": "on" if chat else "off"}
+    written["constrained"] = "on" if "decoding" in provenance(agent) else "off"
     return {**kept, **written, "options": list(settings.options), "agent": public_address(settings.agent)}
 
 

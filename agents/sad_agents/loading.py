@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sad_agents.acting import acting_of, writing_of
+from sad_agents.acting import acting_of, constrained_by, writing_of
 from sad_agents.agent import GREEDY, Agent, EpisodeStart, Sampling
 from sad_agents.model import Model, ScriptedModel, read_script
 from sad_agents.openai_requests import Api
@@ -63,6 +63,8 @@ class AgentOptions:
         request: further fields of a server's requests, KEY=VALUE.
         api: by what a server is asked, see `OpenAIModel`.
         form: a form of `sad_env.transcript`, or "auto": what a student's record names, "lines" for other models.
+        constrained: "on" samples the actions of a local model among the admissible ones, "off" does not, "auto" does
+            what a student's record says.
         chat: "on", "off", or "auto": what a student's record says; for other local models whether their tokenizer has a
             chat template; for served ones see `OpenAIModel`.
         world: keyword arguments of the world, for agents that make a copy of it.
@@ -85,6 +87,7 @@ class AgentOptions:
     api: Api = "auto"
     form: str = "auto"
     chat: Literal["auto", "on", "off"] = "auto"
+    constrained: Literal["auto", "on", "off"] = "auto"
     world: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -239,6 +242,8 @@ def react_agent(
         shots: exemplars where the options leave them open.
         facts: further entries of its `provenance`.
     """
+    if options.constrained == "on" and not getattr(backend, "constrained", False):
+        raise ConfigError("--constrained on: only a local model's actions can be sampled among the admissible ones")
     sampling = options.sampling
     if backend.windowing is not None:
         sampling = replace(sampling, max_tokens=min(sampling.max_tokens, backend.windowing.room))
@@ -318,7 +323,10 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
         start_ids=loaded.start_ids,
         form=form,
         chat=chat,
+        constrained=constrained_by(spec, loaded.record, options.constrained),
     )
+    if model.constrained:
+        facts["decoding"] = "constrained"
     if model.glue is not None:
         facts["chat_sha256"] = model.glue.sha256
     elif loaded.start_ids:

@@ -38,6 +38,7 @@ class Request:
         seed: seeds the draws of this completion.
         step: the number of completions before.
         forced: text that the completion begins with.
+        admissible: the actions that the completion may hold, for models that decode under constraints; empty for any.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Request:
     seed: str
     step: int = 0
     forced: str = ""
+    admissible: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

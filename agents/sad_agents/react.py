@@ -31,6 +31,8 @@ class _Memory:
     """The oldest step that is still shown."""
     played: list[str] = field(default_factory=list)
     """Actions that the world was given."""
+    admissible: tuple[str, ...] = ()
+    """Actions that the world would accept next; none where it does not list them."""
 
 
 class ReActAgent:
@@ -118,7 +120,8 @@ class ReActAgent:
     def begin(self, episode: int, start: EpisodeStart) -> str:
         """Lay out the task header."""
         text = self._text if self._told is None else self._text + self._told(start)
-        self._memories[episode] = _Memory(start, head_pieces(self.model.form, text, start.observation))
+        head = head_pieces(self.model.form, text, start.observation)
+        self._memories[episode] = _Memory(start, head, admissible=_admissible(start.info))
         return text
 
     def act(self, episodes: Sequence[int]) -> list[Decision]:
@@ -142,6 +145,7 @@ class ReActAgent:
     def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
         """Add the step to the history."""
         memory = self._memories[episode]
+        memory.admissible = _admissible(info)
         step = step_pieces(self.model.form, decision.completion, decision.token_ids, observation)
         memory.pieces.append(step)
         if decision.action:
@@ -173,7 +177,15 @@ class ReActAgent:
         if step == 0 and self._first_thought is not None:
             forced = _forced(self._first_thought(memory.start), self.model.form)
         return [
-            Request(f"{episode}.{vote}", memory.head, tail, f"{memory.start.seed}/{step}/{vote}", step, forced)
+            Request(
+                f"{episode}.{vote}",
+                memory.head,
+                tail,
+                f"{memory.start.seed}/{step}/{vote}",
+                step,
+                forced,
+                memory.admissible,
+            )
             for vote in range(self._votes)
         ]
 
@@ -247,6 +259,10 @@ def head_pieces(form: Form, prompt: str, observation: str) -> tuple[Piece, Piece
 def step_pieces(form: Form, completion: str, ids: tuple[int, ...], observation: str) -> tuple[Piece, Piece]:
     """A completion and what came back as a model is shown them."""
     return Piece(completion, ids, "assistant"), Piece(form.observation(observation), role="user")
+
+
+def _admissible(info: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(info.get("admissible_actions") or ())
 
 
 def up_to_action(model: Model, reasoning: str) -> str:

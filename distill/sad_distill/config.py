@@ -23,6 +23,9 @@ Reduction = Literal["type_mean", "paper_sum", "token_mean", "span_mean"]
 """type_mean: each kind is averaged over its own tokens of the global batch (the default). paper_sum: Eq. 4-6, divided
 by the number of rows. token_mean: one average over all tokens of the agent, which at equal weights is the flat
 token-level loss. span_mean: each span is averaged, then the spans of a kind."""
+SpanLoss = Literal["divergence", "likelihood"]
+"""What a kind of span is learned by: the divergence from the teacher (Eq. 4, 5), or the cross-entropy with the recorded
+tokens (Eq. 19)."""
 OptimiserName = Literal["adamw", "muon"]
 SAMPLER = "vllm:"
 """What a server's address that samples begins with."""
@@ -95,6 +98,8 @@ class TrainingData:
     """Kinds of agent tokens: spans, dealt at random, or all one kind."""
     action_support: Literal["full", "static", "trie", "byte"] = "trie"
     """Token sets of actions: none, of the data, of the admissible actions, or of those in every spelling."""
+    constrained: Annotated[Literal["off", "on"], RARE] = "off"
+    """Actions of the student are sampled among the admissible ones, here and later: --outside ignore supposes it."""
     seed: int = 0
     """Seed of all draws."""
 
@@ -115,7 +120,7 @@ class Optimisation:
     """Gradient norm at most; 0 is no limit."""
     optimiser: OptimiserName = "adamw"
     """muon (for the matrices between embedding and head) suits models from scratch."""
-    embedding_factor: float = 1.0
+    embedding_factor: Annotated[float, RARE] = 1.0
     """Multiple of the rate for embeddings; from scratch, about 10."""
 
     def rate(self, step: int) -> float:
@@ -142,7 +147,7 @@ class Measure:
     """Divergence from the teacher (Eq. 4 is forward)."""
     beta: Annotated[float, RARE] = 0.5
     """Mixture weight of js and the skew forms."""
-    kd_temperature: float = 1.0
+    kd_temperature: Annotated[float, RARE] = 1.0
     """Softens both distributions; the loss has its square as factor."""
     outside: Annotated[Outside, RARE] = "bucket"
     """Mass outside a token set: one more outcome, or renormalised away (Eq. 8)."""
@@ -160,6 +165,10 @@ class LossSettings:
     """λ_a, of actions."""
     observation_weight: float = 0.0
     """Of predicting observations."""
+    reason_loss: Annotated[SpanLoss, RARE] = "divergence"
+    """What reasoning is learned by: divergence from the teacher, or likelihood of the recorded tokens."""
+    act_loss: Annotated[SpanLoss, RARE] = "divergence"
+    """The same of actions; both by likelihood are Eq. 19."""
     reduction: Reduction = "type_mean"
     """Average per kind of span; Eq. 4-6; one average; average per span."""
     learned_weights: Annotated[bool, RARE] = False
@@ -167,6 +176,11 @@ class LossSettings:
     project: Annotated[bool, RARE] = False
     """Project conflicting gradients off one another (PCGrad)."""
     measure: Measure = Measure()
+
+    @property
+    def learns_recorded(self) -> bool:
+        """A kind of span is learned by the likelihood of recorded tokens."""
+        return "likelihood" in (self.reason_loss, self.act_loss)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +191,8 @@ class FurtherTerms:
     """
 
     terms: tuple[str, ...] = ()
-    """NAME=WEIGHT of further terms: contrastive; atomic, atomic_local, pointer (whole actions); align_min,
-    align_soft_dtw, align_ot, align_spans (instead of the method, where texts differ)."""
+    """NAME=WEIGHT of further terms: contrastive, start, observation_head; atomic, atomic_local, pointer; align_min,
+    _sum, _soft_dtw, _ot, _spans, _spans_sum (instead)."""
 
     @property
     def weights(self) -> dict[str, float]:
@@ -209,8 +223,10 @@ class FurtherTerms:
 class CurriculumSettings:
     """Curriculum."""
 
-    curriculum: Literal["none", "sample", "sort"] = "none"
-    """Easy episodes first: drawn by Eq. 13, or sorted."""
+    curriculum: Literal["none", "sample", "sort", "walk"] = "none"
+    """Easy episodes first: drawn, paced or sorted."""
+    curriculum_scale: Annotated[Literal["scores", "raw"], RARE] = "scores"
+    """Quantities of Eq. 13: as standard scores over all episodes, or as printed: tokens and nats."""
     curriculum_reason: Annotated[float, RARE] = 1.0
     """alpha of Eq. 13."""
     curriculum_act: Annotated[float, RARE] = 1.0
@@ -235,7 +251,7 @@ class OnlineSettings:
     """Of the student's draws."""
     sampler: Annotated[str, RARE] = ""
     """vllm:URL[#NAME]: a vLLM server that samples the student's episodes; it loads the weights after each update."""
-    horizon_start: int = 0
+    horizon_start: Annotated[int, RARE] = 0
     """Steps of an episode at first; 0 takes the world's limit."""
     horizon_every: Annotated[int, RARE] = 10
     """Iterations after which one more step is allowed."""
@@ -269,6 +285,8 @@ class RunOutput:
     """Updates (online: iterations) between two saved states."""
     stored: Annotated[Literal["fp32", "bf16"], RARE] = "fp32"
     """Numbers of student.pt; bf16 halves the file."""
+    gradients_every: Annotated[int, RARE] = 50
+    """Updates between two looks at gradients: cosine of reasoning and action, change between updates; 0 for none."""
     tensorboard: Annotated[bool, RARE] = False
     """Also write metrics for TensorBoard."""
 
@@ -288,8 +306,7 @@ class TrainConfig:
       minillm          online           --teacher student.pt
 
     Other commands: sft-teacher, export, serve, inspect, plan, each with --help. Several GPUs: accelerate launch
-    --multi_gpu -m sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g.
-    paper/table5/full.
+    --multi_gpu -m sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper.
     """
 
     out: str

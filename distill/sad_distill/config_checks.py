@@ -17,7 +17,7 @@ _UNMIXED = ("forward", "reverse")
 _RANGES = (
     *((name, 1, math.inf) for name in ("steps", "batch", "micro_batch", "rollouts", "updates", "passes", "save_every")),
     ("teacher_concurrency", 1, math.inf),
-    *((name, 0, math.inf) for name in ("adapters", "top", "patience", "tasks", "workers")),
+    *((name, 0, math.inf) for name in ("adapters", "top", "patience", "tasks", "workers", "gradients_every")),
     *((name, 0, math.inf) for name in ("learning_rate", "embedding_factor", "weight_decay", "clip", "clamp")),
     *((name, 0, 1) for name in ("warmup", "online_share", "guidance")),
     ("kd_temperature", 1e-3, math.inf),
@@ -70,9 +70,22 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "method minillm samples from student and teacher mixed, which no server does: leave out --sampler",
     ),
     (
-        lambda config: config.curriculum.curriculum != "none" and config.mode != "offline",
-        "--curriculum {curriculum} orders recorded trajectories, which mode {mode} does not: give --mode offline, or"
+        lambda config: bool(config.online.sampler) and config.data.constrained == "on",
+        "--constrained on samples actions among the admissible ones in this process: leave out --sampler",
+    ),
+    (
+        lambda config: config.curriculum.curriculum != "none" and config.mode == "dagger",
+        "--curriculum {curriculum} orders by a teacher's episodes, which mode dagger has none of: leave it out",
+    ),
+    (
+        lambda config: config.curriculum.curriculum != "none" and not config.data.trajectories,
+        "--curriculum {curriculum} orders by recorded episodes of the teacher: give --trajectories FILE.jsonl, or"
         " --horizon-start to let episodes grow",
+    ),
+    (
+        lambda config: config.method == "sad" and config.loss.learns_recorded and config.mode != "offline",
+        "cross-entropy (--reason-loss, --act-loss) is with recorded tokens, which mode {mode} does not learn from: give"
+        " --mode offline",
     ),
     (
         lambda config: config.terms.aligned and config.mode != "offline",
@@ -139,10 +152,11 @@ def check(config: TrainConfig) -> None:
 
 def caution(config: TrainConfig) -> str:
     """One line on what these settings do that their user may not want; empty when there is nothing to say."""
-    if config.method == "sad" and config.data.action_support != "full" and config.loss.measure.outside == "ignore":
+    restricted = config.method == "sad" and config.data.action_support != "full"
+    if restricted and config.loss.measure.outside == "ignore" and config.data.constrained == "off":
         return (
             "--outside ignore gives no gradient to tokens outside the action support: an agent that decodes freely may"
-            " leave it; --outside bucket teaches it not to"
+            " leave it; --constrained on keeps it there, --outside bucket teaches it not to"
         )
     return ""
 
@@ -153,12 +167,14 @@ _BY_KIND = (
     "reduction",
     "learned_weights",
     "project",
+    "reason_loss",
+    "act_loss",
     "masks",
     "action_support",
     "outside",
 )
-_NOT_ALIGNED = ("reduction", "learned_weights", "project", "action_support", "outside")
-_EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy")
+_NOT_ALIGNED = ("reduction", "reason_loss", "act_loss", "learned_weights", "project", "action_support", "outside")
+_EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy", "curriculum_scale")
 _LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "sampler", "horizon_start", "workers", "tasks")
 _COMPARISON = ("divergence", "beta", "kd_temperature")
 
@@ -168,7 +184,8 @@ _COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (_BY_KIND, "method", ("sad",)),
     (("observation_weight",), "method", (*_COMPARING, *_LIKELIHOOD)),
     (("outside",), "action_support", ("static", "trie", "byte")),
-    (_EQUATION_13, "curriculum", ("sample", "sort")),
+    (("action_support", "outside"), "act_loss", ("divergence",)),
+    (_EQUATION_13, "curriculum", ("sample", "sort", "walk")),
     (("curriculum_strength",), "curriculum", ("sample",)),
     (_LIVE, "mode", ("online", "mixed", "guided", "dagger")),
     (("online_share",), "mode", ("mixed",)),
@@ -216,6 +233,32 @@ REMOVED = {
     "preset": "--config NAME",
 }
 """Settings of the release before that a file may not have any more, with what to give instead."""
+
+
+_RATIOS = "Tables 6 and 12 are the ratios of λ: give paper/table6/1-1 and so on, or --reason-weight and --act-weight"
+_ENTROPY = "γ weighs entropy in Eq. 13, paper/table15/entropy-1.0; the strength of draws is --curriculum-strength"
+GONE_CONFIGS = {
+    "paper/table3/sad": "the paper's whole method is paper/table3/ours; --method sad is the default",
+    "paper/table3/token-level": "the printed row is MiniLLM, paper/table3/token; the flat loss is --method token_flat",
+    "paper/table3/minillm": "it is paper/table3/token with the paper's values; or give --method minillm --passes 4",
+    "paper/table3/word-kd": "it is paper/table3/kd with the paper's values; or give --method word_kd --mode offline",
+    "paper/table3/sft": "Table 3 has no such row: give --method sft --mode offline",
+    "paper/table5/full": "it is paper/table5/ours, the paper's whole method",
+    "paper/table5/no-reasoning": "it is paper/table5/only-action with the paper's values; or give --reason-weight 0",
+    "paper/table5/no-action": "it is paper/table5/only-reasoning with the paper's values; or give --act-weight 0",
+    "paper/table5/random-mask": "it is paper/table5/random-masking with the paper's values; or give --masks random",
+    "paper/table5/no-curriculum": "the curriculum is in Table 13: give paper/table13/without-curriculum",
+    "paper/table6/full": "components are in Table 5: give paper/table5/ours",
+    "paper/table6/no-curriculum": "the curriculum is in Table 13: give paper/table13/without-curriculum",
+    "paper/table6/no-segmentation": "components are in Table 5: give paper/table5/no-segmentation",
+    "paper/table6/random-mask": "components are in Table 5: give paper/table5/random-masking",
+    **{f"paper/table13/{ratio}": _RATIOS for ratio in ("0-1", "1-0", "1-1", "1-2", "2-1")},
+    "paper/table14/fixed": "it is in no table; fixed weights are the default",
+    "paper/table14/learned": "it is in no table: give --learned-weights",
+    "paper/table14/projected": "it is in no table: give --project",
+    **{f"paper/table15/gamma-{gamma}": _ENTROPY for gamma in ("0", "0.5", "1", "2")},
+}
+"""Configurations of the release before that meant something else than the paper's tables, with what to give instead."""
 
 
 def former_term(name: str, value: str) -> str:

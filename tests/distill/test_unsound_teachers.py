@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from sad_agents.windowing import Windowing
-from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentMeasure, Tokens, align, costs
+from sad_distill.auxiliary.alignment import AlignmentMeasure, Tokens, costs
+from sad_distill.auxiliary.alignment_term import ALIGNMENTS, align
 from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm
 from sad_distill.auxiliary.minillm import PolicyGradient
 from sad_distill.data.action_support import ActionSupport

@@ -28,6 +28,7 @@ import torch
 from transformers import PreTrainedModel
 
 from sad_agents.agent import Sampling
+from sad_agents.sampling.action_trie import AllowedNext
 from sad_agents.sampling.choice import choose
 from sad_agents.sampling.kv_cache import Feed
 from sad_agents.sampling.ngram_draft import CONTEXT, NgramDraft
@@ -53,12 +54,14 @@ class SampleRequest:
         ids: all that comes before, at least one id.
         seed: seeds the draws, so that they do not depend on what else is in the batch.
         begun: how many of the last ids are the beginning of the completion already.
+        allowed: what may come next in the completion; None allows everything.
     """
 
     key: Hashable
     ids: Sequence[int]
     seed: str = ""
     begun: int = 0
+    allowed: AllowedNext | None = None
 
 
 @dataclass(frozen=True)
@@ -297,6 +300,7 @@ class CachedSampler:
             [Feed(job.row.index, len(job.row.ids), [*ids, *draft], wanted) for job, ids, draft, wanted in turns]
         )
         logits = self.without_padding(logits)
+        limit(logits, turns)
         numbers = [number for turn in turns for number in turn.job.next_numbers(turn.wanted)]
         choice = choose(logits, sampling, numbers)
         chosen = zip(choice.ids, choice.logprobs or repeat(None), strict=False)
@@ -348,6 +352,20 @@ class CachedSampler:
         if logprob is not None:
             job.logprobs.append(logprob)
         return job.generated >= max_tokens or (token in self._stop_ids and self._stop(job.begun + job.sampled))
+
+
+def limit(logits: torch.Tensor, turns: Sequence[_Turn]) -> None:
+    """Take from the logits [wanted of all turns, vocabulary], in place, what a request does not allow to come next."""
+    row = 0
+    for job, _, draft, wanted in turns:
+        if job.request.allowed is not None:
+            for count in range(wanted):
+                allowed = job.request.allowed([*job.begun, *job.sampled, *draft[:count]])
+                if allowed is not None:
+                    forbidden = torch.ones(logits.shape[1], dtype=torch.bool, device=logits.device)
+                    forbidden[list(allowed)] = False
+                    logits[row + count].masked_fill_(forbidden, -torch.inf)
+        row += wanted
 
 
 def common_prefix(first: Sequence[int], other: Sequence[int]) -> int:

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from sad_agents.agent import Sampling
 from sad_agents.chat import ChatGlue, message_text
 from sad_agents.model import Completion, Piece, Request
+from sad_agents.sampling.action_trie import ActionLimits, AllowedNext
 from sad_agents.sampling.cached_sampler import CachedSampler, Sample, SampleRequest
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
@@ -53,9 +54,10 @@ class TokenModel:
         form: how it writes.
         chat: it reads and writes in the turns of the tokenizer's chat template, whose own begin token, if any, then
             takes the place of `start_ids`.
+        constrained: actions are sampled among a request's admissible ones.
 
     Raises:
-        ConfigError: a chat template that cannot be used.
+        ConfigError: a chat template that cannot be used, or a form whose actions cannot be constrained.
     """
 
     sampler: Sampler
@@ -69,6 +71,7 @@ class TokenModel:
         start_ids: Sequence[int] = (),
         form: Form = LINES,
         chat: bool = False,
+        constrained: bool = False,
     ) -> None:
         self.name = name
         self._window = windowing
@@ -76,6 +79,7 @@ class TokenModel:
         self.form = form
         self.chat = chat
         self.glue = ChatGlue.of(tokenizer) if chat else None
+        self._limits = ActionLimits(tokenizer, form) if constrained else None
         self._start_ids = [] if chat else list(start_ids)
         self._encode = functools.lru_cache(maxsize=4096)(functools.partial(encode, tokenizer))
         self._piece = functools.lru_cache(maxsize=None)(lambda id_: decode(tokenizer, [id_]))
@@ -109,7 +113,9 @@ class TokenModel:
         """Sample one completion a request; a row with NaN logits ends as AGENT_ERROR."""
         begun = [self._begun(request) for request in requests]
         wanted = [
-            SampleRequest(request.key, self._context(request, ids), request.seed, begun=len(ids))
+            SampleRequest(
+                request.key, self._context(request, ids), request.seed, begun=len(ids), allowed=self._allowed(request)
+            )
             for request, (_, ids) in zip(requests, begun, strict=True)
         ]
         samples = self.sampler.sample(wanted, sampling)
@@ -122,6 +128,14 @@ class TokenModel:
             why = "the model gave NaN instead of logits"
             return Completion("", stop=Status.AGENT_ERROR, error=why, generated=sample.generated)
         return self._completion(*begun, sample)
+
+    @property
+    def constrained(self) -> bool:
+        """Whether actions are sampled among the admissible ones."""
+        return self._limits is not None
+
+    def _allowed(self, request: Request) -> AllowedNext | None:
+        return self._limits.among(request.admissible) if self._limits and request.admissible else None
 
     def ids_with(self, request: Request, continuation: str) -> tuple[list[int], tuple[int, ...]]:
         """Ids of what comes before a continuation of the request's forced beginning, and ids of the continuation."""
@@ -196,9 +210,11 @@ class LocalModel(TokenModel):
         start_ids: see `TokenModel`.
         form: how it writes.
         chat: see `TokenModel`.
+        constrained: see `TokenModel`.
 
     Raises:
-        ConfigError: a window that the model does not have, or a chat template that cannot be used.
+        ConfigError: a window that the model does not have, a chat template that cannot be used, or a form whose actions
+            cannot be constrained.
     """
 
     sampler: CachedSampler
@@ -213,12 +229,21 @@ class LocalModel(TokenModel):
         start_ids: Sequence[int] = (),
         form: Form = LINES,
         chat: bool = False,
+        constrained: bool = False,
     ) -> None:
         context = context_of(model)
         window = windowing or Windowing(budget=context, room=min(COMPLETION_TOKENS, context // 2))
         if window.budget > context:
             raise ConfigError(f"a window of {window.budget} tokens; the model has {context} positions")
-        super().__init__(tokenizer, name=name, windowing=window, start_ids=start_ids, form=form, chat=chat)
+        super().__init__(
+            tokenizer,
+            name=name,
+            windowing=window,
+            start_ids=start_ids,
+            form=form,
+            chat=chat,
+            constrained=constrained,
+        )
         ends = end_ids(model, tokenizer) | (turn_end(tokenizer, self.glue) if self.glue else frozenset())
         self.sampler = CachedSampler(
             model,

@@ -11,15 +11,18 @@ from typing import Any, Literal
 
 from torch import nn
 
-from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentMeasure, AlignmentTerm
+from sad_distill.auxiliary.alignment import AlignmentMeasure
+from sad_distill.auxiliary.alignment_term import ALIGNMENTS, AlignmentTerm
 from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm
 from sad_distill.auxiliary.contrastive import ContrastiveTerm
 from sad_distill.auxiliary.minillm import MIXING, PolicyGradient
+from sad_distill.auxiliary.observation_head import ObservationHead
+from sad_distill.auxiliary.start import StartTerm
 from sad_distill.config import TrainConfig
 from sad_distill.data.rows import Row
 from sad_distill.losses.objective import ExtraTerm
 from sad_distill.losses.whole_actions import Form
-from sad_distill.models.heads import unwrap
+from sad_distill.models.heads import unwrap, vocabulary_of
 from sad_distill.models.language import Language
 from sad_distill.teachers.by_text import TextTeacher
 from sad_distill.teachers.registry import Teacher
@@ -102,6 +105,12 @@ TERMS: dict[str, Term] = {
     ),
     "atomic": _atomic("posterior", "actions"),
     "atomic_local": _atomic("local", "local"),
+    "observation_head": Term(
+        lambda context: ObservationHead(
+            width_of(context.student.model), vocabulary_of(context.student.model), context.weight
+        ),
+    ),
+    "start": Term(lambda context: StartTerm(context.student.model, context.weight)),
     "contrastive": Term(
         lambda context: ContrastiveTerm(
             context.scores, width_of(context.student.model), width_of(context.local), context.weight

@@ -12,7 +12,7 @@ from sad_distill.commands.export import ExportConfig, export
 from sad_distill.commands.inspect import InspectConfig, inspect
 from sad_distill.commands.serve import ServeConfig, serve
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import FORMER_TERMS, REMOVED, caution, former_term, ignored_by
+from sad_distill.config_checks import FORMER_TERMS, GONE_CONFIGS, REMOVED, caution, former_term, ignored_by
 from sad_env import cli
 from sad_env.errors import INTERRUPTED, UnknownNameError
 from sad_env.safe_text import one_line
@@ -57,7 +57,16 @@ def train_config(
     """
     words = _with_present_flags(arguments, prog)
     entries = {name: ("terms", functools.partial(former_term, name)) for name in FORMER_TERMS}
-    parsed = cli.read(TrainConfig, words, prog=prog, configs=PACKAGE, renamed=renamed, removed=REMOVED, entries=entries)
+    parsed = cli.read(
+        TrainConfig,
+        words,
+        prog=prog,
+        configs=PACKAGE,
+        renamed=renamed,
+        removed=REMOVED,
+        entries=entries,
+        gone=GONE_CONFIGS,
+    )
     parsed.refuse_ignored(ignored_by(parsed.settings))
     return parsed.settings
 

@@ -110,8 +110,9 @@ def build_learner(
     Raises:
         ConfigError: the objective or a term needs a teacher that is not there.
     """
-    # Only SAD knows action supports, which are sets of ids.
-    by_ids = config.method == "sad" and not (teacher and teacher.comparison)
+    # Only a divergence of SAD knows action supports, which are sets of ids.
+    compared = config.method == "sad" and config.loss.act_loss == "divergence"
+    by_ids = compared and not (teacher and teacher.comparison)
     mode = config.data.action_support if by_ids else "full"
     return Learner(
         student.model,
@@ -124,6 +125,7 @@ def build_learner(
         extras=make_terms(config, student, teacher, rows),
         recorded=RECORDED if config.method == "minillm" else None,
         ranks=ranks,
+        gradients_every=config.output.gradients_every,
     )
 
 

@@ -24,6 +24,7 @@ from sad_distill.losses.targets import Target
 from sad_distill.models.heads import check_head, unwrap
 from sad_distill.teachers.base import ScoringTeacher, concurrency_of
 from sad_distill.teachers.http import in_order
+from sad_distill.training.gradient_metrics import GradientMetrics
 from sad_distill.training.optimiser import make_optimisers, set_rate
 from sad_distill.training.ranks import ALONE, Ranks
 from sad_env.errors import ConfigError, DivergedError
@@ -50,6 +51,7 @@ class Learner:
         extras: further terms of the loss; those that are modules are trained.
         recorded: the objective of the recorded rows that `update` may be given as well.
         ranks: processes that share the rows of an update.
+        gradients_every: updates between two looks at the gradients (`GradientMetrics`).
 
     Raises:
         ConfigError: a divergence is asked for and there is no teacher.
@@ -68,6 +70,7 @@ class Learner:
         extras: Sequence[ExtraTerm] = (),
         recorded: Objective | None = None,
         ranks: Ranks = ALONE,
+        gradients_every: int = 0,
     ) -> None:
         if objective.divergence and teacher is None:
             raise ConfigError("this objective compares with a teacher: give --teacher, or use method sft or seqkd")
@@ -96,6 +99,7 @@ class Learner:
         """Updates in which no parameter moved, since loss or gradients were not finite."""
         self.skipped_in_row = 0
         self._projection = Projection(self.parameters) if objective.project else None
+        self._gradients = GradientMetrics(self.parameters, gradients_every)
         check_head(student)
 
     @property
@@ -152,6 +156,7 @@ class Learner:
             self.student.train()
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
+        self._gradients.begin(step)
         sums = self.add_gradients(rows, self.objective, self.extras)
         metrics = sums.reduced(self.ranks, extra=bool(self.extras))
         tokens, score_seconds = sums.tokens, sums.score_seconds
@@ -164,6 +169,7 @@ class Learner:
             metrics["cosine"] = self._projection.combine()
         if self._learned is not None:
             metrics |= zip(("reason_weight", "act_weight"), self._learned.weights.tolist(), strict=True)
+        metrics |= self._gradients.end(step)
         norm = self._step(step, metrics["loss"] + metrics.get("recorded_loss", 0.0))
         return {
             **metrics,
@@ -241,9 +247,10 @@ class Learner:
             loss = loss + addition
         metrics.loss += loss.detach()
         metrics.add_scores(scores, batch)
+        weights = plan.weights[:2] if self._learned is None else self._learned.weights.detach()
+        parts = weights.to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
+        self._gradients.compare(parts[REASON], parts[ACT])
         if self._projection is not None:
-            weights = plan.weights[:2] if self._learned is None else self._learned.weights.detach()
-            parts = weights.to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
             self._projection.backward(parts[REASON], parts[ACT], loss - parts.sum())
         else:
             torch.autograd.backward(loss)

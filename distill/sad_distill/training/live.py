@@ -34,6 +34,7 @@ from sad_distill.training.learner import Metrics
 from sad_distill.training.recorded import UpdateRows
 from sad_distill.training.run_dir import RunDir, read_whole
 from sad_distill.training.served_student import ServedStudent, served_student
+from sad_distill.training.task_order import TaskOrder
 from sad_env import registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
@@ -72,6 +73,8 @@ class Live:
         with_recorded = self._policy is not None and parts.rows
         self._recorded = EpochOrder(len(parts.rows), config.data.batch, config.data.seed) if with_recorded else None
         self._tasks = TaskStream.of(config)
+        ordered = config.curriculum.curriculum != "none"
+        self._order = TaskOrder(parts, self._tasks.tasks) if ordered else None
         self._student = ActingModel(
             self._sampled(), parts.windowing, config, served=served_student(parts, folder.folder)
         )
@@ -113,7 +116,11 @@ class Live:
         config = self._parts.config
         began = time.perf_counter()
         self._student.refresh()
-        jobs = self._tasks.jobs(self.iteration, config.online.rollouts, config.data.seed)
+        count, seed = config.online.rollouts, config.data.seed
+        if self._order is not None:
+            jobs = self._order.jobs(self.iteration, self.step, count, seed)
+        else:
+            jobs = self._tasks.jobs(self.iteration, count, seed)
         jobs = jobs[: self._own_count(len(jobs))]
         with self._interrupts.allowed():
             episodes = self._play(jobs)
@@ -266,6 +273,7 @@ class ActingModel:
         told: Callable[[EpisodeStart], str] | None = None,
         served: Callable[..., ServedStudent] | None = None,
     ) -> None:
+        limits = {"constrained": True} if config.data.constrained == "on" else {}
         self._model = (served or LocalModel)(
             unwrap(language.model),
             language.tokenizer,
@@ -274,6 +282,7 @@ class ActingModel:
             start_ids=language.start_ids,
             form=form_of(language.form),
             chat=language.chat,
+            **limits,
         )
         sampling = Sampling(
             temperature=config.online.sampling_temperature,

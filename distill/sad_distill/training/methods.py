@@ -14,7 +14,10 @@ from sad_distill.losses.objective import Objective
 
 
 def _sad(config: TrainConfig) -> Objective:
-    return Objective(**vars(config.loss))
+    """Eq. 6 and 18; Eq. 19 where all is learned by likelihood; each kind by its own loss where they differ."""
+    by_likelihood = config.loss.reason_loss == config.loss.act_loss == "likelihood"
+    likelihood, divergence = (1.0, 0.0) if by_likelihood else (0.0, 1.0)
+    return Objective(**vars(config.loss), likelihood=likelihood, divergence=divergence)
 
 
 def _flat(likelihood: float, divergence: float) -> Callable[[TrainConfig], Objective]:

@@ -176,12 +176,7 @@ class Run:
     def save(self) -> Path:
         """Write the student as it is: student.pt, the folder student/, and adapter/ where others can load its base."""
         record = {
-            "acting": {
-                "prompt": "",
-                "window": asdict(self.parts.windowing),
-                **({} if self.student.form == "lines" else {"form": self.student.form}),
-                **({"chat": True} if self.student.chat else {}),
-            },
+            "acting": self._acting(),
             "settings": self._settings(),
             "teacher": self.teacher.name if self.teacher else "",
             **({"comparison": self.teacher.comparison} if self.teacher and self.teacher.comparison else {}),
@@ -196,6 +191,17 @@ class Run:
         if self.config.model.adapters and (base := adapter_base(self.config.model.student)):
             save_adapter(self.folder / "adapter", self.student.model, tokenizer, record, base)
         return save_student(self.folder / "student.pt", plain, tokenizer, record)
+
+    def _acting(self) -> dict[str, Any]:
+        """How the student acts; without what earlier releases do not know, where it says nothing new."""
+        student = self.student
+        return {
+            "prompt": "",
+            "window": asdict(self.parts.windowing),
+            **({} if student.form == "lines" else {"form": student.form}),
+            **({"chat": True} if student.chat else {}),
+            **({"constrained": True} if self.config.data.constrained == "on" else {}),
+        }
 
     def _settings(self) -> dict[str, str]:
         """The settings as others may read them: files by name and hash, without the paths of this machine."""
