@@ -48,6 +48,7 @@ class Decision:
         seconds: the agent's wall time for this step.
         stop: an ending the agent itself declares: BUDGET (its context is full) or AGENT_ERROR.
         error: one line for `stop`.
+        author: who wrote it, where that was not the agent itself: see `Step.author`.
     """
 
     completion: str
@@ -61,6 +62,7 @@ class Decision:
     seconds: float = 0.0
     stop: Status | None = None
     error: str = ""
+    author: str = ""
 
     @classmethod
     def of(cls, reasoning: str, action: str) -> Decision:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import tyro
 from sad_agents.windowing import Windowing
 
+from sad_distill.config_policy import PolicySettings, ValidationSettings
+from sad_distill.schedules import Schedule
 from sad_env.errors import ConfigError
 from sad_env.settings import RARE, formerly
 
-Method = Literal["sad", "sft", "seqkd", "word_kd", "token_flat", "minillm"]
+Method = Literal["sad", "sft", "seqkd", "word_kd", "token_flat", "minillm", "policy"]
 Mode = Literal["offline", "online", "mixed", "guided", "dagger"]
 Divergence = Literal["forward", "reverse", "js", "skew_forward", "skew_reverse"]
 """forward KL(p‖q) (Eq. 4); reverse KL(q‖p); js: beta KL(p‖m) + (1-beta) KL(q‖m) with m = beta p + (1-beta) q;
@@ -33,7 +35,8 @@ class ModelChoice:
     student: str = "nano-2m"
     """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), FILE.pt, a folder, smollm2, hf:ID."""
     teacher: str = ""
-    """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL; or expert."""
+    """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL; expert; or
+    self (the student as it began), self:0.99 (its moving average)."""
     context: Annotated[int, formerly("budget")] = 512
     """Tokens a model is shown at once at most."""
     max_new_tokens: Annotated[int, formerly("room")] = 96
@@ -157,27 +160,38 @@ class FurtherTerms:
     """
 
     terms: tuple[str, ...] = ()
-    """NAME=WEIGHT of further terms: contrastive; atomic, atomic_local, pointer (whole actions); align_min,
-    align_soft_dtw, align_ot, align_spans (instead of the method, where texts differ)."""
+    """NAME=WEIGHT of further terms: of the student's own tokens (opd, tdur, gate, grpo, grpo_mean, gigpo, rloo, rft,
+    k3_start, k3_teacher, guide: docs/methods.md), with a number or linear:FROM:TO:OVER; contrastive; atomic,
+    atomic_local, pointer (whole actions); align_min, align_soft_dtw, align_ot, align_spans (instead of the method)."""
+    method_weight: Annotated[str, RARE] = "1"
+    """Weight of the method's own loss beside the terms: a number, linear:FROM:TO:OVER or cosine:FROM:TO:OVER."""
 
     @property
-    def weights(self) -> dict[str, float]:
-        """Weight by name of term.
+    def schedules(self) -> dict[str, Schedule]:
+        """Weight by name of term, as it changes over the run; terms that never have one are left out.
 
         Raises:
             ConfigError: not of that form, a weight that is no number of at least 0, or a name twice.
         """
-        found: dict[str, float] = {}
+        found: dict[str, Schedule] = {}
         for term in self.terms:
             name, _, weight = term.partition("=")
             try:
-                value = float(weight)
-            except ValueError:
-                value = -1.0
-            if not 0 <= value < math.inf or name in found:
-                raise ConfigError(f"--terms {term}: give each term once, as NAME=WEIGHT with a weight of at least 0")
+                value = Schedule.of(weight)
+            except ConfigError:
+                value = None
+            if value is None or name in found:
+                raise ConfigError(
+                    f"--terms {term}: give each term once, as NAME=WEIGHT with a weight of at least 0, or"
+                    " NAME=linear:FROM:TO:OVER"
+                )
             found[name] = value
-        return {name: value for name, value in found.items() if value}
+        return {name: value for name, value in found.items() if value.greatest}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The greatest weight of each term that ever has one."""
+        return {name: schedule.greatest for name, schedule in self.schedules.items()}
 
     @property
     def aligned(self) -> bool:
@@ -217,12 +231,34 @@ class OnlineSettings:
     """Steps of an episode at first; 0 takes the world's limit."""
     horizon_every: Annotated[int, RARE] = 10
     """Iterations after which one more step is allowed."""
+    replay_every: Annotated[int, RARE] = 0
+    """Recorded won episodes are replayed but for their last action, after this many iterations for one more, and so
+    on; the student plays on from there (TCOD backward to forward). 0 begins at the beginning."""
+    group: int = 1
+    """Episodes of an iteration on one task, for terms that compare them (grpo, gigpo, rloo)."""
+    redraws: Annotated[int, RARE] = 0
+    """How often groups whose episodes all ended alike are replaced by groups on other tasks."""
     online_share: Annotated[float, RARE] = 0.5
     """Mode mixed: chance that an episode is the student's own."""
+    online_share_end: Annotated[float | None, RARE] = None
+    """What that chance becomes, in equal steps over the run; left out it stays."""
     guidance: Annotated[float, RARE] = 0.5
     """Mode guided: chance at first of a teacher's turn; it falls to 0."""
+    guidance_fall: Annotated[Literal["linear", "cosine"], RARE] = "linear"
+    """How it falls: over the whole run, or by half a cosine over four fifths of it (Guided-OPD)."""
     workers: int = 0
     """Processes that hold worlds; 0 runs them in this process."""
+
+    @property
+    def own_share(self) -> Schedule:
+        """The chance of an episode of the student's own over the run, in mode mixed."""
+        end = self.online_share_end
+        return Schedule(self.online_share, self.online_share if end is None else end)
+
+    @property
+    def guidance_schedule(self) -> Schedule:
+        """The chance of a teacher's turn over the run."""
+        return Schedule(self.guidance, 0.0, 0.8 if self.guidance_fall == "cosine" else 1.0, self.guidance_fall)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,6 +285,8 @@ class RunOutput:
     """Numbers of student.pt; bf16 halves the file."""
     tensorboard: Annotated[bool, RARE] = False
     """Also write metrics for TensorBoard."""
+    noise_every: Annotated[int, RARE] = 0
+    """Updates after which the gradient's noise is measured on two halves of the rows; 0 never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +301,9 @@ class TrainConfig:
       word_kd          offline          --trajectories --teacher
       sad, token_flat  offline, mixed   --trajectories --teacher
       sad, token_flat  online, guided   --teacher
+      sad, token_flat  dagger           --teacher student.pt, or a served one
       minillm          online           --teacher student.pt
+      policy           online, guided   --terms of the student's tokens, e.g. opd=1 (--teacher) or grpo=1 (--group 8)
 
     Other commands: sft-teacher, serve, inspect, each with --help. Several GPUs: accelerate launch --multi_gpu -m
     sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
@@ -274,13 +314,16 @@ class TrainConfig:
     method: Method = "sad"
     """sad, or a baseline: likelihood, divergence of tokens, or both."""
     mode: Mode = "online"
-    """online: the student plays, the teacher scores; guided: they take turns; dagger: the teacher rewrites."""
+    """online: the student plays, the teacher scores; guided: they take turns; dagger: the teacher writes the turns
+    at the student's states."""
     model: ModelChoice = ModelChoice()
     data: TrainingData = TrainingData()
     loss: LossSettings = LossSettings()
     terms: FurtherTerms = FurtherTerms()
     curriculum: CurriculumSettings = CurriculumSettings()
     online: OnlineSettings = OnlineSettings()
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
     optimisation: Optimisation = Optimisation()
     hardware: HardwareSettings = HardwareSettings()
     output: RunOutput = RunOutput()

@@ -196,6 +196,7 @@ def _written(decision: Decision) -> dict[str, Any]:
         "token_labels": decision.token_labels,
         "generated_tokens": decision.generated_tokens,
         "agent_seconds": decision.seconds,
+        "author": decision.author,
     }
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sad_agents.agent import Agent, Decision, EpisodeStart
+
+GUIDE = "teacher"
+"""Author of the steps that the teacher took, in the records."""
 
 
 @dataclass
@@ -41,9 +44,11 @@ class GuidedAgent:
         guided = [episode for episode in episodes if self._chosen(episode)]
         own = [episode for episode in episodes if not self._chosen(episode)]
         decisions: dict[int, Decision] = {}
-        for agent, mine in ((self.teacher, guided), (self.student, own)):
-            if mine:
-                decisions.update(zip(mine, agent.act(mine), strict=True))
+        if guided:
+            turns = (replace(turn, author=GUIDE) for turn in self.teacher.act(guided))
+            decisions.update(zip(guided, turns, strict=True))
+        if own:
+            decisions.update(zip(own, self.student.act(own), strict=True))
         return [decisions[episode] for episode in episodes]
 
     def _chosen(self, episode: int) -> bool:

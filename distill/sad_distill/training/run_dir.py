@@ -19,6 +19,7 @@ from sad_env.settings import flat
 
 _FREE = frozenset(
     {"out", "steps", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
+    | {"noise_every"}
 )
 """Settings that may change between two starts of a run: they change no result but for rounding; `steps` may grow."""
 _FORMER_CONTENTS = {"episodes": "trajectories"}
@@ -61,13 +62,15 @@ class RunDir:
         # The contrastive term compares the rows of a micro-batch with one another.
         free = _FREE - {"micro_batch"} if "contrastive" in config.terms.weights else _FREE
         settings = present_settings(json.loads(public_address(json.dumps(flat(config)))))
+        defaults = json.loads(json.dumps(flat(TrainConfig(out=""))))
         path = folder / "config.json"
         if path.exists():
             before = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
             for key, value in settings.items():
-                if key not in free and before.get(key) != value:
+                # A setting that was not there when the run began had its default.
+                if key not in free and before.get(key, defaults[key]) != value:
                     raise ConfigError(
-                        f"{folder} holds a run with {key} = {before.get(key)!r}, not {value!r}:"
+                        f"{folder} holds a run with {key} = {before.get(key, defaults[key])!r}, not {value!r}:"
                         " choose another --out or the old setting"
                     )
             self.earlier_steps = _extended(folder, before, settings["steps"])
