@@ -178,6 +178,10 @@ def check_signals(config: TrainConfig, plan: PolicyPlan) -> None:
             raise ConfigError(f"the term {name} learns the turns that a teacher took: give --mode guided")
 
 
+def _frozen(model: nn.Module) -> nn.Module:
+    return model.eval().requires_grad_(False)
+
+
 def _of_signals(config: TrainConfig, student: Language, scores: Any) -> list[ExtraTerm]:
     plan = plan_of_signals(config)
     if plan is None:
@@ -186,10 +190,7 @@ def _of_signals(config: TrainConfig, student: Language, scores: Any) -> list[Ext
     for name, signal in plan.chosen.items():
         if "teacher" in signal.needs and scores is None:
             raise ConfigError(f"the term {name} compares with a teacher that scores: give --teacher student.pt")
-    start: nn.Module | None = None
-    if "start" in plan.needs:
-        start = copy.deepcopy(student.model)
-        start.eval().requires_grad_(False)
+    start = _frozen(copy.deepcopy(student.model)) if "start" in plan.needs else None
     return [PolicyTerm(plan, start)]
 
 
