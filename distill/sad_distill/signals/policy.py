@@ -177,7 +177,7 @@ class PolicyTerm:
 
     def _numbers(self, entropies: Sequence[Tensor]) -> dict[str, float]:
         """Means over the student's own tokens: entropy, and distances from the teacher and from the start."""
-        own = torch.cat([row.own for row in self.facts])
+        own = torch.cat([row.own for row in self.facts]) if self.facts else torch.zeros(0, dtype=torch.bool)
         if not own.any():
             return {}
 
