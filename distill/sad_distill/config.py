@@ -35,8 +35,8 @@ class ModelChoice:
     student: str = "nano-2m"
     """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), FILE.pt, a folder, smollm2, hf:ID."""
     teacher: str = ""
-    """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL; expert; or
-    self (the student as it began), self:0.99 (its moving average)."""
+    """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL; expert;
+    self (the student as it began)."""
     context: Annotated[int, formerly("budget")] = 512
     """Tokens a model is shown at once at most."""
     max_new_tokens: Annotated[int, formerly("room")] = 96
@@ -125,7 +125,7 @@ class Measure:
     """Divergence from the teacher (Eq. 4 is forward)."""
     beta: Annotated[float, RARE] = 0.5
     """Mixture weight of js and the skew forms."""
-    kd_temperature: float = 1.0
+    kd_temperature: Annotated[float, RARE] = 1.0
     """Softens both distributions; the loss has its square as factor."""
     outside: Annotated[Outside, RARE] = "bucket"
     """Mass outside a token set: one more outcome, or renormalised away (Eq. 8)."""
@@ -145,9 +145,9 @@ class LossSettings:
     """Of predicting observations."""
     reduction: Reduction = "type_mean"
     """Average per kind of span; Eq. 4-6; one average; average per span."""
-    learned_weights: bool = False
+    learned_weights: Annotated[bool, RARE] = False
     """Learn λ_r and λ_a, from the given ones on."""
-    project: bool = False
+    project: Annotated[bool, RARE] = False
     """Project conflicting gradients off one another (PCGrad)."""
     measure: Measure = Measure()
 
@@ -160,9 +160,8 @@ class FurtherTerms:
     """
 
     terms: tuple[str, ...] = ()
-    """NAME=WEIGHT of further terms: of the student's own tokens (opd, tdur, gate, grpo, grpo_mean, gigpo, rloo, rft,
-    k3_start, k3_teacher, guide: docs/methods.md), with a number or linear:FROM:TO:OVER; contrastive; atomic,
-    atomic_local, pointer (whole actions); align_min, align_soft_dtw, align_ot, align_spans (instead of the method)."""
+    """NAME=WEIGHT of further terms: opd, grpo, gigpo, ... (docs/methods.md); contrastive; atomic, atomic_local, pointer;
+    align_min, align_soft_dtw, align_ot, align_spans."""
     method_weight: Annotated[str, RARE] = "1"
     """Weight of the method's own loss beside the terms: a number, linear:FROM:TO:OVER or cosine:FROM:TO:OVER."""
 
@@ -234,7 +233,7 @@ class OnlineSettings:
     replay_every: Annotated[int, RARE] = 0
     """Recorded won episodes are replayed but for their last action, after this many iterations for one more, and so
     on; the student plays on from there (TCOD backward to forward). 0 begins at the beginning."""
-    group: int = 1
+    group: Annotated[int, RARE] = 1
     """Episodes of an iteration on one task, for terms that compare them (grpo, gigpo, rloo)."""
     redraws: Annotated[int, RARE] = 0
     """How often groups whose episodes all ended alike are replaced by groups on other tasks."""
@@ -300,10 +299,9 @@ class TrainConfig:
       sft, seqkd       dagger           --teacher expert, or a text server
       word_kd          offline          --trajectories --teacher
       sad, token_flat  offline, mixed   --trajectories --teacher
-      sad, token_flat  online, guided   --teacher
-      sad, token_flat  dagger           --teacher student.pt, or a served one
+      sad, token_flat  online, guided, dagger  --teacher
       minillm          online           --teacher student.pt
-      policy           online, guided   --terms of the student's tokens, e.g. opd=1 (--teacher) or grpo=1 (--group 8)
+      policy           online, guided   --terms opd=1, grpo=1, ...: see field/opd and others
 
     Other commands: sft-teacher, serve, inspect, each with --help. Several GPUs: accelerate launch --multi_gpu -m
     sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
@@ -314,8 +312,7 @@ class TrainConfig:
     method: Method = "sad"
     """sad, or a baseline: likelihood, divergence of tokens, or both."""
     mode: Mode = "online"
-    """online: the student plays, the teacher scores; guided: they take turns; dagger: the teacher writes the turns
-    at the student's states."""
+    """online: the student plays, the teacher scores; guided: they take turns; dagger: the teacher rewrites."""
     model: ModelChoice = ModelChoice()
     data: TrainingData = TrainingData()
     loss: LossSettings = LossSettings()

@@ -30,7 +30,7 @@ class PolicySettings:
 class ValidationSettings:
     """Validation."""
 
-    validate_every: int = 0
+    validate_every: Annotated[int, RARE] = 0
     """Updates (online: iterations) after which the student plays held-out tasks greedily; 0 never."""
     validate_episodes: Annotated[int, RARE] = 32
     """Tasks that are held out: the last of the split, which are then not trained on."""

@@ -224,7 +224,7 @@ class PolicyTerm:
         self._clipped = [0.0, 0.0]
 
     def numbers(self) -> dict[str, float]:
-        """Of the update: the share of tokens with an advantage whose ratio was clipped, in this process."""
+        """Of the update: the share of the student's own tokens whose ratio was clipped, in this process."""
         return {"clipped": self._clipped[0] / self._clipped[1]} if self._clipped[1] else {}
 
     def count(self, batch: Batch) -> int:
@@ -258,7 +258,7 @@ class PolicyTerm:
         values, cut = clipped(ratio, advantage, self.plan.clip)
         with torch.no_grad():
             self._clipped[0] += float(cut.sum())
-            self._clipped[1] += float((advantage != 0).sum())
+            self._clipped[1] += float(facts.own.sum())
         return (told.mean.to(log_q) * values).sum()
 
 
