@@ -160,8 +160,8 @@ class FurtherTerms:
     """
 
     terms: tuple[str, ...] = ()
-    """NAME=WEIGHT of further terms: opd, grpo, gigpo, ... (docs/methods.md); contrastive; atomic, atomic_local, pointer;
-    align_min, align_soft_dtw, align_ot, align_spans."""
+    """NAME=WEIGHT of further terms: opd, grpo, ... (docs/methods.md); contrastive; atomic, atomic_local, pointer (whole
+    actions); align_min, align_soft_dtw, align_ot, align_spans (instead of the method)."""
     method_weight: Annotated[str, RARE] = "1"
     """Weight of the method's own loss beside the terms: a number, linear:FROM:TO:OVER or cosine:FROM:TO:OVER."""
 
@@ -299,9 +299,9 @@ class TrainConfig:
       sft, seqkd       dagger           --teacher expert, or a text server
       word_kd          offline          --trajectories --teacher
       sad, token_flat  offline, mixed   --trajectories --teacher
-      sad, token_flat  online, guided, dagger  --teacher
+      sad, token_flat  online, guided, dagger   --teacher
       minillm          online           --teacher student.pt
-      policy           online, guided   --terms opd=1, grpo=1, ...: see field/opd and others
+      policy           online, guided   --terms opd=1, grpo=1, ... (--config field/opd)
 
     Other commands: sft-teacher, serve, inspect, each with --help. Several GPUs: accelerate launch --multi_gpu -m
     sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
