@@ -136,7 +136,7 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
 
         model, tokenizer = load_smollm2()
         torch.nn.Module.to(model, device=place, dtype=precision)
-        return LoadedModel(model, tokenizer, {}, _start_ids(tokenizer), spec, None)
+        return LoadedModel(model, tokenizer, {}, begin_ids(tokenizer), spec, None)
     path, identity = model_path(spec), ""
     if path is None:
         name = spec.removeprefix("hf:")
@@ -144,7 +144,7 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
         identity = f"{name}@{path.name[:12]}"
     student = load_student(path, device=str(place), dtype=precision)
     ours = path.is_file() or (path / RECORD_FILE).is_file()
-    start = () if ours else _start_ids(student.tokenizer)
+    start = () if ours else begin_ids(student.tokenizer)
     return LoadedModel(*student, start_ids=start, identity=identity or file_identity(path), path=path)
 
 
@@ -187,7 +187,7 @@ def device_of(name: str) -> torch.device:
     return torch.device(device)
 
 
-def _start_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+def begin_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """The begin token, where the tokenizer puts it before every text."""
     ids = tuple(tokenizer("")["input_ids"])
     return ids[:1] if ids and ids[0] == tokenizer.bos_token_id else ()
@@ -292,7 +292,7 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
 
     loaded = load_language_model(spec, device=options.device, dtype=options.dtype)
     prompt, window = _acting(spec, loaded.record)
-    form, chat = _writing(spec, loaded, options)
+    form, chat = writing_of(spec, loaded, options.form, options.chat)
     local = model_path(spec)
     facts = {"parameters": str(sum(parameter.numel() for parameter in loaded.model.parameters()))}
     if local is None:
@@ -315,19 +315,27 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
     return react_agent(model, world, options, prompt=prompt, shots=0 if loaded.record else 1, **facts)
 
 
-def _writing(spec: str, loaded: LoadedModel, options: AgentOptions) -> tuple[Form, bool]:
-    """The form that a local model writes in, and whether in turns of a chat."""
+def writing_of(spec: str, loaded: LoadedModel, form: str = "auto", chat: str = "auto") -> tuple[Form, bool]:
+    """The form that a local model writes in, and whether in turns of a chat.
+
+    Args:
+        spec: its word, for the message.
+        loaded: the model.
+        form: a form's name, or "auto": what its record names, "lines" for other models.
+        chat: "on", "off", or "auto": what its record says; of other models whether the tokenizer has a template.
+
+    Raises:
+        CheckpointError: a record that holds neither.
+    """
     acting = loaded.record.get("acting", {})
-    form, chat = acting.get("form", "lines"), acting.get("chat", False)
-    if form not in FORMS or type(chat) is not bool:
+    own, chats = acting.get("form", "lines"), acting.get("chat", False)
+    if own not in FORMS or type(chats) is not bool:
         raise CheckpointError(
             f"{one_line(spec, 120)}: its record's 'acting' holds a form ({', '.join(FORMS)}) and a chat (true or false)"
         )
     if not loaded.record:
-        chat = bool(loaded.tokenizer.chat_template)
-    return form_of(form if options.form == "auto" else options.form), chat if options.chat == "auto" else (
-        options.chat == "on"
-    )
+        chats = bool(loaded.tokenizer.chat_template)
+    return form_of(own if form == "auto" else form), chats if chat == "auto" else chat == "on"
 
 
 def _acting(spec: str, record: Mapping[str, Any]) -> tuple[Prompt | None, Windowing | None]:

@@ -39,6 +39,13 @@ _INSTRUCT = re.compile(
     r"(?:^|[-_./])(?:instruct|chat|it|thinking|gpt-\d\w*|o\d|claude|gemini)(?:$|[-_.:@])", re.IGNORECASE
 )
 """Names of models that are made for chats."""
+
+
+def made_for_chats(name: str) -> bool:
+    """Whether a model's name says so."""
+    return _INSTRUCT.search(name) is not None
+
+
 _LONGEST_ANSWER = 4 * 2**20
 
 

@@ -45,6 +45,7 @@ class ReActAgent:
         first_thought: a line that the first step's reasoning must begin with, e.g. a teacher's thought on the same
             task ("first-thought prefix"); empty for none.
         window: False ends an episode that outgrows the model's window.
+        told: what the prompt ends with in an episode, where it is another in each.
 
     Raises:
         ConfigError: settings that contradict one another.
@@ -61,6 +62,7 @@ class ReActAgent:
         votes: int = 1,
         first_thought: Callable[[EpisodeStart], str] | None = None,
         window: bool = True,
+        told: Callable[[EpisodeStart], str] | None = None,
         name: str = "",
     ) -> None:
         if votes < 1 or (votes > 1 and sampling.temperature == 0):
@@ -86,6 +88,7 @@ class ReActAgent:
         self._votes = votes
         self._first_thought = first_thought
         self._window = window
+        self._told = told
         self._memories: dict[int, _Memory] = {}
 
     @property
@@ -100,9 +103,9 @@ class ReActAgent:
 
     def begin(self, episode: int, start: EpisodeStart) -> str:
         """Lay out the task header."""
-        head = head_pieces(self.model.form, self._text, start.observation)
-        self._memories[episode] = _Memory(start, head)
-        return self._text
+        text = self._text if self._told is None else self._text + self._told(start)
+        self._memories[episode] = _Memory(start, head_pieces(self.model.form, text, start.observation))
+        return text
 
     def act(self, episodes: Sequence[int]) -> list[Decision]:
         """One decision an episode, from one batch of the model."""

@@ -35,8 +35,19 @@ class ModelChoice:
     student: str = "nano-2m"
     """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), FILE.pt, a folder, smollm2, hf:ID."""
     teacher: str = ""
-    """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL; expert;
-    self (the student as it began)."""
+    """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL, base (the
+    student without its adapters), self (the student as it began); or expert."""
+    form: Literal["auto", "lines", "tags", "think"] = "auto"
+    """How a model writes: lines (Reasoning:, Action:), tags ([REASON], [ACT]), think (<think>, <action>); auto: as its
+    record says, others as the trajectories are written, or lines."""
+    chat: Literal["auto", "on", "off"] = "auto"
+    """Episodes as turns of a chat; auto: as the student's record says, others where their tokenizer has a template."""
+    teacher_context: Literal["student", "own", "privileged"] = "student"
+    """The teacher reads what the student does, or has its own prompt and template, or is also told the solution."""
+    teacher_prompt: str = ""
+    """Prompt file (TOML) of the teacher, or a world's name; by default the world's own for models not trained here."""
+    teacher_chat: Literal["auto", "on", "off"] = "auto"
+    """The teacher reads turns of its chat template; auto: where it has one and is used to it."""
     context: Annotated[int, formerly("budget")] = 512
     """Tokens a model is shown at once at most."""
     max_new_tokens: Annotated[int, formerly("room")] = 96
@@ -49,6 +60,12 @@ class ModelChoice:
     """A local teacher answers with this many likeliest tokens and the rest; 0 with everything. Servers: 64."""
     cache: str = ""
     """Folder where a teacher's answers are kept."""
+    teacher_precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of a local teacher's numbers; auto: fp32 on a processor, bf16 elsewhere."""
+    student_precision: Annotated[Literal["fp32", "bf16"], RARE] = "fp32"
+    """Of the student's weights; bf16 halves them, but loses small updates to all that is no adapter."""
+    teacher_concurrency: Annotated[int, RARE] = 8
+    """Requests to a teacher's server at once."""
     patience: Annotated[float, RARE, tyro.conf.arg(metavar="S")] = 120.0
     """Wall time that an overloaded teacher's server (429, 503) is waited for, at each request."""
 
@@ -303,8 +320,9 @@ class TrainConfig:
       minillm          online           --teacher student.pt
       policy           online, guided   --terms opd=1, grpo=1, ... (--config field/opd)
 
-    Other commands: sft-teacher, serve, inspect, each with --help. Several GPUs: accelerate launch --multi_gpu -m
-    sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
+    Other commands: sft-teacher, serve, inspect, plan (the memory of a run), each with --help. Several GPUs: accelerate
+    launch --multi_gpu -m sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g.
+    paper/table5/full.
     """
 
     out: str

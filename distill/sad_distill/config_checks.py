@@ -12,6 +12,7 @@ from sad_env.errors import ConfigError
 from sad_env.settings import flat, present_names
 
 _LIKELIHOOD = ("sft", "seqkd")
+_COMPARING = ("sad", "word_kd", "token_flat")
 _UNMIXED = ("forward", "reverse")
 _OF_TEXT = ("contrastive", "atomic", "atomic_local", "pointer", "minillm")
 
@@ -27,6 +28,7 @@ _RANGES = (
     *((name, 0, math.inf) for name in ("redraws", "replay_every", "noise_every")),
     *((name, 0, math.inf) for name in ("validate_every", "validate_patience")),
     *((name, 0, math.inf) for name in ("invalid_penalty", "ratio_clip")),
+    ("teacher_concurrency", 1, math.inf),
     *((name, 0, math.inf) for name in ("adapters", "top", "patience", "tasks", "workers")),
     *((name, 0, math.inf) for name in ("learning_rate", "embedding_factor", "weight_decay", "clip", "clamp")),
     *((name, 0, 1) for name in ("warmup", "online_share", "guidance")),
@@ -57,6 +59,15 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
     (
         lambda config: config.mode == "dagger" and config.method in ("sad", "token_flat") and _expert(config),
         "an expert writes and cannot score: give --method sft, or a --teacher that is a model",
+    ),
+    (
+        lambda config: (
+            config.mode == "dagger"
+            and config.method in ("sad", "token_flat")
+            and config.model.teacher_context != "student"
+        ),
+        "--teacher-context {teacher_context} in mode dagger: the turns that a teacher writes there are learned by"
+        " likelihood: give --method sft",
     ),
     (
         lambda config: config.method == "policy" and not signals_of(config),
@@ -128,6 +139,33 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "the term contrastive compares the rows of a micro-batch: give --micro-batch and --batch of 2 or more",
     ),
     (
+        lambda config: config.model.teacher == "base" and not config.model.adapters,
+        "--teacher base is the student without its adapters: give --adapters 16, or name another teacher",
+    ),
+    (
+        lambda config: config.model.student_precision == "bf16" and config.hardware.precision != "bf16",
+        "--student-precision bf16 computes in bf16, too: give --precision bf16",
+    ),
+    (
+        lambda config: (
+            config.model.teacher_context != "student"
+            and (
+                config.method == "minillm" or bool({"atomic", "atomic_local", "pointer"} & config.terms.weights.keys())
+            )
+        ),
+        "--teacher-context {teacher_context}: method minillm and the terms atomic, atomic_local and pointer look at the"
+        " teacher in the student's own context: give --teacher-context student",
+    ),
+    (
+        lambda config: (
+            config.model.teacher_context != "student"
+            and config.loss.observation_weight > 0
+            and config.method in _COMPARING
+        ),
+        "--observation-weight {observation_weight:g}: observations are other tokens in the teacher's own context: give"
+        " 0, or --teacher-context student",
+    ),
+    (
         lambda config: config.mode in ("offline", "mixed") and not config.data.trajectories,
         "mode {mode} needs recorded trajectories: give --trajectories FILE.jsonl",
     ),
@@ -178,7 +216,6 @@ _NOT_ALIGNED = ("reduction", "learned_weights", "project", "action_support", "ou
 _EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy")
 _LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "horizon_start", "workers", "tasks", "group")
 _COMPARISON = ("divergence", "beta", "kd_temperature")
-_COMPARING = ("sad", "word_kd", "token_flat")
 
 _COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (("beta",), "divergence", ("js", "skew_forward", "skew_reverse")),
@@ -192,6 +229,7 @@ _COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (("online_share", "online_share_end"), "mode", ("mixed",)),
     (("guidance", "guidance_fall"), "mode", ("guided",)),
     (("replay_every",), "mode", ("online",)),
+    (("teacher_prompt", "teacher_chat"), "teacher_context", ("own", "privileged")),
 )
 """Settings that have an effect only where another one has one of some values. MiniLLM has a divergence of its own."""
 
@@ -229,7 +267,10 @@ def ignored_by(config: TrainConfig) -> dict[str, str]:
     if not config.online.horizon_start:
         found["horizon_every"] = "it needs --horizon-start"
     if not config.model.teacher or config.model.teacher.startswith("expert"):
-        found |= dict.fromkeys(("top", "cache", "patience"), "it needs a --teacher that scores")
+        needing = ("top", "cache", "patience", *(name for name in values if name.startswith("teacher_")))
+        found |= dict.fromkeys(needing, "it needs a --teacher that scores")
+    if config.model.form == "think":
+        found |= dict.fromkeys(("action_support", "outside"), "actions of the form think have no token sets")
     return found
 
 

@@ -272,7 +272,8 @@ def unreliable() -> Iterator[str]:
 
 
 def test_a_server_that_fails_stalls_and_lies_is_asked_again(unreliable: str, batch: Batch) -> None:
-    teacher = OpenAITeacher(unreliable, "m", top=2, patience=Patience(attempts=6, pause=0.01, connect=1, answer=0.5))
+    patience = Patience(attempts=6, pause=0.01, connect=1, answer=0.5)
+    teacher = OpenAITeacher(unreliable, "m", top=2, patience=patience, concurrency=1)
     Unreliable.plan = ["503", "429", "close", "garbage", "stall"]
     target = teacher.score(batch)
     assert isinstance(target, SparseTarget)
@@ -285,7 +286,7 @@ def test_a_server_that_fails_stalls_and_lies_is_asked_again(unreliable: str, bat
 def test_a_server_that_gives_no_prompt_logprobs_is_refused_at_once(unreliable: str, batch: Batch) -> None:
     Unreliable.plan = ["mute"]
     with pytest.raises(ConfigError, match="cannot score: use vLLM, or --mode dagger"):
-        OpenAITeacher(unreliable, "m", patience=QUICK).score(batch)
+        OpenAITeacher(unreliable, "m", patience=QUICK, concurrency=1).score(batch)
     assert Unreliable.calls == 1
 
 
@@ -299,7 +300,7 @@ def test_ids_that_the_student_does_not_have_are_refused(unreliable: str, batch: 
 
 
 def test_a_server_that_stays_down_is_an_infrastructure_error(unreliable: str, batch: Batch) -> None:
-    teacher = OpenAITeacher(unreliable, "m", patience=QUICK)
+    teacher = OpenAITeacher(unreliable, "m", patience=QUICK, concurrency=1)
     Unreliable.plan = ["500"] * 3
     with pytest.raises(InfrastructureError, match="in 3 attempts"):
         teacher.score(batch)
@@ -392,6 +393,6 @@ def test_an_expert_takes_over_wherever_the_student_is(
     assert [toy_tokenizer.decode(branch.ids) for branch in row.branches] == completions
     assert all(set(branch.labels) == {"R", "A"} for branch in row.branches)
     assert row.branches[0].after == len(row.ids[: row.branches[0].after + 1]) - 1
-    said = teacher_completions(episode, LengthTeacher())
+    (said,) = teacher_completions([episode], LengthTeacher())
     assert len(said) == len(episode.steps)
     assert said[0] == f"Action: {len('Observation: ' + episode.observation) + 1}\n"

@@ -1,4 +1,4 @@
-"""`sad-distill`: train (the default), sft-teacher, serve, inspect, study. Heavy imports wait until they are needed."""
+"""`sad-distill`: train (the default), sft-teacher, serve, inspect, plan, study. Heavy imports wait for their use."""
 
 from __future__ import annotations
 
@@ -120,6 +120,14 @@ def _serve(arguments: Sequence[str]) -> int:
     return serve(cli.parse(ServeConfig, arguments, prog=f"{PROG} serve"))
 
 
+def _plan(arguments: Sequence[str]) -> int:
+    from sad_distill.commands.plan import plan
+
+    # A run's own command line may be given, and nothing is written.
+    out = () if any(word.partition("=")[0] == "--out" for word in arguments) else ("--out", "plan")
+    return plan(train_config([*arguments, *out], prog=f"{PROG} plan"))
+
+
 def _study(arguments: Sequence[str]) -> int:
     # By name: the study is in a package above this one.
     print(f"{PROG} study is now called sad-study", file=sys.stderr)
@@ -131,5 +139,6 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "sft-teacher": _sft_teacher,
     "serve": _serve,
     "inspect": _inspect,
+    "plan": _plan,
     "study": _study,
 }

@@ -12,8 +12,10 @@ from sad_agents.chat import ChatGlue, system_text, user_text
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from sad_env.errors import ConfigError
 from sad_env.records import Span, SpanKind, Step, Trajectory
 from sad_env.transcript import LINES, Form, form_of
+from sad_env.transcript.form import THINK
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,27 @@ def label_step(tokenizer: PreTrainedTokenizerBase, step: Step) -> Labelled:
     return label_text(tokenizer, step.completion, step.spans)
 
 
+def label_completion(
+    tokenizer: PreTrainedTokenizerBase, text: str, spans: Sequence[Span], glue: ChatGlue | None
+) -> Labelled:
+    """Recorded text as a model would have sampled it in the turns of a chat template (None: without).
+
+    Where the template opens thoughts, its own tag takes the place of the one that the text begins with, and is N.
+
+    Raises:
+        ConfigError: the template opens thoughts, and the text has none between tags.
+    """
+    if glue is None or not glue.begun:
+        return label_text(tokenizer, text, spans)
+    tag = len(f"{THINK} ")
+    if not text.startswith(f"{THINK} "):
+        raise ConfigError(f"the chat template opens thoughts ({glue.begun.strip()}): give --form think, or --chat off")
+    rest = [Span(kind=s.kind, start=max(s.start - tag, 0), end=s.end - tag, body=max(s.body - tag, 0)) for s in spans]
+    labelled = label_text(tokenizer, text[tag:], rest)
+    begun = glue.begun_ids
+    return Labelled((*begun, *labelled.ids), SpanKind.NONE.value * len(begun) + labelled.labels, labelled.borders)
+
+
 def label_trajectory(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory) -> list[Labelled]:
     """All segments of an episode as a live agent encodes them: prompt, first observation, completion and so on.
 
@@ -115,7 +138,7 @@ def label_trajectory(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory)
 
 def _chat_segments(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory, form: Form) -> list[Labelled]:
     """`label_trajectory` for an episode in the turns of the tokenizer's chat template."""
-    glue = _glue(tokenizer)
+    glue = glue_of(tokenizer)
     system = glue.system(encode(tokenizer, system_text(trajectory.prompt)))
     segments = [Labelled(system, SpanKind.NONE.value * len(system))]
 
@@ -127,13 +150,19 @@ def _chat_segments(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory, f
 
     segments.append(observed(trajectory.observation, ()))
     for step in trajectory.steps:
-        segments.append(label_step(tokenizer, step))
+        known = label_step(tokenizer, step) if step.token_ids else None
+        segments.append(known or label_completion(tokenizer, step.completion, step.spans, glue))
         segments.append(observed(step.observation, glue.between))
     return segments
 
 
 @functools.lru_cache(maxsize=8)
-def _glue(tokenizer: PreTrainedTokenizerBase) -> ChatGlue:
+def glue_of(tokenizer: PreTrainedTokenizerBase) -> ChatGlue:
+    """What the tokenizer's chat template puts around turns.
+
+    Raises:
+        ConfigError: see `ChatGlue.of`.
+    """
     return ChatGlue.of(tokenizer)
 
 

@@ -21,12 +21,14 @@ class Unit:
         start: where its completion begins in the row.
         end: where its completion ends.
         admissible: actions that were admissible, where the world lists them.
+        offset: ids of its completion that come before `start`, where a step is too long for one row.
     """
 
     step: int
     start: int
     end: int
     admissible: tuple[str, ...] | None
+    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Row:
         branches: continuations that are not part of the episode, such as what an expert would have written.
         number: its place among the rows of an iteration, where something is kept about each of them.
         unmasked: the labels before an ablation changed them; empty where none did.
+        first: the oldest step that it shows.
+        source: the episode that it was cut from.
     """
 
     ids: tuple[int, ...]
@@ -79,6 +83,8 @@ class Row:
     branches: tuple[Branch, ...] = ()
     number: int = field(default=-1, compare=False)
     unmasked: str = ""
+    first: int = 0
+    source: Episode | None = field(default=None, compare=False, repr=False)
 
     @property
     def span_labels(self) -> str:
@@ -88,7 +94,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Episode:
-    """An episode in ids: a header, then what each step added."""
+    """An episode in ids: a header, then what each step added.
+
+    Attributes:
+        record: the episode as it was recorded.
+    """
 
     header: Labelled
     completions: tuple[Labelled, ...]
@@ -96,6 +106,7 @@ class Episode:
     admissible: tuple[tuple[str, ...] | None, ...]
     task: str = ""
     name: str = ""
+    record: Trajectory | None = None
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory) -> Episode:
@@ -109,6 +120,7 @@ class Episode:
             admissible=tuple(step.admissible for step in trajectory.steps),
             task=task,
             name=episode_name(trajectory),
+            record=trajectory,
         )
 
 
@@ -165,7 +177,7 @@ def _row(episode: Episode, header: Labelled, first: int, steps: list[int]) -> Ro
             # An observation is supervised where the step that it leads to is.
             labels += observation.labels if step + 1 >= steps[0] else SpanKind.NONE.value * len(observation.ids)
             ids += observation.ids
-    return Row(tuple(ids), labels, tuple(units), episode.task, episode.name)
+    return Row(tuple(ids), labels, tuple(units), episode.task, episode.name, first=first, source=episode)
 
 
 def _pieces(episode: Episode, header: Labelled, first: int, step: int, windowing: Windowing) -> Iterator[Row]:
@@ -179,8 +191,9 @@ def _pieces(episode: Episode, header: Labelled, first: int, step: int, windowing
         before = windowing.cut(header.ids, [*context, *completion.ids[:start]])
         labels = SpanKind.NONE.value * len(before) + completion.labels[start : start + windowing.room]
         # A piece is no whole action, so it offers no actions to compare with.
-        unit = Unit(step, len(before), len(before) + len(piece), None)
-        yield Row((*before, *piece), labels, (unit,), episode.task, episode.name)
+        unit = Unit(step, len(before), len(before) + len(piece), None, start)
+        ids = (*before, *piece)
+        yield Row(ids, labels, (unit,), episode.task, episode.name, first=first, source=episode)
 
 
 def rows_from(

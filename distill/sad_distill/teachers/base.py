@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import Target
+from sad_env.records import FormName
 
 
 class ScoringTeacher(Protocol):
@@ -33,17 +34,26 @@ class ScoringTeacher(Protocol):
         ...
 
 
+def concurrency_of(teacher: ScoringTeacher | None) -> int:
+    """Batches that a teacher may be asked for at once: one, but for clients of a server."""
+    return int(getattr(teacher, "concurrency", 1))
+
+
 @dataclass(frozen=True)
 class WritingPrompt:
     """What a teacher is to continue.
 
     Attributes:
-        text: everything before the completion, as the student read it.
+        text: everything before the completion, as one text.
         seed: seeds the draw.
+        form: the form that it is to write in.
+        messages: role and content of each turn, for a teacher that is asked in a chat; empty where it continues `text`.
     """
 
     text: str
     seed: int = 0
+    form: FormName = "lines"
+    messages: tuple[tuple[str, str], ...] = ()
 
 
 class WritingTeacher(Protocol):

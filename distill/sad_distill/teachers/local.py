@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -36,21 +37,61 @@ class LocalTeacher:
     @property
     def setting(self) -> str:
         """See `ScoringTeacher`."""
-        device = next(self.model.parameters()).device.type
-        half = torch.is_autocast_enabled(device)
-        return f"top {self.top}" + (f", {torch.get_autocast_dtype(device)}" if half else "")
+        return _setting(self.model, self.top)
 
-    @torch.no_grad()
     def score(self, batch: Batch) -> Target:
         """See `ScoringTeacher`."""
-        hidden_ND = batch.states(self.model)[batch.row_N, batch.from_N]
-        if not self.top:
-            return HiddenTarget(self.model, hidden_ND, self.name)
-        parts = [
-            SparseTarget.select(head_logits(self.model, hidden), support, self.top, self.name)
-            for hidden, support in zip(torch.split(hidden_ND, 256), torch.split(batch.support_NK, 256), strict=True)
-        ]
-        return join(parts)
+        return _score(self.model, self.name, self.top, batch)
+
+
+class AdaptersOffTeacher:
+    """The student's own model without its LoRA adapters: a teacher that takes no memory of its own.
+
+    Args:
+        model: the student, wrapped by peft; it stays in training.
+        name: see `ScoringTeacher`.
+        top: see `LocalTeacher`.
+    """
+
+    def __init__(self, model: Any, name: str, top: int = 0) -> None:
+        self.model = model
+        self.name = name
+        self.top = top
+
+    @property
+    def setting(self) -> str:
+        """See `ScoringTeacher`."""
+        return _setting(self.model, self.top)
+
+    def score(self, batch: Batch) -> Target:
+        """See `ScoringTeacher`; the head, which may run later, has no adapters."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            with self.model.disable_adapter():
+                return _score(self.model, self.name, self.top, batch)
+        finally:
+            self.model.train(training)
+
+
+def _setting(model: nn.Module, top: int) -> str:
+    weights = next(model.parameters())
+    device = weights.device.type
+    half = torch.is_autocast_enabled(device)
+    stored = "" if weights.dtype is torch.float32 else f", weights {weights.dtype}"
+    return f"top {top}" + (f", {torch.get_autocast_dtype(device)}" if half else "") + stored
+
+
+@torch.no_grad()
+def _score(model: nn.Module, name: str, top: int, batch: Batch) -> Target:
+    hidden_ND = batch.states(model)[batch.row_N, batch.from_N]
+    if not top:
+        return HiddenTarget(model, hidden_ND, name)
+    parts = [
+        SparseTarget.select(head_logits(model, hidden), support, top, name)
+        for hidden, support in zip(torch.split(hidden_ND, 256), torch.split(batch.support_NK, 256), strict=True)
+    ]
+    return join(parts)
 
 
 def join(parts: list[SparseTarget]) -> SparseTarget:

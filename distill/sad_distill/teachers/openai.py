@@ -7,22 +7,25 @@ Scoring needs `prompt_logprobs` (vLLM): for each prompt token the K likeliest an
 
 from __future__ import annotations
 
+import functools
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
-from sad_agents.model import cut
 from sad_agents.openai_answers import ContextError, choice_of, context_of, models_of, text_of, with_version
 
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import SparseTarget, Target, check_log_probs
 from sad_distill.teachers.base import WritingPrompt
-from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
+from sad_distill.teachers.http import CONCURRENCY, TEACHER_PATIENCE, ask, in_order, written
 from sad_env.addresses import endpoint, public_address
 from sad_env.errors import ConfigError, DataError
-from sad_env.http import Answer, Client, Patience, RequestError
+from sad_env.http import Answer, Client, Patience, RequestError, Value
 from sad_env.safe_text import one_line
+from sad_env.transcript import form_of
 
 
 class OpenAITeacher:
@@ -35,6 +38,7 @@ class OpenAITeacher:
         temperature: of its own completions.
         max_tokens: of one completion.
         patience: timeouts and retries.
+        concurrency: requests at once.
     """
 
     def __init__(
@@ -46,7 +50,12 @@ class OpenAITeacher:
         temperature: float = 0.2,
         max_tokens: int = 96,
         patience: Patience = TEACHER_PATIENCE,
+        concurrency: int = CONCURRENCY,
     ) -> None:
+        self.concurrency = concurrency
+        # Batches may be asked for at once, and each asks for all of its rows at once.
+        self._slots = threading.BoundedSemaphore(concurrency)
+        self._chats = endpoint(with_version(url), "chat/completions")
         self._endpoint = endpoint(with_version(url), "completions")
         self._models = endpoint(with_version(url), "models")
         self._model, self._top = model, top
@@ -55,10 +64,18 @@ class OpenAITeacher:
         self.name = f"{model}@{public_address(url.rstrip('/'))}"
         key = os.environ.get("OPENAI_API_KEY")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = Client(patience, headers=self._headers)
+        self._client = Client(patience, headers=self._headers, connections=concurrency)
 
     @classmethod
-    def of(cls, spec: str, *, top: int = 20, patience: Patience = TEACHER_PATIENCE) -> OpenAITeacher:
+    def of(
+        cls,
+        spec: str,
+        *,
+        top: int = 20,
+        patience: Patience = TEACHER_PATIENCE,
+        concurrency: int = CONCURRENCY,
+        max_tokens: int = 96,
+    ) -> OpenAITeacher:
         """From ``openai:URL#MODEL``.
 
         Raises:
@@ -67,7 +84,7 @@ class OpenAITeacher:
         url, hash_, model = spec.removeprefix("openai:").partition("#")
         if not url.startswith(("http://", "https://")) or not hash_ or not model:
             raise ConfigError("a teacher behind OpenAI's protocol is named openai:http://HOST:PORT#MODEL")
-        return cls(url, model, top=top, patience=patience)
+        return cls(url, model, top=top, max_tokens=max_tokens, patience=patience, concurrency=concurrency)
 
     @property
     def setting(self) -> str:
@@ -107,7 +124,8 @@ class OpenAITeacher:
         """
         if batch.sees is not None:
             raise ConfigError("a server scores plain rows, not branches")
-        tables = [self._prompt_table(batch, row) for row in range(len(batch.ids_BT))]
+        asked = (functools.partial(self._prompt_table, batch, row) for row in range(len(batch.ids_BT)))
+        tables = list(in_order(asked, self.concurrency))
         highest = max((token for table in tables for position in table for token in position), default=0)
         if self._rows and highest >= self._rows:
             raise ConfigError(
@@ -139,22 +157,29 @@ class OpenAITeacher:
             "temperature": 0.0,
             "prompt_logprobs": self._top,
         }
-        return ask(self._client, "POST", self._endpoint, lambda answer: _table(answer, len(ids)), json=body)
+        return self._ask(self._endpoint, lambda answer: _table(answer, len(ids)), body)
+
+    def _ask(self, url: str, read: Callable[[Answer], Value], body: dict[str, Any]) -> Value:
+        with self._slots:
+            return ask(self._client, "POST", url, read, json=body)
 
     def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """See `WritingTeacher`."""
-        return [self._write(prompt) for prompt in prompts]
+        return list(in_order((functools.partial(self._write, prompt) for prompt in prompts), self.concurrency))
 
     def _write(self, prompt: WritingPrompt) -> str:
+        form = form_of(prompt.form)
         body = {
             "model": self._model,
-            "prompt": prompt.text,
             "max_tokens": self._max_tokens,
             "temperature": self._temperature,
             "seed": prompt.seed,
-            "stop": ["\nObservation:"],
+            "stop": list(form.stop),
         }
-        return cut(ask(self._client, "POST", self._endpoint, _written, json=body))
+        if prompt.messages:
+            messages = [{"role": role, "content": content} for role, content in prompt.messages]
+            return form.cut(self._ask(self._chats, _written, {**body, "messages": messages}))
+        return form.cut(self._ask(self._endpoint, _written, {**body, "prompt": prompt.text}))
 
 
 def _written(answer: Answer) -> str:

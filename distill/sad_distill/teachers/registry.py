@@ -9,20 +9,48 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sad_agents.loading import file_identity
+from sad_agents.loading import device_of, file_identity
+from sad_agents.model_settings import DTYPES
 from sad_agents.sampling.kv_cache import context_of
 
 from sad_distill.config import TrainConfig
+from sad_distill.data.labels import glue_of
+from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language, load_language
 from sad_distill.teachers.base import ScoringTeacher, WritingTeacher
 from sad_distill.teachers.cache import CachedTeacher
+from sad_distill.teachers.context import TeacherView
 from sad_distill.teachers.http import TEACHER_PATIENCE
-from sad_distill.teachers.local import LocalTeacher, check_same_tokens
+from sad_distill.teachers.local import AdaptersOffTeacher, LocalTeacher, check_same_tokens
 from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_env import registry
 from sad_env.errors import UnknownNameError
 from sad_env.http import Patience
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a model reads by itself, where it does not see what the student sees.
+
+    Attributes:
+        start_ids: before everything, outside of a chat.
+        template: its chat template, "" for none.
+        chat: it is used to the turns of a chat.
+        ours: it is a student of this project, trained without instruction and exemplars.
+    """
+
+    start_ids: tuple[int, ...] = ()
+    template: str = ""
+    chat: bool = False
+    ours: bool = False
+
+    @classmethod
+    def of(cls, language: Language) -> Reading:
+        """How a model in this process reads."""
+        template = language.tokenizer.chat_template
+        text = template if isinstance(template, str) else ""
+        return cls(language.start_ids, text, language.chat, language.ours)
 
 
 @dataclass(frozen=True)
@@ -37,6 +65,8 @@ class Teacher:
         language: a local model, which may also act.
         fits: refuses a student, by its vocabulary and the rows of its head, whose ids mean something else.
         context: tokens that it sees at once; 0 where that is not known.
+        reading: how it reads by itself; None where it does not say.
+        view: its own context; None where it sees what the student sees.
     """
 
     name: str
@@ -46,6 +76,8 @@ class Teacher:
     language: Language | None = None
     fits: Callable[[Mapping[str, int], int], None] | None = None
     context: int = 0
+    reading: Reading | None = None
+    view: TeacherView | None = None
 
 
 TeacherFactory = Callable[[str, TrainConfig], Teacher]
@@ -57,23 +89,69 @@ def _patience(config: TrainConfig) -> Patience:
 
 
 def _remote(spec: str, config: TrainConfig) -> Teacher:
-    teacher = RemoteTeacher(spec, top=config.model.top or 64, patience=_patience(config))
-    return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits, context=teacher.context)
+    at_once = config.model.teacher_concurrency
+    teacher = RemoteTeacher(spec, top=config.model.top or 64, patience=_patience(config), concurrency=at_once)
+    return Teacher(
+        teacher.name,
+        scores=teacher,
+        writes=teacher,
+        fits=teacher.fits,
+        context=teacher.context,
+        reading=Reading(*teacher.reading) if teacher.reading else None,
+    )
 
 
 def _openai(spec: str, config: TrainConfig) -> Teacher:
-    teacher = OpenAITeacher.of(spec, top=config.model.top or 20, patience=_patience(config))
+    teacher = OpenAITeacher.of(
+        spec,
+        top=config.model.top or 20,
+        patience=_patience(config),
+        concurrency=config.model.teacher_concurrency,
+        max_tokens=config.model.max_new_tokens,
+    )
     return Teacher(teacher.name, scores=teacher, writes=teacher, fits=teacher.fits, context=teacher.context())
 
 
 def _local(spec: str, config: TrainConfig) -> Teacher:
-    language = load_language(spec, config.hardware.device)
+    language = load_language(spec, config.hardware.device, DTYPES[teacher_precision(config)])
     teacher = LocalTeacher(language.model, language.identity, config.model.top)
 
     def fits(vocabulary: Mapping[str, int], rows: int) -> None:
         check_same_tokens(language.tokenizer.get_vocab(), vocabulary)
 
-    return Teacher(teacher.name, scores=teacher, language=language, fits=fits, context=context_of(language.model))
+    return Teacher(
+        teacher.name,
+        scores=teacher,
+        language=language,
+        fits=fits,
+        context=context_of(language.model),
+        reading=Reading.of(language),
+    )
+
+
+def teacher_precision(config: TrainConfig) -> str:
+    """Precision of a local teacher's numbers: auto is bf16 but for a processor, which is no faster with it."""
+    if config.model.teacher_precision != "auto":
+        return config.model.teacher_precision
+    return "fp32" if device_of(config.hardware.device).type == "cpu" else "bf16"
+
+
+BASE = "base"
+"""The word for a teacher that is the student's own model without its adapters."""
+
+
+def base_teacher(config: TrainConfig, student: Language) -> Teacher:
+    """The student's own model with its adapters off.
+
+    Args:
+        config: the settings.
+        student: with adapters.
+    """
+    name = f"{BASE} of {student.identity}"
+    scores: ScoringTeacher = AdaptersOffTeacher(student.model, name, config.model.top)
+    if config.model.cache:
+        scores = CachedTeacher(scores, Path(config.model.cache))
+    return Teacher(name, scores=scores, context=context_of(unwrap(student.model)), reading=Reading.of(student))
 
 
 TEACHERS: dict[str, TeacherFactory] = {
@@ -87,12 +165,14 @@ TEACHERS: dict[str, TeacherFactory] = {
 def load_teacher(config: TrainConfig) -> Teacher | None:
     """The teacher that the settings name; its scores are cached where the settings name a cache.
 
+    The student's own base (`base_teacher`) is made once there is a student.
+
     Raises:
         UnknownNameError: an expert that the world does not have.
         CheckpointError: a file or folder that is not sound.
         InfrastructureError: a server that does not answer, or a hub id that cannot be fetched.
     """
-    if not config.model.teacher:
+    if config.model.teacher in ("", BASE):
         return None
     teacher = _factory(config.model.teacher, config.data.env)(config.model.teacher, config)
     if config.model.cache and teacher.scores is not None:
@@ -118,5 +198,10 @@ def contents_of(config: TrainConfig, teacher: Teacher | None, student: Language)
     return {
         "student": student.identity,
         "teacher": teacher.name if teacher else "",
+        "teacher_precision": teacher_precision(config) if teacher and teacher.language else "fp32",
+        **({"teacher_context": teacher.view.sha256[:12]} if teacher and teacher.view else {}),
         "trajectories": ", ".join(file_identity(Path(path)) for path in config.data.trajectories),
+        "writing": " ".join(
+            (student.form, *([f"chat {glue_of(student.tokenizer).sha256[:12]}"] if student.chat else []))
+        ),
     }

@@ -10,10 +10,10 @@ from sad_agents.agent import Agent, Decision, EpisodeStart
 from sad_agents.windowing import Windowing
 from transformers import PreTrainedTokenizerBase
 
-from sad_distill.data.labels import Labelled, label_text
-from sad_distill.data.rows import Branch, Episode, Row, Unit, episode_name, rows_of
+from sad_distill.data.labels import Labelled
+from sad_distill.data.rows import Row, Unit, episode_name
+from sad_distill.teachers.relabel import relabelled_rows
 from sad_env.records import SpanKind, Step, Trajectory
-from sad_env.transcript import form_of
 
 _COMPLAINT = ("No action was taken: ", ".")
 
@@ -71,23 +71,8 @@ def turn_rows(
         windowing: of the student.
         sampled: take the ids that the other agent sampled; they are the student's tokenizer's.
     """
-    rows, form = [], form_of(episode.form)
-    for row in rows_of(Episode.of(tokenizer, episode), windowing):
-        branches = []
-        for unit in row.units:
-            turn = turns[unit.step]
-            if sampled and turn.token_ids:
-                labelled = Labelled(turn.token_ids, turn.token_labels)
-            else:
-                labelled = label_text(tokenizer, turn.completion, form.spans(turn.completion))
-            ids, labels = labelled.ids[: windowing.room], labelled.labels[: windowing.room]
-            if ids:
-                branches.append(Branch(unit.start - 1, ids, labels, unit.admissible))
-        if branches:
-            end = row.units[-1].start
-            nothing = SpanKind.NONE.value * end
-            rows.append(replace(row, ids=row.ids[:end], labels=nothing, units=(), branches=tuple(branches)))
-    return rows
+    known = [Labelled(turn.token_ids, turn.token_labels) if sampled and turn.token_ids else None for turn in turns]
+    return relabelled_rows(episode, [turn.completion for turn in turns], tokenizer, windowing, known)
 
 
 def branches_as_rows(row: Row) -> list[Row]:

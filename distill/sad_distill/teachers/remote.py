@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import Target
 from sad_distill.teachers.base import WritingPrompt
-from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
+from sad_distill.teachers.http import CONCURRENCY, TEACHER_PATIENCE, ask, written
 from sad_distill.teachers.wire import decode_response, encode_request, fingerprint
 from sad_env.addresses import endpoint, public_address
 from sad_env.errors import ConfigError
@@ -24,17 +25,22 @@ class RemoteTeacher:
         url: e.g. ``http://localhost:8700``.
         top: likeliest tokens in the answer for positions without a token set.
         patience: timeouts and retries.
+        concurrency: requests at once, each of a batch.
 
     Raises:
         InfrastructureError: there is no answer.
         ConfigError: the answer is not that of such a server.
     """
 
-    def __init__(self, url: str, *, top: int = 64, patience: Patience = TEACHER_PATIENCE) -> None:
+    def __init__(
+        self, url: str, *, top: int = 64, patience: Patience = TEACHER_PATIENCE, concurrency: int = CONCURRENCY
+    ) -> None:
+        self.concurrency = concurrency
         self.url = public_address(url.rstrip("/"))
         self.top = top
         self._address = url
-        self._client = Client(patience, limit=_LONGEST_ANSWER, proxies=False)
+        self._client = Client(patience, connections=concurrency, limit=_LONGEST_ANSWER, proxies=False)
+        self.reading: tuple[tuple[int, ...], str, bool, bool] | None = None
         self.name, self.vocabulary, self._tokens, self.context = self._about()
 
     def _about(self) -> tuple[str, int, str, int]:
@@ -43,6 +49,7 @@ class RemoteTeacher:
         try:
             about = parse_json(answer)
             values = (about["name"], about["vocabulary"], about["tokens"], about.get("context", 0))
+            self.reading = _reading(about.get("reading"))
             if [type(value) for value in values] != [str, int, str, int] or values[1] < 1:
                 raise ValueError
             return values
@@ -101,8 +108,31 @@ class RemoteTeacher:
             "POST",
             endpoint(self._address, "generate"),
             lambda answer: _written(answer, len(prompts)),
-            json={"prompts": [{"text": prompt.text, "seed": prompt.seed} for prompt in prompts]},
+            json={"prompts": [_asked(prompt) for prompt in prompts]},
         )
+
+
+def _asked(prompt: WritingPrompt) -> dict[str, Any]:
+    """A prompt as JSON; what earlier releases do not know is left out where it says nothing."""
+    form = {} if prompt.form == "lines" else {"form": prompt.form}
+    messages = {"messages": [list(one) for one in prompt.messages]} if prompt.messages else {}
+    return {"text": prompt.text, "seed": prompt.seed, **form, **messages}
+
+
+def _reading(told: object) -> tuple[tuple[int, ...], str, bool, bool] | None:
+    """How the served model reads by itself, as `teachers.registry.Reading`; earlier releases do not say."""
+    if told is None:
+        return None
+    if not isinstance(told, dict) or [type(told.get(name)) for name in ("template", "chat", "ours")] != [
+        str,
+        bool,
+        bool,
+    ]:
+        raise ValueError
+    ids = told.get("start_ids")
+    if not isinstance(ids, list) or not all(type(one) is int and one >= 0 for one in ids):
+        raise ValueError
+    return tuple(ids), told["template"], told["chat"], told["ours"]
 
 
 def _content(answer: Answer) -> bytes:

@@ -21,6 +21,7 @@ from sad_distill.teachers.wire import decode_request, encode_response, fingerpri
 from sad_env.errors import DataError, SadEnvError
 from sad_env.json_lines import RecordError, parse_json
 from sad_env.local_server import RefusingHandler
+from sad_env.transcript import form_of
 
 MAX_BYTES = 256 * 2**20
 """A longer request is refused unread."""
@@ -37,8 +38,8 @@ WRITING = Sampling(temperature=0.2)
 class TeacherServer(ThreadingHTTPServer):
     """Serves one model.
 
-    ``GET /about`` gives name, vocabulary (rows of the head), tokens (the tokenizer's fingerprint, see `wire`) and
-    context (positions of the model);
+    ``GET /about`` gives name, vocabulary (rows of the head), tokens (the tokenizer's fingerprint, see `wire`),
+    context (positions of the model) and reading (`teachers.registry.Reading`: how the model reads by itself);
     ``POST /score?top=K`` takes a request of `wire` and answers it; ``POST /generate`` takes and gives JSON.
 
     Args:
@@ -61,9 +62,16 @@ class TeacherServer(ThreadingHTTPServer):
         self.language = language
         self.teacher_name = name
         self.sampling = sampling
-        self.writer = LocalModel(language.model, language.tokenizer, name=name, start_ids=language.start_ids)
+        self._writers: dict[tuple[str, bool], LocalModel] = {}
         self.vocabulary = LocalTeacher(language.model, name).vocabulary
         self.context = context_of(language.model)
+        template = language.tokenizer.chat_template
+        self.reading = {
+            "start_ids": list(language.start_ids),
+            "template": template if isinstance(template, str) else "",
+            "chat": language.chat,
+            "ours": language.ours,
+        }
         self.tokens = fingerprint(language.tokenizer.get_vocab())
         # A model serves one request at a time; the others wait here instead of fighting for its memory.
         self.busy = threading.Lock()
@@ -84,14 +92,27 @@ class TeacherServer(ThreadingHTTPServer):
         return encode_response(target)  # type: ignore[arg-type]
 
     def generate(self, prompts: list[Any]) -> list[str]:
-        """Write a completion for each prompt."""
-        requests = [
-            Request(f"serve.{index}", (Piece(str(prompt["text"])),), (), str(prompt.get("seed", 0)))
-            for index, prompt in enumerate(prompts)
-        ]
-        with self.busy:
-            completions = self.writer.complete(requests, self.sampling) if requests else []
-        return [completion.text for completion in completions]
+        """Write a completion for each prompt, in its form; those that have messages in turns of the chat template."""
+        found = [""] * len(prompts)
+        kinds = [(str(prompt.get("form", "lines")), bool(prompt.get("messages"))) for prompt in prompts]
+        for kind in dict.fromkeys(kinds):
+            places = [place for place, other in enumerate(kinds) if other == kind]
+            requests = [
+                Request(f"serve.{place}", _pieces(prompts[place]), (), _seed(prompts[place])) for place in places
+            ]
+            with self.busy:
+                completions = self._writer(*kind).complete(requests, self.sampling)
+            for place, completion in zip(places, completions, strict=True):
+                found[place] = completion.text
+        return found
+
+    def _writer(self, form: str, chat: bool) -> LocalModel:
+        if (form, chat) not in self._writers:
+            one = self.language
+            self._writers[form, chat] = LocalModel(
+                one.model, one.tokenizer, name=self.teacher_name, start_ids=one.start_ids, form=form_of(form), chat=chat
+            )
+        return self._writers[form, chat]
 
 
 class _Handler(RefusingHandler):
@@ -111,6 +132,7 @@ class _Handler(RefusingHandler):
                     "vocabulary": server.vocabulary,
                     "tokens": server.tokens,
                     "context": server.context,
+                    "reading": server.reading,
                 }
             )
 
@@ -163,7 +185,27 @@ def _prompts(body: bytes) -> list[Any]:
     value = parse_json(body)
     prompts = value.get("prompts") if isinstance(value, dict) else None
     if not isinstance(prompts, list) or not all(
-        isinstance(p, dict) and isinstance(p.get("text"), str) for p in prompts
+        isinstance(p, dict) and isinstance(p.get("text"), str) and _are_messages(p.get("messages", [])) for p in prompts
     ):
         raise DataError('a request to write is {"prompts": [{"text": "...", "seed": 0}]}')
     return prompts
+
+
+def _are_messages(value: object) -> bool:
+    roles = ("system", "user", "assistant")
+    return isinstance(value, list) and all(
+        isinstance(one, list) and len(one) == 2 and one[0] in roles and isinstance(one[1], str) for one in value
+    )
+
+
+def _pieces(prompt: Any) -> tuple[Piece, ...]:
+    """A conversation, which has a system's message, empty or not, or one text."""
+    messages = prompt.get("messages")
+    if not messages:
+        return (Piece(str(prompt["text"])),)
+    first = () if messages[0][0] == "system" else (Piece("", role="system"),)
+    return (*first, *(Piece(content, role=role) for role, content in messages))
+
+
+def _seed(prompt: Any) -> str:
+    return str(prompt.get("seed", 0))

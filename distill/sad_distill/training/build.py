@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,22 +18,25 @@ from sad_distill.config import TrainConfig
 from sad_distill.config_checks import check
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.label_masks import remask
+from sad_distill.data.labels import glue_of
 from sad_distill.data.rows import Row, rows_from
 from sad_distill.models.heads import vocabulary_of
 from sad_distill.models.language import Language, load_language, own_tokenizer
 from sad_distill.models.nano import SIZES, from_scratch
 from sad_distill.models.students import every_kth_layer, with_adapters
 from sad_distill.schedules import Schedule
-from sad_distill.teachers.registry import Teacher, load_teacher
+from sad_distill.teachers.registry import BASE, Teacher, base_teacher, load_teacher
 from sad_distill.teachers.self_teacher import decay_of, self_teacher
+from sad_distill.teachers.views import in_context
 from sad_distill.training.learner import Learner
 from sad_distill.training.methods import compares_ids, objective_of
 from sad_distill.training.ranks import Ranks
 from sad_distill.training.tasks import held_out
 from sad_env import registry
 from sad_env.errors import ConfigError, DataError, UnknownNameError
-from sad_env.records import Trajectory, read_trajectories
+from sad_env.records import FormName, Trajectory, read_trajectories
 from sad_env.safe_text import one_line
+from sad_env.transcript import in_form
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,9 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
     student = build_student(config, teacher, episodes)
     if itself:
         teacher = self_teacher(config.model.teacher, student, config.model.top)
+    if config.model.teacher == BASE:
+        teacher = base_teacher(config, student)
+    teacher = in_context(config, teacher, student)
     rows = labelled_rows(config, student, episodes)
     learner = build_learner(config, ranks, teacher, student, rows)
     return Parts(config, ranks, episodes, teacher, student, rows, learner)
@@ -144,7 +150,7 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
         ConfigError: a student that needs a teacher or episodes which are not there, whose ids mean other tokens to
             the teacher, or where it or the teacher sees fewer tokens than the budget.
     """
-    language = _find_student(config, teacher.language if teacher else None, episodes)
+    language = written_as(config, _find_student(config, teacher.language if teacher else None, episodes), episodes)
     if teacher is not None and teacher.fits is not None and compares_ids(config):
         teacher.fits(language.tokenizer.get_vocab(), vocabulary_of(language.model))
     if config.model.context > (context := context_of(language.model)):
@@ -159,13 +165,15 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
             f" give --context {teacher.context} or less"
         )
     model: Any = language.model.to(device_of(config.hardware.device))  # type: ignore[arg-type]
+    if config.model.student_precision == "bf16":
+        model = model.to(torch.bfloat16)
     if config.hardware.recompute:
         # transformers renamed it in 5.x.
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     if config.model.adapters:
         model = with_adapters(model, config.model.adapters)
-    return Language(model, language.tokenizer, language.identity)
+    return replace(language, model=model, start_ids=())  # students are trained without a begin token
 
 
 def _find_student(config: TrainConfig, local: Language | None, episodes: Sequence[Trajectory]) -> Language:
@@ -173,21 +181,57 @@ def _find_student(config: TrainConfig, local: Language | None, episodes: Sequenc
     if spec.startswith("nano-") and spec not in SIZES:
         raise UnknownNameError("student", spec, [*SIZES, "layers:N"])
     if spec in SIZES:
-        tokenizer = local.tokenizer if local else own_tokenizer(spec, episodes, config.model.vocabulary)
+        if local is None:
+            written = [in_form(one, form_for(config, None, episodes)) for one in episodes]
+            local = Language(None, own_tokenizer(spec, written, config.model.vocabulary))  # type: ignore[arg-type]
         positions = max(config.model.context, 1024)
-        return Language(from_scratch(spec, tokenizer, seed=config.data.seed, positions=positions), tokenizer, spec)
+        model = from_scratch(spec, local.tokenizer, seed=config.data.seed, positions=positions)
+        return replace(local, model=model, identity=spec)
     if spec.startswith("layers:"):
         if local is None:
             raise ConfigError(f"student {spec!r} takes its layers from a local teacher: give --teacher student.pt")
         if not spec[7:].isdecimal():
             raise ConfigError(f"student {spec!r}: give a number of layers, e.g. layers:5")
-        return Language(every_kth_layer(local.model, int(spec[7:])), local.tokenizer, spec)
+        thinned: Any = every_kth_layer(local.model, int(spec[7:]))
+        return replace(local, model=thinned.float(), identity=spec)
     return load_language(spec)
+
+
+def form_for(config: TrainConfig, language: Language | None, episodes: Sequence[Trajectory]) -> FormName:
+    """The form that a student writes in: of the settings, of its record, or the only one of the episodes."""
+    if config.model.form != "auto":
+        return config.model.form
+    if language is not None and language.ours:
+        return language.form
+    found = {one.form for one in episodes}
+    return found.pop() if len(found) == 1 else "lines"
+
+
+def written_as(config: TrainConfig, language: Language, episodes: Sequence[Trajectory]) -> Language:
+    """The student with the form and the chat template that it is trained and played in.
+
+    Raises:
+        ConfigError: chat turns are asked for, and its tokenizer has no template that can be used.
+    """
+    chat = language.chat if config.model.chat == "auto" else config.model.chat == "on"
+    if chat:
+        glue_of(language.tokenizer)
+    return replace(language, form=form_for(config, language, episodes), chat=chat)
+
+
+def rewritten(trajectory: Trajectory, student: Language) -> Trajectory:
+    """The episode as this student would have written it; ids that were sampled under another template go."""
+    changed = in_form(trajectory, student.form)
+    if changed.chat == student.chat:
+        return changed
+    steps = tuple(step.model_copy(update={"token_ids": (), "token_labels": ""}) for step in changed.steps)
+    return changed.model_copy(update={"chat": student.chat, "steps": steps})
 
 
 def labelled_rows(config: TrainConfig, student: Language, episodes: Sequence[Trajectory]) -> list[Row]:
     """Rows of these episodes, labelled as the settings ask."""
-    rows = rows_from(episodes, student.tokenizer, config.model.windowing)
+    written = [rewritten(one, student) for one in episodes]
+    rows = rows_from(written, student.tokenizer, config.model.windowing)
     return [remask(row, config.data.masks, config.data.seed) for row in rows]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,9 +20,11 @@ from sad_distill.data.batch import ACT, OBS, REASON, Batch, Supports, collate
 from sad_distill.data.rows import Row
 from sad_distill.losses.objective import ExtraTerm, LearnedWeights, Objective, Totals, combine, counts_of, sums_of
 from sad_distill.losses.scoring import Scores, score_positions
+from sad_distill.losses.targets import Target
 from sad_distill.models.heads import check_head, unwrap
 from sad_distill.schedules import ALWAYS, Schedule
-from sad_distill.teachers.base import ScoringTeacher
+from sad_distill.teachers.base import ScoringTeacher, concurrency_of
+from sad_distill.teachers.http import in_order
 from sad_distill.training.noise import flat_gradient, noise_of
 from sad_distill.training.optimiser import make_optimisers, set_rate
 from sad_distill.training.ranks import ALONE, Ranks
@@ -217,12 +220,20 @@ class Learner:
         weight = 1.0 if step is None else self.weight.at(step, self.optimisation.steps)
         plan = self._plan([batch for part in parts for batch in part], len(rows), objective, extras, weight)
         metrics = UpdateMetrics(self.device, plan.tokens)
+        answers = self._asked_ahead([batch for part in parts for batch in part])
         for number, part in enumerate(parts):
             if number:
                 between()
             for batch in part:
-                self._accumulate(batch.to(self.device), plan, metrics)
+                self._accumulate(batch.to(self.device), plan, metrics, answers)
         return metrics
+
+    def _asked_ahead(self, batches: Sequence[Batch]) -> Iterator[Target] | None:
+        """The answers of a teacher that may be asked for several batches at once, while the student computes."""
+        teacher, most = self.teacher, concurrency_of(self.teacher)
+        if teacher is None or most == 1:
+            return None
+        return in_order((functools.partial(lambda one: teacher.score(one.to(self.device)), b) for b in batches), most)
 
     def _plan(
         self, batches: Sequence[Batch], rows: int, objective: Objective, extras: Sequence[ExtraTerm], weight: float
@@ -239,11 +250,16 @@ class Learner:
         weights, counts = weight * objective.weights.to(self.device), numbers[:3].to(self.device)
         return UpdatePlan(objective, weights, extras, counts, divisors, rows, int(numbers[3]))
 
-    def _accumulate(self, batch: Batch, plan: UpdatePlan, metrics: UpdateMetrics) -> None:
+    def _accumulate(
+        self, batch: Batch, plan: UpdatePlan, metrics: UpdateMetrics, answers: Iterator[Target] | None
+    ) -> None:
         objective = plan.objective
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             began = time.perf_counter()
-            target = None if self.teacher is None else self.teacher.score(batch)
+            if answers is not None:
+                target: Target | None = next(answers)
+            else:
+                target = None if self.teacher is None else self.teacher.score(batch)
             metrics.score_seconds += time.perf_counter() - began
             states = batch.states(self.student)
             scores = score_positions(self.student, states, batch, target, objective.measure)

@@ -6,9 +6,10 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from sad_agents.agent import Agent, Sampling
+from sad_agents.agent import Agent, EpisodeStart, Sampling
 from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, rollout
@@ -17,13 +18,15 @@ from sad_agents.windowing import Windowing
 
 from sad_distill.config import TrainConfig
 from sad_distill.data.curriculum import EpochOrder, horizon
+from sad_distill.data.labels import encode
 from sad_distill.data.rows import Row
 from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language
 from sad_distill.models.mixture import MixtureModel
 from sad_distill.signals.outcomes import Outcome, alike, outcomes_of
 from sad_distill.signals.policy import PolicyTerm
-from sad_distill.training.build import Parts
+from sad_distill.teachers.registry import Teacher
+from sad_distill.training.build import Parts, rewritten
 from sad_distill.training.guided_agent import GuidedAgent
 from sad_distill.training.interrupts import TrainingInterrupts
 from sad_distill.training.learner import Learner, Metrics
@@ -37,6 +40,7 @@ from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
 from sad_env.records import Trajectory
 from sad_env.safe_text import one_line
+from sad_env.transcript import form_of
 
 _ROUNDS = 3
 """How often the episodes of an iteration that are still owed are played, each with the retries of a rollout."""
@@ -68,11 +72,10 @@ class Live:
         with_recorded = config.method == "minillm" and parts.rows
         self._recorded = EpochOrder(len(parts.rows), config.data.batch, config.data.seed) if with_recorded else None
         self._tasks = TaskStream.of(config)
-        self._prefixes = (
-            Prefixes.of(parts.episodes, config.online.replay_every, config.online.group, self._tasks.tasks)
-            if config.online.replay_every
-            else None
-        )
+        self._prefixes: Prefixes | None = None
+        if config.online.replay_every:
+            recorded = [rewritten(one, parts.student) for one in parts.episodes]
+            self._prefixes = Prefixes.of(recorded, config.online.replay_every, config.online.group, self._tasks.tasks)
         self._student = ActingModel(self._sampled(), parts.windowing, config)
         self._longest = registry.world(config.data.env).max_steps
 
@@ -176,14 +179,15 @@ class Live:
         if guide is None:
             return self._student.agent
         share = config.online.guidance_schedule.at(self.step, config.optimisation.steps)
-        return GuidedAgent(self._student.agent, guide, share, config.data.seed)
+        tokenizer = self._parts.student.tokenizer
+        return GuidedAgent(self._student.agent, guide, share, config.data.seed, tokenizer=tokenizer)
 
     def _guide(self) -> Agent | None:
         """The teacher as an agent, where it is a model in this process."""
         teacher = self._parts.teacher
         if teacher is None or teacher.language is None:
             return None
-        return ActingModel(teacher.language, self._parts.windowing, self._parts.config).agent
+        return guide_of(teacher, self._parts.student, self._parts.config)
 
     def _sampled(self) -> Language:
         """What episodes are sampled from: the student, or for MiniLLM its mixture with the teacher."""
@@ -194,7 +198,7 @@ class Live:
         assert teacher.language is not None
         plan = policy.plan
         mixture = MixtureModel(unwrap(student.model), teacher.language.model, plan.mixing, plan.temperature)
-        return Language(mixture, student.tokenizer)
+        return replace(student, model=mixture)
 
     def _own_count(self, count: int) -> int:
         """How many of an iteration's episodes the student plays; in mode mixed the others are recorded."""
@@ -249,16 +253,33 @@ class ActingModel:
         language: the model and its tokenizer.
         windowing: what it sees.
         config: temperature and seed.
+        prompt: comes before an episode; a student has none.
+        told: what it ends with, see `ReActAgent`.
     """
 
-    def __init__(self, language: Language, windowing: Windowing, config: TrainConfig) -> None:
-        self._model = LocalModel(unwrap(language.model), language.tokenizer, windowing=windowing, name="student")
+    def __init__(
+        self,
+        language: Language,
+        windowing: Windowing,
+        config: TrainConfig,
+        prompt: str = "",
+        told: Callable[[EpisodeStart], str] | None = None,
+    ) -> None:
+        self._model = LocalModel(
+            unwrap(language.model),
+            language.tokenizer,
+            windowing=windowing,
+            name="student",
+            start_ids=language.start_ids,
+            form=form_of(language.form),
+            chat=language.chat,
+        )
         sampling = Sampling(
             temperature=config.online.sampling_temperature,
             max_tokens=config.model.max_new_tokens,
             seed=config.data.seed,
         )
-        self.agent = ReActAgent(self._model, Prompt(""), sampling=sampling)
+        self.agent = ReActAgent(self._model, Prompt(prompt), sampling=sampling, told=told)
 
     def refresh(self) -> None:
         """Forget all that was computed with the weights before an update."""
@@ -268,6 +289,25 @@ class ActingModel:
 def policy_of(learner: Learner) -> PolicyTerm | None:
     """The learner's term of signals, which wants to know what was sampled."""
     return next((term for term in learner.extras if isinstance(term, PolicyTerm)), None)
+
+
+def guide_of(teacher: Teacher, student: Language, config: TrainConfig) -> Agent:
+    """A local teacher as an agent that writes as the student does, in the student's context or in its own."""
+    assert teacher.language is not None
+    language, windowing, view = teacher.language, config.model.windowing, teacher.view
+    if view is None:
+        shown = replace(language, start_ids=(), form=student.form, chat=student.chat)
+        return ActingModel(shown, windowing, config).agent
+    shown = replace(
+        language, tokenizer=view.tokenizer, start_ids=view.start_ids, form=student.form, chat=view.glue is not None
+    )
+    # Its own observations may take more ids than the student's do.
+    budget = min(teacher.context, 2 * windowing.budget + len(encode(view.tokenizer, view.prompt)))
+
+    def told(start: EpisodeStart) -> str:
+        return view.told(start.world, str(start.info["split"]), start.task_id, start.world_seed)
+
+    return ActingModel(shown, replace(windowing, budget=budget), config, view.prompt, told).agent
 
 
 def play(agent: Agent, tasks: TaskStream, jobs: Sequence[Job], path: Path, max_steps: int | None) -> list[Trajectory]:

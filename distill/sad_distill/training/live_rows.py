@@ -35,12 +35,12 @@ def relabelled(parts: Parts, teacher: Teacher, episodes: Sequence[Trajectory], g
         for episode, turns in zip(episodes, agent_turns(guide, episodes, seed), strict=True):
             rows += turn_rows(episode, turns, tokenizer, windowing, sampled=same)
         return rows
-    for episode in episodes:
-        if teacher.expert:
-            completions = expert_completions(episode, teacher.expert, seed)
-        else:
-            assert teacher.writes is not None
-            completions = teacher_completions(episode, teacher.writes, seed)
+    if teacher.expert:
+        written = [expert_completions(episode, teacher.expert, seed) for episode in episodes]
+    else:
+        assert teacher.writes is not None
+        written = teacher_completions(episodes, teacher.writes, seed, teacher.view)
+    for episode, completions in zip(episodes, written, strict=True):
         rows += relabelled_rows(episode, completions, tokenizer, windowing)
     if objective_of(parts.config).divergence:  # a teacher behind a wire scores plain rows only
         return [plain for row in rows for plain in branches_as_rows(row)]

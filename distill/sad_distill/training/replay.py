@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sad_agents.agent import Agent, Decision, EpisodeStart
+from sad_agents.agent import Agent, Decision, EpisodeStart, writes
 from sad_agents.rollout.rollout import Job
 
 from sad_distill.teachers.relabel_agent import decision_of
 from sad_env.errors import ConfigError, DataError
-from sad_env.records import Trajectory
-from sad_env.transcript import LINES
+from sad_env.records import FormName, Trajectory
 
 REPLAY = "replay"
 """Author of the steps that were played again, in the records."""
@@ -42,7 +41,7 @@ class Prefixes:
         """From recorded episodes; of several of one task and seed, the first that was won.
 
         Args:
-            episodes: won ones are taken, in the default form and without chat, as students act.
+            episodes: won ones are taken; they are written as the student writes.
             every: see `Prefixes`.
             group: see `Prefixes`.
             tasks: of these tasks only.
@@ -53,7 +52,7 @@ class Prefixes:
         known = set(tasks)
         won: dict[tuple[str, int], Trajectory] = {}
         for one in episodes:
-            if one.success and one.steps and one.form == LINES.name and not one.chat and one.task_id in known:
+            if one.success and one.steps and one.task_id in known:
                 won.setdefault((one.task_id, one.seed), one)
         if not won:
             raise ConfigError(
@@ -114,6 +113,16 @@ class ReplayAgent:
                 recorded, _, turn = self._live[episode]
                 decisions[episode] = decision_of(recorded.steps[turn], REPLAY)
         return [decisions[episode] for episode in episodes]
+
+    @property
+    def form(self) -> FormName:
+        """The student's."""
+        return writes(self.student)[0]
+
+    @property
+    def chat(self) -> bool:
+        """The student's."""
+        return writes(self.student)[1]
 
     def _replays(self, episode: int) -> bool:
         _, turns, turn = self._live[episode]

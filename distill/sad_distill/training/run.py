@@ -20,6 +20,7 @@ from sad_distill.data.action_support import ActionSupport
 from sad_distill.models.heads import unwrap
 from sad_distill.models.students import merged, parameter_count
 from sad_distill.teachers.cache import CachedTeacher
+from sad_distill.teachers.context import TeacherInContext
 from sad_distill.teachers.registry import contents_of
 from sad_distill.teachers.self_teacher import SelfTeacher
 from sad_distill.training.build import build
@@ -209,8 +210,11 @@ class Run:
         supports = self.learner.supports
         if isinstance(supports, ActionSupport) and supports.counts.positions:
             metrics["off_trie_rate"] = supports.counts.off_trie_rate
-        if self.teacher is not None and isinstance(self.teacher.scores, CachedTeacher):
-            metrics["cache_hits"] = self.teacher.scores.hit_rate
+        scores = self.teacher.scores if self.teacher is not None else None
+        if isinstance(scores, TeacherInContext):
+            scores = scores.teacher
+        if isinstance(scores, CachedTeacher):
+            metrics["cache_hits"] = scores.hit_rate
         return {**metrics, **rows.metrics, "seconds": self.seconds}
 
     @property
@@ -222,7 +226,12 @@ class Run:
     def save(self) -> Path:
         """Write the student as it is."""
         record = {
-            "acting": {"prompt": "", "window": asdict(self.parts.windowing)},
+            "acting": {
+                "prompt": "",
+                "window": asdict(self.parts.windowing),
+                **({} if self.student.form == "lines" else {"form": self.student.form}),
+                **({"chat": True} if self.student.chat else {}),
+            },
             "settings": self._settings(),
             "teacher": self.teacher.name if self.teacher else "",
             "updates": self.done,

@@ -19,9 +19,12 @@ from sad_env.settings import flat
 
 _FREE = frozenset(
     {"out", "steps", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
-    | {"noise_every"}
+    # What form, chat and precision come to is among the contents.
+    | {"form", "chat", "teacher_precision", "teacher_concurrency", "noise_every"}
 )
 """Settings that may change between two starts of a run: they change no result but for rounding; `steps` may grow."""
+_AS_BEFORE = {"writing": "lines", "teacher_precision": "fp32"}
+"""Contents of runs that earlier releases began, which did not record them."""
 _FORMER_CONTENTS = {"episodes": "trajectories"}
 
 
@@ -62,20 +65,21 @@ class RunDir:
         # The contrastive term compares the rows of a micro-batch with one another.
         free = _FREE - {"micro_batch"} if "contrastive" in config.terms.weights else _FREE
         settings = present_settings(json.loads(public_address(json.dumps(flat(config)))))
-        defaults = json.loads(json.dumps(flat(TrainConfig(out=""))))
         path = folder / "config.json"
         if path.exists():
-            before = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
+            # What a run of an earlier release could not be told was as it is by default.
+            found = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
+            before = {**json.loads(json.dumps(flat(TrainConfig(out="")))), **found}
             for key, value in settings.items():
-                # A setting that was not there when the run began had its default.
-                if key not in free and before.get(key, defaults[key]) != value:
+                if key not in free and before.get(key) != value:
                     raise ConfigError(
-                        f"{folder} holds a run with {key} = {before.get(key, defaults[key])!r}, not {value!r}:"
+                        f"{folder} holds a run with {key} = {before.get(key)!r}, not {value!r}:"
                         " choose another --out or the old setting"
                     )
             self.earlier_steps = _extended(folder, before, settings["steps"])
             # Runs of earlier releases did not record contents.
-            for former, value in before.get("contents", {}).items():
+            recorded = before.get("contents")
+            for former, value in ({**_AS_BEFORE, **recorded} if recorded else {}).items():
                 key = _FORMER_CONTENTS.get(former, former)
                 if contents[key] != value:
                     raise ConfigError(
