@@ -44,6 +44,9 @@ class ModelChoice:
     """Episodes as turns of a chat; auto: as the student's record says, others where their tokenizer has a template."""
     teacher_context: Literal["student", "own", "privileged"] = "student"
     """The teacher reads what the student does, or has its own prompt and template, or is also told the solution."""
+    teacher_told: Annotated[Literal["solution", "recorded", "group"], RARE] = "solution"
+    """What only a privileged teacher reads of a task: how its world solves it, or the actions of a won episode, one of
+    the trajectories or one of the same group."""
     teacher_prompt: str = ""
     """Prompt file (TOML) of the teacher, or a world's name; by default the world's own for models not trained here."""
     teacher_chat: Literal["auto", "on", "off"] = "auto"

@@ -70,6 +70,14 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         " likelihood: give --method sft",
     ),
     (
+        lambda config: config.model.teacher_told == "recorded" and not config.data.trajectories,
+        "--teacher-told recorded tells of won episodes: give --trajectories FILE.jsonl",
+    ),
+    (
+        lambda config: config.model.teacher_told == "group" and config.online.group < 2,
+        "--teacher-told group tells of another episode on the task: give --group 8, or another number",
+    ),
+    (
         lambda config: config.method == "policy" and not signals_of(config),
         "method policy learns by terms alone: give --terms opd=1, grpo=1 or others",
     ),
@@ -230,6 +238,7 @@ _COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (("guidance", "guidance_fall"), "mode", ("guided",)),
     (("replay_every",), "mode", ("online",)),
     (("teacher_prompt", "teacher_chat"), "teacher_context", ("own", "privileged")),
+    (("teacher_told",), "teacher_context", ("privileged",)),
 )
 """Settings that have an effect only where another one has one of some values. MiniLLM has a divergence of its own."""
 

@@ -21,6 +21,8 @@ from sad_distill.data.rows import rows_from
 from sad_distill.models.language import load_language
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.relabel_agent import agent_turns, branches_as_rows, decision_of, turn_rows
+from sad_distill.teachers.self_teacher import SelfTeacher
+from sad_distill.teachers.won_episodes import WonEpisodes
 from sad_distill.training.live import ActingModel
 from sad_distill.training.live_rows import steps_by, without_replayed
 from sad_distill.training.replay import REPLAY, Prefixes
@@ -389,3 +391,42 @@ def test_noise_of_a_gradient_is_seen_without_changing_it(files: Path, tmp_path: 
     assert "gradient_noise" not in metrics(tmp_path / "unseen")[0]
     for one, other in zip(weights(tmp_path / "seen"), weights(tmp_path / "unseen"), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+
+
+# --- a student as its own teacher ------------------------------------------------------------------------------------
+
+
+def test_a_privileged_self_teacher_reads_what_won_and_scores_the_students_tokens(
+    files: Path, tmp_path: Path, toy_episodes: list[Trajectory]
+) -> None:
+    """Without something to read it says what the student says: the gap is 0 at first, and is not where it reads."""
+    changes: dict[str, Any] = {**POLICY, "teacher": "self", "terms": ("opd=1",), "tasks": 2, "steps": 1}
+    Run(settings(files, tmp_path / "plain", **changes)).train()
+    assert metrics(tmp_path / "plain")[0]["kl_teacher"] == 0
+    for told in ("solution", "recorded"):
+        context = {"teacher_context": "privileged", "teacher_told": told}
+        Run(settings(files, tmp_path / told, **changes, **context)).train()
+        assert abs(metrics(tmp_path / told)[0]["kl_teacher"]) > 1e-4
+    known = WonEpisodes()
+    known.replace([one.model_copy(update={"success": False}) for one in toy_episodes[:3]] + toy_episodes[3:4])
+    [lost, won] = toy_episodes[0], toy_episodes[3]
+    assert known("toy", "train", lost.task_id, lost.seed) == ""
+    assert known("toy", "train", won.task_id, 7).endswith("; ".join(step.action for step in won.steps))
+
+
+def test_a_moving_average_follows_its_student(tiny_llama: Callable[..., Any]) -> None:
+    student = tiny_llama(seed=1)
+    average, frozen = SelfTeacher(student, "a", decay=0.75), SelfTeacher(student, "f")
+    before = [one.clone() for one in student.parameters()]
+    with torch.no_grad():
+        for one in student.parameters():
+            one.add_(1.0)
+    for teacher in (average, frozen):
+        teacher.follow(student)
+    for then, one, other in zip(before, average.model.parameters(), frozen.model.parameters(), strict=True):
+        torch.testing.assert_close(one, then + 0.25)
+        assert torch.equal(other, then)
+    assert not frozen.tensors
+    again = SelfTeacher(student, "a", decay=0.75)
+    again.load({name: one.clone() for name, one in average.tensors.items()})
+    assert same(list(again.model.parameters()), list(average.model.parameters()))

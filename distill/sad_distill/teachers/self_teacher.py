@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from typing import Any
 
 import torch
+from sad_agents.sampling.kv_cache import context_of
 from torch import Tensor, nn
 
+from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language
 from sad_distill.teachers.local import LocalTeacher
-from sad_distill.teachers.registry import Teacher
+from sad_distill.teachers.registry import Reading, Teacher
 from sad_env.errors import ConfigError
 
 WORD = "self"
@@ -76,4 +80,12 @@ def self_teacher(spec: str, student: Language, top: int = 0) -> Teacher | None:
     if decay is None:
         return None
     teacher = SelfTeacher(student.model, f"{spec} of {student.identity}", top, decay)
-    return Teacher(teacher.name, scores=teacher, language=Language(teacher.model, student.tokenizer))  # type: ignore[arg-type]
+    copied: Any = teacher.model
+    language = replace(student, model=copied)
+    return Teacher(
+        teacher.name,
+        scores=teacher,
+        language=language,
+        context=context_of(unwrap(copied)),
+        reading=Reading.of(language),
+    )

@@ -28,6 +28,7 @@ from sad_distill.schedules import Schedule
 from sad_distill.teachers.registry import BASE, Teacher, base_teacher, load_teacher
 from sad_distill.teachers.self_teacher import decay_of, self_teacher
 from sad_distill.teachers.views import in_context
+from sad_distill.teachers.won_episodes import WonEpisodes
 from sad_distill.training.learner import Learner
 from sad_distill.training.methods import compares_ids, objective_of
 from sad_distill.training.ranks import Ranks
@@ -103,6 +104,8 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
     if config.model.teacher == BASE:
         teacher = base_teacher(config, student)
     teacher = in_context(config, teacher, student)
+    if config.model.teacher_told == "recorded":
+        tell(teacher, episodes)
     rows = labelled_rows(config, student, episodes)
     learner = build_learner(config, ranks, teacher, student, rows)
     return Parts(config, ranks, episodes, teacher, student, rows, learner)
@@ -132,6 +135,12 @@ def build_learner(
         weight=Schedule.of(config.terms.method_weight),
         noise_every=config.output.noise_every,
     )
+
+
+def tell(teacher: Teacher | None, episodes: Sequence[Trajectory]) -> None:
+    """Let a teacher that reads won episodes know these, and no others."""
+    if teacher is not None and teacher.view is not None and isinstance(teacher.view.known, WonEpisodes):
+        teacher.view.known.replace(episodes)
 
 
 def _trained_on(config: TrainConfig, episodes: list[Trajectory]) -> list[Trajectory]:

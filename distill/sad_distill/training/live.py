@@ -26,7 +26,7 @@ from sad_distill.models.mixture import MixtureModel
 from sad_distill.signals.outcomes import Outcome, alike, outcomes_of
 from sad_distill.signals.policy import PolicyTerm
 from sad_distill.teachers.registry import Teacher
-from sad_distill.training.build import Parts, rewritten
+from sad_distill.training.build import Parts, rewritten, tell
 from sad_distill.training.guided_agent import GuidedAgent
 from sad_distill.training.interrupts import TrainingInterrupts
 from sad_distill.training.learner import Learner, Metrics
@@ -213,6 +213,8 @@ class Live:
         """Rows of these episodes, and numbers; what signals need to know of the rows is kept."""
         parts, policy, teacher = self._parts, self._policy, self._parts.teacher
         kept = [without_loops(episode) for episode in episodes]
+        if parts.config.model.teacher_told == "group":
+            tell(teacher, episodes)
         if parts.config.mode == "dagger":
             assert teacher is not None
             return relabelled(parts, teacher, kept, self._guide()), {}

@@ -221,6 +221,8 @@ class Run:
     def follower(self) -> SelfTeacher | None:
         """The teacher, where it is the student itself."""
         scores = self.teacher.scores if self.teacher else None
+        if isinstance(scores, TeacherInContext):
+            scores = scores.teacher
         return scores if isinstance(scores, SelfTeacher) else None
 
     def save(self) -> Path:
