@@ -150,14 +150,14 @@ class Run:
 
         with contextlib.suppress(_OverError):
             if not self.validation.over:
-                self._updates(source.updates(between), directory, interrupts)
+                self._updates(source.updates(between), directory)
 
-    def _updates(self, updates: Iterator[UpdateRows], directory: RunDir, interrupts: TrainingInterrupts) -> None:
+    def _updates(self, updates: Iterator[UpdateRows], directory: RunDir) -> None:
         before = _processor_seconds() - self.processor_seconds
         for rows in updates:
             metrics = self._update(rows)
             if rows.iterations:
-                metrics |= self.validation.after(rows.iterations, self.done + 1, interrupts)
+                metrics |= self.validation.after(rows.iterations, self.done + 1)
             self.processor_seconds = _processor_seconds() - before
             metrics["processor_seconds"] = self.processor_seconds
             directory.write(self.done, metrics)

@@ -10,7 +10,6 @@ import torch
 from sad_agents.rollout.rollout import Job, rollout
 
 from sad_distill.training.build import Parts
-from sad_distill.training.interrupts import TrainingInterrupts
 from sad_distill.training.learner import Metrics
 from sad_distill.training.live import ActingModel
 from sad_distill.training.state import load_state, save_state
@@ -44,18 +43,18 @@ class Validation:
                 Job(task, seed=parts.config.data.seed) for task in held_out(parts.config, self._world.panel().task_ids)
             ]
 
-    def after(self, iteration: int, updates: int, interrupts: TrainingInterrupts) -> Metrics:
+    def after(self, iteration: int, updates: int) -> Metrics:
         """Play the panel where that is due, and keep the best state.
+
+        Ctrl-C waits for its end: before, the state on disk would not know that the update is done.
 
         Args:
             iteration: how many are over.
             updates: how many have been made.
-            interrupts: let Ctrl-C end the playing.
         """
         if not self._config.validate_every or iteration % self._config.validate_every:
             return {}
-        with interrupts.allowed():
-            won, steps = self._play()
+        won, steps = self._play()
         success = won / len(self._jobs)
         self.worse += 1
         if success > self.best:
