@@ -36,20 +36,20 @@ class ModelChoice:
     """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), FILE.pt, a folder, smollm2, hf:ID."""
     teacher: str = ""
     """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL, base (the
-    student without its adapters), self (the student as it began); or expert."""
-    form: Literal["auto", "lines", "tags", "think"] = "auto"
+    student without adapters), self (the student as it began); or expert."""
+    form: Annotated[Literal["auto", "lines", "tags", "think"], RARE] = "auto"
     """How a model writes: lines (Reasoning:, Action:), tags ([REASON], [ACT]), think (<think>, <action>); auto: as its
     record says, others as the trajectories are written, or lines."""
-    chat: Literal["auto", "on", "off"] = "auto"
+    chat: Annotated[Literal["auto", "on", "off"], RARE] = "auto"
     """Episodes as turns of a chat; auto: as the student's record says, others where their tokenizer has a template."""
-    teacher_context: Literal["student", "own", "privileged"] = "student"
-    """The teacher reads what the student does, or has its own prompt and template, or is also told the solution."""
+    teacher_context: Annotated[Literal["student", "own", "privileged"], RARE] = "student"
+    """The teacher reads what the student does, its own prompt and chat template, or these and the solution."""
     teacher_told: Annotated[Literal["solution", "recorded", "group"], RARE] = "solution"
     """What only a privileged teacher reads of a task: how its world solves it, or the actions of a won episode, one of
     the trajectories or one of the same group."""
-    teacher_prompt: str = ""
+    teacher_prompt: Annotated[str, RARE] = ""
     """Prompt file (TOML) of the teacher, or a world's name; by default the world's own for models not trained here."""
-    teacher_chat: Literal["auto", "on", "off"] = "auto"
+    teacher_chat: Annotated[Literal["auto", "on", "off"], RARE] = "auto"
     """The teacher reads turns of its chat template; auto: where it has one and is used to it."""
     context: Annotated[int, formerly("budget")] = 512
     """Tokens a model is shown at once at most."""
@@ -61,9 +61,9 @@ class ModelChoice:
     """LoRA rank; 0 trains all weights."""
     top: Annotated[int, RARE] = 0
     """A local teacher answers with this many likeliest tokens and the rest; 0 with everything. Servers: 64."""
-    cache: str = ""
+    cache: Annotated[str, RARE] = ""
     """Folder where a teacher's answers are kept."""
-    teacher_precision: Literal["auto", "fp32", "bf16"] = "auto"
+    teacher_precision: Annotated[Literal["auto", "fp32", "bf16"], RARE] = "auto"
     """Of a local teacher's numbers; auto: fp32 on a processor, bf16 elsewhere."""
     student_precision: Annotated[Literal["fp32", "bf16"], RARE] = "fp32"
     """Of the student's weights; bf16 halves them, but loses small updates to all that is no adapter."""
@@ -118,7 +118,7 @@ class Optimisation:
     """Gradient norm at most; 0 is no limit."""
     optimiser: OptimiserName = "adamw"
     """muon (for the matrices between embedding and head) suits models from scratch."""
-    embedding_factor: float = 1.0
+    embedding_factor: Annotated[float, RARE] = 1.0
     """Multiple of the rate for embeddings; from scratch, about 10."""
 
     def rate(self, step: int) -> float:
@@ -323,9 +323,8 @@ class TrainConfig:
       minillm          online           --teacher student.pt
       policy           online, guided   --terms opd=1, grpo=1, ... (--config field/opd)
 
-    Other commands: sft-teacher, serve, inspect, plan (the memory of a run), each with --help. Several GPUs: accelerate
-    launch --multi_gpu -m sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g.
-    paper/table5/full.
+    Other commands: sft-teacher, serve, inspect, plan, each with --help. Several GPUs: accelerate launch --multi_gpu -m
+    sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
     """
 
     out: str

@@ -30,7 +30,7 @@ from sad_env.http import Patience
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingHabits:
     """How a model reads by itself, where it does not see what the student sees.
 
     Attributes:
@@ -46,7 +46,7 @@ class Reading:
     ours: bool = False
 
     @classmethod
-    def of(cls, language: Language) -> Reading:
+    def of(cls, language: Language) -> ReadingHabits:
         """How a model in this process reads."""
         template = language.tokenizer.chat_template
         text = template if isinstance(template, str) else ""
@@ -76,7 +76,7 @@ class Teacher:
     language: Language | None = None
     fits: Callable[[Mapping[str, int], int], None] | None = None
     context: int = 0
-    reading: Reading | None = None
+    reading: ReadingHabits | None = None
     view: TeacherView | None = None
 
 
@@ -97,7 +97,7 @@ def _remote(spec: str, config: TrainConfig) -> Teacher:
         writes=teacher,
         fits=teacher.fits,
         context=teacher.context,
-        reading=Reading(*teacher.reading) if teacher.reading else None,
+        reading=ReadingHabits(*teacher.reading) if teacher.reading else None,
     )
 
 
@@ -125,7 +125,7 @@ def _local(spec: str, config: TrainConfig) -> Teacher:
         language=language,
         fits=fits,
         context=context_of(language.model),
-        reading=Reading.of(language),
+        reading=ReadingHabits.of(language),
     )
 
 
@@ -151,7 +151,7 @@ def base_teacher(config: TrainConfig, student: Language) -> Teacher:
     scores: ScoringTeacher = AdaptersOffTeacher(student.model, name, config.model.top)
     if config.model.cache:
         scores = CachedTeacher(scores, Path(config.model.cache))
-    return Teacher(name, scores=scores, context=context_of(unwrap(student.model)), reading=Reading.of(student))
+    return Teacher(name, scores=scores, context=context_of(unwrap(student.model)), reading=ReadingHabits.of(student))
 
 
 TEACHERS: dict[str, TeacherFactory] = {

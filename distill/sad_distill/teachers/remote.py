@@ -120,7 +120,7 @@ def _asked(prompt: WritingPrompt) -> dict[str, Any]:
 
 
 def _reading(told: object) -> tuple[tuple[int, ...], str, bool, bool] | None:
-    """How the served model reads by itself, as `teachers.registry.Reading`; earlier releases do not say."""
+    """How the served model reads by itself, as `teachers.registry.ReadingHabits`; earlier releases do not say."""
     if told is None:
         return None
     if not isinstance(told, dict) or [type(told.get(name)) for name in ("template", "chat", "ours")] != [

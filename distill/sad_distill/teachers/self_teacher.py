@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language
 from sad_distill.teachers.local import LocalTeacher
-from sad_distill.teachers.registry import Reading, Teacher
+from sad_distill.teachers.registry import ReadingHabits, Teacher
 from sad_env.errors import ConfigError
 
 WORD = "self"
@@ -87,5 +87,5 @@ def self_teacher(spec: str, student: Language, top: int = 0) -> Teacher | None:
         scores=teacher,
         language=language,
         context=context_of(unwrap(copied)),
-        reading=Reading.of(language),
+        reading=ReadingHabits.of(language),
     )

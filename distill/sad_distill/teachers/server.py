@@ -39,7 +39,7 @@ class TeacherServer(ThreadingHTTPServer):
     """Serves one model.
 
     ``GET /about`` gives name, vocabulary (rows of the head), tokens (the tokenizer's fingerprint, see `wire`),
-    context (positions of the model) and reading (`teachers.registry.Reading`: how the model reads by itself);
+    context (positions of the model) and reading (`teachers.registry.ReadingHabits`: how the model reads by itself);
     ``POST /score?top=K`` takes a request of `wire` and answers it; ``POST /generate`` takes and gives JSON.
 
     Args:

@@ -16,7 +16,7 @@ from sad_distill.config import TrainConfig
 from sad_distill.data.labels import glue_of
 from sad_distill.models.language import Language
 from sad_distill.teachers.context import Known, TeacherInContext, TeacherView
-from sad_distill.teachers.registry import Reading, Teacher
+from sad_distill.teachers.registry import ReadingHabits, Teacher
 from sad_distill.teachers.won_episodes import WonEpisodes
 from sad_env import registry
 from sad_env.core import TextEnv
@@ -72,13 +72,13 @@ def _known(config: TrainConfig) -> Known | None:
     return PrivilegedText(config) if config.model.teacher_told == "solution" else WonEpisodes()
 
 
-def _by_name(teacher: str, tokenizer: PreTrainedTokenizerBase) -> Reading:
+def _by_name(teacher: str, tokenizer: PreTrainedTokenizerBase) -> ReadingHabits:
     """How a served model reads that does not say: as its tokenizer, which is the student's, and its name tell."""
     template = tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else ""
-    return Reading(begin_ids(tokenizer), template, bool(template) and made_for_chats(teacher.partition("#")[2]))
+    return ReadingHabits(begin_ids(tokenizer), template, bool(template) and made_for_chats(teacher.partition("#")[2]))
 
 
-def _prompt(config: TrainConfig, reading: Reading, form: Form) -> str:
+def _prompt(config: TrainConfig, reading: ReadingHabits, form: Form) -> str:
     """Instruction and exemplars: of a file all, of a world's own prompt one; none for a student of this project."""
     name = config.model.teacher_prompt
     if not name:

@@ -34,7 +34,7 @@ _WORKING = 4
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryPart:
     """A part of what a run takes.
 
     Attributes:
@@ -54,7 +54,7 @@ class Need:
         return -(-self.total // devices) if self.shared else self.total
 
 
-def needs_of(config: TrainConfig) -> list[Need]:
+def needs_of(config: TrainConfig) -> list[MemoryPart]:
     """What a run with these settings takes on each device, part by part.
 
     Weights, gradients and the optimiser's state are counted exactly; activations are what the backward pass keeps of
@@ -74,24 +74,26 @@ def needs_of(config: TrainConfig) -> list[Need]:
         student = with_adapters(student, config.model.adapters)
     trained = [one for one in student.parameters() if one.requires_grad]
     needs = [
-        Need("student: weights", _bytes(student.parameters()), exact=True),
-        Need("student: gradients", _bytes(trained), exact=True),
-        Need("student: optimiser", optimiser_bytes(config.optimisation, [student]), exact=True),
-        Need("student: activations", activation_bytes(student, config)),
+        MemoryPart("student: weights", _bytes(student.parameters()), exact=True),
+        MemoryPart("student: gradients", _bytes(trained), exact=True),
+        MemoryPart("student: optimiser", optimiser_bytes(config.optimisation, [student]), exact=True),
+        MemoryPart("student: activations", activation_bytes(student, config)),
     ]
     if config.hardware.precision == "bf16":
         copies = sum(2 * one.numel() for one in trained if one.dtype is torch.float32)
-        needs.append(Need("student: bf16 copies", copies))
+        needs.append(MemoryPart("student: bf16 copies", copies))
     if teacher is not None:
         item = _ITEM["fp32" if config.model.teacher_precision == "fp32" else "bf16"]
         weights = sum(item * one.numel() for one in teacher.parameters())
-        needs.append(Need("teacher: weights", weights, exact=True))
-        needs.append(Need("teacher: one pass", _WORKING * item * _tokens(config) * _widest(teacher.config)))
-    needs.append(Need("logits", 4 * _COPIES * min(_tokens(config) * vocabulary_of(student), _LOGITS)))
+        needs.append(MemoryPart("teacher: weights", weights, exact=True))
+        needs.append(MemoryPart("teacher: one pass", _WORKING * item * _tokens(config) * _widest(teacher.config)))
+    needs.append(MemoryPart("logits", 4 * _COPIES * min(_tokens(config) * vocabulary_of(student), _LOGITS)))
     if config.mode != "offline":
         item = _ITEM[config.model.student_precision]
         live = config.online.rollouts * config.model.context
-        needs.append(Need("episodes: key/value cache", live * item * cache_width(unwrap(student).config), shared=True))
+        needs.append(
+            MemoryPart("episodes: key/value cache", live * item * cache_width(unwrap(student).config), shared=True)
+        )
     return needs
 
 
@@ -169,13 +171,22 @@ AttentionInterface.register(_COUNTED, _attend)
 
 
 def activation_bytes(model: Any, config: TrainConfig) -> int:
-    """What the backward pass keeps of one micro-batch, counted while the model runs on the meta device."""
+    """What the backward pass keeps of one micro-batch, counted while the model runs on the meta device.
+
+    With `--recompute` these are the inputs of the layers, and all of the one layer that is computed again.
+    """
     causal = unwrap(model)
-    computing = copy.deepcopy(causal).to(torch.bfloat16) if config.hardware.precision == "bf16" else causal
-    if config.hardware.recompute:
-        enable = getattr(computing, "activation_checkpointing_enable", None) or computing.gradient_checkpointing_enable
-        enable({"use_reentrant": False})
-    own = {one.untyped_storage()._cdata for one in computing.parameters()}
+    computing = copy.deepcopy(causal).to(torch.bfloat16 if config.hardware.precision == "bf16" else causal.dtype)
+    whole = _kept_bytes(computing, config)
+    if not config.hardware.recompute:
+        return whole
+    enable = getattr(computing, "activation_checkpointing_enable", None) or computing.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+    return _kept_bytes(computing, config) + whole // int(computing.config.get_text_config().num_hidden_layers)
+
+
+def _kept_bytes(model: Any, config: TrainConfig) -> int:
+    own = {one.untyped_storage()._cdata for one in model.parameters()}
     kept: dict[int, Tensor] = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -185,11 +196,10 @@ def activation_bytes(model: Any, config: TrainConfig) -> int:
 
     shape = (config.hardware.micro_batch, config.model.context)
     ids = torch.zeros(shape, dtype=torch.long, device="meta")
-    computing.train()
+    model.train()
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        states = hidden_states(computing, ids)
-    whole = sum(one.untyped_storage().nbytes() for one in kept.values())
-    return whole + states.untyped_storage().nbytes()
+        states = hidden_states(model, ids)
+    return sum(one.untyped_storage().nbytes() for one in kept.values()) + states.untyped_storage().nbytes()
 
 
 def cache_width(config: PretrainedConfig) -> int:
@@ -213,6 +223,6 @@ def _bytes(parameters: Any) -> int:
     return sum(one.numel() * one.itemsize for one in parameters)
 
 
-def totals(needs: list[Need], devices: int) -> int:
+def totals(needs: list[MemoryPart], devices: int) -> int:
     """Bytes on each of so many devices."""
     return sum(need.on(devices) for need in needs)
