@@ -321,7 +321,7 @@ class TrainConfig:
       sad, token_flat  offline, mixed   --trajectories --teacher
       sad, token_flat  online, guided, dagger   --teacher
       minillm          online           --teacher student.pt
-      policy           online, guided   --terms opd=1, grpo=1, ... (--config field/opd)
+      policy           online, guided   --terms opd=1, grpo=1, ... (see field/opd)
 
     Other commands: sft-teacher, serve, inspect, plan, each with --help. Several GPUs: accelerate launch --multi_gpu -m
     sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
@@ -330,7 +330,7 @@ class TrainConfig:
     out: str
     """Output folder; the same command resumes what is in it."""
     method: Method = "sad"
-    """sad, or a baseline: likelihood, divergence of tokens, or both."""
+    """sad; a baseline; or policy, by --terms alone."""
     mode: Mode = "online"
     """online: the student plays, the teacher scores; guided: they take turns; dagger: the teacher rewrites."""
     model: ModelChoice = ModelChoice()
