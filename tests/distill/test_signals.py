@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from sad_distill.config import Measure
+from sad_distill.config import Measure, Optimisation
 from sad_distill.data.batch import collate
 from sad_distill.data.rows import Row, Unit
 from sad_distill.losses.divergence import divergence
+from sad_distill.losses.objective import Objective
 from sad_distill.losses.scoring import score_positions
 from sad_distill.schedules import ALWAYS, Schedule
 from sad_distill.signals.facts import RowFacts, mean_weights
@@ -20,6 +21,7 @@ from sad_distill.signals.outcomes import Outcome, group_advantages, leave_one_ou
 from sad_distill.signals.policy import PolicyPlan, PolicyTerm, clipped
 from sad_distill.signals.table import SIGNALS, turn_weights
 from sad_distill.teachers.local import LocalTeacher
+from sad_distill.training.learner import Learner
 
 from sad_env.errors import ConfigError
 from sad_env.records import Status, Step, Trajectory
@@ -335,3 +337,24 @@ def test_weights_of_signals_follow_their_schedules(tiny_llama: Tiny) -> None:
         parts.append(gradient_of(alone, student, rows))
     mixed.begin(rows, 2)
     torch.testing.assert_close(gradient_of(mixed, student, rows), 0.75 * parts[0] + 0.5 * parts[1])
+
+
+def test_how_rows_fall_into_micro_batches_does_not_change_an_update(tiny_llama: Tiny) -> None:
+    """The weights of the means are those of the whole update, whatever part of it a batch or a process holds."""
+
+    def gradients(size: int, averaging: Any) -> torch.Tensor:
+        student, teacher = tiny_llama(16, seed=1).double(), LocalTeacher(tiny_llama(24, seed=2).double(), "t")
+        plan = PolicyPlan({"opd": ALWAYS, "gate": ALWAYS}, averaging=averaging)
+        term = PolicyTerm(plan)
+        rows, _ = term.remember(student, teacher, [*rows_with_turns(), Row((1, 2, 3, 4, 4), "NRRRA", ())], CPU)
+        objective = Objective(likelihood=0.0, divergence=0.0, reduction="token_mean")
+        settings = Optimisation(steps=1, learning_rate=0.0, clip=0)
+        learner = Learner(student, objective, settings, micro_batch=size, extras=[term])
+        term.begin(rows, 0)
+        learner.update(rows, 0)
+        return torch.cat([p.grad.flatten() for p in learner.parameters if p.grad is not None])
+
+    for averaging in ("turn_mean", "episode_mean", "token_mean", "type_mean"):
+        whole = gradients(8, averaging)
+        assert whole.abs().sum() > 0
+        torch.testing.assert_close(gradients(2, averaging), whole, rtol=0, atol=1e-8)
