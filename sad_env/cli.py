@@ -117,8 +117,8 @@ def read(
         raise SystemExit(0)
     words = _with_present_names(words, names)
     flags = {_flag_name(word, known) for word in words} - {""}
-    missing = [setting.flag for setting in known.values() if setting.required and not setting.positional]
-    if absent := [flag for flag in missing if flag[2:].replace("-", "_") not in {*flags, *values}]:
+    missing = [setting for setting in known.values() if setting.required and not setting.positional]
+    if absent := [setting.flag for setting in missing if setting.name not in {*flags, *values}]:
         raise ConfigError(f"{prog} needs {' and '.join(absent)}: see {prog} --help")
     settings = tyro.cli(
         config,
@@ -134,6 +134,8 @@ def read(
 def _flag_name(word: str, known: Mapping[str, Setting]) -> str:
     """The setting that a word of the command line sets, "" for a value."""
     name = word.partition("=")[0].removeprefix("--").replace("-", "_") if word.startswith("--") else ""
+    if f"{name}_" in known:
+        return f"{name}_"
     return name if name in known else name.removeprefix("no_") if name.removeprefix("no_") in known else ""
 
 

@@ -46,7 +46,7 @@ class SpanKind(str, enum.Enum):
 FormName = Literal["lines", "tags", "think"]
 """Names of the forms of `sad_env.transcript`."""
 
-_HOUSE_FORM = (("form", "lines"), ("chat", False))
+_HOUSE_FORM: tuple[tuple[str, object], ...] = (("form", "lines"), ("chat", False), ("unknown", []), ("unknown", ()))
 _LETTERS = frozenset(kind.value for kind in SpanKind)
 
 
@@ -180,10 +180,17 @@ class Trajectory(Record):
     """How the agent wrote: a form of `sad_env.transcript`. Files name it only where it is another than "lines"."""
     chat: bool = False
     """The agent read and wrote in turns of a chat template; files say so only where it did."""
+    unknown: Many[str] = ()
+    """Fields that the source of an imported episode does not say, e.g. "success"; they hold the least claim."""
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words: its status, or "ending not known" of an imported episode."""
+        return "ending not known" if "status" in self.unknown else self.status.value.replace("_", " ")
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Versions that know neither field read what they always have.
+        # Versions that know none of these fields read what they always have.
         written: dict[str, Any] = write(self)
         return {key: value for key, value in written.items() if (key, value) not in _HOUSE_FORM}
 

@@ -62,8 +62,8 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        """As it is typed."""
-        return f"--{self.name.replace('_', '-')}"
+        """As it is typed; a field's last underscore tells a flag that is a word of Python, such as --from."""
+        return f"--{self.name.rstrip('_').replace('_', '-')}"
 
     @property
     def required(self) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from sad_agents.agent import Agent, writes
 from sad_agents.catalogue import provenance, resolve
@@ -59,6 +60,8 @@ class CollectSettings(ModelSettings):
     """Probability that a step plays a random or garbled action instead; such steps are no targets of training."""
     only_success: bool = False
     """Keep won episodes only."""
+    vote_on: Literal["actions", "results"] = "actions"
+    """What --votes are counted by: actions, or results, which each action has in a copy of the world."""
     renamed: float = 0.0
     """Share of the episodes with names and numbers of things exchanged (ALFWorld): to be read, not recalled."""
     max_steps: int = 0
@@ -90,19 +93,36 @@ _KEPT_AS = {"max_new_tokens": "max_tokens"}
 """Settings that OUT.settings.json has under another name."""
 
 _NOT_YET = {
-    "top_p": 1.0, "context": 4096, "votes": 1, "prompt": "", "precision": "auto", "form": "lines", "chat": "off",
+    "top_p": 1.0, "context": 4096, "votes": 1, "vote_on": "actions", "prompt": "", "precision": "auto",
+    "form": "lines", "chat": "off",
 }  # fmt: skip
 """Settings that files of earlier versions do not have, and what they were then."""
 
 
+COMMANDS = {
+    "import": "sad_agents.importing.command:run_import",
+    "select": "sad_agents.selecting:run_select",
+}
+"""First words that do not collect, and where their functions are; imported when they are called."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `sad-collect`; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in COMMANDS:
+        module, _, name = COMMANDS[words[0]].partition(":")
+        return cli.run(f"sad-collect {words[0]}", lambda: getattr(importlib.import_module(module), name)(words[1:]))
     return cli.run("sad-collect", lambda: collect(_read(arguments)))
 
 
 def _read(arguments: Sequence[str] | None) -> CollectSettings:
-    parsed = cli.read(CollectSettings, arguments, prog="sad-collect", renamed={"max_tokens": "max_new_tokens"})
-    parsed.refuse_ignored(ignored_by(parsed.settings.agent, parsed.settings.env))
+    parsed = cli.read(
+        CollectSettings, arguments, prog="sad-collect", configs="sad_agents", renamed={"max_tokens": "max_new_tokens"}
+    )
+    ignored = ignored_by(parsed.settings.agent, parsed.settings.env)
+    if parsed.settings.votes < 2:
+        ignored["vote_on"] = "one completion has no vote: give --votes 3 and a --temperature"
+    parsed.refuse_ignored(ignored)
     return parsed.settings
 
 
@@ -135,7 +155,7 @@ def _jobs(panel: Panel, settings: CollectSettings) -> list[Job]:
 
 def _agent(settings: CollectSettings, recipe: WorldRecipe) -> Agent:
     options = settings.agent_options(seed=settings.seed, concurrency=settings.concurrency, world=recipe.options)
-    agent = resolve(settings.agent, settings.env, options)
+    agent = resolve(settings.agent, settings.env, replace(options, vote_on=settings.vote_on))
     return NoisyAgent(agent, settings.slip, settings.env) if settings.slip else agent
 
 

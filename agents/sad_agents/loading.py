@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sad_agents.agent import GREEDY, Agent, EpisodeStart, Sampling
 from sad_agents.model import Model, ScriptedModel, read_script
-from sad_agents.prompts import Prompt, load_prompt, read_prompt
+from sad_agents.outcomes import TriedActions
+from sad_agents.prompts import Prompt, load_prompt, prompt_of
 from sad_agents.react import ReActAgent
 from sad_agents.windowing import Windowing
 from sad_env import registry
@@ -46,7 +47,8 @@ class AgentOptions:
         sampling: temperature, nucleus, tokens of a completion, seed.
         shots: exemplars in the prompt; None takes 0 for students and 1 for models that were not trained on the task.
         votes: completions sampled for each step, the majority's action is taken.
-        prompt: a prompt file instead of the one that ships with the world.
+        vote_on: "actions", or "results": what they do in a copy of the world.
+        prompt: a prompt file, or `paper` for the one in the paper's style, instead of the world's own.
         first_thoughts: trajectories whose first reasoning line opens the first step on the same task.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "float32", "bfloat16", "float16", or "auto": float32 on a processor, the checkpoint's own elsewhere.
@@ -65,6 +67,7 @@ class AgentOptions:
     sampling: Sampling = GREEDY
     shots: int | None = None
     votes: int = 1
+    vote_on: Literal["actions", "results"] = "actions"
     prompt: Path | None = None
     first_thoughts: Path | None = None
     device: str = "auto"
@@ -232,7 +235,7 @@ def react_agent(
     sampling = options.sampling
     if backend.windowing is not None:
         sampling = replace(sampling, max_tokens=min(sampling.max_tokens, backend.windowing.room))
-    prompt = read_prompt(options.prompt) if options.prompt else prompt or load_prompt(world)
+    prompt = prompt_of(str(options.prompt), world) if options.prompt else prompt or load_prompt(world)
     shots = shots if options.shots is None else options.shots
     agent = ReActAgent(
         backend,
@@ -243,6 +246,7 @@ def react_agent(
         votes=options.votes,
         first_thought=_first_thoughts(options.first_thoughts) if options.first_thoughts else None,
         window=options.window,
+        tried=TriedActions(world, options.world) if options.vote_on == "results" else None,
     )
     agent.provenance.update(facts)
     return agent

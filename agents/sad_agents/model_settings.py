@@ -46,7 +46,7 @@ class ModelSettings:
     votes: int = 1
     """Completions of a step; the action most of them agree on is taken."""
     prompt: str = ""
-    """Prompt file (TOML) instead of the world's own."""
+    """Prompt file (TOML) instead of the world's own; paper is one in the style of the paper's appendix E."""
     first_thoughts: str = ""
     """Trajectories whose first thought opens the first step on the same task."""
     device: str = "auto"

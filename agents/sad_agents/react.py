@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sad_agents.agent import GREEDY, Decision, EpisodeStart, Sampling
 from sad_agents.model import Completion, Model, Piece, Request
+from sad_agents.outcomes import TriedActions
 from sad_agents.prompts import Prompt
 from sad_env.errors import ConfigError
-from sad_env.records import FormName, Span, SpanKind, Status
-from sad_env.transcript import LINES, Form
+from sad_env.records import FormName, Span, SpanKind, Status, Trajectory
+from sad_env.transcript import LINES, Form, form_of
+from sad_env.transcript.think import THINK_FORM
 
 
 @dataclass
@@ -27,6 +29,8 @@ class _Memory:
     lengths: list[int] = field(default_factory=list)
     first: int = 0
     """The oldest step that is still shown."""
+    played: list[str] = field(default_factory=list)
+    """Actions that the world was given."""
 
 
 class ReActAgent:
@@ -46,6 +50,7 @@ class ReActAgent:
             task ("first-thought prefix"); empty for none.
         window: False ends an episode that outgrows the model's window.
         told: what the prompt ends with in an episode, where it is another in each.
+        tried: votes are on what actions do instead of on actions; those that the world can do nothing with have none.
 
     Raises:
         ConfigError: settings that contradict one another.
@@ -63,6 +68,7 @@ class ReActAgent:
         first_thought: Callable[[EpisodeStart], str] | None = None,
         window: bool = True,
         told: Callable[[EpisodeStart], str] | None = None,
+        tried: TriedActions | None = None,
         name: str = "",
     ) -> None:
         if votes < 1 or (votes > 1 and sampling.temperature == 0):
@@ -80,6 +86,7 @@ class ReActAgent:
             "votes": str(votes),
             **({} if model.form is LINES else {"form": model.form.name}),
             **({"chat": "on"} if model.chat else {}),
+            **({} if tried is None else {"votes on": "results"}),
         }
         """What a manifest says of the agent; those who make it may add to it."""
         self._text = prompt.text(shots, model.form)
@@ -89,6 +96,7 @@ class ReActAgent:
         self._first_thought = first_thought
         self._window = window
         self._told = told
+        self._tried = tried
         self._memories: dict[int, _Memory] = {}
 
     @property
@@ -121,7 +129,7 @@ class ReActAgent:
         return [
             Decision.stopped(Status.BUDGET, "the episode outgrew the model's context")
             if episode in full
-            else self._elect(ballots[episode], seconds)
+            else self._elect(self._memories[episode], ballots[episode], seconds)
             for episode in episodes
         ]
 
@@ -130,6 +138,8 @@ class ReActAgent:
         memory = self._memories[episode]
         step = step_pieces(self.model.form, decision.completion, decision.token_ids, observation)
         memory.pieces.append(step)
+        if decision.action:
+            memory.played.append(decision.action)
         if self.model.windowing is not None:
             memory.lengths.append(sum(self.model.measure(piece) for piece in step))
 
@@ -161,15 +171,25 @@ class ReActAgent:
             for vote in range(self._votes)
         ]
 
-    def _elect(self, completions: Sequence[Completion], seconds: float) -> Decision:
+    def _elect(self, memory: _Memory, completions: Sequence[Completion], seconds: float) -> Decision:
         """The decision of most; the earliest among equals. Completions without an action have no vote."""
         generated = sum(completion.generated for completion in completions)
         decisions = [self._decision(completion, generated, seconds) for completion in completions]
         valid = [decision for decision in decisions if decision.action and decision.stop is None]
         if not valid:
             return decisions[0]
-        count = Counter(decision.action for decision in valid)
-        return max(valid, key=lambda decision: count[decision.action])
+        actions = dict.fromkeys(decision.action for decision in valid)
+        votes: Mapping[str, object] = dict.fromkeys(actions) if len(actions) == 1 else self._ballot(memory, actions)
+        counted = [decision for decision in valid if decision.action in votes] or valid
+        count = Counter(votes.get(decision.action) for decision in counted)
+        return max(counted, key=lambda decision: count[votes.get(decision.action)])
+
+    def _ballot(self, memory: _Memory, actions: Iterable[str]) -> Mapping[str, object]:
+        """What each action is a vote for: itself, or what it does, without those that do nothing valid."""
+        if self._tried is None:
+            return {action: action for action in actions}
+        results = {action: self._tried.result(memory.start, memory.played, action) for action in actions}
+        return {action: result for action, result in results.items() if result.valid}
 
     def _decision(self, completion: Completion, generated: int, seconds: float) -> Decision:
         if completion.stop is not None:
@@ -218,6 +238,41 @@ def head_pieces(form: Form, prompt: str, observation: str) -> tuple[Piece, Piece
 def step_pieces(form: Form, completion: str, ids: tuple[int, ...], observation: str) -> tuple[Piece, Piece]:
     """A completion and what came back as a model is shown them."""
     return Piece(completion, ids, "assistant"), Piece(form.observation(observation), role="user")
+
+
+def up_to_action(model: Model, reasoning: str) -> str:
+    """What a completion begins with that holds this reasoning, up to where its action begins; "" for no reasoning.
+
+    A chat template that opens thoughts (``<think>``) has them closed before the action, whatever the model's form.
+    """
+    glue = getattr(model, "glue", None)
+    opened = glue is not None and bool(glue.begun)
+    form = THINK_FORM if opened else model.form
+    thought = form.thought(reasoning, header=not opened) if reasoning or opened else ""
+    return thought + model.form.headers[SpanKind.ACT].rstrip()
+
+
+def recorded_request(trajectory: Trajectory, number: int, model: Model) -> Request:
+    """What a model was shown before a step of a recorded episode, windowed as an agent would see it.
+
+    Args:
+        trajectory: the episode.
+        number: of the step, from 0.
+        model: whose window decides how much of the history it sees.
+    """
+    form = form_of(trajectory.form)
+    head = head_pieces(form, trajectory.prompt, trajectory.observation)
+    pairs = [step_pieces(form, step.completion, step.token_ids, step.observation) for step in trajectory.steps[:number]]
+    first = 0
+    if model.windowing is not None:
+        header = sum(model.measure(piece) for piece in head)
+        lengths: list[int] = []
+        for pair in pairs:
+            first = model.windowing.first_step(header, lengths, first)
+            lengths.append(sum(model.measure(piece) for piece in pair))
+        first = model.windowing.first_step(header, lengths, first)
+    tail = [piece for pair in pairs[first:] for piece in pair]
+    return Request(f"probe {trajectory.task_id} {number}", head, tail, "0", number)
 
 
 def _forced(thought: str, form: Form) -> str:

@@ -10,6 +10,7 @@ from sad_eval.records import Estimate, PanelRecord
 from sad_env.records import Many, Record
 from sad_leaderboard.conditions import conditions
 from sad_leaderboard.entries import Submission
+from sad_leaderboard.printed import PaperTables
 from sad_leaderboard.published import PublishedRow
 from sad_leaderboard.recompute import BOARD_METRICS
 from sad_leaderboard.schema import Level
@@ -58,12 +59,17 @@ class Board(Record):
     tables: Many[Table]
     published: Many[PublishedRow]
     """Numbers printed elsewhere, unchecked and unranked."""
+    printed: PaperTables | None = None
+    """The paper's tables as printed, unverified: no entry of the board, without ranks."""
     remarks: Many[str] = ()
     """E.g. entries that were left out, and entries that share episodes."""
 
 
 def build_board(
-    verified: Sequence[Verification], published: Sequence[PublishedRow] = (), remarks: Sequence[str] = ()
+    verified: Sequence[Verification],
+    published: Sequence[PublishedRow] = (),
+    remarks: Sequence[str] = (),
+    printed: PaperTables | None = None,
 ) -> Board:
     """The board of the entries that reached the level "recomputed" and that no check contradicts."""
     groups: dict[tuple[str, str, str, str, str], list[Verification]] = {}
@@ -79,7 +85,7 @@ def build_board(
     tables.sort(
         key=lambda table: (table.world, table.panel, table.data, table.track[0] != "s", table.track, table.panel_sha256)
     )
-    return Board(tables=tuple(tables), published=tuple(published), remarks=tuple(remarks))
+    return Board(tables=tuple(tables), published=tuple(published), printed=printed, remarks=tuple(remarks))
 
 
 def track_of(submission: Submission) -> str:

@@ -25,6 +25,7 @@ from sad_leaderboard import render
 from sad_leaderboard.add import add, default_name
 from sad_leaderboard.board import Board, build_board
 from sad_leaderboard.entries import entry_folders
+from sad_leaderboard.printed import paper_tables
 from sad_leaderboard.published import published_rows
 from sad_leaderboard.rerun import rerunner
 from sad_leaderboard.schema import Entry, Level
@@ -203,7 +204,10 @@ def run_build(config: BuildConfig) -> int:
     bad = [entry for entry in checked if not _reached(entry, wanted)]
     remarks = [_left_out(entry) for entry in bad if entry.refuted]
     board = build_board(
-        good, published_rows(), remarks + duplicates([entry.submission for entry in good if entry.submission])
+        good,
+        published_rows(),
+        remarks + duplicates([entry.submission for entry in good if entry.submission]),
+        printed=paper_tables(),
     )
     forms = {"board.md": render.to_markdown, "board.html": render.to_html, "board.json": render.to_json}
     sweep_parts(config.out)

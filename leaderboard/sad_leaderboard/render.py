@@ -10,8 +10,15 @@ from sad_eval.report.numbers import interval_text, plain, value_text
 from sad_eval.report.tables import markdown_table
 
 from sad_leaderboard.board import Board, BoardRow, Table
+from sad_leaderboard.printed import METRICS, WORLDS, PaperTables, shown_rows
 
 TITLE = "sad-env leaderboard"
+PRINTED = "Printed in the paper, unverified"
+PRINTED_REMARK = (
+    "Tables 3 and 4 as they are printed. Neither episodes nor checkpoints are public and the tasks are not those of the"
+    " tables above, so nothing here was checked, is ranked, or compares with an entry. In square brackets: what Tables"
+    " 8 to 11 print for the same run."
+)
 
 
 def to_json(board: Board) -> str:
@@ -21,7 +28,16 @@ def to_json(board: Board) -> str:
 
 def to_html(board: Board) -> str:
     """One self-contained page without scripts."""
-    return environment("sad_leaderboard").get_template("board.html.j2").render(board=board, title=TITLE)
+    template = environment("sad_leaderboard").get_template("board.html.j2")
+    return template.render(
+        board=board,
+        title=TITLE,
+        heading=PRINTED,
+        remark=PRINTED_REMARK,
+        metrics=METRICS,
+        worlds=WORLDS,
+        printed=[(table, shown_rows(table)) for table in board.printed.tables] if board.printed else [],
+    )
 
 
 def to_markdown(board: Board) -> str:
@@ -40,9 +56,23 @@ def to_markdown(board: Board) -> str:
             for row in board.published
         ]
         blocks.append(f"## Printed elsewhere, unchecked and unranked\n\n{markdown_table(header, rows)}")
+    if board.printed:
+        blocks.append(_printed(board.printed))
     if board.remarks:
         blocks.append("## To look at\n\n" + "".join(f"- {markdown_cell(remark)}\n" for remark in board.remarks))
     return "\n".join(blocks)
+
+
+def _printed(paper: PaperTables) -> str:
+    lines = [f"## {PRINTED}\n", f"{PRINTED_REMARK}\n"]
+    for table in paper.tables:
+        header = ["method", *(f"{world}: {metric}" for metric in METRICS for world in WORLDS)]
+        rows: list[list[Cell]] = [list(row) for row in shown_rows(table)]
+        lines.append(
+            f"### {markdown_cell(table.source)}\n\n{markdown_cell(table.about)}.\n\n{markdown_table(header, rows)}"
+        )
+    contradictions = "".join(f"- {markdown_cell(one)}\n" for one in paper.contradictions)
+    return "\n".join([*lines, f"### Where the paper contradicts itself\n\n{contradictions}"])
 
 
 def _table(table: Table) -> str:

@@ -43,8 +43,9 @@ class HotPotQAEnv(TextEnv):
     Args:
         data: "generated", "official", a folder with files under their official names or in the form that
             `sad-data build` makes of them (for the large ones: workers then share one copy), or one such file.
-        split: generated: "train" or "test", the default. Official: "dev" (default), "train", "dev-fullwiki",
-            "react-500". A file has one split: that of its name in a folder, or one named after it.
+        split: generated: "train", "test" (the default), "unseen-entities". Official: "dev" (default), "train",
+            "dev-fullwiki", "react-500"; "paper-train", "paper-eval", "paper-test" (parts of "train");
+            "unseen-entities" (of "dev"). A file has one split: that of its name in a folder, or one named after it.
         source: "pool": the articles of all questions (the default); "distractor": a question's own ten; "fullwiki":
             the abstracts of 2017, from the index that `sad-data build hotpotqa` makes; "live": a MediaWiki; or any
             object that is a `PageSource`.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -30,6 +31,15 @@ SIZES = {"train": (8000, 24000), "test": (1000, 4000)}
 
 REACT = "react-500"
 """The panel of ReAct's evaluation: the first 500 development questions in its order."""
+
+PAPER_SPLITS = {"paper-train": slice(84_000), "paper-eval": slice(84_000, 87_447), "paper-test": slice(87_447, 90_447)}
+"""Parts of the official train file, of the sizes of arXiv 2505.13820v3, section 4.1.
+
+It does not say which questions are in which part: here they are in the order of their ids' hashes."""
+_TRAIN_SIZE = 90_447
+
+UNSEEN = "unseen-entities"
+"""Questions about articles that no question of train is about (appendix J): generated, those of test; else of dev."""
 
 _DISTRACTORS = 8
 
@@ -102,8 +112,9 @@ def open_tasks(data: str, split: str | None) -> TaskSet:
     Args:
         data: "generated", "official", a folder with files under their official names or in the form that
             `sad-data build` makes of them, or one such file.
-        split: generated: train or test (the default). Folders: train, dev (the default), dev-fullwiki, test, or
-            react-500. A file has one split: that of its name in a folder, or one named after it.
+        split: generated: train, test (the default) or unseen-entities. Folders: train, dev (the default),
+            dev-fullwiki, test, react-500, unseen-entities (of dev), or paper-train, paper-eval and paper-test, parts of
+            train. A file has one split: that of its name in a folder, or one named after it.
 
     Raises:
         DataError: the data is not there or not in this schema.
@@ -111,8 +122,11 @@ def open_tasks(data: str, split: str | None) -> TaskSet:
     """
     if data == "generated":
         split = split or "test"
+        if split == UNSEEN:
+            test = _generated("test")  # shares no name with train
+            return replace(test, panel=Panel.of(WORLD, "generated", UNSEEN, test.panel.task_ids))
         if split not in SIZES:
-            raise UnknownNameError("split of generated hotpotqa", split, SIZES)
+            raise UnknownNameError("split of generated hotpotqa", split, [*SIZES, UNSEEN])
         return _generated(split)
     path = Path(data)
     if path.is_file():
@@ -157,26 +171,38 @@ def _load(
         stamp: of all that is read, so that changed data is read again.
     """
     there = dict(files)
-    names = [*there, *([REACT] if "dev" in there else [])]
+    names = [*there, *([REACT] if "dev" in there else []), *(PAPER_SPLITS if "train" in there else [])]
+    names += [UNSEEN] if {"train", "dev"} <= there.keys() else []
     if split not in names:
         raise UnknownNameError(f"split of hotpotqa in {folder}", split, names)
-    file = "dev" if split == REACT else split
+    file = "dev" if split in (REACT, UNSEEN) else "train" if split in PAPER_SPLITS else split
     path = there[file]
     questions: Mapping[str, Question]
     if path.suffix == ".sqlite":
         questions, pool = StoredQuestions(path), StoredSource(pool_folder(folder, file))
-        return TaskSet(kind, _panel(kind, split, questions, path), questions, (), pool)
+        return TaskSet(kind, _panel(kind, split, questions, path, there), questions, (), pool)
     loaded = load_questions(path)
     questions = {question.id: question for question in loaded}
-    dump = articles_file(folder, split)
+    dump = articles_file(folder, split if split == REACT else file)
     articles = read_dump([dump]) if dump.is_file() else (article for question in loaded for article in question.context)
-    return TaskSet(kind, _panel(kind, split, questions, path), questions, tuple(dict.fromkeys(articles)))
+    return TaskSet(kind, _panel(kind, split, questions, path, there), questions, tuple(dict.fromkeys(articles)))
 
 
-def _panel(kind: str, split: str, questions: Mapping[str, Question], path: Path) -> Panel:
+def _panel(kind: str, split: str, questions: Mapping[str, Question], path: Path, files: Mapping[str, Path]) -> Panel:
     names = list(questions)
     if split == REACT:
         if len(names) != DEV_SIZE:
             raise DataError(f"{path} has {len(names):,} questions; {REACT} is drawn from all {DEV_SIZE:,}")
         names = [names[position] for position in react_order()[:500]]
+    elif split == UNSEEN:
+        seen = {title for question in _questions(files["train"]) for title in question.titles}
+        names = [name for name in names if seen.isdisjoint(questions[name].titles)]
+    elif split in PAPER_SPLITS:
+        if len(names) != _TRAIN_SIZE:
+            raise DataError(f"{path} has {len(names):,} questions; {split} is a part of all {_TRAIN_SIZE:,}")
+        names = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[PAPER_SPLITS[split]]
     return Panel.of(WORLD, kind, split, names)
+
+
+def _questions(path: Path) -> Iterable[Question]:
+    return StoredQuestions(path).values() if path.suffix == ".sqlite" else load_questions(path)

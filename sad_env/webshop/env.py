@@ -56,7 +56,8 @@ class WebShopEnv(TextEnv):
         data: "generated" (made in memory in a second), "official", "official:PACK", or a folder: in the original
             schema, or a store built by ``sad-data build webshop``.
         split: "test", "eval" or "train", by product; "index-test", "index-eval" or "index-train" as in the original;
-            "all"; "train_shops" (generated only): tasks in many shops, none of them that of the other splits.
+            "paper-test", "paper-eval" or "paper-train" (of 12,000 goals); "cold-start" or "cold-start-train", by type
+            of product; "all"; "train_shops" (generated only): tasks in many shops, none that of the other splits.
         view: "react" or "original".
         observation_mode: "text", "text_rich", "html" or "url"; anything but "text" needs the original view.
         goals: "synthetic" or "human".

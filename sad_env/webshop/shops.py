@@ -28,6 +28,15 @@ SPLITS = {"train": range(30, 100), "eval": range(20, 30), "test": range(20)}
 INDEX_SPLITS = {"index-test": slice(500), "index-eval": slice(500, 1500), "index-train": slice(1500, None)}
 """The original's splits by place in the list of goals; most products of its test goals have train goals too."""
 
+PAPER_SPLITS = {"paper-train": slice(8000), "paper-eval": slice(8000, 10000), "paper-test": slice(10000, 12000)}
+"""Sizes of arXiv 2505.13820v3, section 4.1. It does not say which goals: they are in the order of their ids' hashes."""
+_PAPER_GOALS = 12000
+
+TYPE_SPLITS = {"cold-start": range(20), "cold-start-train": range(20, 100)}
+"""Splits by type of product (the search it was found by): those who learn from the second know no type of the first.
+
+The cold start of arXiv 2505.13820v3, appendix J."""
+
 ALL = "all"
 
 SHOPS_SPLIT = "train_shops"
@@ -144,8 +153,9 @@ def make_panel(kind: str, shop: Shop, split: str) -> Panel:
     """The tasks of a split.
 
     "train", "eval" and "test" (70, 10 and 20 % of the products) share no product; "index-train", "index-eval" and
-    "index-test" are the original's; "all" is every goal. The description states what can be attained by buying each
-    goal's own product with its own options.
+    "index-test" are the original's; `PAPER_SPLITS` have the paper's sizes; `TYPE_SPLITS` share no type of product;
+    "all" is every goal. The description states what can be attained by buying each goal's own product with its own
+    options.
 
     Raises:
         UnknownNameError: another split.
@@ -156,10 +166,17 @@ def make_panel(kind: str, shop: Shop, split: str) -> Panel:
         chosen = numbered[INDEX_SPLITS[split]]
     elif split in SPLITS:
         chosen = [(number, goal) for number, goal in numbered if _percentile(goal.asin) in SPLITS[split]]
+    elif split in TYPE_SPLITS:
+        chosen = [(number, goal) for number, goal in numbered if _percentile(goal.query) in TYPE_SPLITS[split]]
+    elif split in PAPER_SPLITS:
+        if len(numbered) < _PAPER_GOALS:
+            raise ConfigError(f"split {split!r} is of {_PAPER_GOALS:,} goals; these data have {len(numbered):,}")
+        chosen = sorted(numbered, key=lambda one: hashlib.sha256(task_id(*one).encode()).digest())[PAPER_SPLITS[split]]
     elif split == ALL:
         chosen = numbered
     else:
-        raise UnknownNameError("split of webshop", split, [*SPLITS, *INDEX_SPLITS, ALL, SHOPS_SPLIT])
+        names = [*SPLITS, *INDEX_SPLITS, *PAPER_SPLITS, *TYPE_SPLITS, ALL, SHOPS_SPLIT]
+        raise UnknownNameError("split of webshop", split, names)
     if not chosen:
         raise ConfigError(f"split {split!r} of webshop has no goal in these {len(numbered)}; try 'all'")
     tasks = [task_id(number, goal) for number, goal in chosen]
@@ -167,8 +184,8 @@ def make_panel(kind: str, shop: Shop, split: str) -> Panel:
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _percentile(asin: str) -> int:
-    return int.from_bytes(hashlib.sha256(asin.encode()).digest()[:8], "big") % 100
+def _percentile(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % 100
 
 
 def own_reward(shop: Shop, goal: ShoppingGoal) -> float:

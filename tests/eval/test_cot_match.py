@@ -14,8 +14,10 @@ from sad_eval.metrics.cot_match import (
     match_rouge_l,
     match_sets,
     match_steps,
+    match_tokens,
     match_words,
     word_list,
+    words_and_signs,
 )
 from sad_eval.metrics.episode_metrics import METRICS, EpisodeView, Share, shares
 
@@ -156,7 +158,7 @@ def test_the_best_reference_is_not_the_shortest_one() -> None:
 def test_metrics_carry_every_form_with_precision_and_f1() -> None:
     subject = EpisodeView(episode("go", "attic"), (1, 1), 10, (Reasoning(("attic",)), Reasoning(("go to the attic",))))
     found = {name: share for name, share in shares(subject).items() if name.startswith("cot")}
-    forms = ("cot_match_sets", "cot_match_steps", "cot_rouge_l", "cot_match_best", "cot_match_mean")
+    forms = ("cot_match_sets", "cot_match_tokens", "cot_match_steps", "cot_rouge_l", "cot_match_best", "cot_match_mean")
     assert set(found) == {
         *("cot_match", "cot_precision", "cot_f1", "cot_length", "cot_match_best_length", "cot_match_mean_length"),
         *(form + suffix for form in forms for suffix in ("", "_precision", "_f1")),
@@ -201,3 +203,18 @@ def test_semantic_match_prefers_the_same_thought_in_other_words() -> None:
     half = similarity("The mug is on the table.", teacher)
     assert half.precision == pytest.approx(1.0, abs=1e-5)
     assert half.recall < 0.9
+
+
+def test_the_papers_example_six_of_nine_tokens() -> None:
+    teacher = Reasoning(("First I go north , then I look .",))  # nine tokens
+    student = Reasoning(("First go north , then .",))
+    assert len(words_and_signs(teacher.text)) == 9
+    assert match_tokens(student, teacher, words_and_signs).recall == pytest.approx(6 / 9)
+    assert agreement(student, [teacher], split=list) is not None
+
+
+def test_tokens_are_those_of_the_tokenizer() -> None:
+    found = match_tokens(Reasoning(("ab",)), Reasoning(("abc",)), list)
+    assert (found.recall, found.precision) == (pytest.approx(2 / 3), 1.0)
+    # Words of another case match, tokens do not.
+    assert match_tokens(Reasoning(("Key",)), Reasoning(("key",)), words_and_signs).recall == 0.0

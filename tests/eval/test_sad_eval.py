@@ -193,7 +193,15 @@ def test_rescoring_matches_with_a_reference_named_afterwards(
     plain = RunFolder.open("student").results()
     assert main(["rescore", "student", "--reference", "teacher", "--tokenizer", "words"]) == 0
     out = capsys.readouterr().out
-    for words in ("CoT match (with teacher)", "sets (paper)", "by step", "ROUGE-L", "best reference", "mean reference"):
+    for words in (
+        "CoT match (with teacher)",
+        "sets ",
+        "tokens (paper)",
+        "by step",
+        "ROUGE-L",
+        "best reference",
+        "mean reference",
+    ):
         assert words in out
     assert max(map(len, out.splitlines())) <= 80
     again = RunFolder.open("student").results()

@@ -44,7 +44,7 @@ def test_a_histogram_has_a_bar_for_each_bin_within_its_box(package: str) -> None
     charts = environment(package).get_template("charts.html.j2").module
     svg = ElementTree.fromstring(charts.histogram([(0, 5, 2), (5, 10, 8), (10, 15, 0)], "R", "spans", "tokens"))
     bars = svg.findall("rect")
-    assert [bar.findtext("title") for bar in bars] == ["0-4: 2", "5-9: 8", "10-14: 0"]
+    assert [bar.findtext("title") for bar in bars] == ["0-4: 0.200 (2)", "5-9: 0.800 (8)", "10-14: 0.000 (0)"]
     heights = [float(bar.get("height", "nan")) for bar in bars]
     assert heights == [25.0, 100.0, 0.0]
     assert all(0 <= float(bar.get("x", "-1")) <= 420 for bar in bars)

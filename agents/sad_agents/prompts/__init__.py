@@ -67,6 +67,27 @@ class Prompt:
         return hashlib.sha256("\0".join((self.instruction, *self.exemplars)).encode()).hexdigest()
 
 
+PAPER = "paper"
+"""The set of prompts in the style of the paper's appendix E, by the name that `--prompt` takes."""
+
+
+def prompt_of(word: str, world: str) -> Prompt:
+    """The prompt that a setting names: a file, or "paper".
+
+    Raises:
+        ConfigError: no such file, or a prompt file that cannot be used.
+        UnknownNameError: the world has no prompt in that style.
+    """
+    if word != PAPER or Path(word).is_file():
+        return read_prompt(Path(word))
+    folder = resources.files(__name__).joinpath(PAPER)
+    there = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    if world not in there:
+        raise UnknownNameError("world with a prompt of the paper's style", world, there)
+    with resources.as_file(folder.joinpath(f"{world}.toml")) as path:
+        return read_prompt(path)
+
+
 def load_prompt(world: str) -> Prompt:
     """The prompt that ships with a world, or a general one for worlds of others."""
     folder = resources.files(__name__)

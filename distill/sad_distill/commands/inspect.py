@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from sad_env.errors import DataError
+from sad_env.errors import ConfigError, DataError
 from sad_env.files import write_text
 from sad_env.records import read_trajectories
 from sad_env.safe_text import console, one_line, safe_text
@@ -31,6 +31,8 @@ class InspectConfig:
     """Page to write, with the overlay and histograms."""
     log: bool = False
     """The file is another program's ReAct log; it is split by the paper's regular expressions."""
+    two_phase: bool = False
+    """With --log: all before the last line "Answer:" is reasoning, that line is the action (appendix D, HotPotQA)."""
     limit: int = 1000
     """Episodes read at most."""
 
@@ -45,10 +47,12 @@ def inspect(config: InspectConfig) -> int:
     from sad_distill.models.tokenizer import texts_of, train_tokenizer
 
     screen = console()
+    if config.two_phase and not config.log:
+        raise ConfigError("--two-phase has no effect: it is for --log")
     if config.log:
         text = config.trajectories.read_text(encoding="utf-8", errors="replace")
         tokenizer = load_language(config.model).tokenizer if config.model else train_tokenizer([text])
-        episodes = [[label_text(tokenizer, text, segment_log(text))]]
+        episodes = [[label_text(tokenizer, text, segment_log(text, two_phase=config.two_phase))]]
     else:
         recorded = list(itertools.islice(read_trajectories(config.trajectories), config.limit))
         if not recorded:
@@ -56,7 +60,7 @@ def inspect(config: InspectConfig) -> int:
         tokenizer = load_language(config.model).tokenizer if config.model else train_tokenizer(texts_of(recorded))
         episodes = [label_trajectory(tokenizer, one) for one in recorded]
     for segments in episodes[: config.show]:
-        screen.print(overlay_text(tokenizer, segments))
+        screen.print(overlay_text(tokenizer, segments, letters=screen.color_system is None))
     table = Table(*HEADINGS)
     lengths = span_lengths(episodes)
     for one in lengths:
@@ -64,7 +68,7 @@ def inspect(config: InspectConfig) -> int:
     screen.print(table)
     for one in lengths:
         if one.kind in "RA" and one.spans:
-            screen.print(safe_text(f"\n{NAMES[one.kind]}: tokens of a span"))
+            screen.print(safe_text(f"\n{NAMES[one.kind]}: frequency of spans by their tokens"))
             screen.print(safe_text("\n".join(bars(one.spans))))
     borders = sum(segment.borders for segments in episodes for segment in segments)
     screen.print(safe_text(f"\n{len(episodes)} episodes, {borders} tokens on a border between spans"))

@@ -28,11 +28,19 @@ def pieces(tokenizer: PreTrainedTokenizerBase, labelled: Labelled) -> list[tuple
     return runs
 
 
-def overlay_text(tokenizer: PreTrainedTokenizerBase, segments: Iterable[Labelled]) -> Text:
-    """The episode for a terminal; every other token is underlined."""
+def overlay_text(tokenizer: PreTrainedTokenizerBase, segments: Iterable[Labelled], *, letters: bool = False) -> Text:
+    """The episode for a terminal; every other token is underlined.
+
+    Args:
+        tokenizer: of the labels.
+        segments: of the episode.
+        letters: say each run's kind by its letter in front, for a terminal or a reader without colours.
+    """
     text = Text()
     for segment in segments:
         for label, tokens in pieces(tokenizer, segment):
+            if letters:
+                text.append(f"⟨{label}⟩", style="bold")
             for number, token in enumerate(tokens):
                 style = STYLES[label] + (" underline" if label in "RA" and number % 2 else "")
                 text.append(visible(token), style=style)
@@ -79,7 +87,7 @@ def span_lengths(episodes: Iterable[Sequence[Labelled]]) -> list[Lengths]:
 
 
 def histogram(values: Sequence[int], bins: int = 20) -> list[tuple[int, int, int]]:
-    """Lower edge, upper edge (not included) and count of equal bins from 0.
+    """Lower edge, upper edge (not included) and count of equal bins from 0; counts over their sum are frequencies.
 
     >>> histogram([0, 1, 5, 9], bins=2)
     [(0, 5, 2), (5, 10, 2)]
@@ -94,14 +102,17 @@ def histogram(values: Sequence[int], bins: int = 20) -> list[tuple[int, int, int
 
 
 def bars(values: Sequence[int], bins: int = 12, width: int = 40) -> list[str]:
-    """A histogram in characters, one line a bin."""
+    """A histogram in characters, one line a bin, with its frequency: counts over all spans, which sum to 1 (Fig. 9)."""
     rows = histogram(values, bins)
     tallest = max((count for _, _, count in rows), default=0)
     while rows and not rows[-1][2]:
         rows.pop()
     while rows and not rows[0][2]:
         rows.pop(0)
-    return [f"{low:>5}-{high - 1:<5}{'█' * round(width * count / tallest)} {count}" for low, high, count in rows]
+    return [
+        f"{low:>5}-{high - 1:<5}{'█' * round(width * count / tallest)} {count / len(values):.3f}"
+        for low, high, count in rows
+    ]
 
 
 def page(tokenizer: PreTrainedTokenizerBase, title: str, episodes: Sequence[Sequence[Labelled]], shown: int) -> str:

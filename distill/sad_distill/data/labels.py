@@ -169,20 +169,27 @@ def glue_of(tokenizer: PreTrainedTokenizerBase) -> ChatGlue:
 # --- logs of other programs --------------------------------------------------------------------------------------
 
 _FOREIGN = re.compile(
-    r"^\s*(?:\[)?(reason(?:ing)?|thought|think|act(?:ion)?|obs(?:ervation)?)(?:\])?\s*\d*\s*:?\s*", re.I
+    r"^\s*(?:\[)?(reason(?:ing)?|thought|think|act(?:ion)?|answer|obs(?:ervation)?)(?:\])?\s*\d*\s*:?\s*", re.I
 )
 _FOREIGN_KIND = {"r": SpanKind.REASON, "t": SpanKind.REASON, "a": SpanKind.ACT, "o": SpanKind.OBS}
 
 
-def segment_log(text: str) -> tuple[Span, ...]:
+def segment_log(text: str, *, two_phase: bool = False) -> tuple[Span, ...]:
     r"""Spans of a log of another program, by the regular expressions of the paper's appendix D.
 
-    Lines that open with Reasoning, Thought, Action, Observation (with or without a number) or with [REASON], [ACT],
-    [OBS] open a span; other lines continue it; what comes before the first is N.
+    Lines that open with Reasoning, Thought, Action, Answer, Observation (with or without a number) or with [REASON],
+    [ACT], [OBS] open a span; other lines continue it; what comes before the first is N.
+
+    Args:
+        text: the log of one episode.
+        two_phase: the appendix's rule for HotPotQA instead: what precedes the last line ``Answer:`` is reasoning, that
+            line is the action, and what follows it is N. (Its Table 7 says "lines starting with Reasoning:".)
 
     >>> [(s.kind.value, s.start, s.end) for s in segment_log("Task\nThought 1: a\nAction 1: b\n")]
     [('N', 0, 5), ('R', 5, 18), ('A', 18, 30)]
     """
+    if two_phase:
+        return _two_phases(text)
     spans: list[Span] = []
     position = 0
     for line in text.splitlines(keepends=True):
@@ -199,3 +206,17 @@ def segment_log(text: str) -> tuple[Span, ...]:
             spans.append(Span(kind=SpanKind.NONE, start=position, end=end, body=position))
         position = end
     return tuple(spans)
+
+
+_ANSWER = re.compile(r"^Answer:[ \t]*.*$\n?", re.MULTILINE)
+
+
+def _two_phases(text: str) -> tuple[Span, ...]:
+    answers = list(_ANSWER.finditer(text))
+    if not answers:
+        return (Span(kind=SpanKind.REASON, start=0, end=len(text), body=0),) if text else ()
+    start, end = answers[-1].span()
+    body = start + len("Answer:")
+    body += len(text[body:end]) - len(text[body:end].lstrip(" \t"))
+    borders = [(SpanKind.REASON, 0, start, 0), (SpanKind.ACT, start, end, body), (SpanKind.NONE, end, len(text), end)]
+    return tuple(Span(kind=kind, start=one, end=two, body=at) for kind, one, two, at in borders if two > one)

@@ -16,8 +16,8 @@ from sad_agents.agent import Sampling
 from sad_agents.model import Completion, Model, Piece, Request
 
 from sad_env.errors import InfrastructureError
-from sad_env.records import Status, Step, Trajectory
-from sad_env.transcript import parse
+from sad_env.records import SpanKind, Status, Step, Trajectory
+from sad_env.transcript import Form, form_of
 from sad_eval.analysis.counterfactuals import counterfactual, paraphrase
 
 EDIT_TOKENS = 256
@@ -41,10 +41,9 @@ Keep the agent's voice and about the length. Do not mention the first thought.
 _REPHRASE = """Say the thought in other words. What it means and the action it leads to must stay the same: {other}
 Keep the agent's voice and about the length.
 """
-_FORM = """Answer in two lines, "Reasoning: ..." and "Action: {other}", and nothing else.
+_ANSWER = """Answer in two lines, "{thought}" and "{act}", and nothing else.
 
 """
-_HEADER = "Reasoning:"
 
 
 class EditableStep(NamedTuple):
@@ -140,8 +139,9 @@ class ModelEditor:
 
     def _checked(self, place: EditableStep, other: str, opposed: Completion, rephrased: Completion) -> Edits | None:
         step = place.step
-        counter = _usable(opposed, other, step.reasoning)
-        control = _usable(rephrased, step.action, step.reasoning)
+        form = form_of(place.trajectory.form)
+        counter = _usable(opposed, other, step, form)
+        control = _usable(rephrased, step.action, step, form)
         if not counter or not control:
             self.unusable += 1
             return None
@@ -162,18 +162,30 @@ def _verb(action: str) -> str:
 def _request(place: EditableStep, action: str, wish: str, number: int) -> Request:
     step, trajectory = place.step, place.trajectory
     last = trajectory.steps[place.number - 1].observation if place.number else trajectory.observation
-    text = (_SCENE + wish + _FORM).format(
-        first=trajectory.observation, last=last, reasoning=step.reasoning, action=step.action, other=action
+    form = form_of(trajectory.form)
+    thought, act = form.render("...", action).text.splitlines()
+    text = (_SCENE + wish + _ANSWER).format(
+        first=trajectory.observation,
+        last=last,
+        reasoning=step.reasoning,
+        action=step.action,
+        other=action,
+        thought=thought,
+        act=act,
     )
     key = f"edit {trajectory.task_id} {trajectory.repeat} {place.number} {number}"
-    return Request(key, (Piece(text),), (), key, number, _HEADER)
+    return Request(key, (Piece(text),), (), key, number, _header(form))
 
 
-def _usable(completion: Completion, action: str, recorded: str) -> str:
+def _header(form: Form) -> str:
+    return form.headers[SpanKind.REASON].rstrip()
+
+
+def _usable(completion: Completion, action: str, step: Step, form: Form) -> str:
     """The edited reasoning; "" when it is the old one, or the action line under it is another."""
     if completion.stop is Status.INFRA_ERROR:
         raise InfrastructureError(f"the editor did not answer: {completion.error}")
-    written = parse(completion.text)
+    written = form.parse(completion.text)
     # Chat models repeat the header that their answer was begun with.
-    reasoning = " ".join(written.reasoning.removeprefix(_HEADER).split())
-    return reasoning if written.action == action and reasoning != " ".join(recorded.split()) else ""
+    reasoning = " ".join(written.reasoning.removeprefix(_header(form)).split())
+    return reasoning if written.action == action and reasoning != " ".join(step.reasoning.split()) else ""

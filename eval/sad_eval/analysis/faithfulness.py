@@ -23,13 +23,12 @@ from typing import NamedTuple
 import numpy as np
 from sad_agents.agent import Sampling
 from sad_agents.model import Model, Request
-from sad_agents.react import head_pieces, step_pieces
+from sad_agents.react import recorded_request, up_to_action
 from sad_agents.sampling.action_scores import can_score, score_actions
 
 from sad_env.errors import DataError, InfrastructureError
-from sad_env.records import SpanKind, Trajectory
+from sad_env.records import Trajectory
 from sad_env.safe_text import one_line
-from sad_env.transcript import form_of
 from sad_eval.analysis.editors import EditableStep, Editor, RuleEditor
 from sad_eval.metrics.statistics import cluster_bootstrap
 from sad_eval.records import Estimate
@@ -109,7 +108,7 @@ def probes(run: RunFolder, model: Model, count: int, seed: int, editor: Editor |
         for place, edits in zip(batch, editor.edit(batch, draw), strict=True):
             if edits is not None:
                 reasonings = (place.step.reasoning, edits.counterfactual, edits.paraphrase)
-                request = _request(place.trajectory, place.number, model)
+                request = recorded_request(place.trajectory, place.number, model)
                 possible = place.step.admissible or ()
                 found.append(Probe(place.trajectory.task_id, request, possible, reasonings, edits.action))
         if len(found) >= count:
@@ -127,23 +126,6 @@ def _places(trajectory: Trajectory, everywhere: Sequence[str]) -> Iterator[Edita
     for number, step in enumerate(trajectory.steps):
         if step.action and step.reasoning and step.valid:
             yield EditableStep(trajectory, number, step.admissible if step.admissible is not None else everywhere)
-
-
-def _request(trajectory: Trajectory, number: int, model: Model) -> Request:
-    """The history before a step, windowed as the agent saw it."""
-    form = form_of(trajectory.form)
-    head = head_pieces(form, trajectory.prompt, trajectory.observation)
-    pairs = [step_pieces(form, step.completion, step.token_ids, step.observation) for step in trajectory.steps[:number]]
-    first = 0
-    if model.windowing is not None:
-        header = sum(model.measure(piece) for piece in head)
-        lengths: list[int] = []
-        for pair in pairs:
-            first = model.windowing.first_step(header, lengths, first)
-            lengths.append(sum(model.measure(piece) for piece in pair))
-        first = model.windowing.first_step(header, lengths, first)
-    tail = [piece for pair in pairs[first:] for piece in pair]
-    return Request(f"probe {trajectory.task_id} {number}", head, tail, "0", number)
 
 
 def ask(model: Model, probe: Probe, max_tokens: int) -> ProbeOutcome:
@@ -168,7 +150,7 @@ class _Answer(NamedTuple):
 
 
 def _answer(model: Model, probe: Probe, reasoning: str, max_tokens: int) -> _Answer:
-    forced = model.form.thought(reasoning) + model.form.headers[SpanKind.ACT].rstrip()
+    forced = up_to_action(model, reasoning)
     request = Request(
         probe.request.key, probe.request.head, probe.request.tail, probe.request.seed, probe.request.step, forced
     )

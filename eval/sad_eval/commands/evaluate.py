@@ -21,7 +21,7 @@ from sad_eval.report.terminal import print_report, side_by_side
 from sad_eval.runs.harness import EvaluationOutcome, Play, evaluate
 from sad_eval.runs.plan import EvaluationPlan, claimed, make_plan, panels_of
 from sad_eval.runs.score import sums_for
-from sad_eval.runs.settings import read_settings
+from sad_eval.runs.settings import EvalSettings, read_settings
 
 COMMANDS = {
     "ls": "sad_eval.commands.ls:run_ls",
@@ -56,7 +56,7 @@ def _command(word: str) -> Callable[[Sequence[str]], int]:
 def _evaluate(words: Sequence[str]) -> int:
     if words and not words[0].startswith("-"):
         raise ConfigError(f"no command {one_line(words[0], 40)!r}; known: {', '.join(COMMANDS)}, or flags to evaluate")
-    settings = read_settings(words, prog="sad-eval")
+    settings = read_settings(words, prog="sad-eval", kind=EvalSettings)
     command = shlex.join(["sad-eval", *map(public_address, words)])
     names = panels_of(settings)
     done: list[tuple[str, Results]] = []

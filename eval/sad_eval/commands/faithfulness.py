@@ -55,6 +55,8 @@ class FaithfulnessSettings:
     """Show no progress."""
     json: bool = False
     """Print JSON instead of a table."""
+    out: Path | None = None
+    """Output file for the figures (JSON), besides those in the run folder."""
 
 
 def run_faithfulness(arguments: Sequence[str] | None = None) -> int:
@@ -78,6 +80,8 @@ def run_faithfulness(arguments: Sequence[str] | None = None) -> int:
         "figures": {name: estimate.model_dump(mode="json") for name, estimate in estimates.items()},
     }
     _write(run, document, found, outcomes)
+    if settings.out is not None:
+        write_text(settings.out, json.dumps(document, indent=2, allow_nan=False) + "\n")
     if settings.json:
         print(json.dumps(document, indent=2, allow_nan=False))
     else:
@@ -139,9 +143,10 @@ def _model_of(run: RunFolder, settings: EvalSettings) -> Model:
 def _editor(word: str, run: RunFolder, settings: EvalSettings) -> Editor:
     if word == RuleEditor.name:
         return RuleEditor()
-    plain = dataclasses.replace(
-        settings, agent=word, temperature=0.0, votes=1, max_new_tokens=EDIT_TOKENS, prompt="", form="lines", chat="auto"
-    )
+    changes: dict[str, Any] = {"max_new_tokens": EDIT_TOKENS, "prompt": "", "chat": "auto"}
+    # An edit is written as the steps are.
+    changes["form"] = str(run.manifest.identity.get("agent form", "lines"))
+    plain = dataclasses.replace(settings, agent=word, temperature=0.0, votes=1, **changes)
     try:
         return ModelEditor(_model_of(run, plain))
     except UnknownNameError as error:

@@ -22,6 +22,7 @@ from sad_eval.metrics.episode_metrics import (
     load_plugins,
     reasoning_counter,
     shares,
+    token_splitter,
 )
 from sad_eval.metrics.statistics import Interval, Ratios, cluster_bootstrap, pass_hat, resolution, wilson
 from sad_eval.records import EpisodeKey, EpisodeLine, Estimate, Manifest, Results
@@ -59,6 +60,7 @@ class MetricSums:
         self.max_steps = max_steps
         self.tokenizer = "" if tokenizer == "auto" else tokenizer
         self._count: CountReasoning | None = reasoning_counter(self.tokenizer) if self.tokenizer else None
+        self._split = token_splitter(self.tokenizer or WORDS)
         self._references = references or {}
         self._similarity = similarity
         self.keys: list[EpisodeKey] = []
@@ -89,6 +91,7 @@ class MetricSums:
             self.max_steps,
             self._references.get(trajectory.task_id, ()),
             self._similarity,
+            self._split,
         )
         found = shares(episode)
         for name in METRICS:

@@ -7,6 +7,8 @@ student's, T the reference's.
     sets      the same over sets of words, as the paper prints it
     steps     the same step by step: the words of the reference's i-th step are looked for in the student's i-th step
               only; a step that the other lacks matches nothing. Sums run over all steps before they are divided
+    tokens    the multiset overlap of the tokens of a tokenizer, as the paper's appendix C says it; words and signs,
+              with their case, where no tokenizer file is given
     rouge_l   the longest common subsequence of the two sequences of words in place of the overlap (ROUGE-L of
               Lin 2004 with beta = 1, an episode's reasoning taken as one sentence)
 
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 import collections
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -31,6 +33,20 @@ from sad_env.records import Trajectory
 Words = collections.Counter[str]
 
 _WORD = re.compile(r"\w+")
+
+_WORD_OR_SIGN = re.compile(r"\w+|[^\w\s]")
+
+SplitTokens = Callable[[str], Sequence[Hashable]]
+"""A tokenizer: the tokens of a text."""
+
+
+def words_and_signs(text: str) -> list[str]:
+    """Words and signs of a text: a tokenizer that every run has.
+
+    >>> words_and_signs("The key; go.")
+    ['The', 'key', ';', 'go', '.']
+    """
+    return _WORD_OR_SIGN.findall(text)
 
 
 class Match(NamedTuple):
@@ -102,6 +118,16 @@ def match_sets(student: Reasoning, teacher: Reasoning) -> Match:
     return Match.of(len(student.words.keys() & teacher.words.keys()), len(student.words), len(teacher.words))
 
 
+def match_tokens(student: Reasoning, teacher: Reasoning, split: SplitTokens) -> Match:
+    """Overlap of the two bags of tokens: the CoT match rate of appendix C, of one episode.
+
+    >>> match_tokens(Reasoning(("a b c d e f x",)), Reasoning(("a b c d e f g h i",)), words_and_signs).recall
+    0.6666666666666666
+    """
+    mine, its = (collections.Counter(split(one.text)) for one in (student, teacher))
+    return Match.of((mine & its).total(), mine.total(), its.total()) if its else Match(0.0, 0.0, 0.0)
+
+
 def match_steps(student: Reasoning, teacher: Reasoning) -> Match:
     """Overlap of the bags of words of equally numbered steps."""
     common = 0
@@ -154,7 +180,7 @@ class Agreement:
     Attributes:
         words: of the student.
         first: words of the first reference.
-        forms: each form's match with the first reference; "semantic" where it was asked for.
+        forms: each form's match with the first reference, "tokens" included; "semantic" where it was asked for.
         best: with the reference of the highest F1; None with a single reference.
         mean: averages over the references; None with a single reference.
     """
@@ -167,7 +193,10 @@ class Agreement:
 
 
 def agreement(
-    student: Reasoning, references: Sequence[Reasoning], similarity: Similarity | None = None
+    student: Reasoning,
+    references: Sequence[Reasoning],
+    similarity: Similarity | None = None,
+    split: SplitTokens = words_and_signs,
 ) -> Agreement | None:
     """Match an episode with the references of its task; None when none of them holds a word.
 
@@ -175,12 +204,15 @@ def agreement(
         student: the episode's reasoning.
         references: of the same task, in their order; silent ones are left out.
         similarity: the semantic form, if it is wanted.
+        split: the tokenizer of the form "tokens".
     """
     spoken = [reference for reference in references if reference.sequence]
     if not spoken:
         return None
     first = spoken[0]
     forms = {name: form(student, first) for name, form in FORMS.items()}
+    # A student that writes no word is silent, whatever signs it writes.
+    forms["tokens"] = match_tokens(student, first, split) if student.sequence else Match(0.0, 0.0, 0.0)
     if similarity is not None:
         forms["semantic"] = similarity(student.text, first.text)
     counts = len(student.sequence), len(first.sequence)

@@ -10,19 +10,16 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from sad_env.errors import ConfigError, DataError
 from sad_env.records import SpanKind, Step, Trajectory
 from sad_env.registry import load_entries
 from sad_env.transcript import reasoning_text
-from sad_eval.metrics.cot_match import Agreement, Reasoning, Similarity, agreement
+from sad_eval.metrics.cot_match import Agreement, Reasoning, Similarity, SplitTokens, agreement, words_and_signs
 
 WORDS, SAMPLED = "words", "sampled"
 """Ways to count reasoning without a tokenizer file: words and signs of the text; sampled ids by their labels."""
-
-_WORD_OR_SIGN = re.compile(r"\w+|[^\w\s]")
 
 
 class Share(NamedTuple):
@@ -42,7 +39,7 @@ def count_words(text: str) -> int:
     >>> count_words("I need the key; go.")
     7
     """
-    return len(_WORD_OR_SIGN.findall(text))
+    return len(words_and_signs(text))
 
 
 def reasoning_counter(name: str) -> CountReasoning:
@@ -57,9 +54,9 @@ def reasoning_counter(name: str) -> CountReasoning:
     """
     if name == SAMPLED:
         return lambda step: step.token_labels.count(SpanKind.REASON.value)
-    count = count_words if name == WORDS else _file_counter(Path(name))
+    split = token_splitter(name)
     return lambda step: sum(
-        count(reasoning_text(step.completion, span)) for span in step.spans if span.kind is SpanKind.REASON
+        len(split(reasoning_text(step.completion, span))) for span in step.spans if span.kind is SpanKind.REASON
     )
 
 
@@ -68,14 +65,25 @@ def countable(name: str, trajectory: Trajectory) -> bool:
     return name != SAMPLED or all(step.token_ids for step in trajectory.steps if step.completion)
 
 
-def _file_counter(path: Path) -> Callable[[str], int]:
+def token_splitter(name: str) -> SplitTokens:
+    """The tokenizer that a counter's name means for texts: a `tokenizer.json`, else words and signs.
+
+    Raises:
+        DataError: the file cannot be read as a tokenizer.
+    """
+    if name in (WORDS, SAMPLED):
+        return words_and_signs
     from tokenizers import Tokenizer
 
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(name)
     except Exception as error:  # the library raises bare Exception for whatever is wrong
-        raise DataError(f"{str(path)!r} is no tokenizer.json: {str(error)[:120]}") from None
-    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+        raise DataError(f"{name!r} is no tokenizer.json: {str(error)[:120]}") from None
+
+    def split(text: str) -> list[int]:
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    return split
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,7 @@ class EpisodeView:
         max_steps: the step limit of the run.
         references: what the reference runs thought on the same task.
         similarity: semantic match of two reasonings, None unless it was asked for.
+        split: the tokenizer of CoT match over tokens.
     """
 
     trajectory: Trajectory
@@ -95,13 +104,14 @@ class EpisodeView:
     max_steps: int
     references: Sequence[Reasoning] = ()
     similarity: Similarity | None = None
+    split: SplitTokens = words_and_signs
 
     @functools.cached_property
     def agreement(self) -> Agreement | None:
         """Match with the references; None where there is none that speaks."""
         if not self.references:
             return None
-        return agreement(Reasoning.of(self.trajectory), self.references, self.similarity)
+        return agreement(Reasoning.of(self.trajectory), self.references, self.similarity, self.split)
 
 
 @dataclass(frozen=True)
@@ -192,7 +202,8 @@ def _agent_seconds(episode: EpisodeView) -> Share | None:
 _SUFFIXES = {"recall": "", "precision": "_precision", "f1": "_f1"}
 
 _FORMS = {
-    "sets": ("cot_match_sets", "words as sets, as the paper prints it"),
+    "sets": ("cot_match_sets", "words as sets"),
+    "tokens": ("cot_match_tokens", "tokens of the tokenizer file, else words and signs (appendix C)"),
     "steps": ("cot_match_steps", "words, step by step"),
     "rouge_l": ("cot_rouge_l", "longest common subsequence of words"),
     "semantic": ("cot_semantic", "sentence embeddings"),

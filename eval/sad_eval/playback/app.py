@@ -263,8 +263,8 @@ class PlaybackApp(App[None]):
         if episode is None:
             return text.append(f"{one_line(self.run_title, 80)}\n").append(f"no {player.choice} episode", _WARN)
         text.append(one_line(episode.task_id, 120), "bold")
-        ending = episode.status.value.replace("_", " ")
-        text.append(f"  {ending}", _GOOD if episode.success else _BAD).append(f"  score {episode.score:g}\n", _DIM)
+        style = _WARN if "success" in episode.unknown else _GOOD if episode.success else _BAD
+        text.append(f"  {episode.ending}", style).append(f"  score {episode.score:g}\n", _DIM)
         facts = (
             f"{self.run_title} · {episode.agent} · {episode.world} · {episode.data} · episode {player.place + 1} of "
         )
@@ -289,8 +289,7 @@ class PlaybackApp(App[None]):
         teacher = self.reference.get(episode.task_id) if episode else None
         if teacher is None:
             return Text("no reference episode of this task", _DIM)
-        ending = teacher.status.value.replace("_", " ")
-        head = Text(f"{one_line(teacher.agent, 40)} · {ending} · {len(teacher.steps)} steps\n", _DIM)
+        head = Text(f"{one_line(teacher.agent, 40)} · {teacher.ending} · {len(teacher.steps)} steps\n", _DIM)
         heard = tuple(beat for beat in beats(teacher) if beat.step <= self.player.step_number)
         if self.player.hide_reasoning:
             heard = tuple(beat for beat in heard if beat.kind is not SpanKind.REASON)

@@ -23,9 +23,10 @@ LABELS = {SpanKind.REASON: "Reasoning", SpanKind.ACT: "Action", SpanKind.OBS: "O
 def headline(trajectory: Trajectory, place: int, count: int) -> Text:
     """One line that names an episode and its end."""
     mark, style = ("✓", "bold green") if trajectory.success else ("✗", "bold red")
+    if "success" in trajectory.unknown:
+        mark, style = "?", "bold yellow"
     text = Text().append(f"{mark} ", style).append_text(safe_text(one_line(trajectory.task_id, 100), "bold"))
-    ending = trajectory.status.value.replace("_", " ")
-    facts = f"{place}/{count} · {trajectory.agent} · {ending} · {len(trajectory.steps)} steps"
+    facts = f"{place}/{count} · {trajectory.agent} · {trajectory.ending} · {len(trajectory.steps)} steps"
     return text.append("  ").append_text(safe_text(one_line(f"{facts} · score {trajectory.score:g}", 160), "dim"))
 
 

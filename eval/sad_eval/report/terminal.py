@@ -60,7 +60,8 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
 """Metrics in the order of the report, by heading; those that are not named here come last, under their own names."""
 
 FORMS = {
-    "cot_match_sets": "sets (paper)",
+    "cot_match_sets": "sets",
+    "cot_match_tokens": "tokens (paper)",
     "cot_match_steps": "by step",
     "cot_rouge_l": "ROUGE-L",
     "cot_semantic": "semantic",

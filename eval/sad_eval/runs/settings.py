@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import tyro
 from sad_agents.model_settings import FORMER_PRECISIONS, ModelSettings, ignored_by
@@ -127,13 +127,21 @@ class EvalSettings(TaskSettings, ModelSettings, LimitSettings, ExecutionSettings
         shard_of(self.shard)
 
 
-def read_settings(arguments: Sequence[str], *, prog: str) -> EvalSettings:
+Settings = TypeVar("Settings", bound=EvalSettings)
+
+
+def read_settings(arguments: Sequence[str], *, prog: str, kind: type[Settings]) -> Settings:
     """The settings of a command line.
+
+    Args:
+        arguments: without the program's name.
+        prog: name of the command.
+        kind: the command's settings.
 
     Raises:
         ConfigError: one of them has no effect on the agent.
     """
-    parsed = cli.read(EvalSettings, arguments, prog=prog)
+    parsed = cli.read(kind, arguments, prog=prog)
     parsed.refuse_ignored(ignored_by(parsed.settings.agent, parsed.settings.env))
     return parsed.settings
 

@@ -73,6 +73,8 @@ class StudyMethods:
     """Sizes on which the ablations run."""
     seeds: int = 3
     """Students of each size and method."""
+    faithfulness: int = 0
+    """Steps of each student's evaluation in which its reasoning is edited (appendix O); 0 leaves the stage out."""
     shared_start: bool = False
     """One SFT start a size for all seeds: cheaper, but the spread over seeds is then that of the methods alone."""
 

@@ -35,8 +35,8 @@ STYLE: dict[Any, Any] = {
 }
 COSTS = {"seconds": "processor seconds of training", "tokens": "supervised tokens"}
 """What success is drawn against, by the end of the file's name; a figure without any known cost is left out."""
-_MARKERS = "osD^vP"
-_COLOURS = ("#777777", "#332288", "#88CCEE", "#44AA99", "#117733", "#DDCC77", "#CC6677", "#882255", "#AA4499")
+MARKERS = "osD^vP"
+COLOURS = ("#777777", "#332288", "#88CCEE", "#44AA99", "#117733", "#DDCC77", "#CC6677", "#882255", "#AA4499")
 """Paul Tol's muted scheme, which colour-blind readers can tell apart; grey, the first, is for the SFT start."""
 _SIZE_COLOURS = ("#332288", "#CC6677", "#117733", "#DDCC77", "#88CCEE")
 _DASHES = ((0, (6, 2)), (0, (3, 2)), (0, (1, 2)))
@@ -96,7 +96,7 @@ def success_figure(world: str, points: Sequence[Point], references: References) 
             [100 * point.success.value for point in drawn],
             [methods.index(point.method) + 0.2 * (number - (len(sizes) - 1) / 2) for point in drawn],
             xerr=_errors(drawn),
-            fmt=_MARKERS[number % len(_MARKERS)],
+            fmt=MARKERS[number % len(MARKERS)],
             color=_SIZE_COLOURS[number % len(_SIZE_COLOURS)],
             label=size,
         )
@@ -123,16 +123,16 @@ def cost_figure(world: str, unit: str, points: Sequence[Point], references: Refe
             [point.costs[unit]],
             [100 * point.success.value],
             yerr=_errors([point]),
-            fmt=_MARKERS[sizes.index(point.size) % len(_MARKERS)],
-            color=_COLOURS[methods.index(point.method) % len(_COLOURS)],
+            fmt=MARKERS[sizes.index(point.size) % len(MARKERS)],
+            color=COLOURS[methods.index(point.method) % len(COLOURS)],
         )
         for artist in mark.get_children():
             artist.set_transform(artist.get_transform() + ScaledTranslation(shift / 72, 0, figure.dpi_scale_trans))
     _reference_lines(axes.axhline, references)
     for number, method in enumerate(methods):
-        axes.fill_between([], [], color=_COLOURS[number % len(_COLOURS)], label=method)
+        axes.fill_between([], [], color=COLOURS[number % len(COLOURS)], label=method)
     for number, size in enumerate(sizes if len(sizes) > 1 else ()):
-        axes.plot([], [], marker=_MARKERS[number % len(_MARKERS)], linestyle="", color="0.3", label=size)
+        axes.plot([], [], marker=MARKERS[number % len(MARKERS)], linestyle="", color="0.3", label=size)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(lambda cost, _: _short(cost))

@@ -162,7 +162,16 @@ class _World:
     ) -> Iterator[StudyStage]:
         run = student.parent.name
         yield self._train(run, f"{size} {method}", student, flags, needs=needs)
-        yield self._evaluate(run, size, str(student), needs=[student])
+        evaluation = self._evaluate(run, size, str(student), needs=[student])
+        yield evaluation
+        if self.config.faithfulness:
+            yield self._faithfulness(run, evaluation.product, student)
+
+    def _faithfulness(self, run: str, results: Path, student: Path) -> StudyStage:
+        product = faithfulness_file(self.folder, run)
+        flags: dict[str, object] = {"probes": self.config.faithfulness, "out": product}
+        command = ["sad_eval", "faithfulness", str(results.parent), *_words(flags), "--quiet"]
+        return self._stage(f"faithfulness {run}", "faithfulness", command, product, [results, student])
 
     def _sft(self, steps: int) -> dict[str, object]:
         config = self.config
@@ -263,6 +272,11 @@ def teacher_of(config: StudyConfig, world: str) -> Path:
 def teacher_file(out: Path, world: str, *, given: bool, dagger: bool) -> Path:
     """The same, by how it comes about."""
     return out / world / ("teacher-given" if given else "teacher-dagger" if dagger else "teacher") / "student.pt"
+
+
+def faithfulness_file(world: Path, run: str) -> Path:
+    """Where the faithfulness of an evaluation lies, `world` being the folder of a study's world."""
+    return world / "faithfulness" / f"{run}.json"
 
 
 def marker(out: Path, world: str, key: str) -> Path:

@@ -16,10 +16,12 @@ from sad_env.json_lines import parse_json
 from sad_eval.study.claims import claims_text
 from sad_eval.study.comparisons import compare_methods
 from sad_eval.study.costs import Cost
+from sad_eval.study.faithfulness_tables import faithfulness_section
 from sad_eval.study.figures import COSTS, Point, write_figures
 from sad_eval.study.methods import METHODS
 from sad_eval.study.plan import REFERENCES, run_name, teacher_file
 from sad_eval.study.results import COLUMNS, WorldResults, read_study
+from sad_eval.study.scaling import write_scaling
 from sad_eval.study.statistics import RESAMPLES
 from sad_eval.study.tables import ablation_tables, contests, cost_table, main_table, pooled, tests_table, title_of
 
@@ -61,6 +63,7 @@ def write_report(out: Path) -> list[WorldResults]:
         *(part for world in worlds for part in (main_table(world), _figures(out, world))),
         "## Ablations\n",
         ablation_tables(worlds),
+        faithfulness_section(out, worlds),
         "## Tests of SAD against each method, success\n",
         tests_table(worlds),
         "## Cost of a student\n",
@@ -84,6 +87,7 @@ def _figures(out: Path, world: WorldResults) -> str:
     names = write_figures(out, world.name, _points(world), references)
     if names is None:
         return f"{NO_FIGURES}\n"
+    names = [*names, *write_scaling(out, world)]
     return "".join(f"![{name.replace('-', ': ')}]({name}.svg)\n" for name in names)
 
 

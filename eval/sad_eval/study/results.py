@@ -38,11 +38,14 @@ class Column:
 COLUMNS: dict[str, Column] = {
     "success": Column("success_rate", "success, %", higher=True, scale=100),
     "reasoning": Column("reasoning_per_step", "reasoning tokens a step", higher=False),
+    "arl": Column("reasoning_per_episode", "reasoning tokens an episode (ARL)", higher=False),
     "cot_f1": Column("cot_f1", "CoT match F1, %", higher=True, scale=100),
     "cot_recall": Column("cot_match", "CoT match recall, %", higher=True, scale=100),
+    "cot_tokens": Column("cot_match_tokens", "CoT match, tokens, %", higher=True, scale=100),
     "steps": Column("environment_steps_at_limit", "steps", higher=False),
+    "latency": Column("reasoning_and_action_steps", "latency, reasonings and actions", higher=False),
 }
-"""The paper's four metrics, CoT match in two forms."""
+"""The paper's four metrics: reasoning a step and an episode (Eq. 15), CoT match in three forms, two latencies."""
 
 
 @dataclass(frozen=True)

@@ -67,15 +67,23 @@ def summary(world: WorldResults) -> list[str]:
     return [f"{world.name}: {name}: success {cell(runs, 'success')} %" for name, runs in lines]
 
 
+ABLATION_COLUMNS = ("success", "cot_recall", "latency")
+"""What the paper's ablation tables print: success, CoT match, latency."""
+
+
 def ablation_tables(worlds: Sequence[WorldResults]) -> str:
-    """The paper's ablations, success by world, on the sizes that they were run on."""
+    """The paper's ablations: success, CoT match and latency by world, on the sizes that they were run on."""
     parts = []
     for title, methods in ABLATION_TABLES.items():
         rows = []
         for method in methods:
-            cells = [cell(_runs(world, world.settings["ablation_students"], method), "success") for world in worlds]
+            cells = []
+            for world in worlds:
+                runs = _runs(world, world.settings["ablation_students"], method)
+                cells += [cell(runs, column) for column in ABLATION_COLUMNS]
             rows.append([METHODS[method].title, *cells])
-        header = ["method", *(f"{world.name}: success, %" for world in worlds)]
+        titles = [COLUMNS[column].title for column in ABLATION_COLUMNS]
+        header = ["method", *(f"{world.name}: {name}" for world in worlds for name in titles)]
         parts.append(f"### {title}\n\n{markdown(header, rows)}\n")
     return "\n".join(parts)
 

@@ -6,19 +6,22 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sad_agents.agent import Sampling
 from sad_agents.model import Completion, Request, ScriptedModel
+from sad_agents.react import up_to_action
 from sad_eval.analysis.counterfactuals import counterfactual, paraphrase
-from sad_eval.analysis.editors import ModelEditor, another_action
+from sad_eval.analysis.editors import EditableStep, ModelEditor, another_action
 from sad_eval.analysis.faithfulness import ProbeOutcome, ask, figures, probes
 from sad_eval.commands.evaluate import main
 from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.errors import DataError, InfrastructureError
-from sad_env.records import Status
+from sad_env.records import SpanKind, Status
 from sad_env.toy import ROOMS
+from sad_env.transcript import FORMS, Form, in_form
 
 Evaluate = Callable[..., int]
 
@@ -229,3 +232,37 @@ def test_the_command_takes_a_model_as_editor(evaluate: Evaluate, capsys: pytest.
     for editor, why in (("expert", "is no language model"), ("rulse", "--editor is rules or a model: no agent")):
         assert main(["faithfulness", "run", "--editor", editor, "--quiet"]) == 2
         assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", list(FORMS.values()), ids=list(FORMS))
+def test_edits_and_probes_are_in_the_form_of_the_record(form: Form, evaluate: Evaluate) -> None:
+    run = toy_run(evaluate)
+    episodes = [in_form(line.trajectory, form.name) for line in run.episodes()][:5]
+    places = [
+        EditableStep(one, number, step.admissible or ()) for one in episodes for number, step in enumerate(one.steps)
+    ]
+    asked: list[Request] = []
+
+    def editor(request: Request) -> str:
+        asked.append(request)
+        action = request.text.rpartition('" and "')[2].partition('"')[0]
+        return form.render("It must be so.", form.parse(action + "\n").action).text
+
+    found = ModelEditor(ScriptedModel(editor)).edit(places, random.Random(0))
+    assert all(edits is not None and edits.counterfactual == "It must be so." for edits in found)
+    assert all(request.forced == form.headers[SpanKind.REASON].rstrip() for request in asked)
+    assert all(form.headers[SpanKind.ACT] in request.text for request in asked)
+
+
+def test_a_template_that_opens_thoughts_has_them_closed_before_the_action() -> None:
+    class Opens:
+        form = FORMS["lines"]
+        glue = SimpleNamespace(begun="<think>\n")
+
+    class Plain:
+        form = FORMS["tags"]
+        glue = None
+
+    assert up_to_action(Opens(), "It is there.") == "It is there. </think>\nAction:"  # type: ignore[arg-type]
+    assert up_to_action(Plain(), "It is there.") == "[REASON] It is there.\n[ACT]"  # type: ignore[arg-type]
+    assert up_to_action(Plain(), "") == "[ACT]"  # type: ignore[arg-type]

@@ -253,7 +253,7 @@ def test_results_that_lack_a_metric_are_printed_without_it(
     )
     assert main(["report", str(run.path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    (sets,) = (line.split() for line in lines if line.startswith("sets (paper)"))
+    (sets,) = (line.split() for line in lines if line.startswith("sets "))
     assert sets[-3:] == ["–"] * 3
     assert not any(line.startswith("hard") for line in lines)
     assert any(line.startswith("easy") and "–" in line for line in lines)
