@@ -49,8 +49,8 @@ class ReActAgent:
         first_thought: a line that the first step's reasoning must begin with, e.g. a teacher's thought on the same
             task ("first-thought prefix"); empty for none.
         window: False ends an episode that outgrows the model's window.
-        told: what the prompt ends with in an episode, where it is another in each.
         tried: votes are on what actions do instead of on actions; those that the world can do nothing with have none.
+        told: what the prompt ends with in an episode, where it is another in each.
 
     Raises:
         ConfigError: settings that contradict one another.
@@ -67,8 +67,8 @@ class ReActAgent:
         votes: int = 1,
         first_thought: Callable[[EpisodeStart], str] | None = None,
         window: bool = True,
-        told: Callable[[EpisodeStart], str] | None = None,
         tried: TriedActions | None = None,
+        told: Callable[[EpisodeStart], str] | None = None,
         name: str = "",
     ) -> None:
         if votes < 1 or (votes > 1 and sampling.temperature == 0):
@@ -95,8 +95,8 @@ class ReActAgent:
         self._votes = votes
         self._first_thought = first_thought
         self._window = window
-        self._told = told
         self._tried = tried
+        self._told = told
         self._memories: dict[int, _Memory] = {}
 
     @property

@@ -25,10 +25,11 @@ from sad_distill.teachers.base import WritingPrompt
 from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.context import TeacherInContext, TeacherView
 from sad_distill.teachers.local import LocalTeacher
+from sad_distill.teachers.registry import Teacher
 from sad_distill.teachers.relabel import teacher_completions
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_distill.teachers.server import TeacherServer
-from sad_distill.teachers.views import PrivilegedText
+from sad_distill.teachers.views import PrivilegedText, in_context
 from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast
 
@@ -286,6 +287,32 @@ def test_settings_that_have_no_effect_or_contradict_one_another(folder: Path, tm
         Run(replaced(config, **own, teacher_prompt="toi"))
     with pytest.raises(ConfigError, match="is no model and reads no context"):
         Run(replaced(config, **own, mode="dagger", method="sft", teacher="expert"))
+
+
+@pytest.mark.parametrize(("name", "chats"), [("Qwen2.5-7B-Instruct", True), ("Qwen2.5-7B", False)])
+def test_a_served_model_reads_as_its_name_and_the_students_tokenizer_tell(
+    tokenizer: Any, model: Any, tmp_path: Path, name: str, chats: bool
+) -> None:
+    config = replaced(TrainConfig(out=""), env="toy", teacher=f"openai:http://host#{name}", teacher_context="own")
+    served = Teacher("t", scores=LocalTeacher(model, "t"), context=4096)
+    found = in_context(config, served, Language(model, tokenizer))
+    assert found is not None
+    assert found.view is not None
+    assert (found.view.glue is not None) == chats
+    assert (found.view.prompt, found.view.limit) == (PROMPT, 4096)
+    assert in_context(replaced(config, teacher_context="student"), served, Language(model, tokenizer)) is served
+    (tmp_path / "mine.toml").write_text('instruction = "Mine."\nexemplars = ["Action: a\\n", "Action: b\\n"]\n')
+    own = in_context(
+        replaced(config, teacher_prompt=str(tmp_path / "mine.toml"), teacher_chat="off"),
+        served,
+        Language(model, tokenizer),
+    )
+    assert own is not None
+    assert own.view is not None
+    assert (own.view.prompt, own.view.glue) == ("Mine.\n\nAction: a\n\nAction: b\n\n", None)
+    assert own.view.sha256 != found.view.sha256
+    with pytest.raises(ConfigError, match="too few for its prompt"):
+        in_context(config, Teacher("t", context=100), Language(model, tokenizer))
 
 
 class Listener:

@@ -205,6 +205,8 @@ def test_our_server_teaches_a_student_with_its_tokenizer_and_refuses_any_other(
         b'{"name": null, "vocabulary": 9, "tokens": "a"}',
         b'{"name": "t", "vocabulary": -1, "tokens": "a"}',
         b'{"name": "t", "vocabulary": 9, "tokens": "a", "context": null}',
+        b'{"name": "t", "vocabulary": 9, "tokens": "a", "reading": 3}',
+        b'{"name": "t", "vocabulary": 9, "tokens": "a", "reading": {"template": "", "chat": false, "ours": true}}',
     ],
 )
 def test_another_server_is_not_taken_for_a_teacher(told: bytes) -> None:

@@ -113,7 +113,7 @@ def _openai(spec: str, config: TrainConfig) -> Teacher:
 
 
 def _local(spec: str, config: TrainConfig) -> Teacher:
-    language = load_language(spec, config.hardware.device, DTYPES[teacher_precision(config)])
+    language = load_language(spec, config.hardware.device, DTYPES[_precision(config)])
     teacher = LocalTeacher(language.model, language.identity, config.model.top)
 
     def fits(vocabulary: Mapping[str, int], rows: int) -> None:
@@ -129,11 +129,15 @@ def _local(spec: str, config: TrainConfig) -> Teacher:
     )
 
 
-def teacher_precision(config: TrainConfig) -> str:
+def teacher_precision(asked: str, device: str) -> str:
     """Precision of a local teacher's numbers: auto is bf16 but for a processor, which is no faster with it."""
-    if config.model.teacher_precision != "auto":
-        return config.model.teacher_precision
-    return "fp32" if device_of(config.hardware.device).type == "cpu" else "bf16"
+    if asked != "auto":
+        return asked
+    return "fp32" if device_of(device).type == "cpu" else "bf16"
+
+
+def _precision(config: TrainConfig) -> str:
+    return teacher_precision(config.model.teacher_precision, config.hardware.device)
 
 
 BASE = "base"
@@ -198,7 +202,7 @@ def contents_of(config: TrainConfig, teacher: Teacher | None, student: Language)
     return {
         "student": student.identity,
         "teacher": teacher.name if teacher else "",
-        "teacher_precision": teacher_precision(config) if teacher and teacher.language else "fp32",
+        "teacher_precision": _precision(config) if teacher and teacher.language else "fp32",
         **({"teacher_context": teacher.view.sha256[:12]} if teacher and teacher.view else {}),
         "trajectories": ", ".join(file_identity(Path(path)) for path in config.data.trajectories),
         "writing": " ".join(
