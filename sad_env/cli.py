@@ -237,7 +237,7 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
         finally:
             sys.stdout.flush()
     except (SadEnvError, RecordError) as error:
-        print(f"{prog}: {one_line(str(error), 800)}", file=sys.stderr)
+        print(f"{prog}: {one_line(str(error), 1000)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)

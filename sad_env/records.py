@@ -129,6 +129,17 @@ class Step(Record):
     """Tokens that a model produced for this step, discarded ones included."""
     agent_seconds: float = 0.0
     world_seconds: float = 0.0
+    author: str = ""
+    """Who wrote the completion, where that was not the episode's agent: "teacher" for a guide's turn, "replay" for a
+    turn of an earlier episode that was played again. Files name it only then."""
+
+    @model_serializer(mode="wrap")
+    def _without_author(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Versions that do not know the field read what they always have.
+        written: dict[str, Any] = write(self)
+        if not self.author:
+            written.pop("author", None)
+        return written
 
     @model_validator(mode="after")
     def _tiled(self) -> Step:

@@ -49,6 +49,7 @@ class Decision:
         seconds: the agent's wall time for this step.
         stop: an ending the agent itself declares: BUDGET (its context is full) or AGENT_ERROR.
         error: one line for `stop`.
+        author: who wrote it, where that was not the agent itself: see `Step.author`.
     """
 
     completion: str
@@ -63,6 +64,7 @@ class Decision:
     seconds: float = 0.0
     stop: Status | None = None
     error: str = ""
+    author: str = ""
 
     @classmethod
     def of(cls, reasoning: str, action: str) -> Decision:

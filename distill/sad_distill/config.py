@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import tyro
 from sad_agents.windowing import Windowing
 
+from sad_distill.config_policy import PolicySettings, ValidationSettings
+from sad_distill.schedules import Schedule
 from sad_env.errors import ConfigError
 from sad_env.settings import RARE, formerly
 
-Method = Literal["sad", "sft", "seqkd", "word_kd", "token_flat", "minillm"]
+Method = Literal["sad", "sft", "seqkd", "word_kd", "token_flat", "minillm", "policy"]
 Mode = Literal["offline", "online", "mixed", "guided", "dagger"]
 Divergence = Literal["forward", "reverse", "js", "skew_forward", "skew_reverse"]
 """forward KL(p‖q) (Eq. 4); reverse KL(q‖p); js: beta KL(p‖m) + (1-beta) KL(q‖m) with m = beta p + (1-beta) q;
@@ -39,7 +41,7 @@ class ModelChoice:
     """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), FILE.pt, a folder, smollm2, hf:ID."""
     teacher: str = ""
     """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL, base (the
-    student without adapters); or expert."""
+    student without adapters), self (the student as it began); or expert."""
     form: Annotated[Literal["auto", "lines", "tags", "think"], RARE] = "auto"
     """How a model writes: lines (Reasoning:, Action:), tags ([REASON], [ACT]), think (<think>, <action>); auto: as its
     record says, others as the trajectories are written, or lines."""
@@ -47,6 +49,9 @@ class ModelChoice:
     """Episodes as turns of a chat; auto: as the student's record says, others where their tokenizer has a template."""
     teacher_context: Annotated[Literal["student", "own", "privileged"], RARE] = "student"
     """The teacher reads what the student does, its own prompt and chat template, or these and the solution."""
+    teacher_told: Annotated[Literal["solution", "recorded", "group"], RARE] = "solution"
+    """What only a privileged teacher reads of a task: how its world solves it, or the actions of a won episode, one of
+    the trajectories or one of the same group."""
     teacher_prompt: Annotated[str, RARE] = ""
     """Prompt file (TOML) of the teacher, or a world's name; by default the world's own for models not trained here."""
     teacher_chat: Annotated[Literal["auto", "on", "off"], RARE] = "auto"
@@ -191,27 +196,37 @@ class FurtherTerms:
     """
 
     terms: tuple[str, ...] = ()
-    """NAME=WEIGHT of further terms: contrastive, start, observation_head; atomic, atomic_local, pointer; align_min,
-    _sum, _soft_dtw, _ot, _spans, _spans_sum (instead)."""
+    """NAME=WEIGHT of further terms: opd, grpo, ... (docs/methods.md); contrastive, start, observation_head; atomic,
+    atomic_local, pointer; align_min, _sum, _soft_dtw, _ot, _spans, _spans_sum (instead)."""
+    method_weight: Annotated[str, RARE] = "1"
+    """Weight of the method's own loss beside the terms: a number, linear:FROM:TO:OVER or cosine:FROM:TO:OVER."""
 
     @property
-    def weights(self) -> dict[str, float]:
-        """Weight by name of term.
+    def schedules(self) -> dict[str, Schedule]:
+        """Weight by name of term, as it changes over the run; terms that never have one are left out.
 
         Raises:
             ConfigError: not of that form, a weight that is no number of at least 0, or a name twice.
         """
-        found: dict[str, float] = {}
+        found: dict[str, Schedule] = {}
         for term in self.terms:
             name, _, weight = term.partition("=")
             try:
-                value = float(weight)
-            except ValueError:
-                value = -1.0
-            if not 0 <= value < math.inf or name in found:
-                raise ConfigError(f"--terms {term}: give each term once, as NAME=WEIGHT with a weight of at least 0")
+                value = Schedule.of(weight)
+            except ConfigError:
+                value = None
+            if value is None or name in found:
+                raise ConfigError(
+                    f"--terms {term}: give each term once, as NAME=WEIGHT with a weight of at least 0, or"
+                    " NAME=linear:FROM:TO:OVER"
+                )
             found[name] = value
-        return {name: value for name, value in found.items() if value}
+        return {name: value for name, value in found.items() if value.greatest}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The greatest weight of each term that ever has one."""
+        return {name: schedule.greatest for name, schedule in self.schedules.items()}
 
     @property
     def aligned(self) -> bool:
@@ -255,12 +270,34 @@ class OnlineSettings:
     """Steps of an episode at first; 0 takes the world's limit."""
     horizon_every: Annotated[int, RARE] = 10
     """Iterations after which one more step is allowed."""
+    replay_every: Annotated[int, RARE] = 0
+    """Recorded won episodes are replayed but for their last action, after this many iterations for one more, and so
+    on; the student plays on from there (TCOD backward to forward). 0 begins at the beginning."""
+    group: Annotated[int, RARE] = 1
+    """Episodes of an iteration on one task, for terms that compare them (grpo, gigpo, rloo)."""
+    redraws: Annotated[int, RARE] = 0
+    """How often groups whose episodes all ended alike are replaced by groups on other tasks."""
     online_share: Annotated[float, RARE] = 0.5
     """Mode mixed: chance that an episode is the student's own."""
+    online_share_end: Annotated[float | None, RARE] = None
+    """What that chance becomes, in equal steps over the run; left out it stays."""
     guidance: Annotated[float, RARE] = 0.5
     """Mode guided: chance at first of a teacher's turn; it falls to 0."""
-    workers: int = 0
+    guidance_fall: Annotated[Literal["linear", "cosine"], RARE] = "linear"
+    """How it falls: over the whole run, or by half a cosine over four fifths of it (Guided-OPD)."""
+    workers: Annotated[int, RARE] = 0
     """Processes that hold worlds; 0 runs them in this process."""
+
+    @property
+    def own_share(self) -> Schedule:
+        """The chance of an episode of the student's own over the run, in mode mixed."""
+        end = self.online_share_end
+        return Schedule(self.online_share, self.online_share if end is None else end)
+
+    @property
+    def guidance_schedule(self) -> Schedule:
+        """The chance of a teacher's turn over the run."""
+        return Schedule(self.guidance, 0.0, 0.8 if self.guidance_fall == "cosine" else 1.0, self.guidance_fall)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,7 +308,7 @@ class HardwareSettings:
     """auto, cpu or cuda."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of computation: bf16 keeps float32 weights."""
-    micro_batch: int = 8
+    micro_batch: Annotated[int, RARE] = 8
     """Rows in the models at one time at most."""
     recompute: Annotated[bool, RARE] = False
     """Recompute activations in the backward pass to save memory."""
@@ -289,6 +326,8 @@ class RunOutput:
     """Updates between two looks at gradients: cosine of reasoning and action, change between updates; 0 for none."""
     tensorboard: Annotated[bool, RARE] = False
     """Also write metrics for TensorBoard."""
+    noise_every: Annotated[int, RARE] = 0
+    """Updates after which the gradient's noise is measured on two halves of the rows; 0 never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,8 +341,9 @@ class TrainConfig:
       sft, seqkd       dagger           --teacher expert, or a text server
       word_kd          offline          --trajectories --teacher
       sad, token_flat  offline, mixed   --trajectories --teacher
-      sad, token_flat  online, guided   --teacher
+      sad, token_flat  online, guided, dagger   --teacher
       minillm          online           --teacher student.pt
+      policy           online, guided   --terms opd=1, grpo=1, ... (see field/opd)
 
     Other commands: sft-teacher, export, serve, inspect, plan, each with --help. Several GPUs: accelerate launch
     --multi_gpu -m sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper.
@@ -312,7 +352,7 @@ class TrainConfig:
     out: str
     """Output folder; the same command resumes what is in it."""
     method: Method = "sad"
-    """sad, or a baseline: likelihood, divergence of tokens, or both."""
+    """sad; a baseline; or policy, by --terms alone."""
     mode: Mode = "online"
     """online: the student plays, the teacher scores; guided: they take turns; dagger: the teacher rewrites."""
     model: ModelChoice = ModelChoice()
@@ -321,6 +361,8 @@ class TrainConfig:
     terms: FurtherTerms = FurtherTerms()
     curriculum: CurriculumSettings = CurriculumSettings()
     online: OnlineSettings = OnlineSettings()
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
     optimisation: Optimisation = Optimisation()
     hardware: HardwareSettings = HardwareSettings()
     output: RunOutput = RunOutput()

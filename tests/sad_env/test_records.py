@@ -155,6 +155,14 @@ def small(task: str = "t", observation: str = "o") -> Trajectory:
     )  # fmt: skip
 
 
+def test_a_step_names_its_author_only_where_that_was_another() -> None:
+    own = small()
+    assert "author" not in own.to_json()
+    guided = own.model_copy(update={"steps": (own.steps[0].model_copy(update={"author": "teacher"}),)})
+    assert json.loads(guided.to_json())["steps"][0]["author"] == "teacher"
+    assert Trajectory.from_json(guided.to_json()) == guided
+
+
 def test_the_observation_chain_sees_actions_observations_and_task() -> None:
     chains = {observation_chain(t) for t in (small(), small("u"), small(observation="p"))}
     assert len(chains) == 3

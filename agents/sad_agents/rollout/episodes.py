@@ -199,6 +199,7 @@ def _written(decision: Decision) -> dict[str, Any]:
         "logprobs": decision.logprobs,
         "generated_tokens": decision.generated_tokens,
         "agent_seconds": decision.seconds,
+        "author": decision.author,
     }
 
 

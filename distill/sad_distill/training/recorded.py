@@ -23,11 +23,13 @@ class UpdateRows(NamedTuple):
         rows: learned by the run's objective.
         metrics: what is known of them, shown with the update's numbers.
         recorded: further rows, learned by the learner's objective for recorded text.
+        iterations: how many are over with this update; 0 where it ends none.
     """
 
     rows: Sequence[Row]
     metrics: Metrics
     recorded: Sequence[Row] = ()
+    iterations: int = 0
 
 
 class Recorded:
@@ -62,7 +64,8 @@ class Recorded:
         """
         config = self._parts.config
         while self.step < config.optimisation.steps:
-            yield UpdateRows([self._parts.rows[index] for index in self._order(self.step)], {})
+            rows = [self._parts.rows[index] for index in self._order(self.step)]
+            yield UpdateRows(rows, {}, iterations=self.step + 1)
             self.step += 1
             between(self.step % config.output.save_every == 0 or self.step == config.optimisation.steps)
 
