@@ -115,6 +115,9 @@ class Optimisation:
 
     steps: int = 1000
     """Updates in all; a finished run can be given more, with the schedule of the new total."""
+    processor_seconds: Annotated[float, RARE, tyro.conf.arg(metavar="S")] = 0.0
+    """End the run when it has used these for acting, scoring and updating; schedules over --steps follow the share that
+    is used. 0 ends it after --steps."""
     learning_rate: float = 2e-5
     """Peak; models from scratch want about 1e-3."""
     warmup: Annotated[float, RARE] = 0.03
@@ -128,11 +131,11 @@ class Optimisation:
     embedding_factor: Annotated[float, RARE] = 1.0
     """Multiple of the rate for embeddings; from scratch, about 10."""
 
-    def rate(self, step: int) -> float:
+    def rate(self, step: float) -> float:
         """Learning rate of update `step`, counted from 0: a pure function, so that a resumed run needs no state."""
         return self.learning_rate * self.share_of_peak(step)
 
-    def share_of_peak(self, step: int) -> float:
+    def share_of_peak(self, step: float) -> float:
         """The same as a share of the peak: a linear rise, then a cosine to 0."""
         rising = max(1, round(self.warmup * self.steps))
         if step < rising:
@@ -326,6 +329,8 @@ class RunOutput:
     """Updates between two looks at gradients: cosine of reasoning and action, change between updates; 0 for none."""
     tensorboard: Annotated[bool, RARE] = False
     """Also write metrics for TensorBoard."""
+    keep_at: Annotated[tuple[float, ...], RARE] = ()
+    """Shares of the run after which the student is also saved: 0.25 as at-25.pt."""
     noise_every: Annotated[int, RARE] = 0
     """Updates after which the gradient's noise is measured on two halves of the rows; 0 never."""
 

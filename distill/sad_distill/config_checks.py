@@ -25,7 +25,7 @@ def signals_of(config: TrainConfig) -> list[str]:
 _RANGES = (
     *((name, 1, math.inf) for name in ("steps", "batch", "micro_batch", "rollouts", "updates", "passes", "save_every")),
     *((name, 1, math.inf) for name in ("group", "validate_episodes")),
-    *((name, 0, math.inf) for name in ("redraws", "replay_every", "noise_every")),
+    *((name, 0, math.inf) for name in ("redraws", "replay_every", "noise_every", "processor_seconds")),
     *((name, 0, math.inf) for name in ("validate_every", "validate_patience")),
     *((name, 0, math.inf) for name in ("invalid_penalty", "ratio_clip")),
     ("teacher_concurrency", 1, math.inf),
@@ -96,6 +96,14 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
     (
         lambda config: bool(config.online.replay_every) and not config.data.trajectories,
         "--replay-every begins in recorded won episodes: give --trajectories FILE.jsonl",
+    ),
+    (
+        lambda config: bool(config.optimisation.processor_seconds) and config.curriculum.curriculum != "none",
+        "--curriculum {curriculum} is over a number of updates, which --processor-seconds does not set: leave out one",
+    ),
+    (
+        lambda config: not all(0 < share < 1 for share in config.output.keep_at),
+        "--keep-at takes shares of the run between 0 and 1, e.g. 0.25 0.5: the whole is student.pt",
     ),
     (
         lambda config: config.loss.learned_weights and config.terms.method_weight != "1",

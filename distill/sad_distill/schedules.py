@@ -26,7 +26,7 @@ class Schedule:
     over: float = 1.0
     shape: str = "linear"
 
-    def at(self, step: int, steps: int) -> float:
+    def at(self, step: float, steps: int) -> float:
         """The number at update `step`, counted from 0, of a run of `steps`; nothing else decides it.
 
         >>> [Schedule(1, 0.1, 80).at(step, 150) for step in (0, 40, 80, 120)]

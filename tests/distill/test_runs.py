@@ -206,7 +206,7 @@ def test_minillm_learns_from_other_recorded_rows_at_each_update(files: Path, tmp
     run = Run(settings(files, tmp_path / "with", **changes))
     beside: list[list[Row]] = []
     update = run.learner.update
-    run.learner.update = lambda rows, step, more: beside.append(more) or update(rows, step, more)  # type: ignore
+    run.learner.update = lambda rows, step, more, at: beside.append(more) or update(rows, step, more, at)  # type: ignore
     run.train()
     assert [len(rows) for rows in beside] == [3, 3]
     assert beside[0] != beside[1]

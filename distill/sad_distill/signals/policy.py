@@ -193,12 +193,12 @@ class PolicyTerm:
 
     # --- once an update --------------------------------------------------------------------------------------
 
-    def begin(self, rows: Sequence[Row], step: int) -> None:
+    def begin(self, rows: Sequence[Row], step: float) -> None:
         """Weigh the signals for an update.
 
         Args:
             rows: all of the update, of all processes.
-            step: its number.
+            step: where the schedules are: its number, unless they follow a budget.
         """
         plan = self.plan
         numbers = [row.number for row in rows if 0 <= row.number < len(self.facts)]

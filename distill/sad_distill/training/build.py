@@ -31,6 +31,7 @@ from sad_distill.teachers.won_episodes import WonEpisodes
 from sad_distill.training.families import meet
 from sad_distill.training.learner import Learner
 from sad_distill.training.methods import compares_ids, objective_of
+from sad_distill.training.pace import Pace
 from sad_distill.training.ranks import Ranks
 from sad_distill.training.tasks import held_out
 from sad_env import registry
@@ -52,6 +53,7 @@ class Parts:
         student: model and tokenizer.
         rows: of the recorded episodes.
         learner: trains the student.
+        pace: how far the run is.
     """
 
     config: TrainConfig
@@ -61,6 +63,7 @@ class Parts:
     student: Language
     rows: Sequence[Row]
     learner: Learner
+    pace: Pace
 
     @property
     def windowing(self) -> Windowing:
@@ -110,7 +113,7 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
         tell(teacher, episodes)
     rows = labelled_rows(config, student, episodes)
     learner = build_learner(config, ranks, teacher, student, rows)
-    return Parts(config, ranks, episodes, teacher, student, rows, learner)
+    return Parts(config, ranks, episodes, teacher, student, rows, learner, Pace(config))
 
 
 def build_learner(
@@ -256,6 +259,7 @@ def check_shared(config: TrainConfig) -> None:
     writes = config.mode == "dagger" and not config.model.teacher.startswith("expert")
     for flag, used in (
         ("--project", config.loss.project),
+        ("--processor-seconds", bool(config.optimisation.processor_seconds)),
         ("--terms contrastive", "contrastive" in config.terms.weights),
         ("--mode dagger with a teacher that writes", writes),
     ):

@@ -151,21 +151,23 @@ class Learner:
         width = max(len(row.ids) for row in rows)
         return min(-(-width // 32) * 32, max(width, context_of(self.causal)))
 
-    def update(self, rows: Sequence[Row], step: int, recorded: Sequence[Row] = ()) -> Metrics:
+    def update(self, rows: Sequence[Row], step: int, recorded: Sequence[Row] = (), at: float | None = None) -> Metrics:
         """One step of the optimiser on a global batch; none where the loss or a gradient is not finite.
 
         Args:
             rows: the batch, the same in each process; gradients do not depend on how it falls into micro-batches.
-            step: number of the update, for the learning rate.
+            step: number of the update.
             recorded: further rows, learned by the objective `recorded`; their loss is added.
+            at: where the schedules of learning rate and weight are, by default at `step`.
         """
+        at = step if at is None else at
         began = time.perf_counter()
         if not self.student.training:
             self.student.train()
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         self._gradients.begin(step)
-        sums, noise = self._with_noise(rows, step)
+        sums, noise = self._with_noise(rows, step, at)
         metrics = {**sums.reduced(self.ranks, extra=bool(self.extras)), **noise}
         tokens, score_seconds = sums.tokens, sums.score_seconds
         if recorded and self.recorded is not None:
@@ -178,28 +180,28 @@ class Learner:
         if self._learned is not None:
             metrics |= zip(("reason_weight", "act_weight"), self._learned.weights.tolist(), strict=True)
         metrics |= self._gradients.end(step)
-        norm = self._step(step, metrics["loss"] + metrics.get("recorded_loss", 0.0))
+        norm = self._step(at, metrics["loss"] + metrics.get("recorded_loss", 0.0))
         return {
             **metrics,
             "gradient_norm": norm,
             "skipped_updates": float(self.skipped),
-            "learning_rate": self.optimisation.rate(step),
+            "learning_rate": self.optimisation.rate(at),
             "tokens": float(tokens),
             "score_seconds": score_seconds,
             "update_seconds": time.perf_counter() - began - score_seconds,
         }
 
-    def _with_noise(self, rows: Sequence[Row], step: int) -> tuple[UpdateMetrics, Metrics]:
+    def _with_noise(self, rows: Sequence[Row], step: int, at: float) -> tuple[UpdateMetrics, Metrics]:
         """The gradients of an update's rows by the run's objective and terms; with their noise where that is due."""
         if not self.noise_every or step % self.noise_every or len(rows) < 2:
-            return self.add_gradients(rows, self.objective, self.extras, step), {}
+            return self.add_gradients(rows, self.objective, self.extras, at), {}
         half: list[Tensor] = []
         halves = (rows[::2], rows[1::2])
 
         def between() -> None:
             half.append(self.ranks.add(flat_gradient(self.parameters)))
 
-        sums = self.add_gradients(rows, self.objective, self.extras, step, halves=halves, between=between)
+        sums = self.add_gradients(rows, self.objective, self.extras, at, halves=halves, between=between)
         return sums, noise_of(half[0], self.ranks.add(flat_gradient(self.parameters)), len(rows))
 
     def add_gradients(
@@ -207,7 +209,7 @@ class Learner:
         rows: Sequence[Row],
         objective: Objective,
         extras: Sequence[ExtraTerm] = (),
-        step: int | None = None,
+        at: float | None = None,
         *,
         halves: Sequence[Sequence[Row]] = (),
         between: Callable[[], None] = lambda: None,
@@ -218,12 +220,12 @@ class Learner:
             rows: the batch, the same in each process, which then has the gradients of its share.
             objective: what they are learned by.
             extras: further terms of the loss.
-            step: of the update, for the objective's weight; None is weight 1.
+            at: where the schedule of the objective's weight is; None is weight 1.
             halves: the rows in two parts, where something is to be seen between them.
             between: called after the first part.
         """
         parts = [self.collate(part, objective.kinds) for part in halves or (rows,)]
-        weight = 1.0 if step is None else self.weight.at(step, self.optimisation.steps)
+        weight = 1.0 if at is None else self.weight.at(at, self.optimisation.steps)
         plan = self._plan([batch for part in parts for batch in part], len(rows), objective, extras, weight)
         metrics = UpdateMetrics(self.device, plan.tokens)
         answers = self._asked_ahead([batch for part in parts for batch in part])
@@ -298,12 +300,12 @@ class Learner:
         learned: Tensor = self._learned(terms, rows / plan.rows)
         return learned + rest
 
-    def _step(self, step: int, loss: float) -> float:
+    def _step(self, at: float, loss: float) -> float:
         limit = self.optimisation.clip or float("inf")
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
         finite = math.isfinite(norm) and math.isfinite(loss)
         for optimiser in self.optimisers:
-            set_rate(optimiser, self.optimisation.share_of_peak(step))
+            set_rate(optimiser, self.optimisation.share_of_peak(at))
             if finite:
                 optimiser.step()
         self.skipped += not finite

@@ -100,8 +100,8 @@ class Live:
         Raises:
             InfrastructureError: an iteration without a row, or with episodes that could not be played.
         """
-        config = self._parts.config
-        while self.step < config.optimisation.steps:
+        config, pace = self._parts.config, self._parts.pace
+        while not pace.over(self.step):
             rows, metrics = self._iterate()
             if not rows:
                 raise InfrastructureError(
@@ -110,12 +110,12 @@ class Live:
             parts = self._split(rows)
             for number, part in enumerate(parts, start=1):
                 if self._policy is not None:
-                    self._policy.begin(part, self.step)
+                    self._policy.begin(part, pace.at(self.step))
                 over = self.iteration + 1 if number == len(parts) else 0
                 yield UpdateRows(part, metrics, self._recorded_text(), over)
                 self.step += 1
             self.iteration += 1
-            due = self.iteration % config.output.save_every == 0 or self.step >= config.optimisation.steps
+            due = self.iteration % config.output.save_every == 0 or pace.over(self.step)
             between(due)
             if due:
                 self._folder.forget_rollouts(self.iteration - 1)
@@ -169,9 +169,9 @@ class Live:
 
     def _play(self, jobs: Sequence[Job]) -> list[Trajectory]:
         """Each process plays its share; then all have all episodes."""
-        config, ranks = self._parts.config, self._parts.ranks
+        online, ranks, pace = self._parts.config.online, self._parts.ranks, self._parts.pace
         agent = self._agent()
-        limit = horizon(self.iteration, config.online.horizon_start, config.online.horizon_every, self._longest)
+        limit = horizon(pace.iteration(self.iteration), online.horizon_start, online.horizon_every, self._longest)
         own = ranks.share(jobs)
         path = self._folder.rollouts(self.iteration, ranks.rank)
         played = play(agent, self._tasks, own, path, limit) if own else []
@@ -184,11 +184,11 @@ class Live:
         """The student, with the teacher taking turns in mode guided, or after a recorded beginning."""
         config = self._parts.config
         if self._prefixes is not None:
-            return self._prefixes.agent(self._student.agent, self.iteration)
+            return self._prefixes.agent(self._student.agent, self._parts.pace.iteration(self.iteration))
         guide = self._guide() if config.mode == "guided" else None
         if guide is None:
             return self._student.agent
-        share = config.online.guidance_schedule.at(self.step, config.optimisation.steps)
+        share = config.online.guidance_schedule.at(self._parts.pace.at(self.step), config.optimisation.steps)
         tokenizer = self._parts.student.tokenizer
         return GuidedAgent(self._student.agent, guide, share, config.data.seed, tokenizer=tokenizer)
 
@@ -216,7 +216,7 @@ class Live:
         if config.mode != "mixed":
             return count
         draw = random.Random(f"mixed {config.data.seed} {self.iteration}")
-        share = config.online.own_share.at(self.step, config.optimisation.steps)
+        share = config.online.own_share.at(self._parts.pace.at(self.step), config.optimisation.steps)
         return sum(draw.random() < share for _ in range(count // config.online.group)) * config.online.group
 
     def _live_rows(self, episodes: Sequence[Trajectory]) -> tuple[list[Row], Metrics]:
@@ -252,7 +252,7 @@ class Live:
     def _split(self, rows: list[Row]) -> list[list[Row]]:
         """The rows of each of the iteration's updates."""
         config = self._parts.config
-        updates = min(config.online.updates, config.optimisation.steps - self.step)
+        updates = min(config.online.updates, self._parts.pace.left(self.step))
         each = max(1, updates // config.online.passes)
         passes = range(min(config.online.passes, updates))
         return [part for number in passes for part in shares(rows, each, self.iteration, number)]

@@ -62,12 +62,12 @@ class Recorded:
         Args:
             between: called between two updates wherever a resumed run can go on exactly, with whether a state is due.
         """
-        config = self._parts.config
-        while self.step < config.optimisation.steps:
+        config, pace = self._parts.config, self._parts.pace
+        while not pace.over(self.step):
             rows = [self._parts.rows[index] for index in self._order(self.step)]
             yield UpdateRows(rows, {}, iterations=self.step + 1)
             self.step += 1
-            between(self.step % config.output.save_every == 0 or self.step == config.optimisation.steps)
+            between(self.step % config.output.save_every == 0 or pace.over(self.step))
 
 
 def order_of(parts: Parts) -> Order:

@@ -46,7 +46,8 @@ class _OverError(Exception):
 
 
 Report = Callable[[int, int, Metrics], None]
-"""Called after each update with the updates done, how many there will be, and the update's numbers."""
+"""Called after each update with the updates done, how many there will be, and the update's numbers; with a budget in
+processor seconds, with the place in the schedules and their length."""
 
 
 def silent(step: int, steps: int, metrics: Metrics) -> None:
@@ -78,7 +79,7 @@ class Run:
         self.folder = Path(config.out)
         self.parts = build(config, ranks)
         self.teacher, self.student = self.parts.teacher, self.parts.student
-        self.rows, self.learner = self.parts.rows, self.parts.learner
+        self.rows, self.learner, self.pace = self.parts.rows, self.parts.learner, self.parts.pace
         self.contents = contents_of(config, self.teacher, self.student)
         self.done = 0
         self.earlier_steps: list[int] = []
@@ -89,8 +90,6 @@ class Run:
         self.resumed = ""
         """When the state was written that this call went on with."""
         self.seconds = 0.0
-        self.processor_seconds = 0.0
-        """Of this process and its children: acting, scoring and updating."""
         self.validation = Validation(self.parts, self.folder)
 
     def train(self) -> Path:
@@ -135,6 +134,9 @@ class Run:
                 self._save_state(directory, source)
                 raise
             self.learner.check_finite()
+            for share in self.config.output.keep_at:
+                if self.pace.share(self.done) < share and self.ranks.first:  # it ended before
+                    self._keep_at(share)
             self.kept = self.validation.restore_best()
             path = self.save() if self.ranks.first else self.folder / "student.pt"
             self.ranks.wait()
@@ -154,18 +156,24 @@ class Run:
                 self._updates(source.updates(between), directory)
 
     def _updates(self, updates: Iterator[UpdateRows], directory: RunDir) -> None:
-        before = _processor_seconds() - self.processor_seconds
+        # Of this process and its children: acting, scoring and updating.
+        begun = _processor_seconds() - self.pace.used
         for rows in updates:
             metrics = self._update(rows)
             if rows.iterations:
                 metrics |= self.validation.after(rows.iterations, self.done + 1)
-            self.processor_seconds = _processor_seconds() - before
-            metrics["processor_seconds"] = self.processor_seconds
+            before = self.pace.share(self.done)
+            self.pace.used = metrics["processor_seconds"] = _processor_seconds() - begun
             directory.write(self.done, metrics)
+            if rows.iterations:
+                self.pace.next_begins()
             self.done += 1
             self.trained += 1
             if self.ranks.first:
-                self.report(self.done, self.config.optimisation.steps, metrics)
+                self.report(round(self.pace.at(self.done)), self.config.optimisation.steps, metrics)
+            for share in self.config.output.keep_at:
+                if before < share <= self.pace.share(self.done) and self.ranks.first:
+                    self._keep_at(share)
             # A shorter run would end as if it had learned.
             if self.learner.skipped_in_row >= min(_DIVERGED, self.config.optimisation.steps):
                 raise DivergedError(
@@ -182,7 +190,7 @@ class Run:
             self.done, self.seconds = source.step, float(record["seconds"])
             # States of earlier releases do not count.
             self.learner.skipped, self.learner.skipped_in_row = record.get("skipped", (0, 0))
-            self.processor_seconds = float(record.get("processor_seconds", 0.0))
+            self.pace.resume(record)
             self.validation.resume(record)
             if self.follower is not None:
                 self.follower.load(tensors)
@@ -194,7 +202,7 @@ class Run:
             record = {
                 **source.position,
                 "seconds": self.seconds,
-                "processor_seconds": self.processor_seconds,
+                **self.pace.position,
                 "skipped": (self.learner.skipped, self.learner.skipped_in_row),
                 "validation": self.validation.position,
             }
@@ -202,7 +210,7 @@ class Run:
 
     def _update(self, rows: UpdateRows) -> Metrics:
         began = time.perf_counter()
-        metrics = self.learner.update(rows.rows, self.done, rows.recorded)
+        metrics = self.learner.update(rows.rows, self.done, rows.recorded, self.pace.at(self.done))
         self.seconds += time.perf_counter() - began
         if self.follower is not None:
             self.follower.follow(self.learner.student)
@@ -228,7 +236,26 @@ class Run:
 
     def save(self) -> Path:
         """Write the student as it is: student.pt, the folder student/, and adapter/ where others can load its base."""
-        record = {
+        record = self._record()
+        plain, tokenizer = self._plain(), self.student.tokenizer
+        export_folder(self.folder / "student", plain, tokenizer, record, name=self.folder.resolve().name)
+        if self.config.model.adapters and (base := adapter_base(self.config.model.student)):
+            save_adapter(self.folder / "adapter", self.student.model, tokenizer, record, base)
+        return save_student(self.folder / "student.pt", plain, tokenizer, record)
+
+    @torch.no_grad()
+    def _keep_at(self, share: float) -> None:
+        """Write the student that the run would save if it ended here."""
+        trained = {name: one.clone() for name, one in self.student.model.named_parameters() if one.requires_grad}
+        self.kept = self.validation.restore_best()
+        path = self.folder / f"at-{100 * share:g}.pt"
+        save_student(path, self._plain(), self.student.tokenizer, self._record())
+        for name, one in self.student.model.named_parameters():
+            if name in trained:
+                one.copy_(trained[name])
+
+    def _record(self) -> dict[str, Any]:
+        return {
             "acting": self._acting(),
             "settings": self._settings(),
             "teacher": self.teacher.name if self.teacher else "",
@@ -240,11 +267,6 @@ class Run:
             "parameters": parameter_count(self.student.model),
             "versions": {name: version(name) for name in ("sad-env", "torch", "transformers")},
         }
-        plain, tokenizer = self._plain(), self.student.tokenizer
-        export_folder(self.folder / "student", plain, tokenizer, record, name=self.folder.resolve().name)
-        if self.config.model.adapters and (base := adapter_base(self.config.model.student)):
-            save_adapter(self.folder / "adapter", self.student.model, tokenizer, record, base)
-        return save_student(self.folder / "student.pt", plain, tokenizer, record)
 
     def _acting(self) -> dict[str, Any]:
         """How the student acts; without what earlier releases do not know, where it says nothing new."""

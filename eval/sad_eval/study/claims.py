@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sad_eval.metrics.statistics import holm
 from sad_eval.study.comparisons import MethodComparison, compare_methods
-from sad_eval.study.methods import BASELINES, METHODS
+from sad_eval.study.methods import BASELINES, METHODS, method_of
 from sad_eval.study.results import COLUMNS, WorldResults
 from sad_eval.study.statistics import Effect
 
@@ -91,7 +91,7 @@ def counterpart(method: str) -> str:
     >>> counterpart("minillm"), counterpart("seqkd")
     ('sad-online', 'sad-offline')
     """
-    return "sad-online" if METHODS[method].online else "sad-offline"
+    return "sad-online" if method_of(method).online else "sad-offline"
 
 
 def verdicts(worlds: Sequence[WorldResults]) -> list[Verdict]:

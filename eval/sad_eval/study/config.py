@@ -10,7 +10,7 @@ import tyro
 
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.settings import RARE, formerly, present_names
-from sad_eval.study.methods import ABLATIONS, MAIN_METHODS, METHODS
+from sad_eval.study.methods import ABLATIONS, MAIN_METHODS, method_of
 
 PAPER_TABLES = ("3", "4", "5", "6", "12", "13", "14", "15")
 """Tables of the paper whose rows are trained; 8 to 11 print those of Table 4 metric by metric."""
@@ -73,7 +73,7 @@ class StudyMethods:
     students: tuple[str, ...] = ("nano-2m", "nano-0.7m")
     """Models that students are trained from."""
     arms: tuple[str, ...] = MAIN_METHODS
-    """Methods that train students of all sizes."""
+    """Methods that train students of all sizes: by name, or a preset of sad-distill, e.g. field/opd."""
     ablations: tuple[str, ...] = ABLATIONS
     """Ablations of SAD, for the sizes of ablation_students only."""
     ablation_students: tuple[str, ...] = ("nano-0.7m",)
@@ -96,8 +96,16 @@ class StudyTraining:
 
     start_steps: int = 300
     """Updates of the SFT on expert episodes that students start with."""
+    begin_method: Annotated[str, RARE] = ""
+    """Method that students go on with after it, so that all methods begin where it ends."""
+    begin_steps: Annotated[int, RARE] = 0
+    """Its updates."""
     steps: int = 100
     """Updates of each method after it."""
+    processor_seconds: Annotated[float, RARE, tyro.conf.arg(metavar="S")] = 0.0
+    """Budget of each method instead of updates; steps are then the length of schedules, and presets keep their own."""
+    keep_at: Annotated[tuple[float, ...], RARE] = ()
+    """Shares of a method's training after which the student is evaluated, too: 0.25 0.5."""
     batch: int = 16
     """Recorded rows of an update (offline)."""
     rollouts: int = 16
@@ -123,7 +131,9 @@ class StudyTraining:
     precision: str = "bf16"
     """Of computation: fp32 or bf16."""
     rates: Annotated[dict[str, float], RARE] = field(default_factory=dict)
-    """METHOD RATE: learning rate of a method, where it is another than distill_rate."""
+    """METHOD RATE: learning rate of a method, where it is another than distill_rate, or than a preset's own."""
+    method_flags: Annotated[dict[str, str], RARE] = field(default_factory=dict)
+    """METHOD FLAGS: further flags of sad-distill, for one method."""
     minillm_rollouts: Annotated[int, RARE] = 0
     """Episodes that MiniLLM samples at a time, a multiple of rollouts; 0 takes rollouts."""
 
@@ -182,8 +192,7 @@ class StudyConfig(StudyTasks, StudyTeachers, StudyMethods, StudyTraining, StudyH
             ConfigError: which ones.
         """
         for method in (*self.arms, *self.ablations):
-            if method not in METHODS:
-                raise UnknownNameError("method", method, METHODS)
+            method_of(method)
         if twice := set(self.arms) & set(self.ablations):
             raise ConfigError(f"{', '.join(sorted(twice))} is in both arms and ablations: name it once")
         if min(self.jobs, self.threads, self.seeds, self.micro_batch, self.devices) < 1:
@@ -192,8 +201,22 @@ class StudyConfig(StudyTasks, StudyTeachers, StudyMethods, StudyTraining, StudyH
             raise ConfigError(f"minillm_rollouts {self.minillm_rollouts} is no multiple of rollouts {self.rollouts}")
         if self.table and self.table not in PAPER_TABLES:
             raise UnknownNameError("table", self.table, PAPER_TABLES)
-        if other := [name for name in self.rates if name not in (*self.arms, *self.ablations)]:
-            raise ConfigError(f"rates has {', '.join(other)}, which is no method of this study")
+        known = (*self.arms, *self.ablations)
+        for table, names in (("rates", self.rates), ("method_flags", self.method_flags)):
+            if other := [name for name in names if name not in known]:
+                raise ConfigError(f"{table} has {', '.join(other)}, which is no method of this study")
+        if bool(self.begin_method) != bool(self.begin_steps):
+            raise ConfigError("begin_method and begin_steps go together: give both, or leave both out")
+        if self.begin_method:
+            method_of(self.begin_method)
+        if not all(0 < share < 1 for share in self.keep_at):
+            raise ConfigError("keep_at has shares between 0 and 1, e.g. 0.25 0.5: the whole is evaluated anyway")
+        if self.plan and self.processor_seconds:
+            count = len(self.arms) * len(self.students) * self.seeds * len(self.worlds)
+            raise ConfigError(
+                f"a plan counts updates, and processor_seconds gives {self.processor_seconds:g} s to each of {count}"
+                " students instead: see --dry-run"
+            )
         if len({short_name(size) for size in self.students}) < len(self.students):
             raise ConfigError("two students have the same last part of their name: rename a folder")
         if strange := set(self.ablation_students) - set(self.students):
@@ -230,6 +253,6 @@ def short_name(size: str) -> str:
 
 _OF_THE_STUDY = {"out", "worlds", "panels", "teachers", "students", "arms", "ablations", "ablation_students", "seeds"}
 _OF_THE_STUDY |= {"shared_start", "precision", "per_world", "jobs", "threads", "dry_run", "plan", "report_only"}
-_OF_THE_STUDY |= {"table", "labels", "rates", "devices", "device", "prompted"}
+_OF_THE_STUDY |= {"table", "labels", "rates", "method_flags", "devices", "device", "prompted", "keep_at"}
 _OF_A_WORLD = frozenset(field.name for field in dataclasses.fields(StudyConfig)) - _OF_THE_STUDY
 """Settings that may differ between worlds; a comparison over worlds needs the others to be equal."""

@@ -19,16 +19,18 @@ class Cost:
         tokens: supervised tokens, over its updates.
         sampled: tokens that it sampled itself.
         updates: steps of the optimiser.
+        used: processor seconds of acting, scoring and updating alone; 0 where releases did not count them.
     """
 
     cpu_seconds: float
     tokens: int
     sampled: int
     updates: int
+    used: float = 0.0
 
 
-def counted(run: Path) -> dict[str, int]:
-    """Updates, tokens and sampled tokens of a run folder; nothing where its metrics are gone."""
+def counted(run: Path) -> dict[str, float]:
+    """Updates, tokens, sampled tokens and processor seconds of a run folder; nothing where its metrics are gone."""
     path = run / "metrics.jsonl"
     if not path.exists():
         return {}
@@ -39,6 +41,7 @@ def counted(run: Path) -> dict[str, int]:
         "updates": len(lines),
         "tokens": round(sum(line["tokens"] for line in lines)),
         "sampled": round(sum(sampled.values())),
+        "used": round(lines[-1].get("processor_seconds", 0.0), 2) if lines else 0.0,
     }
 
 
@@ -52,4 +55,5 @@ def cost_of(marker: Mapping[str, Any], run: Path) -> Cost | None:
     numbers = marker if "updates" in marker else counted(run)
     if not numbers:
         return None
-    return Cost(float(marker["cpu_seconds"]), int(numbers["tokens"]), int(numbers["sampled"]), int(numbers["updates"]))
+    tokens, sampled, updates = (int(numbers[name]) for name in ("tokens", "sampled", "updates"))
+    return Cost(float(marker["cpu_seconds"]), tokens, sampled, updates, float(numbers.get("used", 0.0)))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
+
+from sad_env.config_files import shipped_configs
+from sad_env.errors import UnknownNameError
+from sad_env.tables import read_toml
 
 
 class Method(NamedTuple):
@@ -11,15 +16,17 @@ class Method(NamedTuple):
     Attributes:
         title: what tables call it.
         flags: flags of `sad-distill`.
+        preset: what the configuration that they name says, where the study leaves its settings to it.
     """
 
     title: str
     flags: dict[str, str]
+    preset: dict[str, Any] = {}  # noqa: RUF012
 
     @property
     def online(self) -> bool:
         """True when the student learns from its own episodes."""
-        return self.flags["mode"] == "online"
+        return self.flags["mode"] != "offline"
 
     @property
     def recorded(self) -> bool:
@@ -29,7 +36,8 @@ class Method(NamedTuple):
     @property
     def reads_episodes(self) -> bool:
         """True when training is given the teacher's episodes, be it for their order alone."""
-        return self.recorded or bool(self.flags.get("curriculum"))
+        begins = bool(self.preset.get("replay_every")) or self.preset.get("teacher_told") == "recorded"
+        return self.recorded or bool(self.flags.get("curriculum")) or begins or self.flags["mode"] == "mixed"
 
 
 def _sad(**flags: str) -> dict[str, str]:
@@ -82,6 +90,26 @@ METHODS: dict[str, Method] = {
     **PAPER_METHODS,
 }
 """Methods by name; an ablation changes one thing of `sad-offline`."""
+
+REFERENCES = ("sad-offline", "field/opd")
+"""Methods that every other one of a study with a budget is tested against."""
+
+
+@cache
+def method_of(name: str) -> Method:
+    """A method by its name, or by that of a configuration of `sad-distill` such as field/opd.
+
+    Raises:
+        UnknownNameError: there is neither.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    presets = shipped_configs("sad_distill")
+    if "/" not in name or name not in presets:
+        raise UnknownNameError("method", name, [*METHODS, *(preset for preset in presets if "field/" in preset)])
+    preset = read_toml(presets[name])
+    return Method(name, {"config": name, "method": preset["method"], "mode": preset["mode"]}, preset)
+
 
 MAIN_METHODS = ("seqkd", "word-kd", "token-offline", "token-online", "minillm", "sad-offline", "sad-online")
 _ON_REQUEST = ("sad-constrained", *PAPER_METHODS)

@@ -13,10 +13,12 @@ from sad_env.files import safe_name
 from sad_eval.runs.run_folder import RESULTS
 from sad_eval.study.config import StudyConfig, short_name
 from sad_eval.study.kept_episodes import kept_file
-from sad_eval.study.methods import METHODS, Method
+from sad_eval.study.methods import Method, method_of
 
 REFERENCES = ("expert", "random")
 """Agents that are evaluated in addition to teacher and students."""
+BEGIN = "begin"
+"""Name of the students that `begin_method` made of the SFT starts."""
 PROMPTED = "teacher-prompted"
 """The run of the teacher's model before any training."""
 
@@ -147,28 +149,64 @@ class _World:
             # The teacher lends its tokenizer.
             flags = {**shared, "student": size, **self._sft(config.start_steps)}
             yield from self._student(size, "start", start, flags, [self.teacher, self.expert])
+        if config.begin_method:
+            before, start = start, self.folder / run_name(size, BEGIN, first) / "student.pt"
+            if seed == first:
+                flags = {**shared, **self._learning(config.begin_method), "student": before}
+                flags["steps"] = config.begin_steps
+                yield from self._student(size, BEGIN, start, flags, self._needs(config.begin_method, before))
         for name in (*config.arms, *(config.ablations if size in config.ablation_students else ())):
-            method = METHODS[name]
             student = self.folder / run_name(size, name, seed) / "student.pt"
-            flags = {**shared, **method.flags, "student": start}
-            if method.online:
-                flags |= self._sampling(method)
-                if config.sampling_temperature != 1.0:
-                    flags["sampling-temperature"] = config.sampling_temperature
-            if method.reads_episodes:
-                flags["trajectories"] = self.episodes
-            if method.recorded:
-                flags["batch"] = config.batch
-            rate = config.rates.get(name, config.distill_rate)
-            flags |= {"steps": config.steps, **self._moving(), "learning-rate": rate}
-            needs = [self.teacher, start, *([self.episodes] if method.reads_episodes else [])]
-            yield from self._student(size, name, student, flags, needs)
+            flags = {**shared, **self._learning(name), "student": start, **self._budget()}
+            if "teacher" in method_of(name).preset:  # the student itself
+                del flags["teacher"]
+            more = shlex.split(config.method_flags.get(name, ""))
+            yield from self._student(size, name, student, flags, self._needs(name, start), more, config.keep_at)
+
+    def _needs(self, name: str, start: Path) -> list[Path]:
+        return [self.teacher, start, *([self.episodes] if method_of(name).reads_episodes else [])]
+
+    def _learning(self, name: str) -> dict[str, object]:
+        """How a method learns; a preset is left what it says itself."""
+        config, method = self.config, method_of(name)
+        flags: dict[str, object] = dict(method.flags)
+        if method.preset:
+            if method.online and config.max_steps and "horizon_start" not in method.preset:
+                flags |= self._horizon()
+        elif method.online:
+            flags |= self._sampling(method)
+            if config.sampling_temperature != 1.0:
+                flags["sampling-temperature"] = config.sampling_temperature
+        if method.reads_episodes:
+            flags["trajectories"] = self.episodes
+        if method.recorded and not method.preset:
+            flags["batch"] = config.batch
+        if not method.preset:
+            flags |= {"steps": config.steps, **self._moving()}
+        if name in config.rates:
+            flags["learning-rate"] = config.rates[name]
+        return flags
+
+    def _budget(self) -> dict[str, object]:
+        seconds = self.config.processor_seconds
+        return {"processor-seconds": f"{seconds:g}"} if seconds else {}
 
     def _student(
-        self, size: str, method: str, student: Path, flags: dict[str, object], needs: Sequence[Path]
+        self,
+        size: str,
+        method: str,
+        student: Path,
+        flags: dict[str, object],
+        needs: Sequence[Path],
+        more: Sequence[str] = (),
+        keep_at: Sequence[float] = (),
     ) -> Iterator[StudyStage]:
         run = student.parent.name
-        yield self._train(run, f"{size} {method}", student, flags, needs=needs)
+        more = [*more, *(["--keep-at", *(f"{share:g}" for share in keep_at)] if keep_at else [])]
+        yield self._train(run, f"{size} {method}", student, flags, more, needs=needs)
+        for share in keep_at:
+            kept = student.with_name(f"at-{100 * share:g}.pt")
+            yield self._evaluate(kept_name(run, share), size, str(kept), needs=[student])
         evaluation = self._evaluate(run, size, str(student), needs=[student])
         yield evaluation
         if self.config.faithfulness:
@@ -199,11 +237,11 @@ class _World:
 
     def _acting(self) -> dict[str, object]:
         config = self.config
-        flags: dict[str, object] = {"rollouts": config.rollouts}
-        if config.max_steps:
-            # A horizon that does not grow is the limit of evaluations.
-            flags |= {"horizon-start": config.max_steps, "horizon-every": 10**9}
-        return flags
+        return {"rollouts": config.rollouts, **(self._horizon() if config.max_steps else {})}
+
+    def _horizon(self) -> dict[str, object]:
+        """A horizon that does not grow is the limit of evaluations."""
+        return {"horizon-start": self.config.max_steps, "horizon-every": 10**9}
 
     def _sampling(self, method: Method) -> dict[str, object]:
         """How often an online method plays, and how many updates it makes of that."""
@@ -222,7 +260,14 @@ class _World:
         return flags | ({"micro-batch": config.micro_batch} if config.micro_batch != 8 else {})
 
     def _train(
-        self, name: str, kind: str, product: Path, flags: dict[str, object], *, needs: Iterable[Path]
+        self,
+        name: str,
+        kind: str,
+        product: Path,
+        flags: dict[str, object],
+        more: Sequence[str] = (),
+        *,
+        needs: Iterable[Path],
     ) -> StudyStage:
         config = self.config
         every = {
@@ -238,7 +283,7 @@ class _World:
         module = ["sad_distill"]
         if config.devices > 1:
             module = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(config.devices), "-m", *module]
-        words = [*module, *_words(every), *(["--recompute"] if config.recompute else [])]
+        words = [*module, *_words(every), *(["--recompute"] if config.recompute else []), *more]
         return self._stage(f"train {name}", f"train {kind}", words, product, needs)
 
     def _evaluate(self, name: str, kind: str, agent: str, *, needs: Sequence[Path] = ()) -> StudyStage:
@@ -320,7 +365,16 @@ def run_name(size: str, method: str, seed: int) -> str:
     >>> run_name("layers:5", "sad-online", 2)
     'layers-5-sad-online-2'
     """
-    return safe_name(f"{short_name(size)}-{method}-{seed}", "run")
+    return safe_name(f"{short_name(size)}-{method.replace('/', '-')}-{seed}", "run")
+
+
+def kept_name(run: str, share: float) -> str:
+    """The evaluation of the student that a run kept on its way.
+
+    >>> kept_name("nano-2m-field-opd-0", 0.25)
+    'nano-2m-field-opd-0-at-25'
+    """
+    return f"{run}-at-{100 * share:g}"
 
 
 def _words(flags: Mapping[str, object]) -> list[str]:

@@ -16,6 +16,7 @@ from sad_env.json_lines import parse_json
 from sad_eval.study.claims import claims_text
 from sad_eval.study.comparisons import compare_methods
 from sad_eval.study.costs import Cost
+from sad_eval.study.curves import curves_section
 from sad_eval.study.faithfulness_tables import faithfulness_section
 from sad_eval.study.figures import COSTS, Point, write_figures
 from sad_eval.study.methods import METHODS
@@ -24,7 +25,16 @@ from sad_eval.study.plan import REFERENCES, run_name, teacher_file
 from sad_eval.study.results import COLUMNS, WorldResults, read_study
 from sad_eval.study.scaling import write_scaling
 from sad_eval.study.statistics import RESAMPLES
-from sad_eval.study.tables import ablation_tables, contests, cost_table, main_table, pooled, tests_table, title_of
+from sad_eval.study.tables import (
+    ablation_tables,
+    contests,
+    cost_table,
+    main_table,
+    pooled,
+    starts_of,
+    tests_table,
+    title_of,
+)
 
 REPORT = "README.md"
 FINDINGS = "findings.md"
@@ -60,6 +70,7 @@ def write_report(out: Path) -> list[WorldResults]:
         "All commands: [commands.sh](commands.sh). Figures: [results.csv](results.csv), [tests.csv](tests.csv).\n",
         *([findings.read_text(encoding="utf-8").strip() + "\n"] if findings.exists() else []),
         claims_text(worlds),
+        curves_section(out, worlds),
         "## Success, reasoning, CoT match, steps (the shape of the paper's Table 3)\n",
         *(part for world in worlds for part in (main_table(world), _figures(out, world))),
         *_printed(worlds),
@@ -107,7 +118,7 @@ def _figures(out: Path, world: WorldResults) -> str:
 def _points(world: WorldResults) -> list[Point]:
     """Success of each main method and size, with the mean cost of its training."""
     found = []
-    for method in ("start", *world.settings["arms"]):
+    for method in (*starts_of(world), *world.settings["arms"]):
         for size in world.settings["students"]:
             runs = world.runs(size, method)
             success = pooled(list(runs.values()), "success")
@@ -187,13 +198,18 @@ def _results_csv(worlds: Sequence[WorldResults]) -> str:
                     [world.name, name, "", "", len(found.tasks), *map(found.value, COLUMNS), *[""] * len(costs)]
                 )
         for size in world.settings["students"]:
-            for method in ("start", *METHODS):
+            for method in _all_methods(world):
                 for seed, found in world.runs(size, method).items():
                     cost = world.costs.get(run_name(size, method, seed))
                     spent = [cost.cpu_seconds, cost.updates, cost.tokens, cost.sampled] if cost else [""] * len(costs)
                     values = map(found.value, COLUMNS)
                     rows.append([world.name, size, method, seed, len(found.tasks), *values, *spent])
     return _csv(["world", "student", "way", "seed", "tasks", *COLUMNS, *costs], rows)
+
+
+def _all_methods(world: WorldResults) -> list[str]:
+    presets = [name for name in world.settings["arms"] if name not in METHODS]
+    return [*starts_of(world), *METHODS, *presets]
 
 
 def _tests_csv(worlds: Sequence[WorldResults]) -> str:

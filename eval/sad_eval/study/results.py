@@ -15,7 +15,7 @@ from sad_eval.metrics.statistics import Floats
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import Cost, cost_of
 from sad_eval.study.kept_episodes import RecordedRun, read_run
-from sad_eval.study.plan import marker, run_name
+from sad_eval.study.plan import BEGIN, kept_name, marker, run_name
 
 
 @dataclass(frozen=True)
@@ -90,18 +90,19 @@ class WorldResults:
     planned: int
     done: int
 
-    def runs(self, size: str, method: str) -> dict[int, Evaluation]:
-        """Complete evaluations of a size and method, by seed."""
+    def runs(self, size: str, method: str, share: float = 1.0) -> dict[int, Evaluation]:
+        """Complete evaluations of a size and method, by seed; of students kept after a share of their training."""
         found = {}
         for seed in range(int(self.settings["seeds"])):
-            evaluation = self.evaluations.get(run_name(size, method, seed))
+            run = run_name(size, method, seed)
+            evaluation = self.evaluations.get(run if share == 1 else kept_name(run, share))
             if evaluation is not None and evaluation.complete:
                 found[seed] = evaluation
         return found
 
     def run(self, size: str, method: str, seed: int) -> Evaluation | None:
         """The evaluation of one student; a start that is shared is every seed's."""
-        shared = method == "start" and self.settings["shared_start"]
+        shared = method in ("start", BEGIN) and self.settings["shared_start"]
         return self.runs(size, method).get(0 if shared else seed)
 
 

@@ -9,8 +9,8 @@ from sad_eval.metrics.statistics import holm
 from sad_eval.records import Estimate
 from sad_eval.study.claims import counterpart, figure
 from sad_eval.study.comparisons import MethodComparison, compare_methods, stacked
-from sad_eval.study.methods import METHODS
-from sad_eval.study.plan import REFERENCES, run_name
+from sad_eval.study.methods import METHODS, method_of
+from sad_eval.study.plan import BEGIN, REFERENCES, run_name
 from sad_eval.study.results import COLUMNS, Evaluation, WorldResults
 from sad_eval.study.statistics import pooled_estimate
 
@@ -52,7 +52,7 @@ def main_table(world: WorldResults) -> str:
         for name in (*REFERENCES, "teacher")
     ]
     for size in world.settings["students"]:
-        for method in ("start", *world.settings["arms"]):
+        for method in (*starts_of(world), *world.settings["arms"]):
             rows.append(_row(size, title_of(method), list(world.runs(size, method).values())))
     text = markdown(["student", "method", *(column.title for column in COLUMNS.values())], rows)
     return f"### {world.name}\n\n{text}\n"
@@ -66,7 +66,7 @@ def summary(world: WorldResults) -> list[str]:
     """
     lines = [(name, [world.evaluations[name]]) for name in (*REFERENCES, "teacher") if name in world.evaluations]
     for size in world.settings["students"]:
-        for method in ("start", *_methods(world, size)):
+        for method in (*starts_of(world), *_methods(world, size)):
             if runs := list(world.runs(size, method).values()):
                 lines.append((f"{size}, {title_of(method)}", runs))
     return [f"{world.name}: {name}: success {cell(runs, 'success')} %" for name, runs in lines]
@@ -100,7 +100,7 @@ def cost_table(world: WorldResults) -> str:
     """The cost of training a student by each method: the mean over seeds."""
     rows = []
     for size in world.settings["students"]:
-        for method in ("start", *_methods(world, size)):
+        for method in (*starts_of(world), *_methods(world, size)):
             runs = (run_name(size, method, seed) for seed in range(int(world.settings["seeds"])))
             costs = [world.costs[run] for run in runs if run in world.costs]
             if costs:
@@ -148,7 +148,13 @@ def contests(worlds: Sequence[WorldResults]) -> list[tuple[str, str]]:
 
 def title_of(method: str) -> str:
     """What tables call a method."""
-    return METHODS[method].title if method in METHODS else "SFT start"
+    starts = {"start": "SFT start", BEGIN: "start of all methods"}
+    return starts[method] if method in starts else method_of(method).title
+
+
+def starts_of(world: WorldResults) -> tuple[str, ...]:
+    """What students are before the methods that are compared."""
+    return ("start", BEGIN) if world.settings.get("begin_method") else ("start",)
 
 
 def _methods(world: WorldResults, size: str) -> tuple[str, ...]:

@@ -1,0 +1,143 @@
+"""Success against processor seconds in a study with a budget: curves, and tests of each method against two others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple
+
+from sad_env.files import atomic_bytes
+from sad_eval.metrics.statistics import holm
+from sad_eval.records import Estimate
+from sad_eval.study.claims import LEVEL, figure
+from sad_eval.study.comparisons import MethodComparison, compare_methods
+from sad_eval.study.figures import COLOURS, METADATA, STYLE
+from sad_eval.study.methods import REFERENCES
+from sad_eval.study.plan import run_name
+from sad_eval.study.results import WorldResults
+from sad_eval.study.statistics import Effect
+from sad_eval.study.tables import cell, markdown, pooled, starts_of, title_of
+
+NAME = "curves"
+"""End of the names of the figures' files."""
+
+_HOW = (
+    "Each method has {seconds:g} processor seconds for acting, scoring and updating, from the same start. The learning"
+    " rate of a student that was kept on the way was still to fall: with so small a budget a run would have ended"
+    " elsewhere."
+)
+
+
+class CostComparison(NamedTuple):
+    """A method against one of `REFERENCES`, success at the whole budget.
+
+    Attributes:
+        comparison: first the method.
+        overall: its mean over worlds.
+        p: of that, corrected over all tests of the section (Holm).
+    """
+
+    comparison: MethodComparison
+    overall: Effect
+    p: float
+
+
+def curves_section(out: Path, worlds: Sequence[WorldResults]) -> str:
+    """The section of a study whose methods have a budget; empty for others."""
+    budgeted = [world for world in worlds if world.settings.get("processor_seconds")]
+    if not budgeted:
+        return ""
+    parts = ["## Success against processor seconds\n"]
+    for world in budgeted:
+        parts += [f"### {world.name}: curves\n", _HOW.format(seconds=world.settings["processor_seconds"]), ""]
+        parts += [_table(world, size) for size in world.settings["students"]]
+        if _figure(out, world):
+            parts.append(f"![{world.name}: {NAME}]({world.name}-{NAME}.svg)\n")
+    return "\n".join([*parts, _tests(budgeted)])
+
+
+def _table(world: WorldResults, size: str) -> str:
+    shares = [*world.settings["keep_at"], 1.0]
+    start = cell(list(world.runs(size, starts_of(world)[-1]).values()), "success")
+    rows = []
+    for method in world.settings["arms"]:
+        cells = [cell(list(world.runs(size, method, share).values()), "success") for share in shares]
+        rows.append([title_of(method), start, *cells, _used(world, size, method)])
+    header = ["method", "start", *(f"{100 * share:g} %" for share in shares), "seconds used"]
+    return f"{size}, success in per cent after shares of the budget:\n\n{markdown(header, rows)}\n"
+
+
+def _used(world: WorldResults, size: str, method: str) -> str:
+    runs = (run_name(size, method, seed) for seed in range(int(world.settings["seeds"])))
+    used = [world.costs[run].used for run in runs if run in world.costs]
+    return f"{fmean(used):,.0f}" if used else "—"
+
+
+def compared_at_cost(worlds: Sequence[WorldResults]) -> list[CostComparison]:
+    """Every method against each of `REFERENCES` that was measured; p values are corrected over all of these tests."""
+    arms = list(dict.fromkeys(method for world in worlds for method in world.settings["arms"]))
+    pairs = [(arm, other) for other in REFERENCES for arm in arms if arm != other and arm != REFERENCES[0]]
+    found = [compare_methods(worlds, *pair, "success") for pair in pairs]
+    measured = [(comparison, comparison.overall) for comparison in found if comparison.overall is not None]
+    corrected = holm([overall.p for _, overall in measured])
+    return [
+        CostComparison(comparison, overall, p) for (comparison, overall), p in zip(measured, corrected, strict=True)
+    ]
+
+
+def _tests(worlds: Sequence[WorldResults]) -> str:
+    found = compared_at_cost(worlds)
+    rows = []
+    for comparison, overall, p in found:
+        word = "undecided" if p > LEVEL else "ahead" if overall.value > 0 else "behind"
+        each = "; ".join(f"{name} {figure(effect, 100)}" for name, effect in comparison.worlds.items())
+        titles = [title_of(comparison.first), title_of(comparison.second)]
+        rows.append([*titles, figure(overall, 100), f"{overall.p:.4f}", f"{p:.4f}", word, each])
+    header = ["method", "against", "points", "p", "p (Holm)", f"at {LEVEL:g}", "world by world"]
+    return (
+        f"### Each method against {' and '.join(title_of(one) for one in REFERENCES)}, at the whole budget\n\n"
+        f"Differences of success, method minus the other, mean over worlds, with 95 % intervals; p values are corrected"
+        f" over these {len(found)} tests (Holm).\n\n{markdown(header, rows)}\n"
+    )
+
+
+def _figure(out: Path, world: WorldResults) -> bool:
+    """Draw the curves; False without matplotlib or without anything measured."""
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    sizes = world.settings["students"]
+    with matplotlib.rc_context(STYLE):
+        drawn = Figure(figsize=(7.2 * len(sizes), 4.6), layout="constrained")
+        panels = drawn.subplots(1, len(sizes), squeeze=False)[0]
+        for axes, size in zip(panels, sizes, strict=True):
+            for number, method in enumerate(world.settings["arms"]):
+                if points := _curve(world, size, method):
+                    style = ("-", "--", ":")[number // len(COLOURS) % 3]
+                    xs, ys = [share for share, _ in points], [100 * one.value for _, one in points]
+                    colour = COLOURS[number % len(COLOURS)]
+                    axes.plot(xs, ys, style, marker="o", color=colour, label=title_of(method))
+            axes.set_title(f"{world.name}, {size}: success against processor seconds")
+            axes.set_xlabel("processor seconds of acting, scoring and updating")
+            axes.set_ylabel("success, %")
+            axes.grid(axis="y")
+        if not panels[0].lines:
+            return False
+        drawn.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
+        for ending, metadata in METADATA.items():
+            with atomic_bytes(out / f"{world.name}-{NAME}.{ending}") as file:
+                drawn.savefig(file, format=ending, metadata=metadata, dpi=160)
+    return True
+
+
+def _curve(world: WorldResults, size: str, method: str) -> list[tuple[float, Estimate]]:
+    """Success after seconds of training, from the start of all methods on."""
+    found = []
+    for share in (0.0, *world.settings["keep_at"], 1.0):
+        runs = world.runs(size, method, share) if share else world.runs(size, starts_of(world)[-1])
+        if (success := pooled(list(runs.values()), "success")) is not None:
+            found.append((share * float(world.settings["processor_seconds"]), success))
+    return found if found and len(found) > 1 else []

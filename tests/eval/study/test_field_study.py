@@ -1,0 +1,205 @@
+"""Studies whose methods have equal processor seconds: the plan, the curves, the tests, and a small one that is run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sad_eval.metrics.statistics import holm
+from sad_eval.study.config import StudyConfig
+from sad_eval.study.costs import Cost
+from sad_eval.study.curves import compared_at_cost, curves_section
+from sad_eval.study.methods import method_of
+from sad_eval.study.plan import StudyStage, run_name, stages
+from sad_eval.study.report import write_report
+from sad_eval.study.results import COLUMNS, Evaluation, WorldResults, read_study
+from sad_eval.study.runner import run_study
+
+from sad_env import cli
+from sad_env.config_files import shipped_configs
+from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.settings import flat
+
+FIELD = cli.parse(StudyConfig, ["--config", "field"], prog="sad-study", configs="sad_eval.study")
+PRESETS = [name for name in shipped_configs("sad_distill") if name.startswith("field/")]
+
+
+def named(config: StudyConfig) -> dict[str, StudyStage]:
+    return {stage.name: stage for stage in stages(config)}
+
+
+def test_the_field_study_has_every_preset_of_the_field_and_the_reference() -> None:
+    ours = {"field/sad-offline": "sad-offline", "field/sad-online": "sad-online"}
+    assert {ours.get(name, name) for name in PRESETS} == set(FIELD.arms)
+    assert FIELD.seeds == 3
+    assert len(FIELD.worlds) == 3
+
+
+@pytest.mark.parametrize("arm", FIELD.arms)
+def test_each_method_of_the_field_study_is_a_command_that_takes_its_settings(arm: str) -> None:
+    from sad_distill.commands.main import train_config
+    from sad_distill.config_checks import check
+
+    plan = named(FIELD)
+    for world in FIELD.worlds:
+        stage = plan[f"{world}: train {run_name('nano-0.7m', arm, 1)}"]
+        config = train_config(stage.command[1:])
+        check(config)
+        assert config.optimisation.processor_seconds == 400
+        assert config.output.keep_at == (0.25, 0.5)
+        assert config.model.student == str(Path(f"studies/field/{world}/nano-0.7m-begin-0/student.pt"))
+        if method_of(arm).preset:
+            found, own = flat(config), method_of(arm).preset
+            assert all(
+                found[name] == (tuple(value) if isinstance(value, list) else value) for name, value in own.items()
+            )
+
+
+def test_all_methods_begin_where_sad_offline_ended_and_are_evaluated_on_their_way() -> None:
+    plan = named(replace(FIELD, worlds=("webshop",)))
+    begin = plan["webshop: train nano-0.7m-begin-0"]
+    assert "--student studies/field/webshop/nano-0.7m-start-0/student.pt" in begin.line
+    assert "--processor-seconds" not in begin.line
+    assert "--steps 200" in begin.line
+    run = plan["webshop: train nano-0.7m-field-grpo-2"]
+    assert begin.product in run.needs
+    for share in (25, 50):
+        stage = plan[f"webshop: evaluate nano-0.7m-field-grpo-2-at-{share}"]
+        assert f"--agent studies/field/webshop/nano-0.7m-field-grpo-2/at-{share}.pt" in stage.line
+        assert run.product in stage.needs
+    assert "--seed 2" in run.line
+
+
+def test_a_preset_keeps_its_own_settings_but_for_what_is_said_of_it() -> None:
+    config = replace(
+        FIELD, rates={"field/opd": 3e-5}, method_flags={"field/grpo": "--rollouts 32 --group 4"}, worlds=("alfworld",)
+    )
+    plan = named(config)
+    opd, grpo = (plan[f"alfworld: train nano-0.7m-field-{name}-0"].line for name in ("opd", "grpo"))
+    assert "--learning-rate 3e-05" in opd
+    assert "--learning-rate" not in grpo
+    assert "--rollouts 32 --group 4" in grpo
+    assert "--optimiser" not in grpo
+    # A student that teaches itself has no other teacher; episodes grow where the preset lets them, else to the limit.
+    assert "--teacher " not in plan["alfworld: train nano-0.7m-field-opsd-0"].line
+    assert "--horizon-start 20" in grpo
+    assert "--horizon-start" not in plan["alfworld: train nano-0.7m-field-tcod-f2b-0"].line
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"method_flags": {"field/nothing": "--seed 1"}}, "method_flags has field/nothing"),
+        ({"begin_steps": 0}, "begin_method and begin_steps go together"),
+        ({"keep_at": (0.5, 1.0)}, "keep_at has shares"),
+        ({"plan": True}, "processor_seconds gives 400 s to each of 135 students"),
+    ],
+)
+def test_settings_of_a_budget_that_contradict_one_another_are_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        replace(FIELD, **changes).check()
+
+
+def test_an_unknown_preset_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(UnknownNameError, match="field/ogd"):
+        method_of("field/ogd")
+    with pytest.raises(UnknownNameError):
+        method_of("paper")
+
+
+# --- the report --------------------------------------------------------------------------------------------------
+
+
+def evaluation(won: np.ndarray) -> Evaluation:
+    tasks = tuple(f"task-{number:03d}" for number in range(len(won)))
+    parts = {column: won.astype(float) for column in COLUMNS}
+    return Evaluation(tasks, parts, {column: np.ones(len(won)) for column in COLUMNS}, complete=True)
+
+
+def world_with(shares: dict[str, float], name: str = "toy") -> WorldResults:
+    """Students of two seeds, each winning about such a share of 200 tasks, less a quarter and half through."""
+    settings = {"students": ["nano-0.7m"], "seeds": 2, "arms": list(shares), "ablations": [], "shared_start": True}
+    settings |= {"processor_seconds": 8.0, "keep_at": [0.25, 0.5], "begin_method": "sad-offline"}
+    draw = np.random.default_rng(1).random(200)
+    found, costs = {run_name("nano-0.7m", "begin", 0): evaluation(draw < 0.3)}, {}
+    for method, share in shares.items():
+        for seed in range(2):
+            run = run_name("nano-0.7m", method, seed)
+            costs[run] = Cost(20.0, 1, 1, 1, used=7.0 + seed)
+            for part, suffix in ((0.25, "-at-25"), (0.5, "-at-50"), (1.0, "")):
+                found[run + suffix] = evaluation(draw < 0.3 + part * (share - 0.3))
+    return WorldResults(name, settings, found, costs, 1, 1)
+
+
+def test_the_section_has_a_curve_of_each_method_and_its_tests_are_corrected_together(tmp_path: Path) -> None:
+    worlds = [world_with({"sad-offline": 0.5, "field/opd": 0.7, "field/grpo": 0.5, "field/rft": 0.34})]
+    text = curves_section(tmp_path, worlds)
+    line = next(line for line in text.split("\n") if line.startswith("| field/opd | 3"))
+    cells = [cell.partition(" ")[0] for cell in line.strip("| ").split(" | ")]
+    expected = [100 * worlds[0].runs("nano-0.7m", "field/opd", share)[0].value("success") for share in (0.25, 0.5, 1)]  # type: ignore[operator]
+    assert [float(cell) for cell in cells[2:5]] == pytest.approx(expected, abs=0.06)
+    assert cells[5] == "8"  # the mean of 7 and 8, rounded to even
+    found = compared_at_cost(worlds)
+    pairs = [(one.comparison.first, one.comparison.second) for one in found]
+    others = ["field/opd", "field/grpo", "field/rft"]
+    assert pairs == [*((name, "sad-offline") for name in others), *((name, "field/opd") for name in others[1:])]
+    assert [one.p for one in found] == pytest.approx(holm([one.overall.p for one in found]))
+    assert found[0].overall.value == pytest.approx(0.2, abs=0.06)
+    words = [line.split(" | ")[5] for line in text.split("\n") if "against" not in line and line.count(" | ") == 6]
+    assert words == ["ahead", "undecided", "behind", "behind", "behind"]
+
+
+def test_a_study_without_a_budget_has_no_such_section(tmp_path: Path) -> None:
+    world = world_with({"sad-offline": 0.5})
+    world.settings["processor_seconds"] = 0.0
+    assert curves_section(tmp_path, [world]) == ""
+
+
+@pytest.mark.slow
+def test_a_small_field_study_runs_resumes_and_reports(tmp_path: Path) -> None:
+    config = StudyConfig(
+        out=str(tmp_path / "study"),
+        worlds=("toy",),
+        teacher="nano-0.7m",
+        students=("nano-0.7m",),
+        arms=("sad-offline", "field/opd", "field/tcod-b2f", "field/gigpo", "field/sdar", "field/dagger"),
+        ablations=(),
+        ablation_students=(),
+        method_flags=dict.fromkeys(("field/gigpo", "field/sdar"), "--rollouts 16 --group 4"),
+        seeds=1,
+        shared_start=True,
+        begin_method="sad-offline",
+        begin_steps=5,
+        processor_seconds=4.0,
+        keep_at=(0.5,),
+        expert_episodes=500,
+        slip=0.0,
+        teacher_steps=150,
+        dagger_steps=0,
+        teacher_episodes=60,
+        failures=True,
+        start_steps=40,
+        batch=8,
+        learning_rate=3e-3,
+        precision="fp32",
+        episodes=10,
+        max_steps=12,
+        context=256,
+        jobs=1,
+    )
+
+    assert run_study(config) == 0
+    [world] = read_study(Path(config.out))
+    assert world.done == world.planned
+    for arm in config.arms:
+        assert set(world.runs("nano-0.7m", arm, 0.5)) == set(world.runs("nano-0.7m", arm)) == {0}
+        # An iteration is not broken off: half of one more or less.
+        assert 1 < world.costs[run_name("nano-0.7m", arm, 0)].used < 9
+    text = (Path(config.out) / "README.md").read_text()
+    assert "## Success against processor seconds" in text
+    assert "corrected over these 9 tests" in text
+    assert run_study(config) == 0
+    assert write_report(Path(config.out))[0].done == world.planned
