@@ -137,7 +137,7 @@ def world_with(shares: dict[str, float], name: str = "toy") -> WorldResults:
 def test_the_section_has_a_curve_of_each_method_and_its_tests_are_corrected_together(tmp_path: Path) -> None:
     worlds = [world_with({"sad-offline": 0.5, "field/opd": 0.7, "field/grpo": 0.5, "field/rft": 0.34})]
     text = curves_section(tmp_path, worlds)
-    line = next(line for line in text.split("\n") if line.startswith("| field/opd | 3"))
+    line = next(line for line in text.split("\n") if line.startswith("| field/opd | "))
     cells = [cell.partition(" ")[0] for cell in line.strip("| ").split(" | ")]
     expected = [100 * worlds[0].runs("nano-0.7m", "field/opd", share)[0].value("success") for share in (0.25, 0.5, 1)]  # type: ignore[operator]
     assert [float(cell) for cell in cells[2:5]] == pytest.approx(expected, abs=0.06)
@@ -165,15 +165,15 @@ def test_a_small_field_study_runs_resumes_and_reports(tmp_path: Path) -> None:
         worlds=("toy",),
         teacher="nano-0.7m",
         students=("nano-0.7m",),
-        arms=("sad-offline", "field/opd", "field/tcod-b2f", "field/gigpo", "field/sdar", "field/dagger"),
+        arms=("sad-offline", "field/opd", "field/tcod-b2f", "field/sdar"),
         ablations=(),
         ablation_students=(),
-        method_flags=dict.fromkeys(("field/gigpo", "field/sdar"), "--rollouts 16 --group 4"),
+        method_flags={"field/sdar": "--rollouts 16 --group 4"},
         seeds=1,
         shared_start=True,
         begin_method="sad-offline",
         begin_steps=5,
-        processor_seconds=4.0,
+        processor_seconds=3.0,
         keep_at=(0.5,),
         expert_episodes=500,
         slip=0.0,
@@ -197,9 +197,9 @@ def test_a_small_field_study_runs_resumes_and_reports(tmp_path: Path) -> None:
     for arm in config.arms:
         assert set(world.runs("nano-0.7m", arm, 0.5)) == set(world.runs("nano-0.7m", arm)) == {0}
         # An iteration is not broken off: half of one more or less.
-        assert 1 < world.costs[run_name("nano-0.7m", arm, 0)].used < 9
+        assert 0.5 < world.costs[run_name("nano-0.7m", arm, 0)].used < 9
     text = (Path(config.out) / "README.md").read_text()
     assert "## Success against processor seconds" in text
-    assert "corrected over these 9 tests" in text
+    assert "corrected over these 5 tests" in text
     assert run_study(config) == 0
     assert write_report(Path(config.out))[0].done == world.planned
