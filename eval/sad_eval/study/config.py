@@ -103,9 +103,9 @@ class StudyTraining:
     steps: int = 100
     """Updates of each method after it."""
     processor_seconds: Annotated[float, RARE, tyro.conf.arg(metavar="S")] = 0.0
-    """Budget of each method instead of updates; steps are then the length of schedules, and presets keep their own."""
+    """End each method when it has used these for acting, scoring and updating; presets keep --steps of their own."""
     keep_at: Annotated[tuple[float, ...], RARE] = ()
-    """Shares of a method's training after which the student is evaluated, too: 0.25 0.5."""
+    """Shares of a method's run after which the student is evaluated, too: 0.25 0.5."""
     batch: int = 16
     """Recorded rows of an update (offline)."""
     rollouts: int = 16
