@@ -41,10 +41,10 @@ REWARD: dict[str, Any] = {
     "method": "sad",
     "mode": "online",
     "method_weight": "linear:1:0.1:0.5",
-    "terms": ("gigpo=linear:0:1:0.5", "k3_start=0.05"),
+    "terms": ("gigpo=linear:0:1:0.5", "k3_start=0.1"),
     "group": 8,
     "rollouts": 64,
-    "learning_rate": 2e-4,
+    "learning_rate": 3e-5,
     "sampling_temperature": 0.7,
     "tasks": len(TRAINED),
     "horizon_start": 8,
@@ -88,8 +88,9 @@ def test_a_student_gets_ahead_of_a_weak_teacher_by_sad_and_then_the_annealed_rew
     start = train(tmp_path / "start", **SFT, teacher=str(teacher), steps=30, trajectories=recorded, seed=2)
     episodes = [one for one in play(teacher, TRAINED, 0.2) if one.success]
     taught = {"teacher": str(teacher), "trajectories": write(tmp_path / "teacher.jsonl", episodes)}
-    sad = train(tmp_path / "sad", **SAD, **taught, student=str(start), steps=60)
-    ahead = train(tmp_path / "reward", **REWARD, teacher=str(teacher), student=str(sad), steps=20)
+    first = train(tmp_path / "sad", **SAD, **taught, student=str(start), steps=60)
+    sad = train(tmp_path / "sad-more", **SAD, **taught, student=str(first), steps=120)
+    ahead = train(tmp_path / "reward", **REWARD, teacher=str(teacher), student=str(sad), steps=10)
     of_teacher, of_student = won(teacher), won(ahead)
     assert mcnemar(len(of_student - of_teacher), len(of_teacher - of_student)) < 0.05
     assert len(of_student) > len(of_teacher)
