@@ -1,4 +1,4 @@
-"""A student ahead of its teacher: SFT, SAD on the teacher's won episodes, then the annealed reward; the toy world."""
+"""A student ahead of its teacher: SFT, SAD on the teacher's won episodes, then reward with an anchor; the toy world."""
 
 from __future__ import annotations
 
@@ -38,10 +38,9 @@ SFT: dict[str, Any] = {
 }
 SAD: dict[str, Any] = {"method": "sad", "mode": "offline", "batch": 16, "learning_rate": 3e-4, "optimiser": "muon"}
 REWARD: dict[str, Any] = {
-    "method": "sad",
+    "method": "policy",
     "mode": "online",
-    "method_weight": "linear:1:0.1:0.5",
-    "terms": ("gigpo=linear:0:1:0.5", "k3_start=0.1"),
+    "terms": ("gigpo=1", "k3_start=0.1"),
     "group": 8,
     "rollouts": 64,
     "learning_rate": 3e-5,
@@ -78,7 +77,7 @@ def write(path: Path, episodes: Sequence[Trajectory]) -> tuple[str, ...]:
 
 
 @pytest.mark.slow
-def test_a_student_gets_ahead_of_a_weak_teacher_by_sad_and_then_the_annealed_reward(
+def test_a_student_gets_ahead_of_a_weak_teacher_by_sad_and_then_reward(
     tmp_path: Path, play_toy: Callable[..., Trajectory]
 ) -> None:
     torch.set_num_threads(1)
@@ -94,5 +93,5 @@ def test_a_student_gets_ahead_of_a_weak_teacher_by_sad_and_then_the_annealed_rew
     of_teacher, of_student = won(teacher), won(ahead)
     assert mcnemar(len(of_student - of_teacher), len(of_teacher - of_student)) < 0.05
     assert len(of_student) > len(of_teacher)
-    # The reward has not undone what was imitated.
-    assert len(of_student) >= len(won(sad)) - 10
+    # When this was written: 117, 155 after SAD, 167 after the reward. It is not to undo what was imitated.
+    assert len(of_student) >= len(won(sad)) - 5
