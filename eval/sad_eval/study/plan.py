@@ -152,12 +152,12 @@ class _World:
         if config.begin_method:
             before, start = start, self.folder / run_name(size, BEGIN, first) / "student.pt"
             if seed == first:
-                flags = {**shared, **self._learning(config.begin_method), "student": before}
+                flags = {**shared, **self._learning(config.begin_method, before)}
                 flags["steps"] = config.begin_steps
                 yield from self._student(size, BEGIN, start, flags, self._needs(config.begin_method, before))
         for name in (*config.arms, *(config.ablations if size in config.ablation_students else ())):
             student = self.folder / run_name(size, name, seed) / "student.pt"
-            flags = {**shared, **self._learning(name), "student": start, **self._budget()}
+            flags = {**shared, **self._learning(name, start), **self._budget()}
             if "teacher" in method_of(name).preset:  # the student itself
                 del flags["teacher"]
             more = shlex.split(config.method_flags.get(name, ""))
@@ -166,10 +166,10 @@ class _World:
     def _needs(self, name: str, start: Path) -> list[Path]:
         return [self.teacher, start, *([self.episodes] if method_of(name).reads_episodes else [])]
 
-    def _learning(self, name: str) -> dict[str, object]:
+    def _learning(self, name: str, start: Path) -> dict[str, object]:
         """How a method learns; a preset is left what it says itself."""
         config, method = self.config, method_of(name)
-        flags: dict[str, object] = dict(method.flags)
+        flags: dict[str, object] = {**method.flags, "student": start}
         if method.preset:
             if method.online and config.max_steps and "horizon_start" not in method.preset:
                 flags |= self._horizon()
