@@ -2,6 +2,7 @@
 
 from sad_env.core import TextEnv, Turn
 from sad_env.expert import Expert, ThoughtAction
+from sad_env.listing import panel, splits, task_types, worlds
 from sad_env.panels import Panel
 from sad_env.records import Span, SpanKind, Status, Step, Trajectory
 from sad_env.registry import WorldSpec, known, make, make_expert, make_vec, register
@@ -25,6 +26,10 @@ __all__ = [
     "make",
     "make_expert",
     "make_vec",
+    "panel",
     "register",
     "render",
+    "splits",
+    "task_types",
+    "worlds",
 ]

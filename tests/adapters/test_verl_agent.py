@@ -210,7 +210,7 @@ def test_groups_of_eight_in_the_official_shop_are_what_the_original_recorded(
     folder = external_path("data/webshop/items_shuffle_1000.json")
     groups = steps = 0
     for recorded in golden("webshop_golden.jsonl.gz"):
-        # Random products came from a generator whose state was not recorded; thirteen human goals are no training goals.
+        # Random products came from a generator of unknown state; thirteen human goals are no training goals.
         if recorded["kind"] == "special_random_search" or recorded["goals"] == "human" or groups == GROUPS:
             continue
         options = {"file_path": str(folder), "show_attrs": recorded["goals"].endswith("show_attrs"), "goal_seed": 233}
