@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from sad_agents.rollout.rollout import Job, WorldRecipe, rollout
 import sad_env
 from sad_env.expert import Expert
 from sad_env.records import Status
+from sad_env.transcript import compose, parse
 
 EPISODES = 100
 
@@ -37,6 +38,22 @@ class Harness:
         expert = sad_env.make_expert(world, seed=episode_seed(Job(task_id)))
         expert.begin(observation, info)
         return expert
+
+    def writer(self, world: str) -> Callable[[list[str]], str]:
+        """A model that writes what the expert would: from a chat's turns after the system's, the first an observation.
+
+        The expert is made anew for every turn, from nothing but the chat: it has no memory of its own.
+        """
+        env = sad_env.make(world)
+        tasks = {env.reset(options={"task_id": task})[0]: task for task in env.panel.task_ids}
+
+        def write(turns: list[str]) -> str:
+            expert = self.expert(world, tasks[turns[0]], turns[0], env.reset(options={"task_id": tasks[turns[0]]})[1])
+            for completion, observation in zip(turns[1::2], turns[2::2], strict=True):
+                expert.observe(parse(completion).action, observation, {})
+            return compose(*expert.decide()).text
+
+        return write
 
     @contextmanager
     def timed(self, name: str, episodes: int) -> Iterator[None]:
