@@ -34,7 +34,9 @@ def test_an_expert_plays_there_as_in_our_harness_and_the_log_can_be_read(
 
     model = get_model("mockllm/model", custom_outputs=complete)
     with harness.timed(f"inspect_ai {world}", len(due)):
-        (log,) = evaluate(sad_env_world(world, episodes=len(due)), model=model, log_dir=str(tmp_path), display="none")
+        (log,) = evaluate(
+            sad_env_world(world, episodes=len(due)), model=model, log_dir=str(tmp_path / "logs"), display="none"
+        )
     assert log.status == "success", log.error
     read = read_eval_log(log.location)
     outcomes = {}
@@ -51,7 +53,7 @@ def test_an_expert_plays_there_as_in_our_harness_and_the_log_can_be_read(
         "panel_sha256": sad_env.panel(world, episodes=len(due)).sha256,
         "data": "generated",
     }
-    command = [str(Path(sys.executable).with_name("inspect")), "view", "bundle", "--log-dir", str(tmp_path)]
+    command = [str(Path(sys.executable).with_name("inspect")), "view", "bundle", "--log-dir", "logs"]
     done = subprocess.run([*command, "--output-dir", "page"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "page" / "index.html").is_file()
