@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo demo-distill test test-slow check bench format clean
+.PHONY: demo demo-distill test test-slow test-adapters check bench format clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -33,6 +33,26 @@ test: $(VENV)/.installed-dev
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -n 2 --durations 15 -m "(slow or browser) and not gpu"
 
+# Our worlds inside other frameworks, each in an environment of its own: an expert plays there as in our harness.
+# `make test-adapters ADAPTERS=trl` runs one; trl needs torch, the others do without.
+ADAPTERS ?= openenv inspect verifiers skyrl trl
+ADAPTER_VENVS ?= .venv-adapters
+# The half of the project without torch, where the tree has it apart.
+ADAPTED = $(if $(filter trl,$*),,$(wildcard packaging/core))
+ADAPTED_OR_ALL = $(or $(ADAPTED),$(wildcard packaging/core) .)
+
+test-adapters: $(ADAPTERS:%=test-adapter-%)
+
+$(ADAPTER_VENVS)/%/.installed: pyproject.toml
+	test -x $(ADAPTER_VENVS)/$*/bin/python || $(PYTHON) -m venv $(ADAPTER_VENVS)/$*
+	SAD_ENV_RELEASE=1 $(ADAPTER_VENVS)/$*/bin/pip install --quiet $(ADAPTED_OR_ALL:%=--editable %)'[$*]' pytest hypothesis
+	touch $@
+
+test-adapter-%: $(ADAPTER_VENVS)/%/.installed
+	PYTHONPATH=.:agents $(ADAPTER_VENVS)/$*/bin/python -m pytest -q -s -p no:unraisableexception -W ignore tests/adapters/test_$*.py
+
+.PRECIOUS: $(ADAPTER_VENVS)/%/.installed
+
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -47,4 +67,4 @@ bench: $(VENV)/.installed-dev
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(ADAPTER_VENVS) runs .pytest_cache .mypy_cache .ruff_cache

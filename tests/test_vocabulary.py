@@ -32,9 +32,11 @@ MAINS = {
             "faithfulness",
             "report",
             "rescore",
+            "new-world",
         ],
     ),
     "sad-play": ("sad_eval.commands.play", [""]),
+    "sad-serve": ("sad_env.adapters.serve", [""]),
     "sad-leaderboard": ("sad_leaderboard.command", ["add", "verify", "build", "schema"]),
 }
 COMMANDS = [f"{name} {sub}".strip() for name, (_, subs) in MAINS.items() for sub in subs]

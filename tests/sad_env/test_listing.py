@@ -58,7 +58,9 @@ def test_every_split_that_is_listed_can_be_played_and_has_the_task_types_that_ar
         env = sad_env.make(name, split=split)
         assert sad_env.panel(name, split).sha256 == env.panel.sha256
         # A shop or rooms of its own for every task take their time.
-        seen |= {env.reset(seed=seed)[1]["task_type"] for seed in range(1 if split in ("train_shops", "train_rooms") else 40)}
+        seen |= {
+            env.reset(seed=seed)[1]["task_type"] for seed in range(1 if split in ("train_shops", "train_rooms") else 40)
+        }
     assert seen == set(sad_env.task_types(name))
 
 

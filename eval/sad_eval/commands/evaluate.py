@@ -33,6 +33,7 @@ COMMANDS = {
     "faithfulness": "sad_eval.commands.faithfulness:run_faithfulness",
     "report": "sad_eval.commands.report:report",
     "rescore": "sad_eval.commands.report:rescore",
+    "new-world": "sad_eval.commands.new_world:run_new_world",
 }
 """First words that are not an evaluation, and where their functions are; imported when they are called."""
 

@@ -27,7 +27,7 @@ class TaskSettings:
     """Tasks."""
 
     env: str
-    """World: toy, alfworld, webshop, hotpotqa, or a plug-in's."""
+    """World: toy, alfworld, webshop, hotpotqa, a plug-in's, module:Class or file.py:Class."""
     data: str = "generated"
     """generated, official, official:PACK, or a folder in the official layout."""
     options: tuple[str, ...] = ()
@@ -106,7 +106,7 @@ class EvalSettings(TaskSettings, ModelSettings, LimitSettings, ExecutionSettings
     $ sad-eval --agent openai:http://localhost:8000/v1#NAME --env hotpotqa
     $ sad-eval --agent student.pt --env alfworld --panel valid_seen,valid_unseen
 
-    Further commands: ls, doctor, validate, compare, merge, robustness, faithfulness, report, rescore;
+    Further commands: ls, doctor, validate, compare, merge, robustness, faithfulness, report, rescore, new-world;
     each explains itself with --help. Exit codes: 0 done, 2 usage, 3 incomplete, 4 bad checkpoint, 5 data missing
     or corrupt, 130 interrupted.
     """
