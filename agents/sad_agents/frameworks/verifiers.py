@@ -1,7 +1,7 @@
 """Our worlds as a taskset, an environment and an in-process harness of verifiers (0.4, `verifiers.v1`).
 
-verifiers finds plug-ins by the name of a module at the top level, so that `eval` and prime-rl need a file of their own,
-e.g. sad_worlds.py in the folder that they are run in:
+verifiers finds plug-ins by the name of a module at the top level, so that `vf-eval` and prime-rl need a file of their
+own, e.g. sad_worlds.py in the folder that they are run in:
 
     from sad_agents.frameworks.verifiers import *
     from sad_agents.frameworks.verifiers import __all__
