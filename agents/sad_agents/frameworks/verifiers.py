@@ -41,13 +41,13 @@ class WorldTasksetConfig(vf.TasksetConfig):
     shots: int = 0
 
 
-class WorldData(vf.TaskData):
+class WorldTaskData(vf.TaskData):
     """A task by its id; its prompt is the first observation."""
 
     task_id: str
 
 
-class WorldTask(vf.Task[WorldData, vf.State, vf.TaskConfig]):
+class WorldTask(vf.Task[WorldTaskData, vf.State, vf.TaskConfig]):
     """One task of a world."""
 
 
@@ -59,7 +59,7 @@ class WorldTaskset(vf.Taskset[WorldTask, WorldTasksetConfig]):
         session, config = _session(self.config), self.config
         panel = listing.panel(config.world, config.split, data=config.data, episodes=config.episodes)
         for task_id in panel.task_ids:
-            data = WorldData(
+            data = WorldTaskData(
                 name=task_id, task_id=task_id, prompt=session.begin(task_id), system_prompt=session.instruction
             )
             yield WorldTask(data, config.task)
