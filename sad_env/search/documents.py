@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from sad_env.data import Progress, silent
 from sad_env.errors import DataError
+from sad_env.files import sha256_file
 
 _SCHEMA = """
 CREATE TABLE documents (number INTEGER PRIMARY KEY, key TEXT NOT NULL, body TEXT NOT NULL);
@@ -163,3 +165,20 @@ def _insert(
         connection.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", ((name, number) for name in names))
         if (number + 1) % 5_000 == 0:
             progress("storing", number + 1, total)
+
+
+def fingerprint(files: Iterable[Path]) -> str:
+    """Names and contents of files as one hash."""
+    listing = "\n".join(f"{path.name} {sha256_file(path)}" for path in files)
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def is_built(path: Path, mark: str) -> bool:
+    """Whether a whole store lies there whose `about` says that its source is `mark`."""
+    if not path.is_file():
+        return False
+    try:
+        with contextlib.closing(DocumentStore(path)) as store:
+            return store.about.get("source") == mark and store.is_whole()
+    except DataError:
+        return False

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sad_env.encyclopedia.fiction import Entity, Fiction
+from sad_env.encyclopedia.plans import LABELS, Goal, Mention, Path, QuestionPlan, phrase
+from sad_env.encyclopedia.questions import Question
+from sad_env.encyclopedia.relations import COMMON, CONTESTS, ENTITIES, ENTITY, RELATIONS, SAME, YEAR, Relation
+from sad_env.encyclopedia.writer import Written
 from sad_env.errors import ConfigError
-from sad_env.hotpotqa.generator.encyclopedia import Written
-from sad_env.hotpotqa.generator.fiction import Entity, Fiction
-from sad_env.hotpotqa.generator.plans import LABELS, Goal, Mention, Path, QuestionPlan, phrase
-from sad_env.hotpotqa.generator.relations import COMMON, CONTESTS, ENTITIES, ENTITY, RELATIONS, SAME, YEAR, Relation
-from sad_env.hotpotqa.questions import Question
 
 KINDS = ("bridge-2", "bridge-3", "comparison", "yes-no", "intersection")
 """Kinds of questions, as `info["task_type"]` names them."""

@@ -6,10 +6,9 @@ import random
 import re
 from dataclasses import dataclass
 
-from sad_env.hotpotqa.articles import Article
-from sad_env.hotpotqa.generator.fiction import NOW, Entity, Fiction, Value
-from sad_env.hotpotqa.generator.prose import FACTS, FILLERS, LEADS, PRONOUNS, WORDS
-from sad_env.hotpotqa.pages import AMBIGUOUS
+from sad_env.encyclopedia.articles import AMBIGUOUS, Article
+from sad_env.encyclopedia.fiction import NOW, Entity, Fiction, Value
+from sad_env.encyclopedia.prose import FACTS, FILLERS, LEADS, PRONOUNS, WORDS
 
 SLOT = re.compile(r"\{(\w+)\}")
 """A slot of a template."""

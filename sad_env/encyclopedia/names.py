@@ -14,7 +14,7 @@ SPLITS = ("train", "test")
 
 
 _TABLE: dict[str, list[str]] = {
-    name: text.split() for name, text in read_table("sad_env.hotpotqa.generator", "names.toml").items()
+    name: text.split() for name, text in read_table("sad_env.encyclopedia", "names.toml").items()
 }
 
 _THRICE = re.compile(r"(.)\1\1")
