@@ -15,7 +15,7 @@ from sad_env.encyclopedia.articles import AMBIGUOUS
 from sad_env.encyclopedia.fiction import NOW, Entity, Fiction
 from sad_env.encyclopedia.plans import parse_question
 from sad_env.encyclopedia.prose import FACTS, FILLERS, LEADS
-from sad_env.encyclopedia.quiz import KINDS, number_in
+from sad_env.encyclopedia.quiz import SHARES, number_in
 from sad_env.encyclopedia.reading import WITH_ARTICLE, pattern_of, read_sentence, split_observation
 from sad_env.encyclopedia.relations import RELATIONS
 from sad_env.encyclopedia.writer import Writer, Written, spell
@@ -153,7 +153,7 @@ def test_redirects_lead_to_their_articles() -> None:
 
 def test_every_question_parses_back_to_its_path() -> None:
     kinds = Counter(question.kind for question in tasks().questions.values())
-    assert set(kinds) == set(KINDS)
+    assert set(kinds) == set(SHARES)
     for question in tasks().questions.values():
         plan = parse_question(question.text)
         assert plan is not None
