@@ -141,20 +141,33 @@ def build_store(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
-    with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
-        # A half-written file is thrown away, so SQLite need not protect it on the way.
-        connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA + "BEGIN;")
-        _insert(connection, documents, total, progress)
-        connection.executemany("INSERT INTO about VALUES (?, ?)", (about or {}).items())
-        try:
-            connection.execute("CREATE UNIQUE INDEX by_key ON documents (key)")
-        except sqlite3.IntegrityError:
+    try:
+        _write(part, documents, about or {}, total, progress)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, sqlite3.IntegrityError):
             raise DataError(f"{path}: two documents have one key; keys are unique") from None
-        connection.execute("COMMIT")
+        raise
     with open(part, "rb") as file:
         os.fsync(file.fileno())
     os.replace(part, path)
     return DocumentStore(path)
+
+
+def _write(
+    part: Path,
+    documents: Iterable[tuple[str, str, Iterable[str]]],
+    about: dict[str, str],
+    total: int,
+    progress: Progress,
+) -> None:
+    with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
+        # A half-written file is thrown away, so SQLite need not protect it on the way.
+        connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA + "BEGIN;")
+        _insert(connection, documents, total, progress)
+        connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
+        connection.execute("CREATE UNIQUE INDEX by_key ON documents (key)")
+        connection.execute("COMMIT")
 
 
 def _insert(

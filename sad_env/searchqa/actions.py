@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, cast
 SearchVerb = Literal["search", "answer"]
 
 _BRACKETS = re.compile(r"(search|answer)\[(.*)\]", re.DOTALL)
-_TAGS = re.compile(r"<(search|answer)>(.*?)</\1>", re.DOTALL)
+_TAGS = re.compile(r"<(search|answer)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
 
 
 class SearchAction(NamedTuple):
@@ -34,7 +34,7 @@ def parse_action(text: str) -> SearchAction:
     if match is None:
         return SearchAction(None, "")
     argument = match[2].strip()
-    verb = cast(SearchVerb, match[1])
+    verb = cast(SearchVerb, match[1].lower())
     return SearchAction(verb if argument or verb == "answer" else None, argument)
 
 

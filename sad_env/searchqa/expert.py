@@ -41,7 +41,7 @@ class SearchQAExpert(Expert):
         question = observation.removeprefix(QUESTION)
         plan = parse_question(question)
         if plan is None:
-            raise ConfigError("this expert reads generated questions only: a model teaches on real data")
+            raise ConfigError("this expert reads generated questions only: on other ones play a model")
         self._plan = plan
         self._notebook = Notebook()
         self._turns_left = int(info.get("turns_left", 4))

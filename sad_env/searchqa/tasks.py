@@ -22,7 +22,7 @@ from sad_env.searchqa.questions import load_questions, question_files
 
 WORLD = "searchqa"
 PACKS = read_packs("sad_env.searchqa")
-SIZES = {"train": (8000, 24000), "test": (1000, 4000)}
+SIZES = {"train": (8000, 16000), "test": (1000, 4000)}
 """Questions and articles of the generated splits that need no folder."""
 
 SHARES = {"one-hop": 34, "bridge-2": 30, "bridge-3": 12, "intersection": 12, "comparison": 8, "yes-no": 4}
