@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-GUIDES = ("README.md", "docs/distillation.md", "docs/evaluation.md")
+GUIDES = ("README.md", "docs/distillation.md", "docs/evaluation.md", "docs/searchqa.md")
 BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+?) -->\n)?```console\n(?P<body>.*?)```", re.DOTALL)
 
 
