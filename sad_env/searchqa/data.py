@@ -10,7 +10,7 @@ from sad_env.data import DataPack, Progress
 from sad_env.errors import DataError
 from sad_env.files import atomic_text, exclusive
 from sad_env.searchqa.passages import STORE, StoredRetriever, build_passages, dump_files, passage_line, read_passages
-from sad_env.searchqa.questions import load_questions, question_files, save_questions
+from sad_env.searchqa.questions import QuestionFiles, question_files, save_questions
 from sad_env.searchqa.tasks import PACKS, generate, passages_file
 
 ARTICLES_PER_QUESTION = 2
@@ -49,9 +49,9 @@ class SearchQAData:
         """
         lines, files = [], question_files(folder)
         for split, those in files.items():
-            questions = load_questions(those.items())
+            questions = QuestionFiles(those.items())
             progress(split, len(questions), len(questions))
-            counts = Counter(question.kind for question in questions)
+            counts = Counter(question.kind for question in questions.values())
             lines.append(f"{split}: {', '.join(f'{count:,} of {kind}' for kind, count in sorted(counts.items()))}")
         for place in (folder, folder / "corpus"):
             if (place / STORE).is_file():

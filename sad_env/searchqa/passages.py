@@ -181,7 +181,8 @@ def read_passages(files: Iterable[Path]) -> Iterator[Passage]:
             with _open(path) as lines:
                 for line in lines:
                     number += 1
-                    yield _passage(line)
+                    if line.strip():
+                        yield _passage(line)
         except (RecordError, KeyError, TypeError) as error:
             raise DataError(f"{path}:{number}: not a passage with id and contents ({error})") from None
         except (OSError, EOFError, zlib.error) as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,26 +36,57 @@ def question_files(folder: Path) -> dict[str, dict[str, Path]]:
     return {split: dict(sorted(files.items())) for split, files in found.items() if files}
 
 
-def load_questions(files: Iterable[tuple[str, Path]]) -> list[Question]:
-    """The questions of a split in their files' order, each named DATASET/ID.
+class QuestionFiles(Mapping[str, Question]):
+    """The questions of a split by task id, in their files' order; only ids and places are held in memory.
 
-    Names that are not unique are replaced by positions. A question that does not end in a question mark gets one, as
-    in Search-R1.
+    Each is named DATASET/ID; names that are not unique are replaced by positions. A question that does not end in a
+    question mark gets one, as in Search-R1.
 
     Args:
         files: name of the data set, where the lines do not say it, and file.
 
     Raises:
-        DataError: a file cannot be read, holds no question, or is not in this schema.
+        DataError: a file cannot be read, holds no question, or is not in this schema; also when a question is read from
+            a file that has changed since.
     """
-    records = [(where, source, record) for source, path in files for where, record in _read(path)]
-    sources = [_text(record.get("data_source", source), where) for where, source, record in records]
-    ids = [f"{source}/{record.get('id', '')}" for source, (_, _, record) in zip(sources, records, strict=True)]
-    names = task_names("" if one.endswith("/") else one for one in ids)
-    return [
-        _question(record, name, source, where)
-        for (where, _, record), name, source in zip(records, names, sources, strict=True)
-    ]
+
+    def __init__(self, files: Iterable[tuple[str, Path]]) -> None:
+        self._files = [(source, path, file_stamp(path)) for source, path in files]
+        self._places = array("Q")
+        self._owners = array("H")
+        names = []
+        for owner, (source, path, _) in enumerate(self._files):
+            for place, where, record in _read(path):
+                self._places.append(place)
+                self._owners.append(owner)
+                name = str(record.get("id", ""))
+                kind = _question(record, name, source, where).kind
+                names.append(name and f"{kind}/{name}")
+        self._numbers = {name: number for number, name in enumerate(task_names(names))}
+
+    def __getitem__(self, name: str) -> Question:
+        number = self._numbers[name]
+        source, path, stamp = self._files[self._owners[number]]
+        if file_stamp(path) != stamp:
+            raise DataError(f"{path} has changed since it was opened: start again")
+        with open(path, "rb") as file:
+            file.seek(self._places[number])
+            return _question(parse_json(file.readline()), name, source, str(path))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
+def file_stamp(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is replaced or rewritten."""
+    try:
+        stat = os.stat(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def save_questions(path: Path, questions: Iterable[Question]) -> None:
@@ -69,15 +102,18 @@ def save_questions(path: Path, questions: Iterable[Question]) -> None:
             print(json.dumps(record), file=file)
 
 
-def _read(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    number = 0
+def _read(path: Path) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
+    """Place, file and line, and content of each line."""
+    number = place = 0
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
-                record = parse_json(line)
-                if not isinstance(record, dict):
-                    raise RecordError("an object is due")
-                yield f"{path}:{number}", record
+                if line.strip():
+                    record = parse_json(line)
+                    if not isinstance(record, dict):
+                        raise RecordError("an object is due")
+                    yield place, f"{path}:{number}", record
+                place += len(line)
     except RecordError as error:
         raise DataError(f"{path}:{number}: not a question ({error})") from None
     except OSError as error:
@@ -94,7 +130,8 @@ def _question(record: Mapping[str, Any], name: str, source: str, where: str) -> 
     if not text or not first.strip():
         raise DataError(f"{where}: a question needs a text and golden_answers")
     text = text if text.endswith("?") else f"{text}?"
-    return Question(id=name, text=text, answer=first, aliases=tuple(others), kind=source, facts=())
+    kind = _text(record.get("data_source", source), where)
+    return Question(id=name, text=text, answer=first, aliases=tuple(others), kind=kind, facts=())
 
 
 def _text(value: Any, where: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -18,7 +17,7 @@ from sad_env.encyclopedia.writer import Writer
 from sad_env.errors import DataError, UnknownNameError
 from sad_env.panels import Panel
 from sad_env.searchqa.passages import STORE, Passage, PoolRetriever, Retriever, StoredRetriever, cut, read_passages
-from sad_env.searchqa.questions import load_questions, question_files
+from sad_env.searchqa.questions import QuestionFiles, file_stamp, question_files
 
 WORLD = "searchqa"
 PACKS = read_packs("sad_env.searchqa")
@@ -136,9 +135,7 @@ def open_questions(data: str, split: str | None) -> QuestionSet:
     if split not in there:
         raise UnknownNameError(f"split of searchqa in {folder}", split, there)
     files = tuple(there[split].items())
-    stats = [os.stat(path) for _, path in files]
-    stamp = tuple((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats)
-    return _load(kind, split, files, folder, stamp)
+    return _load(kind, split, files, folder, tuple(file_stamp(path) for _, path in files))
 
 
 @lru_cache(maxsize=2)
@@ -151,5 +148,5 @@ def _load(
     kind: str, split: str, files: tuple[tuple[str, Path], ...], folder: Path, stamp: tuple[tuple[int, int, int], ...]
 ) -> QuestionSet:
     """The questions of files; `stamp` changes with them, so that changed data is read again."""
-    questions = {question.id: question for question in load_questions(files)}
+    questions = QuestionFiles(files)
     return QuestionSet(Panel.of(WORLD, kind, split, questions), questions, folder)

@@ -35,7 +35,7 @@ from sad_env.searchqa.passages import (
     passage_line,
     read_passages,
 )
-from sad_env.searchqa.questions import load_questions, question_files
+from sad_env.searchqa.questions import QuestionFiles, question_files
 from sad_env.searchqa.tasks import generate, open_questions
 
 PASSAGES = [
@@ -48,7 +48,7 @@ PASSAGES = [
 
 def write_lines(path: Path, records: list[dict[str, Any]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    path.write_text("\n".join(json.dumps(record) + "\n" for record in records))  # with an empty line in between
     return path
 
 
@@ -75,7 +75,7 @@ def test_questions_of_search_r1_are_read_with_aliases_and_data_sources(tmp_path:
             question("test_0", "Where is Bergen?", data_source="popqa") | {"golden_answers": "Norway"},
         ],
     )
-    first, second = load_questions([("x", path)])
+    first, second = QuestionFiles([("x", path)]).values()
     assert (first.id, first.text, first.kind) == ("nq/test_0", "who made ed wood?", "nq")
     assert first.answers == ("Tim Burton", "Timothy Walter Burton")
     assert (second.id, second.text, second.answers, second.kind) == (
@@ -88,9 +88,9 @@ def test_questions_of_search_r1_are_read_with_aliases_and_data_sources(tmp_path:
 
 def test_names_that_are_missing_or_come_twice_become_positions(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "a.jsonl", [question("0"), question("0", "another")])
-    assert [one.id for one in load_questions([("nq", path)])] == ["000000", "000001"]
+    assert list(QuestionFiles([("nq", path)])) == ["000000", "000001"]
     path = write_lines(tmp_path / "b.jsonl", [{"question": "q", "golden_answers": ["a"]}])
-    assert [one.id for one in load_questions([("nq", path)])] == ["000000"]
+    assert list(QuestionFiles([("nq", path)])) == ["000000"]
 
 
 def test_every_layout_of_a_folder_is_found_and_dev_stands_in_for_test(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_files_in_another_schema_are_refused_with_the_line(tmp_path: Path, conte
     path = tmp_path / "test.jsonl"
     path.write_text(content)
     with pytest.raises(DataError, match=message):
-        load_questions([("nq", path)])
+        QuestionFiles([("nq", path)])
 
 
 def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
@@ -139,6 +139,17 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
     assert open_questions(str(tmp_path), None).panel.task_ids == (f"{tmp_path.name}/a",)
     write_lines(path, [question("b"), question("c")])
     assert len(open_questions(str(tmp_path), None).panel.task_ids) == 2
+
+
+def test_a_question_of_a_file_that_changed_under_a_world_is_refused(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "test.jsonl", [question("a"), question("b", "where is bergen")])
+    questions = QuestionFiles([("nq", path)])
+    assert [one.text for one in questions.values()] == ["who made ed wood?", "where is bergen?"]
+    write_lines(path, [question("c")])
+    with pytest.raises(DataError, match="has changed"):
+        questions["nq/b"]
+    with pytest.raises(KeyError):
+        questions["nq/c"]
 
 
 def test_questions_without_passages_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
