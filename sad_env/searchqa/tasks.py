@@ -56,14 +56,10 @@ class QuestionSet:
         """
         if self.folder is None:
             return PoolRetriever(self.passages)
-        built = [self.folder / "corpus"]
-        if self.panel.data == "official":
-            built.append(pack_folder(WORLD, "passages") / "corpus")
-        for place in built:
-            if (place / STORE).is_file():
-                return StoredRetriever(place)
-        if (plain := passages_file(self.folder, self.panel.name)).is_file():
-            return PoolRetriever(read_passages([plain]))
+        for place in _passages_of(self.folder, self.panel.data, self.panel.name):
+            if place.is_file():
+                built = place.name == STORE
+                return StoredRetriever(place.parent) if built else PoolRetriever(read_passages([place]))
         raise DataError(
             f"{self.folder} has no passages: give corpus=FOLDER, which `sad-data build searchqa --source DUMP --out"
             " FOLDER` makes, or retriever=http://HOST:PORT/retrieve"
@@ -73,6 +69,12 @@ class QuestionSet:
 def passages_file(folder: Path, split: str) -> Path:
     """Where the generator writes the passages of a split, next to its questions."""
     return folder / f"{split}.passages.jsonl"
+
+
+def _passages_of(folder: Path, kind: str, split: str) -> list[Path]:
+    """Where the passages of a folder's questions may lie, the first place first."""
+    corpora = [folder / "corpus", *([pack_folder(WORLD, "passages") / "corpus"] if kind == "official" else [])]
+    return [*(corpus / STORE for corpus in corpora), passages_file(folder, split)]
 
 
 def generate(split: str, count: int, articles: int, seed: int = 0) -> QuestionSet:
@@ -135,7 +137,8 @@ def open_questions(data: str, split: str | None) -> QuestionSet:
     if split not in there:
         raise UnknownNameError(f"split of searchqa in {folder}", split, there)
     files = tuple(there[split].items())
-    return _load(kind, split, files, folder, tuple(file_stamp(path) for _, path in files))
+    read = [path for _, path in files] + [place for place in _passages_of(folder, kind, split) if place.is_file()]
+    return _load(kind, split, files, folder, tuple(map(file_stamp, read)))
 
 
 @lru_cache(maxsize=2)
@@ -147,6 +150,6 @@ def _generated(split: str) -> QuestionSet:
 def _load(
     kind: str, split: str, files: tuple[tuple[str, Path], ...], folder: Path, stamp: tuple[tuple[int, int, int], ...]
 ) -> QuestionSet:
-    """The questions of files; `stamp` changes with them, so that changed data is read again."""
+    """The questions of files; `stamp` changes with them and their passages, so that changed data is read again."""
     questions = QuestionFiles(files)
     return QuestionSet(Panel.of(WORLD, kind, split, questions), questions, folder)

@@ -338,7 +338,8 @@ def test_generated_files_are_the_world_that_was_generated(tmp_path: Path, capsys
         assert main([*command, "--source", str(source)]) == 0
         assert f"{len(made.passages):,} passages" in capsys.readouterr().out
     assert (tmp_path / "made" / "corpus" / STORE).is_file()
-    stored = StoredRetriever(tmp_path / "made" / "corpus")
+    stored = open_questions(str(tmp_path / "made"), None).retriever
+    assert isinstance(stored, StoredRetriever)
     for one in made.questions.values():
         assert stored.search(one.text, 3) == pool.search(one.text, 3)
     assert main(["verify", "searchqa", "--source", str(tmp_path / "made"), "--quiet"]) == 0
