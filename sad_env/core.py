@@ -100,6 +100,15 @@ class TextEnv(gymnasium.Env[str, str], abc.ABC):
         """
         return None
 
+    def privileged(self) -> str:
+        """What no player may know of the last task that was begun, in words: for a teacher's eyes.
+
+        Returns:
+            By default the oracle's actions; "" where nothing is known.
+        """
+        plan = self.oracle()
+        return f"These actions solve it: {'; '.join(plan)}" if plan else ""
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, Info]:
         """Begin an episode.
 

@@ -92,6 +92,13 @@ class HotPotQAEnv(TextEnv):
         question = self._question
         return [*(f"search[{title}]" for title in question.titles), f"finish[{question.answer}]"]
 
+    def privileged(self) -> str:
+        """The gold answer, and the articles that it can be read in."""
+        if self._task_id is None:
+            return ""
+        question = self._question
+        return f"The answer is {question.answer} (articles: {'; '.join(question.titles)})"
+
     def close(self) -> None:
         """Close the page source if this world opened it; a pool is shared, and a source that was given is not ours."""
         if self._owned is not None:

@@ -15,7 +15,15 @@ from sad_env.webshop.html import render_page
 from sad_env.webshop.oracle import plan
 from sad_env.webshop.react import ReactSession
 from sad_env.webshop.session import Result, WebShopSession, parse_action
-from sad_env.webshop.shops import SHOPS_SPLIT, make_panel, open_shop, task_number, training_panel, training_shop
+from sad_env.webshop.shops import (
+    SHOPS_SPLIT,
+    make_panel,
+    open_shop,
+    own_options,
+    task_number,
+    training_panel,
+    training_shop,
+)
 
 ObservationMode = Literal["text", "text_rich", "html", "url"]
 View = Literal["react", "original"]
@@ -137,6 +145,14 @@ class WebShopEnv(TextEnv):
         if self._task_id is None:
             return None
         return plan(self.shop, self.goal, react=self.view == "react")
+
+    def privileged(self) -> str:
+        """The product that the goal was made from, with its options, and how to buy it where that is known."""
+        if self._task_id is None:
+            return ""
+        options = ", ".join(own_options(self.goal).values())
+        product = f"The product is {self.goal.asin}, {self.goal.title}{f' ({options})' if options else ''}"
+        return ". ".join(filter(None, (product, super().privileged())))
 
     def _running_session(self) -> WebShopSession | ReactSession:
         if self._session is None:

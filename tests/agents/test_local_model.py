@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 from sad_agents.agent import GREEDY, Sampling
-from sad_agents.model import Piece
+from sad_agents.model import Piece, Request
 from sad_agents.prompts import Prompt, load_prompt
 from sad_agents.react import ReActAgent, label
 from sad_agents.rollout.rollout import Job, Limits, WorldRecipe, rollout
-from sad_agents.sampling.local_model import LocalModel, decode
+from sad_agents.sampling.local_model import LocalModel, decode, encode, ends_in
 from sad_agents.windowing import Windowing
 
 from sad_env.errors import ConfigError
-from sad_env.records import Status
+from sad_env.records import Status, Trajectory
 from sad_env.toy import toy_panel
-from sad_env.transcript import segment
+from sad_env.transcript import LINES, segment
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny import byte_fallback_tokenizer, tiny_model, tiny_tokenizer
@@ -45,6 +45,33 @@ def test_ids_are_kept_as_sampled_and_spell_the_completion() -> None:
         assert step.completion.endswith("\n")
         # All but a newline that was forced are sampled, and counted.
         assert 0 <= step.generated_tokens - len(step.token_labels.rstrip("N")) <= 1
+
+
+def test_recorded_log_probabilities_are_the_models_own_of_what_it_sampled() -> None:
+    model = local(positions=1024)
+    sampling = Sampling(temperature=0.8, max_tokens=24, logprobs=True)
+    player = ReActAgent(model, Prompt("Find it."), sampling=sampling, first_thought=lambda start: "I look")
+    (one,) = rollout(player, [Job(TASKS[0])], WorldRecipe("toy"), limits=Limits(max_steps=3))
+    trajectory = one.trajectory
+    assert Trajectory.from_json(trajectory.to_json()) == trajectory
+    context = [*encode(TOKENIZER, trajectory.prompt), *encode(TOKENIZER, LINES.observation(trajectory.observation))]
+    for step in trajectory.steps:
+        assert step.logprobs is not None
+        assert len(step.logprobs) == len(step.token_ids)
+        with torch.inference_mode():
+            ids = torch.tensor([[*context, *step.token_ids]])
+            logits = model.sampler.model(input_ids=ids).logits[0, len(context) - 1 : -1].double()  # type: ignore[operator]
+        own = (logits / 0.8).log_softmax(-1).gather(-1, ids[0, len(context) :, None])[:, 0].tolist()
+        for told, expected, letter in zip(step.logprobs, own, step.token_labels, strict=True):
+            assert told == (0 if letter == "N" else pytest.approx(expected, abs=1e-4))
+        context += [*step.token_ids, *encode(TOKENIZER, LINES.observation(step.observation))]
+    assert trajectory.steps[0].token_labels.startswith("NN")
+
+
+def test_files_without_log_probabilities_do_not_name_them() -> None:
+    (one,) = rollout(agent(local()), [Job(TASKS[0])], WorldRecipe("toy"), limits=Limits(max_steps=2))
+    assert one.trajectory.steps[0].logprobs is None
+    assert "logprobs" not in one.trajectory.to_json()
 
 
 def test_greedy_twice_gives_identical_episodes_that_outgrow_the_window() -> None:
@@ -133,7 +160,9 @@ def test_ends_are_those_of_growing_prefixes_and_none_lies_behind_a_later_one(tex
     for length in range(len(ids) + 1):
         some = ids[:length]
         growing = [len(decode(TOKENIZER, some[:count])) for count in range(1, length + 1)]
-        assert model._ends(some, decode(TOKENIZER, some)) == [min(growing[at:]) for at in range(length)]
+        assert ends_in(TOKENIZER, some, decode(TOKENIZER, some), model._piece) == [
+            min(growing[at:]) for at in range(length)
+        ]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +179,7 @@ def test_a_character_of_many_bytes_at_the_end_of_a_line_belongs_to_the_line(text
     model = LocalModel(tiny_model("llama", len(tokenizer)), tokenizer)
     ids = list(model._encode(text))
     assert decode(tokenizer, ids) == text
-    assert label(model._ends(ids, text), segment(text)) == labels
+    assert label(ends_in(tokenizer, ids, text, model._piece), segment(text)) == labels
 
 
 def test_special_tokens_in_foreign_text_are_plain_text() -> None:
@@ -158,3 +187,21 @@ def test_special_tokens_in_foreign_text_are_plain_text() -> None:
     assert 0 not in model._encode("the end: <end> of it")
     assert decode(TOKENIZER, model._encode("<end>")) == "<end>"
     assert model.measure(Piece("", (1, 2, 3))) == 3
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=1.0), Sampling(temperature=1.5, top_p=0.9)], ids=str)
+def test_rows_that_pad_a_head_are_never_sampled(sampling: Sampling) -> None:
+    """They used to be: their decoded text is empty, and the episode went on with ids that mean nothing."""
+    plain, padded = (tiny_model("llama", len(TOKENIZER) + extra, positions=256) for extra in (0, 60))
+    weights = padded.state_dict()
+    for name, tensor in plain.state_dict().items():
+        weights[name] = (
+            torch.cat([tensor, 9 * weights[name][len(tensor) :]]) if len(tensor) < len(weights[name]) else tensor
+        )
+    padded.load_state_dict(weights)
+    loud = padded(input_ids=torch.arange(40)[None]).logits[0].argmax(-1)
+    assert (loud >= len(TOKENIZER)).float().mean() > 0.3
+    requests = [Request(f"{n}", (Piece(f"Observation: {n}\n"),), (), str(n)) for n in range(8)]
+    found, expected = (LocalModel(one, TOKENIZER).complete(requests, sampling) for one in (padded, plain))
+    assert [one.ids for one in found] == [one.ids for one in expected]
+    assert max(id_ for one in found for id_ in one.ids) < len(TOKENIZER)

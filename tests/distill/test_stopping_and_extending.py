@@ -17,6 +17,7 @@ from sad_agents.checkpoints import load_student, save_student
 from sad_distill.commands.main import main
 from sad_distill.config import TrainConfig
 from sad_distill.models.language import Language
+from sad_distill.models.token_ids import TokenIds
 from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_distill.teachers.server import TeacherServer
@@ -88,7 +89,9 @@ def test_a_run_whose_loss_is_no_number_ends_with_an_error(
     lines = metrics(tmp_path)
     assert [line["skipped_updates"] for line in lines[-4:]] == [0, 1, 2, 3]
     assert lines[-1]["gradient_norm"] is None
-    assert all(line.keys() == lines[0].keys() for line in lines)
+    # Gradients are compared every few updates only.
+    named = [{key for key in line if key not in ("gradient_cosine", "gradient_variance")} for line in lines]
+    assert all(one == named[0] for one in named)
     # The state counts what was skipped, so that the same command goes on, here to the same end at once.
     tensors, record = load_state(tmp_path / "state.safetensors")
     assert all(tensor.isfinite().all() for tensor in tensors.values() if tensor.is_floating_point())
@@ -306,6 +309,7 @@ def test_a_teacher_that_sees_less_than_the_context_is_refused(
 ) -> None:
     save_student(tmp_path / "narrow.pt", narrow, toy_tokenizer, {})
     monkeypatch.setattr(OpenAITeacher, "context", lambda teacher: 128)
+    monkeypatch.setattr(OpenAITeacher, "fits", lambda teacher, student: TokenIds(len(toy_tokenizer)))
     assert RemoteTeacher(server.url).context == 128
     for teacher in (str(tmp_path / "narrow.pt"), server.url, "openai:http://localhost:9#m"):
         with pytest.raises(

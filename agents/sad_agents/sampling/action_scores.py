@@ -40,7 +40,8 @@ def score_actions(model: LocalModel, request: Request, actions: Sequence[str], *
             padded[row, : len(context) + len(ids)] = torch.tensor([*context, *ids])
         with torch.inference_mode():
             # Rows are padded on the right, where causal attention never looks from the left.
-            logits = causal(input_ids=padded.to(causal.device)).logits.float().log_softmax(-1).cpu()
+            logits = model.sampler.without_padding(causal(input_ids=padded.to(causal.device)).logits.float())
+            logits = logits.log_softmax(-1).cpu()
         for row, (context, ids) in enumerate(rows):
             positions = torch.arange(len(context) - 1, len(context) + len(ids) - 1)
             scored.append(float(logits[row, positions, torch.tensor(ids)].sum()))

@@ -8,12 +8,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sad_agents.chat import ChatGlue, system_text, user_text
+from sad_agents.chat import ChatGlue, user_text
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from sad_env.errors import ConfigError
 from sad_env.records import Span, SpanKind, Step, Trajectory
 from sad_env.transcript import LINES, Form, form_of
+from sad_env.transcript.form import THINK
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ def label_text(tokenizer: PreTrainedTokenizerBase, text: str, spans: Sequence[Sp
     return Labelled(tuple(encoded.ids), labels, borders)
 
 
+def encode_with_ends(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[list[int], list[int]]:
+    """Ids of a text as `encode` gives them, and where in it each ends, in characters."""
+    encoded = _plain(tokenizer).encode(text, add_special_tokens=False)
+    return list(encoded.ids), [end for _, end in encoded.offsets]
+
+
 @functools.lru_cache(maxsize=8)
 def _plain(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     """The tokenizer without what it does after encoding.
@@ -95,6 +103,27 @@ def label_step(tokenizer: PreTrainedTokenizerBase, step: Step) -> Labelled:
     return label_text(tokenizer, step.completion, step.spans)
 
 
+def label_completion(
+    tokenizer: PreTrainedTokenizerBase, text: str, spans: Sequence[Span], glue: ChatGlue | None
+) -> Labelled:
+    """Recorded text as a model would have sampled it in the turns of a chat template (None: without).
+
+    Where the template opens thoughts, its own tag takes the place of the one that the text begins with, and is N.
+
+    Raises:
+        ConfigError: the template opens thoughts, and the text has none between tags.
+    """
+    if glue is None or not glue.begun:
+        return label_text(tokenizer, text, spans)
+    tag = len(f"{THINK} ")
+    if not text.startswith(f"{THINK} "):
+        raise ConfigError(f"the chat template opens thoughts ({glue.begun.strip()}): give --form think, or --chat off")
+    rest = [Span(kind=s.kind, start=max(s.start - tag, 0), end=s.end - tag, body=max(s.body - tag, 0)) for s in spans]
+    labelled = label_text(tokenizer, text[tag:], rest)
+    begun = glue.begun_ids
+    return Labelled((*begun, *labelled.ids), SpanKind.NONE.value * len(begun) + labelled.labels, labelled.borders)
+
+
 def label_trajectory(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory) -> list[Labelled]:
     """All segments of an episode as a live agent encodes them: prompt, first observation, completion and so on.
 
@@ -115,8 +144,8 @@ def label_trajectory(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory)
 
 def _chat_segments(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory, form: Form) -> list[Labelled]:
     """`label_trajectory` for an episode in the turns of the tokenizer's chat template."""
-    glue = _glue(tokenizer)
-    system = glue.system(encode(tokenizer, system_text(trajectory.prompt)))
+    glue = glue_of(tokenizer)
+    system = glue.head(functools.partial(encode, tokenizer), trajectory.prompt, form)
     segments = [Labelled(system, SpanKind.NONE.value * len(system))]
 
     def observed(observation: str, before: tuple[int, ...]) -> Labelled:
@@ -127,13 +156,19 @@ def _chat_segments(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory, f
 
     segments.append(observed(trajectory.observation, ()))
     for step in trajectory.steps:
-        segments.append(label_step(tokenizer, step))
+        known = label_step(tokenizer, step) if step.token_ids else None
+        segments.append(known or label_completion(tokenizer, step.completion, step.spans, glue))
         segments.append(observed(step.observation, glue.between))
     return segments
 
 
 @functools.lru_cache(maxsize=8)
-def _glue(tokenizer: PreTrainedTokenizerBase) -> ChatGlue:
+def glue_of(tokenizer: PreTrainedTokenizerBase) -> ChatGlue:
+    """What the tokenizer's chat template puts around turns.
+
+    Raises:
+        ConfigError: see `ChatGlue.of`.
+    """
     return ChatGlue.of(tokenizer)
 
 

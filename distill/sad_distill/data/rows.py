@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from sad_agents.windowing import Windowing
 from transformers import PreTrainedTokenizerBase
@@ -21,12 +21,14 @@ class Unit:
         start: where its completion begins in the row.
         end: where its completion ends.
         admissible: actions that were admissible, where the world lists them.
+        offset: ids of its completion that come before `start`, where a step is too long for one row.
     """
 
     step: int
     start: int
     end: int
     admissible: tuple[str, ...] | None
+    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,23 @@ class Branch:
         after: the last position of the row that they see.
         ids: the continuation.
         labels: one letter an id.
+        admissible: actions that were admissible, where the world lists them and the branch is a whole turn.
     """
 
     after: int
     ids: tuple[int, ...]
     labels: str
+    admissible: tuple[str, ...] | None = None
+
+    def offered(self, row: Row, supports: Callable[[Row], dict[int, list[int]]]) -> dict[int, list[int]]:
+        """Token sets of the branch by position in it, `supports` being asked for the branch as a row of its own."""
+        if self.admissible is None:
+            return {}
+        start = self.after + 1
+        unit = Unit(0, start, start + len(self.ids), self.admissible)
+        labels = SpanKind.NONE.value * start + self.labels
+        alone = replace(row, ids=(*row.ids[:start], *self.ids), labels=labels, units=(unit,), branches=(), unmasked="")
+        return {position - start: ids for position, ids in supports(alone).items()}
 
 
 @dataclass(frozen=True)
@@ -57,6 +71,8 @@ class Row:
         branches: continuations that are not part of the episode, such as what an expert would have written.
         number: its place among the rows of an iteration, where something is kept about each of them.
         unmasked: the labels before an ablation changed them; empty where none did.
+        first: the oldest step that it shows.
+        source: the episode that it was cut from.
     """
 
     ids: tuple[int, ...]
@@ -67,6 +83,8 @@ class Row:
     branches: tuple[Branch, ...] = ()
     number: int = field(default=-1, compare=False)
     unmasked: str = ""
+    first: int = 0
+    source: Episode | None = field(default=None, compare=False, repr=False)
 
     @property
     def span_labels(self) -> str:
@@ -76,7 +94,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Episode:
-    """An episode in ids: a header, then what each step added."""
+    """An episode in ids: a header, then what each step added.
+
+    Attributes:
+        record: the episode as it was recorded.
+    """
 
     header: Labelled
     completions: tuple[Labelled, ...]
@@ -84,6 +106,7 @@ class Episode:
     admissible: tuple[tuple[str, ...] | None, ...]
     task: str = ""
     name: str = ""
+    record: Trajectory | None = None
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory) -> Episode:
@@ -96,8 +119,15 @@ class Episode:
             observations=tuple(rest[1::2]),
             admissible=tuple(step.admissible for step in trajectory.steps),
             task=task,
-            name=f"{task} {trajectory.agent} {trajectory.seed} {trajectory.repeat}",
+            name=episode_name(trajectory),
+            record=trajectory,
         )
+
+
+def episode_name(trajectory: Trajectory) -> str:
+    """Name of a recorded episode, as its rows have it."""
+    task = f"{trajectory.world}/{trajectory.split}/{trajectory.task_id}"
+    return f"{task} {trajectory.agent} {trajectory.seed} {trajectory.repeat}"
 
 
 def rows_of(episode: Episode, windowing: Windowing) -> Iterator[Row]:
@@ -147,7 +177,7 @@ def _row(episode: Episode, header: Labelled, first: int, steps: list[int]) -> Ro
             # An observation is supervised where the step that it leads to is.
             labels += observation.labels if step + 1 >= steps[0] else SpanKind.NONE.value * len(observation.ids)
             ids += observation.ids
-    return Row(tuple(ids), labels, tuple(units), episode.task, episode.name)
+    return Row(tuple(ids), labels, tuple(units), episode.task, episode.name, first=first, source=episode)
 
 
 def _pieces(episode: Episode, header: Labelled, first: int, step: int, windowing: Windowing) -> Iterator[Row]:
@@ -161,8 +191,9 @@ def _pieces(episode: Episode, header: Labelled, first: int, step: int, windowing
         before = windowing.cut(header.ids, [*context, *completion.ids[:start]])
         labels = SpanKind.NONE.value * len(before) + completion.labels[start : start + windowing.room]
         # A piece is no whole action, so it offers no actions to compare with.
-        unit = Unit(step, len(before), len(before) + len(piece), None)
-        yield Row((*before, *piece), labels, (unit,), episode.task, episode.name)
+        unit = Unit(step, len(before), len(before) + len(piece), None, start)
+        ids = (*before, *piece)
+        yield Row(ids, labels, (unit,), episode.task, episode.name, first=first, source=episode)
 
 
 def rows_from(

@@ -11,9 +11,11 @@ from torch.utils.checkpoint import checkpoint
 
 from sad_distill.config import Measure
 from sad_distill.data.batch import Batch
+from sad_distill.losses.by_text import TextTarget, compare_texts
 from sad_distill.losses.divergence import divergence, partition
 from sad_distill.losses.targets import Target
-from sad_distill.models.heads import head_logits, vocabulary_of
+from sad_distill.models.heads import head_logits, outcomes_of, rows_of_head, vocabulary_of
+from sad_env.errors import ConfigError, DataError
 
 _RECOMPUTED = {"cpu": 2**23}
 _RECOMPUTED_ELSEWHERE = 2**25
@@ -52,8 +54,16 @@ def score_positions(
 
     Returns:
         Three tensors of N numbers in the order of the batch's positions.
+
+    Raises:
+        DataError: a token that is no outcome of the student's head (`heads.outcomes_of`).
     """
+    if isinstance(target, TextTarget):
+        _, nll, _ = score_positions(model, hidden_BTD, batch, None, measure)
+        value, agree = compare_texts(model, batch, nll, target, measure)
+        return Scores(value, nll, agree)
     targets = batch.target_N
+    _check_outcomes(model, targets)
     device, vocabulary = hidden_BTD.device.type, vocabulary_of(model)
     chunk = _CHUNK.get(device) or max(1, _LOGITS_ELSEWHERE // vocabulary)
     chunks = list(_chunks(batch, chunk))
@@ -73,6 +83,16 @@ def score_positions(
         parts.append(checkpoint(_compare, *compared, use_reentrant=False) if recompute else _compare(*compared))
     back = order.argsort()
     return Scores(*(torch.cat(column)[back] for column in zip(*parts, strict=True)))
+
+
+def _check_outcomes(model: nn.Module, targets: Tensor) -> None:
+    """Refuse targets that are no outcomes; only where some rows of the head are none, since a GPU is waited for."""
+    ids = outcomes_of(model)
+    if (ids.end < rows_of_head(model) or ids.without) and len(found := ids.foreign(targets)):
+        raise DataError(
+            f"the episodes hold token {int(found[0])}, which the student's tokenizer or the teacher does not have:"
+            " leave out episodes with it"
+        )
 
 
 def _chunks(batch: Batch, size: int) -> Iterator[tuple[Tensor, bool]]:
@@ -105,6 +125,11 @@ def _compare(
             softened, teacher.ids_NK, "bucket" if teacher.log_p.shape[1] > teacher.ids_NK.shape[1] else "ignore"
         )
     log_p = teacher.log_p.to(softened)
+    if log_p.shape != softened.shape:
+        raise ConfigError(
+            f"a teacher's answer over {log_p.shape[1]:,} ids and a student with {softened.shape[1]:,}: restrict both to"
+            " the ids that they share (sad_distill.models.heads.restrict)"
+        )
     value = divergence(log_p, softened, measure.divergence, measure.beta) * tau**2
     if measure.clamp:
         value = value.clamp(max=measure.clamp)

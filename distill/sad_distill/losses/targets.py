@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sad_distill.config import Outside
 from sad_distill.losses.divergence import ABSENT, log1mexp, partition, renormalised
 from sad_distill.models.heads import head_logits
+from sad_distill.models.token_ids import TokenIds
 from sad_env.errors import CheckpointError, ConfigError, DataError
 
 _ROUNDING = 1e-3
@@ -94,16 +95,17 @@ def _outcomes(
 
 @dataclass(frozen=True)
 class HiddenTarget:
-    """A local teacher's hidden states; its head runs chunk by chunk."""
+    """A local teacher's hidden states; its head runs chunk by chunk, over `ids` (None: over the model's outcomes)."""
 
     model: nn.Module
     hidden_ND: Tensor
     teacher: str = "in this process"
+    ids: TokenIds | None = None
 
     @torch.no_grad()
     def outcomes(self, index: Tensor, support_NK: Tensor | None, temperature: float, outside: Outside) -> Outcomes:
         """See `Target`."""
-        logits = head_logits(self.model, self.hidden_ND[index])
+        logits = head_logits(self.model, self.hidden_ND[index], self.ids)
         return _outcomes(logits, support_NK, temperature, outside, self.teacher)
 
 

@@ -9,7 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from sad_distill.models.attention import folded_where_faster
+from sad_distill.models.token_ids import TokenIds
 from sad_env.errors import ConfigError
+
+_OUTCOMES = "sad_outcomes"
+"""Attribute of a model; it travels with copies of it, and is no part of its weights or its configuration."""
 
 
 def unwrap(model: nn.Module) -> Any:
@@ -21,7 +25,29 @@ def unwrap(model: nn.Module) -> Any:
 
 
 def vocabulary_of(model: nn.Module) -> int:
-    """Rows of the head."""
+    """Logits of a position, see `head_logits`."""
+    return outcomes_of(model).end
+
+
+def outcomes_of(model: nn.Module) -> TokenIds:
+    """The ids that the model's next token may be: those that `restrict` has set, or all rows of its head."""
+    causal = unwrap(model)
+    known = getattr(causal, _OUTCOMES, None)
+    return known if isinstance(known, TokenIds) else TokenIds(rows_of_head(causal))
+
+
+def restrict(model: nn.Module, ids: TokenIds) -> None:
+    """From now on the model's distributions are over these ids only; its weights stay as they are.
+
+    Heads are padded to round sizes (Qwen2.5-7B: 152,064 rows, 0.5B: 151,936; their tokenizer has 151,665 ids). What a
+    padded row says has no meaning, differs from model to model, and is no outcome of any comparison.
+    """
+    causal = unwrap(model)
+    setattr(causal, _OUTCOMES, ids.below(rows_of_head(causal)))
+
+
+def rows_of_head(model: nn.Module) -> int:
+    """Rows of the head, padded ones included."""
     return int(unwrap(model).get_output_embeddings().weight.shape[0])
 
 
@@ -43,9 +69,17 @@ def hidden_states(model: nn.Module, ids_BT: Tensor, mask: Tensor | None = None, 
     return states
 
 
-def head_logits(model: nn.Module, hidden_ND: Tensor) -> Tensor:
-    """Logits [N, V] in float32 (float64 stays float64) for some positions only."""
+def head_logits(model: nn.Module, hidden_ND: Tensor, ids: TokenIds | None = None) -> Tensor:
+    """Logits [N, V] in float32 (float64 stays float64) for some positions only.
+
+    Args:
+        model: a causal LM of transformers.
+        hidden_ND: its states.
+        ids: the outcomes, see `outcomes_of`; V is one more than the highest. Ids below that are no outcomes get a logit
+            that is a probability of 0, and no gradient.
+    """
     causal = unwrap(model)
+    ids = ids or outcomes_of(causal)
     count = len(hidden_ND)
     # Matrix kernels are generated for each size, which takes longer than some of them run: sizes are rounded up.
     padded = nn.functional.pad(hidden_ND, (0, 0, 0, -count % 64))
@@ -59,7 +93,7 @@ def head_logits(model: nn.Module, hidden_ND: Tensor) -> Tensor:
         logits = logits / scaling
     if scale := getattr(config, "logit_scale", None):  # Cohere
         logits = logits * scale
-    return logits
+    return ids.cut(logits)
 
 
 @torch.no_grad()
@@ -73,7 +107,7 @@ def check_head(model: nn.Module) -> None:
     was_training = causal.training
     causal.eval()
     ids = torch.arange(4, device=next(causal.parameters()).device)[None] % causal.config.get_text_config().vocab_size
-    whole = causal(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].double()
+    whole = outcomes_of(causal).cut(causal(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].double())
     halves = head_logits(causal, hidden_states(causal, ids)[0]).double()
     causal.train(was_training)
     # What is not finite is the business of those who use the logits.

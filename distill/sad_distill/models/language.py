@@ -7,12 +7,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sad_agents.acting import writing_of
 from sad_agents.loading import load_language_model, model_path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from sad_distill.models.heads import restrict
+from sad_distill.models.token_ids import TokenIds
 from sad_distill.models.tokenizer import texts_of, train_tokenizer
 from sad_env.errors import ConfigError
-from sad_env.records import Trajectory
+from sad_env.records import FormName, Trajectory
 from sad_env.safe_text import one_line
 
 _TOKENIZER_EPISODES = 2000
@@ -28,16 +31,22 @@ class Language:
         tokenizer: its tokenizer.
         identity: a name for keys and records, with a hash or revision where the model was loaded.
         start_ids: ids before everything, by the agents' rule (`sad_agents.loading.LoadedModel`).
+        form: name of the form that it writes in (`sad_env.transcript`).
+        chat: it reads and writes in the turns of the tokenizer's chat template.
+        ours: it is a student of this project: trained on the task, it needs no exemplars.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     identity: str = ""
     start_ids: tuple[int, ...] = ()
+    form: FormName = "lines"
+    chat: bool = False
+    ours: bool = False
 
 
-def load_language(spec: str, device: str = "cpu") -> Language:
-    """A model in float32 and its tokenizer, loaded as the agents load them.
+def load_language(spec: str, device: str = "cpu", dtype: str = "float32") -> Language:
+    """A model and its tokenizer, loaded as the agents load them.
 
     Raises:
         SadEnvError: see `sad_agents.loading.load_language_model`.
@@ -45,8 +54,11 @@ def load_language(spec: str, device: str = "cpu") -> Language:
     if spec != "smollm2" and not spec.startswith("hf:") and model_path(spec) is None:
         name = one_line(spec, 80)
         print(f"sad-distill: {name} is now hf:{name}; the bare name goes with the next release", file=sys.stderr)
-    loaded = load_language_model(spec, device=device, dtype="float32")
-    return Language(loaded.model, loaded.tokenizer, loaded.identity, loaded.start_ids)
+    loaded = load_language_model(spec, device=device, dtype=dtype)
+    restrict(loaded.model, TokenIds.of(loaded.tokenizer.get_vocab().values()))
+    form, chat = writing_of(spec, loaded.record, loaded.tokenizer)
+    ours = bool(loaded.record)
+    return Language(loaded.model, loaded.tokenizer, loaded.identity, loaded.start_ids, form.name, chat, ours)
 
 
 def own_tokenizer(student: str, episodes: Sequence[Trajectory], vocabulary: int) -> PreTrainedTokenizerBase:

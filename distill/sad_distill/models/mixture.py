@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from sad_distill.models.heads import outcomes_of
 from sad_distill.models.nano import layers_of
 from sad_env.errors import ConfigError
 
@@ -29,7 +30,7 @@ class MixtureModel(PreTrainedModel):  # type: ignore[no-untyped-call]
             it samples the mixture of the two softened distributions, not a softened mixture.
 
     Raises:
-        ConfigError: the two do not have the same vocabulary size.
+        ConfigError: the two do not have the same outcomes.
     """
 
     base_model_prefix = "mixture"
@@ -43,7 +44,7 @@ class MixtureModel(PreTrainedModel):  # type: ignore[no-untyped-call]
         if types := getattr(config, "layer_types", None):
             config.layer_types = [*types, *(["full_attention"] * teacher.config.num_hidden_layers)]
         super().__init__(config)
-        if student.config.vocab_size != teacher.config.vocab_size:
+        if outcomes_of(student) != outcomes_of(teacher):
             raise ConfigError("a mixture needs two models of one vocabulary")
         # Kept out of the module tree: saving or moving the mixture must not touch them.
         self._parts = (student, _renumbered(teacher, depth))
@@ -74,7 +75,8 @@ class MixtureModel(PreTrainedModel):  # type: ignore[no-untyped-call]
     def _log_probs(self, part: Any, inputs: dict[str, Any]) -> Tensor:
         # A sampler chooses the attention of the model that it knows, which is this one.
         with attention_implementation(part.config, self.config._attn_implementation):
-            return cast(Tensor, (part(**inputs).logits.float() / self._temperature).log_softmax(-1))
+            logits = outcomes_of(part).cut(part(**inputs).logits.float())
+            return (logits / self._temperature).log_softmax(-1)
 
     def train(self, mode: bool = True) -> MixtureModel:
         """Both halves."""

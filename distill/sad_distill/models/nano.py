@@ -33,10 +33,16 @@ SIZES = {
 """Names say the parameters at a vocabulary of 2,048 tokens, embeddings included (they are tied)."""
 
 
-def from_scratch(
-    name: str, tokenizer: PreTrainedTokenizerBase, *, seed: int = 0, positions: int = 2048
-) -> LlamaForCausalLM:
-    """A randomly initialised model of one of `SIZES` for this tokenizer.
+def scratch_config(
+    name: str,
+    vocabulary: int,
+    positions: int = 2048,
+    *,
+    bos: int | None = None,
+    eos: int | None = None,
+    pad: int | None = None,
+) -> LlamaConfig:
+    """The configuration of one of `SIZES`, for this many tokens.
 
     Raises:
         UnknownNameError: no such size.
@@ -44,8 +50,8 @@ def from_scratch(
     if name not in SIZES:
         raise UnknownNameError("model size", name, SIZES)
     size = SIZES[name]
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
+    return LlamaConfig(
+        vocab_size=vocabulary,
         hidden_size=size.width,
         intermediate_size=size.feed_forward,
         num_hidden_layers=size.layers,
@@ -54,10 +60,22 @@ def from_scratch(
         max_position_embeddings=positions,
         tie_word_embeddings=True,
         attention_bias=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=bos,
+        eos_token_id=eos,
+        pad_token_id=pad,
     )
+
+
+def from_scratch(
+    name: str, tokenizer: PreTrainedTokenizerBase, *, seed: int = 0, positions: int = 2048
+) -> LlamaForCausalLM:
+    """A randomly initialised model of one of `SIZES` for this tokenizer.
+
+    Raises:
+        UnknownNameError: no such size.
+    """
+    special = {role: getattr(tokenizer, f"{role}_token_id") for role in ("bos", "eos", "pad")}
+    config = scratch_config(name, len(tokenizer), positions, **special)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from sad_distill.models.heads import unwrap
+from sad_distill.models.heads import outcomes_of, restrict, unwrap
 from sad_distill.models.nano import layers_of
 from sad_env.errors import ConfigError
 
@@ -56,6 +56,7 @@ def every_kth_layer(teacher: nn.Module, count: int) -> PreTrainedModel:
     for block, index in zip(stacks[0], layers, strict=True):
         block.load_state_dict(stacks[1][index].state_dict())
     thinned: PreTrainedModel = student.to(dtype=source.dtype)
+    restrict(thinned, outcomes_of(source))
     return thinned
 
 

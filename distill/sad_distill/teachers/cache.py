@@ -14,7 +14,7 @@ from torch import Tensor
 from sad_distill.data.batch import Batch
 from sad_distill.losses.divergence import ABSENT
 from sad_distill.losses.targets import SparseTarget, Target
-from sad_distill.teachers.base import ScoringTeacher
+from sad_distill.teachers.base import ScoringTeacher, concurrency_of
 from sad_distill.teachers.wire import decode_response, encode_response
 from sad_env.errors import ConfigError, DataError
 from sad_env.files import write_bytes
@@ -48,6 +48,11 @@ class CachedTeacher:
     def setting(self) -> str:
         """See `ScoringTeacher`."""
         return self.teacher.setting
+
+    @property
+    def concurrency(self) -> int:
+        """Batches that it may be asked for at once."""
+        return concurrency_of(self.teacher)
 
     @property
     def hit_rate(self) -> float:

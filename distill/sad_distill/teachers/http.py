@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +20,9 @@ from sad_env.safe_text import one_line
 TEACHER_PATIENCE = replace(PATIENCE, attempts=6, answer=300.0)
 """A training run waits longer than an evaluation, which can leave an episode for later."""
 
+
+CONCURRENCY = 8
+"""Requests to a teacher's server at once."""
 
 _LONGEST_TEXT = 2**20
 
@@ -65,3 +72,37 @@ def ask(client: Client, method: str, url: str, read: Callable[[Answer], Value], 
         ) from None
     except NoSuchPathError:
         raise ConfigError(f"{shown}: there is no such path; give the address of an OpenAI-compatible server") from None
+
+
+def in_order(jobs: Iterable[Callable[[], Value]], most: int = CONCURRENCY) -> Iterator[Value]:
+    """What each job returns, in their order; at most `most` of them have begun and not been taken.
+
+    The first error in that order is raised, and no further job begins. Those under way are left to themselves, in
+    threads that keep no process alive, so that neither an error nor Ctrl-C waits for a server.
+    """
+    begun: deque[Future[Value]] = deque()
+    for job in jobs:
+        begun.append(_begun(job) if most > 1 else _done(job))
+        if len(begun) >= most:
+            yield begun.popleft().result()
+    while begun:
+        yield begun.popleft().result()
+
+
+def _begun(job: Callable[[], Value]) -> Future[Value]:
+    future: Future[Value] = Future()
+    threading.Thread(target=functools.partial(_fill, future, job), daemon=True, name="teacher").start()
+    return future
+
+
+def _done(job: Callable[[], Value]) -> Future[Value]:
+    future: Future[Value] = Future()
+    future.set_result(job())
+    return future
+
+
+def _fill(future: Future[Value], job: Callable[[], Value]) -> None:
+    try:
+        future.set_result(job())
+    except BaseException as error:  # it is raised where the result is asked for
+        future.set_exception(error)

@@ -7,34 +7,50 @@ Scoring needs `prompt_logprobs` (vLLM): for each prompt token the K likeliest an
 
 from __future__ import annotations
 
+import functools
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
-from sad_agents.model import cut
 from sad_agents.openai_answers import ContextError, choice_of, context_of, models_of, text_of, with_version
 
 from sad_distill.data.batch import Batch
+from sad_distill.data.labels import encode
 from sad_distill.losses.targets import SparseTarget, Target, check_log_probs
-from sad_distill.teachers.base import WritingPrompt
-from sad_distill.teachers.http import TEACHER_PATIENCE, ask, written
+from sad_distill.models.heads import rows_of_head
+from sad_distill.models.language import Language
+from sad_distill.models.token_ids import TokenIds
+from sad_distill.teachers.base import WritingPrompt, check_ids
+from sad_distill.teachers.echo import echo_request, echoes_of, prompts_of, reading_of
+from sad_distill.teachers.http import CONCURRENCY, TEACHER_PATIENCE, ask, in_order, written
+from sad_distill.teachers.reading import Passage, TextReading
 from sad_env.addresses import endpoint, public_address
 from sad_env.errors import ConfigError, DataError
-from sad_env.http import Answer, Client, Patience, RequestError
+from sad_env.http import Answer, Client, Patience, RequestError, Value
 from sad_env.safe_text import one_line
+from sad_env.transcript import form_of
+
+_PROBE = """Reasoning: I've found 1,024 mugs; the (unlocked) cabinet 12's naïve façade shows “größe” and 東京.
+Action: go to countertop 3
+	if x_1 != y[2:]: return {"Zażółć": 0.75e-6}  # Übermäßig, antidisestablishmentarianism
+"""
+"""A text that tokenizers of different families spell differently."""
 
 
 class OpenAITeacher:
     """A client of a completions endpoint.
 
     Args:
-        url: base URL, with or without ``/v1``.
+        url: base address; without any path, ``/v1`` is added.
         model: model name at the server; it must have the student's vocabulary to score.
         top: K.
         temperature: of its own completions.
         max_tokens: of one completion.
         patience: timeouts and retries.
+        concurrency: requests at once.
     """
 
     def __init__(
@@ -46,19 +62,32 @@ class OpenAITeacher:
         temperature: float = 0.2,
         max_tokens: int = 96,
         patience: Patience = TEACHER_PATIENCE,
+        concurrency: int = CONCURRENCY,
     ) -> None:
+        self.concurrency = concurrency
+        # Batches may be asked for at once, and each asks for all of its rows at once.
+        self._slots = threading.BoundedSemaphore(concurrency)
+        self._chats = endpoint(with_version(url), "chat/completions")
         self._endpoint = endpoint(with_version(url), "completions")
         self._models = endpoint(with_version(url), "models")
         self._model, self._top = model, top
         self._temperature, self._max_tokens = temperature, max_tokens
-        self._rows = 0
+        self._ids: TokenIds | None = None
         self.name = f"{model}@{public_address(url.rstrip('/'))}"
         key = os.environ.get("OPENAI_API_KEY")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = Client(patience, headers=self._headers)
+        self._client = Client(patience, headers=self._headers, connections=concurrency)
 
     @classmethod
-    def of(cls, spec: str, *, top: int = 20, patience: Patience = TEACHER_PATIENCE) -> OpenAITeacher:
+    def of(
+        cls,
+        spec: str,
+        *,
+        top: int = 20,
+        patience: Patience = TEACHER_PATIENCE,
+        concurrency: int = CONCURRENCY,
+        max_tokens: int = 96,
+    ) -> OpenAITeacher:
         """From ``openai:URL#MODEL``.
 
         Raises:
@@ -67,7 +96,7 @@ class OpenAITeacher:
         url, hash_, model = spec.removeprefix("openai:").partition("#")
         if not url.startswith(("http://", "https://")) or not hash_ or not model:
             raise ConfigError("a teacher behind OpenAI's protocol is named openai:http://HOST:PORT#MODEL")
-        return cls(url, model, top=top, patience=patience)
+        return cls(url, model, top=top, max_tokens=max_tokens, patience=patience, concurrency=concurrency)
 
     @property
     def setting(self) -> str:
@@ -87,33 +116,39 @@ class OpenAITeacher:
             (context_of(one) for one in listed if isinstance(one, dict) and one.get("id") == self._model), default=0
         )
 
-    def fits(self, vocabulary: Mapping[str, int], rows: int) -> None:
-        """Remember the student, so that ids which it does not have are refused when they come.
+    def fits(self, student: Language) -> TokenIds | None:
+        """The student's ids, which answers are over from now on; None where the server spells a text in other ids.
 
-        Args:
-            vocabulary: of its tokenizer; such a server does not say its own.
-            rows: of its head.
+        Such a server does not say its vocabulary: `_PROBE` shows it.
         """
-        self._rows = rows
+        own = encode(student.tokenizer, _PROBE)
+        told = self._prompt_table(_PROBE)
+        # The first id of a prompt has no probability; it may be a begin token.
+        spelled = (own, own[1:])
+        if not any(len(told) - 1 == len(ids) and all(map(dict.__contains__, told[1:], ids)) for ids in spelled):
+            return None
+        self._ids = TokenIds.of(student.tokenizer.get_vocab().values()).below(rows_of_head(student.model))
+        return self._ids
 
     def score(self, batch: Batch) -> Target:
         """See `ScoringTeacher`.
 
         Token sets that were asked for are answered as far as their tokens are among the K likeliest; the others of
-        the set are part of the rest, a coarser distribution that is still exact.
+        the set are part of the rest, a coarser distribution that is still exact. What is told of ids that the student
+        does not have (padded rows) is left out, and its mass shared among the others.
 
         Raises:
-            ConfigError: branches, or the answer names ids that the student does not have.
+            ConfigError: branches, or an answer with ids only that the student does not have.
+            DataError: the rows hold an id that the student's tokenizer does not have.
         """
         if batch.sees is not None:
             raise ConfigError("a server scores plain rows, not branches")
-        tables = [self._prompt_table(batch, row) for row in range(len(batch.ids_BT))]
-        highest = max((token for table in tables for position in table for token in position), default=0)
-        if self._rows and highest >= self._rows:
-            raise ConfigError(
-                f"{self.name} tells of token {highest:,} and the student's head has {self._rows:,}: give --student a"
-                " model with the teacher's tokenizer"
-            )
+        if self._ids is not None:
+            check_ids(batch, self._ids, self.name)
+        lengths = batch.mask_BT.sum(1).tolist()
+        rows = [ids[:length] for ids, length in zip(batch.ids_BT.tolist(), lengths, strict=True)]
+        asked = (functools.partial(self._prompt_table, ids) for ids in rows)
+        tables = [[self._known(position) for position in table] for table in in_order(asked, self.concurrency)]
         sets: list[list[int]] = []
         values: list[list[float]] = []
         for row, at, support in zip(batch.row_N.tolist(), batch.at_N.tolist(), batch.support_NK.tolist(), strict=True):
@@ -130,31 +165,68 @@ class OpenAITeacher:
         device = batch.ids_BT.device
         return SparseTarget.from_topk(ids.to(device), log_p.to(device))
 
-    def _prompt_table(self, batch: Batch, row: int) -> list[dict[int, float]]:
-        ids = batch.ids_BT[row, : int(batch.mask_BT[row].sum())].tolist()
+    def _known(self, table: dict[int, float]) -> dict[int, float]:
+        """A position's log-probabilities, as if the head had no rows but the student's ids."""
+        ids = self._ids
+        if ids is None or all(token in ids for token in table):
+            return table
+        known = {token: value for token, value in table.items() if token in ids}
+        if not known:
+            raise ConfigError(
+                f"{self.name} tells of token {max(table):,} and the student has {ids.end:,}: give --student a model"
+                " with the teacher's tokenizer"
+            )
+        left = 1 - math.fsum(math.exp(value) for token, value in table.items() if token not in ids)
+        least = math.fsum(math.exp(value) for value in known.values())
+        return {token: value - math.log(max(left, least, 1e-300)) for token, value in known.items()}
+
+    def _prompt_table(self, prompt: list[int] | str) -> list[dict[int, float]]:
+        """For each of the prompt's tokens the K likeliest and itself; of a text, itself alone."""
+        text = isinstance(prompt, str)
         body = {
             "model": self._model,
-            "prompt": ids,
+            "prompt": prompt,
             "max_tokens": 1,
             "temperature": 0.0,
-            "prompt_logprobs": self._top,
+            "prompt_logprobs": 0 if text else self._top,
         }
-        return ask(self._client, "POST", self._endpoint, lambda answer: _table(answer, len(ids)), json=body)
+        count = 0 if text else len(prompt)
+        return self._ask(self._endpoint, lambda answer: _table(answer, count), body)
+
+    def _ask(self, url: str, read: Callable[[Answer], Value], body: dict[str, Any]) -> Value:
+        with self._slots:
+            return ask(self._client, "POST", url, read, json=body)
+
+    def read(self, passages: Sequence[Passage]) -> list[TextReading]:
+        """See `Reader`.
+
+        Raises:
+            ConfigError: the server does not repeat prompts with log-probabilities, or a passage is too long for it.
+        """
+        return list(in_order((functools.partial(self._read, passage) for passage in passages), self.concurrency))
+
+    def _read(self, passage: Passage) -> TextReading:
+        texts = prompts_of(passage)
+        body = {"model": self._model, **echo_request(texts)}
+        return reading_of(passage, self._ask(self._endpoint, lambda answer: echoes_of(answer, texts), body))
 
     def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         """See `WritingTeacher`."""
-        return [self._write(prompt) for prompt in prompts]
+        return list(in_order((functools.partial(self._write, prompt) for prompt in prompts), self.concurrency))
 
     def _write(self, prompt: WritingPrompt) -> str:
+        form = form_of(prompt.form)
         body = {
             "model": self._model,
-            "prompt": prompt.text,
             "max_tokens": self._max_tokens,
             "temperature": self._temperature,
             "seed": prompt.seed,
-            "stop": ["\nObservation:"],
+            "stop": list(form.stop),
         }
-        return cut(ask(self._client, "POST", self._endpoint, _written, json=body))
+        if prompt.messages:
+            messages = [{"role": role, "content": content} for role, content in prompt.messages]
+            return form.cut(self._ask(self._chats, _written, {**body, "messages": messages}))
+        return form.cut(self._ask(self._endpoint, _written, {**body, "prompt": prompt.text}))
 
 
 def _written(answer: Answer) -> str:
@@ -163,7 +235,7 @@ def _written(answer: Answer) -> str:
 
 
 def _table(answer: Answer, count: int) -> list[dict[int, float]]:
-    """Log-probabilities of each prompt position from an answer of vLLM; the first position has none.
+    """Log-probabilities of each of `count` prompt positions (0: not known) from an answer of vLLM; the first has none.
 
     Raises:
         ConfigError: the server gives none.
@@ -174,7 +246,7 @@ def _table(answer: Answer, count: int) -> list[dict[int, float]]:
     if not found:
         # Permanent: a ConfigError, never retried.
         raise ConfigError("the server gives no prompt_logprobs, so it cannot score: use vLLM, or --mode dagger")
-    if not isinstance(found, list) or len(found) != count:
+    if not isinstance(found, list) or (count and len(found) != count):
         told = len(found) if isinstance(found, list) else 0
         raise DataError(f"log-probabilities for {told} of {count} tokens")
     return [_position(position) if place else {} for place, position in enumerate(found)]

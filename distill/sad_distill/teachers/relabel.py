@@ -8,9 +8,10 @@ from dataclasses import replace
 from sad_agents.windowing import Windowing
 from transformers import PreTrainedTokenizerBase
 
-from sad_distill.data.labels import label_text
+from sad_distill.data.labels import Labelled, glue_of, label_completion
 from sad_distill.data.rows import Branch, Episode, Row, rows_of
 from sad_distill.teachers.base import WritingPrompt, WritingTeacher
+from sad_distill.teachers.context import TeacherView
 from sad_env import registry
 from sad_env.records import SpanKind, Trajectory
 from sad_env.transcript import form_of
@@ -38,15 +39,26 @@ def expert_completions(trajectory: Trajectory, expert: str = "expert", seed: int
     return completions
 
 
-def teacher_completions(trajectory: Trajectory, teacher: WritingTeacher, seed: int = 0) -> list[str]:
-    """What a text-only teacher writes at each state, given the episode so far as text."""
+def teacher_completions(
+    trajectories: Sequence[Trajectory], teacher: WritingTeacher, seed: int = 0, view: TeacherView | None = None
+) -> list[list[str]]:
+    """What a text-only teacher writes at each state of each episode, given the episode so far, or in its own context.
+
+    It is asked once for all of them, so that a server can answer many at once.
+    """
+    prompts = [view.writing_prompts(one, seed) if view else _writing_prompts(one, seed) for one in trajectories]
+    written = iter(teacher.generate([prompt for ones in prompts for prompt in ones]))
+    return [[next(written) for _ in ones] for ones in prompts]
+
+
+def _writing_prompts(trajectory: Trajectory, seed: int) -> list[WritingPrompt]:
     form = form_of(trajectory.form)
     text = trajectory.prompt + form.observation(trajectory.observation)
     prompts = []
     for index, step in enumerate(trajectory.steps):
-        prompts.append(WritingPrompt(text, seed + index))
+        prompts.append(WritingPrompt(text, seed + index, trajectory.form))
         text += step.completion + form.observation(step.observation)
-    return teacher.generate(prompts)
+    return prompts
 
 
 def relabelled_rows(
@@ -54,25 +66,30 @@ def relabelled_rows(
     completions: Sequence[str],
     tokenizer: PreTrainedTokenizerBase,
     windowing: Windowing,
+    sampled: Sequence[Labelled | None] = (),
 ) -> list[Row]:
     """Rows in which the student's text is context only, and each step's right completion is a branch of it.
 
     Args:
         trajectory: the student's episode.
-        completions: one for each step.
+        completions: one for each step; an empty one is left out.
         tokenizer: of the student.
         windowing: of the student.
+        sampled: the ids of completions that a model of the student's tokenizer sampled, None for the others.
     """
     rows, form = [], form_of(trajectory.form)
+    glue = glue_of(tokenizer) if trajectory.chat else None
     for row in rows_of(Episode.of(tokenizer, trajectory), windowing):
         branches = []
         for unit in row.units:
             text = completions[unit.step]
-            labelled = label_text(tokenizer, text, form.spans(text))
+            known = sampled[unit.step] if sampled else None
+            labelled = known or label_completion(tokenizer, text, form.spans(text), glue)
             ids, labels = labelled.ids[: windowing.room], labelled.labels[: windowing.room]
-            branches.append(Branch(unit.start - 1, ids, labels))
-        end = row.units[-1].start
-        rows.append(
-            replace(row, ids=row.ids[:end], labels=SpanKind.NONE.value * end, units=(), branches=tuple(branches))
-        )
+            if ids:
+                branches.append(Branch(unit.start - 1, ids, labels, unit.admissible))
+        if branches:
+            end = row.units[-1].start
+            nothing = SpanKind.NONE.value * end
+            rows.append(replace(row, ids=row.ids[:end], labels=nothing, units=(), branches=tuple(branches)))
     return rows

@@ -13,9 +13,12 @@ from torch import Tensor
 
 from sad_distill.data.batch import Batch
 from sad_distill.losses.targets import SparseTarget
+from sad_distill.models.token_ids import TokenIds
 from sad_env.errors import DataError
 
 _REQUEST = frozenset({"ids", "mask", "row", "source", "at", "support"})
+_OUTCOMES = "outcomes"
+"""May stand in a request, too: the ids that distributions are over, as the `end` and the `without` of `TokenIds`."""
 _RESPONSE = frozenset({"ids", "log_p", "log_rest"})
 MAX_TOKENS = 2**22
 """A request with more tokens than this is refused before it reaches a model."""
@@ -31,25 +34,27 @@ def pack(tensors: dict[str, Tensor]) -> bytes:
     return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def unpack(data: bytes, names: frozenset[str]) -> dict[str, Tensor]:
+def unpack(data: bytes, names: frozenset[str], optional: str = "") -> dict[str, Tensor]:
     """The inverse of `pack`.
 
     Raises:
-        DataError: not safetensors, or other tensors than these.
+        DataError: not safetensors, or other tensors than these and the optional one.
     """
     try:
         tensors: dict[str, Tensor] = safetensors.torch.load(data)
     except Exception as error:
         raise DataError(f"not safetensors: {str(error)[:120]}") from None
-    if set(tensors) != names:
+    if set(tensors) - {optional} != names:
         raise DataError(f"tensors {', '.join(sorted(names))} are due, not {', '.join(sorted(tensors))[:120]}")
     return tensors
 
 
-def encode_request(batch: Batch) -> bytes:
-    """A batch as a request to a teacher; token sets travel with it."""
+def encode_request(batch: Batch, ids: TokenIds | None = None) -> bytes:
+    """A batch as a request to a teacher, with its token sets, and the outcomes where they are not the teacher's own."""
+    outcomes = {} if ids is None else {_OUTCOMES: torch.tensor(ids.numbers(), dtype=torch.int32)}
     return pack(
         {
+            **outcomes,
             "ids": batch.ids_BT.to(torch.int32),
             "mask": batch.mask_BT.to(torch.int8),
             "row": batch.row_N.to(torch.int32),
@@ -60,17 +65,19 @@ def encode_request(batch: Batch) -> bytes:
     )
 
 
-def decode_request(data: bytes, vocabulary: int) -> Batch:
-    """The batch of a request.
+def decode_request(data: bytes, known: TokenIds) -> tuple[Batch, TokenIds]:
+    """The batch of a request, and what distributions are to be over.
 
     Args:
         data: from the wire: untrusted.
-        vocabulary: tokens that the model knows.
+        known: ids that the model knows, which are the outcomes where a request names none.
 
     Raises:
         DataError: shapes or numbers that do not fit.
     """
-    tensors = {name: tensor.long() for name, tensor in unpack(data, _REQUEST).items()}
+    tensors = {name: tensor.long() for name, tensor in unpack(data, _REQUEST, _OUTCOMES).items()}
+    outcomes = known if _OUTCOMES not in tensors else TokenIds.from_numbers(tensors[_OUTCOMES].flatten().tolist())
+    vocabulary = known.end
     ids, row, source, at = (tensors[name] for name in ("ids", "row", "source", "at"))
     count = len(row)
     shapes = (
@@ -94,8 +101,10 @@ def decode_request(data: bytes, vocabulary: int) -> Batch:
     )
     if not numbers:
         raise DataError(f"a request holds indices out of range (vocabulary {vocabulary:,})")
+    if not 0 < outcomes.end <= vocabulary:
+        raise DataError(f"a request asks for outcomes up to {outcomes.end:,} (vocabulary {vocabulary:,})")
     zeros = torch.zeros_like(row)
-    return Batch(ids, tensors["mask"], row, source, at, zeros, zeros, tensors["support"])
+    return Batch(ids, tensors["mask"], row, source, at, zeros, zeros, tensors["support"]), outcomes
 
 
 def _within(tensor: Tensor, low: int, high: int) -> bool:

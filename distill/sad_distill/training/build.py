@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from sad_agents.loading import device_of
+from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import Windowing
 
@@ -17,19 +18,26 @@ from sad_distill.config import TrainConfig
 from sad_distill.config_checks import check
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.label_masks import remask
+from sad_distill.data.labels import glue_of
 from sad_distill.data.rows import Row, rows_from
-from sad_distill.models.heads import vocabulary_of
 from sad_distill.models.language import Language, load_language, own_tokenizer
 from sad_distill.models.nano import SIZES, from_scratch
 from sad_distill.models.students import every_kth_layer, with_adapters
-from sad_distill.teachers.registry import Teacher, load_teacher
+from sad_distill.schedules import Schedule
+from sad_distill.teachers.registry import BASE, Teacher, base_teacher, load_teacher
+from sad_distill.teachers.self_teacher import decay_of, self_teacher
+from sad_distill.teachers.views import in_context
+from sad_distill.teachers.won_episodes import WonEpisodes
+from sad_distill.training.families import meet
 from sad_distill.training.learner import Learner
 from sad_distill.training.methods import compares_ids, objective_of
 from sad_distill.training.ranks import Ranks
+from sad_distill.training.tasks import held_out
 from sad_env import registry
 from sad_env.errors import ConfigError, DataError, UnknownNameError
-from sad_env.records import Trajectory, read_trajectories
+from sad_env.records import FormName, Trajectory, read_trajectories
 from sad_env.safe_text import one_line
+from sad_env.transcript import in_form
 
 
 @dataclass(frozen=True)
@@ -82,13 +90,24 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
             f"{owed} of {len(episodes)} episodes in {', '.join(config.data.trajectories)} were broken off by a fault of"
             " their world or agent: leave them out"
         )
+    episodes = _trained_on(config, episodes)
     registry.world(config.data.env)  # refuses an unknown name before anything is loaded
     # Adapters and heads draw their first weights below.
     torch.manual_seed(config.data.seed)
-    teacher = load_teacher(config)
-    if config.mode == "guided" and (teacher is None or teacher.language is None):
+    itself = decay_of(config.model.teacher) is not None
+    teacher = None if itself else load_teacher(config)
+    if config.mode == "guided" and not itself and (teacher is None or teacher.language is None):
         raise ConfigError("mode guided needs a local teacher, which acts and scores: give --teacher student.pt")
     student = build_student(config, teacher, episodes)
+    if itself:
+        teacher = self_teacher(config.model.teacher, student, config.model.top)
+    if config.model.teacher == BASE:
+        teacher = base_teacher(config, student)
+    if teacher is not None and compares_ids(config):
+        teacher = meet(config, teacher, student)
+    teacher = in_context(config, teacher, student)
+    if config.model.teacher_told == "recorded":
+        tell(teacher, episodes)
     rows = labelled_rows(config, student, episodes)
     learner = build_learner(config, ranks, teacher, student, rows)
     return Parts(config, ranks, episodes, teacher, student, rows, learner)
@@ -102,8 +121,10 @@ def build_learner(
     Raises:
         ConfigError: the objective or a term needs a teacher that is not there.
     """
-    # Only SAD knows action supports.
-    mode = config.data.action_support if config.method == "sad" else "full"
+    # Only a divergence of SAD knows action supports, which are sets of ids.
+    compared = config.method == "sad" and config.loss.act_loss == "divergence"
+    by_ids = compared and not (teacher and teacher.comparison)
+    mode = config.data.action_support if by_ids else "full"
     return Learner(
         student.model,
         objective_of(config),
@@ -115,19 +136,35 @@ def build_learner(
         extras=make_terms(config, student, teacher, rows),
         recorded=RECORDED if config.method == "minillm" else None,
         ranks=ranks,
+        gradients_every=config.output.gradients_every,
+        weight=Schedule.of(config.terms.method_weight),
+        noise_every=config.output.noise_every,
     )
+
+
+def tell(teacher: Teacher | None, episodes: Sequence[Trajectory]) -> None:
+    """Let a teacher that reads won episodes know these, and no others."""
+    if teacher is not None and teacher.view is not None and isinstance(teacher.view.known, WonEpisodes):
+        teacher.view.known.replace(episodes)
+
+
+def _trained_on(config: TrainConfig, episodes: list[Trajectory]) -> list[Trajectory]:
+    """The episodes without those on tasks that validation holds out."""
+    if not config.validation.validate_every:
+        return episodes
+    recipe = WorldRecipe.of(config.data.env, config.data.data, config.data.split)
+    held = set(held_out(config, recipe.panel().task_ids))
+    return [one for one in episodes if one.split != config.data.split or one.task_id not in held]
 
 
 def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequence[Trajectory]) -> Language:
     """The student that the settings name, on its device, ready to be trained.
 
     Raises:
-        ConfigError: a student that needs a teacher or episodes which are not there, whose ids mean other tokens to
-            the teacher, or where it or the teacher sees fewer tokens than the budget.
+        ConfigError: a student that needs a teacher or episodes which are not there, or where it or the teacher sees
+            fewer tokens than the budget.
     """
-    language = _find_student(config, teacher.language if teacher else None, episodes)
-    if teacher is not None and teacher.fits is not None and compares_ids(config):
-        teacher.fits(language.tokenizer.get_vocab(), vocabulary_of(language.model))
+    language = written_as(config, _find_student(config, teacher.language if teacher else None, episodes), episodes)
     if config.model.context > (context := context_of(language.model)):
         raise ConfigError(
             f"--context {config.model.context}: student {one_line(config.model.student, 60)!r} has {context} positions:"
@@ -140,13 +177,15 @@ def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequen
             f" give --context {teacher.context} or less"
         )
     model: Any = language.model.to(device_of(config.hardware.device))  # type: ignore[arg-type]
+    if config.model.student_precision == "bf16":
+        model = model.to(torch.bfloat16)
     if config.hardware.recompute:
         # transformers renamed it in 5.x.
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     if config.model.adapters:
         model = with_adapters(model, config.model.adapters)
-    return Language(model, language.tokenizer, language.identity)
+    return replace(language, model=model, start_ids=())  # students are trained without a begin token
 
 
 def _find_student(config: TrainConfig, local: Language | None, episodes: Sequence[Trajectory]) -> Language:
@@ -154,21 +193,57 @@ def _find_student(config: TrainConfig, local: Language | None, episodes: Sequenc
     if spec.startswith("nano-") and spec not in SIZES:
         raise UnknownNameError("student", spec, [*SIZES, "layers:N"])
     if spec in SIZES:
-        tokenizer = local.tokenizer if local else own_tokenizer(spec, episodes, config.model.vocabulary)
+        if local is None:
+            written = [in_form(one, form_for(config, None, episodes)) for one in episodes]
+            local = Language(None, own_tokenizer(spec, written, config.model.vocabulary))  # type: ignore[arg-type]
         positions = max(config.model.context, 1024)
-        return Language(from_scratch(spec, tokenizer, seed=config.data.seed, positions=positions), tokenizer, spec)
+        model = from_scratch(spec, local.tokenizer, seed=config.data.seed, positions=positions)
+        return replace(local, model=model, identity=spec)
     if spec.startswith("layers:"):
         if local is None:
             raise ConfigError(f"student {spec!r} takes its layers from a local teacher: give --teacher student.pt")
         if not spec[7:].isdecimal():
             raise ConfigError(f"student {spec!r}: give a number of layers, e.g. layers:5")
-        return Language(every_kth_layer(local.model, int(spec[7:])), local.tokenizer, spec)
+        thinned: Any = every_kth_layer(local.model, int(spec[7:]))
+        return replace(local, model=thinned.float(), identity=spec)
     return load_language(spec)
+
+
+def form_for(config: TrainConfig, language: Language | None, episodes: Sequence[Trajectory]) -> FormName:
+    """The form that a student writes in: of the settings, of its record, or the only one of the episodes."""
+    if config.model.form != "auto":
+        return config.model.form
+    if language is not None and language.ours:
+        return language.form
+    found = {one.form for one in episodes}
+    return found.pop() if len(found) == 1 else "lines"
+
+
+def written_as(config: TrainConfig, language: Language, episodes: Sequence[Trajectory]) -> Language:
+    """The student with the form and the chat template that it is trained and played in.
+
+    Raises:
+        ConfigError: chat turns are asked for, and its tokenizer has no template that can be used.
+    """
+    chat = language.chat if config.model.chat == "auto" else config.model.chat == "on"
+    if chat:
+        glue_of(language.tokenizer)
+    return replace(language, form=form_for(config, language, episodes), chat=chat)
+
+
+def rewritten(trajectory: Trajectory, student: Language) -> Trajectory:
+    """The episode as this student would have written it; ids that were sampled under another template go."""
+    changed = in_form(trajectory, student.form)
+    if changed.chat == student.chat:
+        return changed
+    steps = tuple(step.model_copy(update={"token_ids": (), "token_labels": ""}) for step in changed.steps)
+    return changed.model_copy(update={"chat": student.chat, "steps": steps})
 
 
 def labelled_rows(config: TrainConfig, student: Language, episodes: Sequence[Trajectory]) -> list[Row]:
     """Rows of these episodes, labelled as the settings ask."""
-    rows = rows_from(episodes, student.tokenizer, config.model.windowing)
+    written = [rewritten(one, student) for one in episodes]
+    rows = rows_from(written, student.tokenizer, config.model.windowing)
     return [remask(row, config.data.masks, config.data.seed) for row in rows]
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sad_agents.agent import Agent, Decision, EpisodeStart
+from transformers import PreTrainedTokenizerBase
+
+from sad_distill.data.labels import encode
+from sad_env.records import FormName, SpanKind
+
+GUIDE = "teacher"
+"""Author of the steps that the teacher took, in the records."""
 
 
 @dataclass
@@ -19,12 +26,15 @@ class GuidedAgent:
         teacher: an agent that watches, and takes a turn when it is chosen.
         share: chance that it is chosen.
         seed: first part of the seed of each choice.
+        tokenizer: of both, where they are local models: the student may read as one text what the teacher wrote in a
+            chat, where the end of a turn stands for the newline after an action.
     """
 
     student: Agent
     teacher: Agent
     share: float
     seed: int = 0
+    tokenizer: PreTrainedTokenizerBase | None = None
     name: str = "guided"
     _starts: dict[int, EpisodeStart] = field(default_factory=dict)
     _turns: dict[int, int] = field(default_factory=dict)
@@ -41,10 +51,32 @@ class GuidedAgent:
         guided = [episode for episode in episodes if self._chosen(episode)]
         own = [episode for episode in episodes if not self._chosen(episode)]
         decisions: dict[int, Decision] = {}
-        for agent, mine in ((self.teacher, guided), (self.student, own)):
-            if mine:
-                decisions.update(zip(mine, agent.act(mine), strict=True))
+        if guided:
+            turns = (replace(self._ended(turn), author=GUIDE) for turn in self.teacher.act(guided))
+            decisions.update(zip(guided, turns, strict=True))
+        if own:
+            decisions.update(zip(own, self.student.act(own), strict=True))
         return [decisions[episode] for episode in episodes]
+
+    def _ended(self, decision: Decision) -> Decision:
+        """The decision with ids for its final newline, where the student needs them."""
+        if self.tokenizer is None or not decision.token_ids or getattr(self.student, "chat", False):
+            return decision
+        if str(self.tokenizer.decode(list(decision.token_ids[-4:]))).endswith("\n"):
+            return decision
+        newline = encode(self.tokenizer, "\n")
+        ids, labels = (*decision.token_ids, *newline), decision.token_labels + SpanKind.NONE.value * len(newline)
+        return replace(decision, token_ids=ids, token_labels=labels)
+
+    @property
+    def form(self) -> FormName:
+        """The student's, in which the teacher writes, too."""
+        return getattr(self.student, "form", "lines")
+
+    @property
+    def chat(self) -> bool:
+        """The student's."""
+        return bool(getattr(self.student, "chat", False))
 
     def _chosen(self, episode: int) -> bool:
         draw = random.Random(f"guide {self.seed} {self._starts[episode].seed} {self._turns[episode]}")

@@ -61,6 +61,19 @@ def make_optimisers(
     return made
 
 
+def optimiser_bytes(optimisation: Optimisation, modules: Iterable[nn.Module]) -> int:
+    """What the state of `make_optimisers` takes once it has moved every parameter; models may be on the meta device.
+
+    AdamW keeps two moments of a parameter and a count of its steps, Muon one moment of a matrix.
+    """
+    modules = list(modules)
+    tables, total = _tables(modules), 0
+    for parameter in {id(p): p for module in modules for p in module.parameters() if p.requires_grad}.values():
+        muon = optimisation.optimiser == "muon" and parameter.dim() == 2 and id(parameter) not in tables
+        total += parameter.numel() * parameter.itemsize * (1 if muon else 2) + (0 if muon else 4)
+    return total
+
+
 def _tables(modules: Iterable[nn.Module]) -> set[int]:
     """Identities of the parameters whose rows are tokens: embeddings and heads."""
     found = set()

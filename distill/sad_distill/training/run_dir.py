@@ -19,8 +19,15 @@ from sad_env.settings import flat
 
 _FREE = frozenset(
     {"out", "steps", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
+    # What form, chat and precision come to is among the contents.
+    | {"form", "chat", "teacher_precision", "teacher_concurrency"}
+    # Draws of another sampler are others of the same distribution.
+    | {"sampler", "gradients_every", "noise_every"}
 )
-"""Settings that may change between two starts of a run: they change no result but for rounding; `steps` may grow."""
+"""Settings that may change between two starts of a run: they change no result but for rounding and draws; `steps` may
+grow."""
+_AS_BEFORE = {"writing": "lines", "teacher_precision": "fp32"}
+"""Contents of runs that earlier releases began, which did not record them."""
 _FORMER_CONTENTS = {"episodes": "trajectories"}
 
 
@@ -63,7 +70,9 @@ class RunDir:
         settings = present_settings(json.loads(public_address(json.dumps(flat(config)))))
         path = folder / "config.json"
         if path.exists():
-            before = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
+            # What a run of an earlier release could not be told was as it is by default.
+            found = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
+            before = {**json.loads(json.dumps(flat(TrainConfig(out="")))), **found}
             for key, value in settings.items():
                 if key not in free and before.get(key) != value:
                     raise ConfigError(
@@ -72,7 +81,8 @@ class RunDir:
                     )
             self.earlier_steps = _extended(folder, before, settings["steps"])
             # Runs of earlier releases did not record contents.
-            for former, value in before.get("contents", {}).items():
+            recorded = before.get("contents")
+            for former, value in ({**_AS_BEFORE, **recorded} if recorded else {}).items():
                 key = _FORMER_CONTENTS.get(former, former)
                 if contents[key] != value:
                     raise ConfigError(

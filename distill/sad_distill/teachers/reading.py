@@ -1,0 +1,283 @@
+"""Likelihoods of text: what a teacher with a tokenizer of its own is asked, and what it answers.
+
+It gets text in segments and spells it in its own tokens. It says where each token ends and how likely it was, so that
+whoever asked can add up the likelihoods of stretches that both spell in whole tokens; and how likely other
+continuations were, such as admissible actions.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from sad_distill.data.batch import Batch, collate
+from sad_distill.data.labels import encode_with_ends
+from sad_distill.data.rows import Branch, Row
+from sad_distill.losses.targets import check_log_probs, log_probs
+from sad_distill.models.heads import head_logits
+from sad_distill.models.language import Language
+from sad_env.errors import ConfigError, DataError
+from sad_env.json_lines import parse_json
+
+_TOGETHER = 2**14
+"""Tokens of a forward pass at most, padding included; branches take a pass of their own."""
+_MOST_CHARACTERS = 2**22
+_MOST_TOKENS = 2**14
+"""Of one passage with its offers: the mask of its branches has the square of them."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Continuations whose likelihoods are wanted.
+
+    Attributes:
+        after: segments that come before them.
+        texts: the continuations.
+    """
+
+    after: int
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A text to be read.
+
+    Attributes:
+        segments: its parts, each of which is spelled by itself, so that no token crosses from one into the next.
+        wanted: the segments whose tokens' likelihoods are wanted.
+        offers: other continuations.
+    """
+
+    segments: tuple[str, ...]
+    wanted: tuple[bool, ...]
+    offers: tuple[Offer, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextReading:
+    """How a teacher spells a passage, and how likely that was.
+
+    Attributes:
+        ends: where each token of the passage ends, in characters of the whole text.
+        log_p: its log-probability; NaN where it is not wanted, or not known.
+        offers: the log-probability of each continuation of each offer.
+    """
+
+    ends: tuple[int, ...]
+    log_p: tuple[float, ...]
+    offers: tuple[tuple[float, ...], ...] = ()
+
+
+class Reader(Protocol):
+    """A teacher that can say how likely text is, whatever its tokenizer.
+
+    Attributes:
+        name: identity and revision.
+    """
+
+    name: str
+
+    def read(self, passages: Sequence[Passage]) -> list[TextReading]:
+        """One reading for each passage.
+
+        Raises:
+            ConfigError: a passage is longer than its context.
+            InfrastructureError: it did not answer, also after retries.
+        """
+        ...
+
+
+class LocalReader:
+    """A causal LM of transformers, read in its own tokens.
+
+    Args:
+        language: model and tokenizer; its begin ids come first.
+        name: its identity.
+        context: tokens that it sees at once; 0 where that is not known.
+    """
+
+    def __init__(self, language: Language, name: str, context: int = 0) -> None:
+        self.name = name
+        self._language = language
+        self._context = context
+
+    @torch.no_grad()
+    def read(self, passages: Sequence[Passage]) -> list[TextReading]:
+        """See `Reader`."""
+        rows = [self._row(passage) for passage in passages]
+        scores = self._scores([row for row, _ in rows])
+        return [
+            _reading(passage, row, ends, score, len(self._language.start_ids))
+            for passage, (row, ends), score in zip(passages, rows, scores, strict=True)
+        ]
+
+    def _row(self, passage: Passage) -> tuple[Row, list[int]]:
+        tokenizer, start = self._language.tokenizer, self._language.start_ids
+        ids, labels, ends, behind = list(start), "N" * len(start), list[int](), [len(start) - 1]
+        for text, wanted in zip(passage.segments, passage.wanted, strict=True):
+            mine, theirs = encode_with_ends(tokenizer, text)
+            offset = sum(map(len, passage.segments[: len(behind) - 1]))
+            ids += mine
+            ends += [offset + end for end in theirs]
+            labels += ("R" if wanted else "N") * len(mine)
+            behind.append(len(ids) - 1)
+        branches = []
+        for offer in passage.offers:
+            for text in offer.texts:
+                path = tuple(encode_with_ends(tokenizer, text)[0])
+                branches.append(Branch(behind[offer.after], path, "A" * len(path)))
+        longest = max((branch.after + 1 + len(branch.ids) for branch in branches), default=0)
+        if self._context and max(longest, len(ids)) > self._context:
+            raise ConfigError(
+                f"teacher {self.name!r} sees {self._context:,} tokens and spells a row in {max(longest, len(ids)):,} of"
+                " its own: give a smaller --context"
+            )
+        if len(ids) + sum(len(branch.ids) for branch in branches) > _MOST_TOKENS:
+            raise ConfigError(
+                f"a passage with its offers of more than {_MOST_TOKENS:,} tokens: give a smaller --context"
+            )
+        return Row(tuple(ids), labels, (), branches=tuple(branches)), ends
+
+    def _scores(self, rows: Sequence[Row]) -> Iterator[dict[int, float]]:
+        """Log-probability of each scored token of each row, by its position."""
+        model = self._language.model
+        for part in _parts(rows):
+            batch = collate(part).to(next(model.parameters()).device)
+            values = self._chosen(batch).tolist()
+            found: list[dict[int, float]] = [{} for _ in part]
+            for row, at, value in zip(batch.row_N.tolist(), batch.at_N.tolist(), values, strict=True):
+                found[row][at] = value
+            yield from found
+
+    def _chosen(self, batch: Batch) -> Tensor:
+        states = batch.states(self._language.model)[batch.row_N, batch.from_N]
+        parts = []
+        for hidden, token in zip(torch.split(states, 256), torch.split(batch.target_N, 256), strict=True):
+            log_p = log_probs(head_logits(self._language.model, hidden), self.name)
+            parts.append(log_p.gather(1, token[:, None])[:, 0])
+        return torch.cat(parts).double() if parts else torch.zeros(0)
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Rows that go through the model together; one with branches goes alone, since its mask is a square."""
+    part: list[Row] = []
+    for row in rows:
+        widest = max(len(one.ids) for one in (*part, row))
+        if part and (row.branches or part[-1].branches or widest * (len(part) + 1) > _TOGETHER):
+            yield part
+            part = []
+        part.append(row)
+    if part:
+        yield part
+
+
+def _reading(passage: Passage, row: Row, ends: list[int], scores: dict[int, float], begun: int) -> TextReading:
+    log_p = tuple(scores.get(place, math.nan) for place in range(begun, len(row.ids)))
+    sums, place = [], len(row.ids)
+    for branch in row.branches:
+        # Without an id before it, the first one has no probability.
+        sums.append(sum(scores.get(place + one, math.nan) for one in range(len(branch.ids))))
+        place += len(branch.ids)
+    told = iter(sums)
+    return TextReading(tuple(ends), log_p, tuple(tuple(next(told) for _ in offer.texts) for offer in passage.offers))
+
+
+# --- the wire ------------------------------------------------------------------------------------------------------
+
+
+def passages_as_json(passages: Sequence[Passage]) -> dict[str, Any]:
+    """Passages as a request."""
+    return {"passages": [asdict(passage) for passage in passages]}
+
+
+def passages_of(data: bytes) -> list[Passage]:
+    """The passages of a request.
+
+    Raises:
+        DataError: it holds something else, or too much.
+    """
+    try:
+        passages = [
+            Passage(
+                tuple(_text(one) for one in told["segments"]),
+                tuple(bool(one) for one in told["wanted"]),
+                tuple(Offer(int(one["after"]), tuple(map(_text, one["texts"]))) for one in told["offers"]),
+            )
+            for told in parse_json(data)["passages"]
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise DataError(
+            'a request to read is {"passages": [{"segments": ["..."], "wanted": [true],'
+            ' "offers": [{"after": 1, "texts": ["..."]}]}]}'
+        ) from None
+    for passage in passages:
+        after = [offer.after for offer in passage.offers]
+        if len(passage.wanted) != len(passage.segments) or not all(0 <= one <= len(passage.segments) for one in after):
+            raise DataError("a passage has a 'wanted' for each segment, and offers after one of them")
+    texts = [
+        text for one in passages for text in (*one.segments, *(text for offer in one.offers for text in offer.texts))
+    ]
+    if sum(map(len, texts)) > _MOST_CHARACTERS:
+        raise DataError(f"a request to read more than {_MOST_CHARACTERS:,} characters")
+    return passages
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def readings_as_json(readings: Sequence[TextReading]) -> bytes:
+    """Readings as an answer; what is not known is null."""
+
+    def said(values: Sequence[float]) -> list[float | None]:
+        return [None if math.isnan(value) else max(value, -1e4) for value in values]
+
+    told = [
+        {"ends": list(one.ends), "log_p": said(one.log_p), "offers": [said(offer) for offer in one.offers]}
+        for one in readings
+    ]
+    return json.dumps({"readings": told}).encode()
+
+
+def readings_of(value: dict[str, Any], passages: Sequence[Passage]) -> list[TextReading]:
+    """The readings of an answer from the wire, which is untrusted.
+
+    Raises:
+        DataError: it does not fit the request, or holds log-probabilities that are none.
+    """
+    told = value.get("readings")
+    if not isinstance(told, list) or len(told) != len(passages):
+        raise DataError(f"the answer does not hold {len(passages)} readings")
+    return [_checked(one, passage) for one, passage in zip(told, passages, strict=True)]
+
+
+def _checked(told: Any, passage: Passage) -> TextReading:
+    length = sum(map(len, passage.segments))
+    try:
+        ends = tuple(told["ends"])
+        reading = TextReading(ends, _numbers(told["log_p"]), tuple(_numbers(one) for one in told["offers"]))
+        ordered = all(type(end) is int for end in ends) and list(ends) == sorted(ends)
+        fits = ordered and len(ends) == len(reading.log_p) and (not ends or (ends[0] >= 0 and ends[-1] <= length))
+        counts = [len(one) for one in reading.offers] == [len(offer.texts) for offer in passage.offers]
+    except (KeyError, TypeError, ValueError):
+        raise DataError("the answer holds no readings") from None
+    if not fits or not counts or any(math.isnan(one) for offer in reading.offers for one in offer):
+        raise DataError("a reading does not fit its passage")
+    known = [one for one in (*reading.log_p, *(one for offer in reading.offers for one in offer)) if one == one]
+    check_log_probs(max(known, default=0.0), 0.0)
+    return reading
+
+
+def _numbers(values: Sequence[Any]) -> tuple[float, ...]:
+    if any(isinstance(value, (bool, str)) for value in values):
+        raise TypeError
+    return tuple(math.nan if value is None else float(value) for value in values)
