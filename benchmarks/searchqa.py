@@ -33,7 +33,7 @@ from sad_env.encyclopedia.fiction import Fiction
 from sad_env.encyclopedia.writer import Writer
 from sad_env.searchqa.env import SearchQAEnv
 from sad_env.searchqa.expert import SearchQAExpert
-from sad_env.searchqa.passages import WORDS, Passage, StoredRetriever, passage_line
+from sad_env.searchqa.passages import WORDS, PassageRecord, StoredRetriever, passage_line
 from sad_env.searchqa.tasks import QuestionSet, generate
 
 QUESTIONS, ARTICLES = 10_000, 30_000
@@ -112,7 +112,7 @@ def searching(split: str) -> None:
     )
 
 
-def passages(count: int) -> Iterator[Passage]:
+def passages(count: int) -> Iterator[PassageRecord]:
     """Passages of many generated worlds; where an article is shorter than a passage, sentences of others fill it."""
     for number in range(-(-count // WORLD)):
         fiction = Fiction(number, "train", WORLD)
@@ -122,7 +122,7 @@ def passages(count: int) -> Iterator[Passage]:
             if number * WORLD + place < count:
                 title = article.title if number == 0 else f"{article.title} {number}"
                 text = " ".join((article.text + " " + partner.text).split()[:WORDS])
-                yield Passage(str(number * WORLD + place), f'"{title}"\n{text}')
+                yield PassageRecord(str(number * WORLD + place), f'"{title}"\n{text}')
 
 
 def collection(count: int, folder: Path, kill_after: float) -> None:

@@ -23,7 +23,7 @@ WORDS = 100
 _DUMPS = (".jsonl", ".jsonl.gz")
 
 
-class Passage(NamedTuple):
+class PassageRecord(NamedTuple):
     """A passage: a unique id, and its contents: the title in quotes, a newline, the text."""
 
     id: str
@@ -80,7 +80,7 @@ class PoolRetriever:
         passages: the collection.
     """
 
-    def __init__(self, passages: Iterable[Passage]) -> None:
+    def __init__(self, passages: Iterable[PassageRecord]) -> None:
         self._passages = list(passages)
         self._index = RankedIndex.of(self._passages)
 
@@ -169,7 +169,7 @@ def dump_files(source: Path, *, but: Collection[Path] = (), needed: bool = True)
     return files
 
 
-def read_passages(files: Iterable[Path]) -> Iterator[Passage]:
+def read_passages(files: Iterable[Path]) -> Iterator[PassageRecord]:
     """The passages of a dump in their order.
 
     Raises:
@@ -193,15 +193,15 @@ def _open(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else open(path, "rb")
 
 
-def _passage(line: bytes) -> Passage:
+def _passage(line: bytes) -> PassageRecord:
     record = parse_json(line)
     name, contents = record["id"], record["contents"]
     if not isinstance(contents, str) or not isinstance(name, str | int):
         raise TypeError("id and contents are texts")
     # SQLite takes no lone surrogates.
-    return Passage(*(text.encode("utf-8", "replace").decode() for text in (str(name), contents)))
+    return PassageRecord(*(text.encode("utf-8", "replace").decode() for text in (str(name), contents)))
 
 
-def passage_line(passage: Passage) -> str:
+def passage_line(passage: PassageRecord) -> str:
     """A passage as a line of a dump."""
     return json.dumps(passage._asdict())

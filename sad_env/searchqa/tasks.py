@@ -16,7 +16,15 @@ from sad_env.encyclopedia.quiz import Quiz
 from sad_env.encyclopedia.writer import Writer
 from sad_env.errors import DataError, UnknownNameError
 from sad_env.panels import Panel
-from sad_env.searchqa.passages import STORE, Passage, PoolRetriever, Retriever, StoredRetriever, cut, read_passages
+from sad_env.searchqa.passages import (
+    STORE,
+    PassageRecord,
+    PoolRetriever,
+    Retriever,
+    StoredRetriever,
+    cut,
+    read_passages,
+)
 from sad_env.searchqa.questions import QuestionFiles, file_stamp, question_files
 
 WORLD = "searchqa"
@@ -45,7 +53,7 @@ class QuestionSet:
     panel: Panel
     questions: Mapping[str, Question]
     folder: Path | None = None
-    passages: tuple[Passage, ...] = field(default=(), repr=False)
+    passages: tuple[PassageRecord, ...] = field(default=(), repr=False)
 
     @cached_property
     def retriever(self) -> Retriever:
@@ -97,7 +105,7 @@ def generate(split: str, count: int, articles: int, seed: int = 0) -> QuestionSe
     questions = Quiz(fiction, written, seed, shares=SHARES, articles=_ARTICLES).draw(split, count)
     # Disambiguation pages are in no dump of passages either.
     texts = [part for one in written.values() if not _is_list(one.article) for part in cut(one.article)]
-    passages = tuple(Passage(f"{split}-{number}", text) for number, text in enumerate(texts))
+    passages = tuple(PassageRecord(f"{split}-{number}", text) for number, text in enumerate(texts))
     panel = Panel.of(WORLD, "generated", split, [question.id for question in questions])
     return QuestionSet(panel, {question.id: question for question in questions}, passages=passages)
 

@@ -26,7 +26,7 @@ from sad_env.searchqa.passages import (
     INDEX,
     STORE,
     WORDS,
-    Passage,
+    PassageRecord,
     PoolRetriever,
     StoredRetriever,
     build_passages,
@@ -39,10 +39,10 @@ from sad_env.searchqa.questions import QuestionFiles, question_files
 from sad_env.searchqa.tasks import generate, open_questions
 
 PASSAGES = [
-    Passage("0", '"Ed Wood"\nEd Wood was a director of films.'),
-    Passage("1", '"Ed Wood (film)"\nEd Wood is a film of 1994 by Tim Burton.'),
-    Passage("2", '"Tim Burton"\nTim Burton was born in Burbank in 1958.'),
-    Passage("3", '"Bergen"\nBergen is a town on the coast of Norway.'),
+    PassageRecord("0", '"Ed Wood"\nEd Wood was a director of films.'),
+    PassageRecord("1", '"Ed Wood (film)"\nEd Wood is a film of 1994 by Tim Burton.'),
+    PassageRecord("2", '"Tim Burton"\nTim Burton was born in Burbank in 1958.'),
+    PassageRecord("3", '"Bergen"\nBergen is a town on the coast of Norway.'),
 ]
 
 
@@ -244,7 +244,7 @@ def test_a_build_is_opened_again_and_another_dump_replaces_it(tmp_path: Path, du
 
 
 def test_an_interrupted_index_goes_on_from_its_last_run(tmp_path: Path) -> None:
-    made = [Passage(str(number), f'"T{number}"\nword{number} and more words') for number in range(200)]
+    made = [PassageRecord(str(number), f'"T{number}"\nword{number} and more words') for number in range(200)]
 
     def stream(until: int) -> Any:
         for number, passage in enumerate(made):
