@@ -31,7 +31,7 @@ def belongs(name: str, split: str) -> bool:
         ConfigError: no such split.
     """
     if split not in SPLITS:
-        raise ConfigError(f"generated HotPotQA has no split {split!r}; known: {', '.join(SPLITS)}")
+        raise ConfigError(f"the generated encyclopedia has no split {split!r}; known: {', '.join(SPLITS)}")
     return SPLITS[hashlib.sha256(name.encode()).digest()[0] % len(SPLITS)] == split
 
 

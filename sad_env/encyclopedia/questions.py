@@ -19,9 +19,9 @@ class Question:
         id: names the task.
         text: the question.
         answer: the gold answer.
-        aliases: other names of the answer that count as right; official data has none.
-        kind: "bridge" or "comparison" in official data; the generator tells five kinds apart.
-        facts: supporting facts, (title, number of the sentence).
+        aliases: other names of the answer that count as right; HotPotQA's files have none.
+        kind: by which results are listed: the family of a generated question, HotPotQA's type, Search-QA's data set.
+        facts: supporting facts, (title, number of the sentence); empty where they are not known.
         context: the question's own paragraphs; empty where it has none.
         level: easy, medium or hard; empty where it is not known.
     """
