@@ -165,7 +165,7 @@ def dump_files(source: Path, *, but: Collection[Path] = (), needed: bool = True)
         return [source]
     files = sorted(path for path in source.iterdir() if path.name.endswith(_DUMPS) and path not in but)
     if needed and not files:
-        raise DataError(f"{source}: no dump of passages ({', '.join(_DUMPS)}) is there; official passages: --pack passages")
+        raise DataError(f"{source}: no dump ({', '.join(_DUMPS)}) is there; the official one has --pack passages")
     return files
 
 
