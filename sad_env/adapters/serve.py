@@ -35,7 +35,7 @@ class ServeSettings:
     """
 
     env: str
-    """World: toy, alfworld, webshop, hotpotqa, a plug-in's, module:Class or file.py:Class."""
+    """World: toy, alfworld, webshop, hotpotqa, searchqa, a plug-in's, module:Class or file.py:Class."""
     data: str = "generated"
     """generated, official, official:PACK, or a folder in the official layout."""
     split: str = ""

@@ -27,7 +27,7 @@ class TaskSettings:
     """Tasks."""
 
     env: str
-    """World: toy, alfworld, webshop, hotpotqa, a plug-in's, module:Class or file.py:Class."""
+    """World: toy, alfworld, webshop, hotpotqa, searchqa, a plug-in's, module:Class or file.py:Class."""
     data: str = "generated"
     """generated, official, official:PACK, or a folder in the official layout."""
     options: tuple[str, ...] = ()
