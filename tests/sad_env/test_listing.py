@@ -112,6 +112,14 @@ def test_it_is_evaluated_and_collected_in_other_processes_too(gate: str, tmp_pat
     (tmp_path / "runs").mkdir()
     for _ in range(2):  # the same call again finds its run
         assert "100.0 %" in run("sad_eval", "--env", "../json.py:Gate", "--agent", "expert", "--workers", "1")
+    source = tmp_path / "json.py"
+    source.write_text(source.read_text() + "# another world\n")
+    command = [sys.executable, "-m", "sad_eval", "--env", "../json.py:Gate", "--agent", "expert", "--out", "x"]
+    run(*command[2:])
+    source.write_text(source.read_text() + "# and another\n")
+    done = subprocess.run(command, cwd=tmp_path / "runs", capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "was run with data_sha256" in done.stderr
     run("sad_agents", "--env", gate, "--agent", "expert", "--out", "gate.jsonl", "--quiet")
     assert len((tmp_path / "runs" / "gate.jsonl").read_text().splitlines()) == 2
     assert "the oracle wins 2 of 2" in run("sad_eval", "validate", gate, "--quiet")
