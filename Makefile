@@ -5,17 +5,26 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo demo-distill test test-slow check bench format clean
+# The build of torch: where there is no GPU, one without CUDA, which is a tenth of the size.
+TORCH := torch==2.13.0
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+# Both halves of the project, as they lie here.
+HALVES := --editable packaging/core --editable .
 
-$(VENV)/.installed: pyproject.toml
+.PHONY: demo demo-distill test test-slow wheels check bench format clean
+
+$(VENV)/.installed: pyproject.toml packaging/core/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --editable .
+	command -v nvidia-smi >/dev/null \
+	  || $(BIN)/pip install --no-deps --retries 1 --index-url $(CPU_INDEX) $(TORCH) \
+	  || echo "no build for processors to be had: taking the one of PyPI"
+	$(BIN)/pip install $(TORCH)
+	SAD_ENV_RELEASE=1 $(BIN)/pip install $(HALVES)
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --editable '.[alfworld,play,train,plots]' --group dev
+	SAD_ENV_RELEASE=1 $(BIN)/pip install --quiet $(HALVES)'[alfworld,play,train,plots,parquet]' --group dev
 	touch $@
 
 demo: $(VENV)/.installed
@@ -33,6 +42,12 @@ test: $(VENV)/.installed-dev
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/pytest -q -n 2 --durations 15 -m "(slow or browser) and not gpu"
 
+# Both distributions as they are published, in dist/: sad-env-core, and sad-env, which needs it and brings torch.
+wheels:
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	rm -rf dist
+	SAD_ENV_RELEASE=1 $(BIN)/pip wheel --no-deps --wheel-dir dist ./packaging/core .
+
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -47,4 +62,4 @@ bench: $(VENV)/.installed-dev
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) dist runs .pytest_cache .mypy_cache .ruff_cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.metadata
 import io
 import math
 import os
@@ -14,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import tyro
 
+import sad_env
 from sad_env.config_files import Entry, Names, find_config, read_settings_file
 from sad_env.errors import INTERRUPTED, ConfigError, SadEnvError
 from sad_env.help_page import help_page
@@ -24,6 +24,8 @@ from sad_env.settings import Setting, build, flat, settings_of
 Config = TypeVar("Config")
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO})
+_NOT_IN_CORE = frozenset({"torch", "transformers", "tokenizers", "safetensors", "sad_distill"})
+"""Packages that come with the distribution sad-env, and not with sad-env-core."""
 _EVERYWHERE = "Every command: --config FILE.toml takes settings from a file, which flags beat; --version."
 _SHIPPED = "Every command: --config NAME or FILE.toml takes settings from a file, which flags beat; --version."
 
@@ -181,7 +183,7 @@ def _with_present_values(words: Sequence[str], names: Names) -> list[str]:
 
 def print_version(prog: str) -> None:
     """What `--version` prints."""
-    print(f"{prog} {importlib.metadata.version('sad-env')}")
+    print(f"{prog} {sad_env.__version__}")
 
 
 def at_least(name: str, value: float, least: int) -> None:
@@ -219,8 +221,9 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
     """Run a command and return its exit code.
 
     Our own errors become one safe line on standard error and their branch's code, and so do files and folders that
-    the system refuses and disks that are full; Ctrl-C becomes 130; a closed pipe ends quietly. Anything else is a
-    fault of ours and shows its traceback. A character that standard output cannot encode becomes an escape.
+    the system refuses, disks that are full, and packages that sad-env-core leaves out; Ctrl-C becomes 130; a closed
+    pipe ends quietly. Anything else is a fault of ours and shows its traceback. A character that standard output cannot
+    encode becomes an escape.
     """
     _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -233,6 +236,12 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
     except (SadEnvError, RecordError) as error:
         print(f"{prog}: {one_line(str(error), 500)}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _NOT_IN_CORE:
+            raise
+        print(f"{prog}: this needs {missing}, which is no part of sad-env-core: pip install sad-env", file=sys.stderr)
+        return ConfigError.exit_code
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         return INTERRUPTED

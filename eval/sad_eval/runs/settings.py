@@ -91,7 +91,7 @@ class OutputSettings:
     tokenizer: str = "auto"
     """Unit of reasoning length: words, sampled (the model's own ids), a tokenizer.json, auto."""
     semantic: bool = False
-    """Also match reasoning by sentence embeddings (extra sad-env[semantic])."""
+    """Also match reasoning by sentence embeddings (extra sad-env-core[semantic])."""
     quiet: bool = False
     """Show no progress and no report."""
     json: bool = False
