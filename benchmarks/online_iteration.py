@@ -1,6 +1,7 @@
-"""One online iteration: 16 episodes of the 2 M student in ALFWorld, scored by an 8 M teacher, one update.
+"""One online iteration: 16 episodes of a student in a world, scored by an 8 M teacher, one update.
 
-    python benchmarks/online_iteration.py                          # makes a student by a short SFT first
+    python benchmarks/online_iteration.py                          # makes a 2 M student for ALFWorld by a short SFT
+    python benchmarks/online_iteration.py --env webshop --student nano-0.7m
     python benchmarks/online_iteration.py --student student.pt     # or takes one that is there
 
 The split is printed: the student's acting, the world, the teacher's scoring, the update. The teacher is a random 8 M
@@ -29,16 +30,18 @@ from sad_env import registry
 from sad_env.settings import replaced
 
 
-def make_student(folder: Path, updates: int) -> Path:
-    """A 2 M student that has learned to write the template, from 400 expert episodes."""
-    tasks = registry.make("alfworld", split="train").panel.task_ids[:400]
+def make_student(folder: Path, env: str, size: str, updates: int) -> Path:
+    """A student that has learned to write the template, from 400 expert episodes."""
+    tasks = registry.make(env, split="train").panel.task_ids[:400]
     episodes = folder / "expert.jsonl"
     with episodes.open("w") as file:
         jobs = [Job(task) for task in tasks]
-        for finished in rollout(ExpertAgent("alfworld"), jobs, WorldRecipe("alfworld", {"split": "train"})):
+        for finished in rollout(ExpertAgent(env), jobs, WorldRecipe(env, {"split": "train"})):
             file.write(finished.trajectory.to_json() + "\n")
     config = replaced(
         TrainConfig(out=str(folder / "start")),
+        env=env,
+        student=size,
         trajectories=(str(episodes),),
         method="sft",
         mode="offline",
@@ -54,7 +57,8 @@ def make_student(folder: Path, updates: int) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--student", default="")
+    parser.add_argument("--env", default="alfworld", help="world")
+    parser.add_argument("--student", default="nano-2m", help="student.pt, or the size of one that is made")
     parser.add_argument("--teacher", default="")
     parser.add_argument("--iterations", type=int, default=2)
     parser.add_argument("--updates", type=int, default=60, help="of the short SFT")
@@ -63,13 +67,16 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        student = Path(given.student) if given.student else make_student(folder, given.updates)
+        student = Path(given.student)
+        if student.suffix != ".pt":
+            student = make_student(folder, given.env, given.student, given.updates)
         teacher = Path(given.teacher) if given.teacher else folder / "teacher.pt"
         if not given.teacher:
             tokenizer = load_student(student).tokenizer
             save_student(teacher, from_scratch("nano-8m", tokenizer), tokenizer, {})
         config = replaced(
             TrainConfig(out=str(folder / "online")),
+            env=given.env,
             student=str(student),
             teacher=str(teacher),
             steps=given.iterations,

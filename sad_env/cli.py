@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import tyro
 
 import sad_env
-from sad_env.config_files import Entry, Names, find_config, read_settings_file
+from sad_env.config_files import Entry, Names, read_config
 from sad_env.errors import INTERRUPTED, ConfigError, SadEnvError
 from sad_env.help_page import help_page
 from sad_env.json_lines import RecordError
@@ -36,7 +36,8 @@ class ParsedSettings(Generic[Config]):
 
     Attributes:
         settings: all of them.
-        given: names of those that a flag set, or a file to another value than the default.
+        given: names of those that a flag set, or a file to another value than the default; what a file extends does not
+            count, since it is written for others, too.
     """
 
     settings: Config
@@ -75,6 +76,7 @@ def read(
     renamed: Mapping[str, str] | None = None,
     removed: Mapping[str, str] | None = None,
     entries: Mapping[str, Entry] | None = None,
+    gone: Mapping[str, str] | None = None,
 ) -> ParsedSettings[Config]:
     """Flags to a frozen dataclass whose fields are the flags and whose field docstrings are their help.
 
@@ -94,6 +96,7 @@ def read(
             setting wherever it is used are marked with `formerly`.
         removed: former flags that have no single successor, with what to give instead.
         entries: former keys of files that are an entry of a list now.
+        gone: names of configurations that there are no more, with what to give instead.
 
     Raises:
         ConfigError: a required setting is missing, or a file cannot be used.
@@ -109,8 +112,11 @@ def read(
     names = Names(prog, known, former, removed or {}, entries or {})
     files, words = _take_configs(words)
     values: dict[str, Any] = {}
+    own: set[str] = set()
     for file in files:
-        values |= read_settings_file(find_config(file, configs), names)
+        inherited, settings = read_config(file, configs, names, gone or {})
+        values |= {**inherited, **settings}
+        own |= settings.keys()
     if {"-h", "--help", "--help-all"} & set(words):
         shown = [replace(setting, default=values.get(setting.name, setting.default)) for setting in known.values()]
         print(
@@ -122,15 +128,15 @@ def read(
     missing = [setting for setting in known.values() if setting.required and not setting.positional]
     if absent := [setting.flag for setting in missing if setting.name not in {*flags, *values}]:
         raise ConfigError(f"{prog} needs {' and '.join(absent)}: see {prog} --help")
-    settings = tyro.cli(
+    parsed = tyro.cli(
         config,
         args=words,
         prog=prog,
         config=(tyro.conf.OmitArgPrefixes,),
         default=build(config, values, missing=tyro.MISSING) if values else tyro.MISSING_NONPROP,
     )
-    set_in_files = {name for name, value in values.items() if value != known[name].default}
-    return ParsedSettings(settings, frozenset({*flags, *set_in_files}))
+    set_in_files = {name for name in own if values[name] != known[name].default}
+    return ParsedSettings(parsed, frozenset({*flags, *set_in_files}))
 
 
 def _flag_name(word: str, known: Mapping[str, Setting]) -> str:
@@ -234,7 +240,7 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
         finally:
             sys.stdout.flush()
     except (SadEnvError, RecordError) as error:
-        print(f"{prog}: {one_line(str(error), 500)}", file=sys.stderr)
+        print(f"{prog}: {one_line(str(error), 1000)}", file=sys.stderr)
         return error.exit_code
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]

@@ -19,6 +19,9 @@ from sad_env.safe_text import one_line
 from sad_env.settings import Setting
 from sad_env.tables import read_toml
 
+EXTENDS = "extends"
+"""Key of a file for the configuration whose settings it changes."""
+
 Entry = tuple[str, Callable[[str], str]]
 """The list that a former setting is an entry of now, and the entry by the setting's value, "" for none."""
 
@@ -57,11 +60,38 @@ class Names:
             raise ConfigError(f"{shown} is no setting of {self.prog} any more: give {self.removed[name]}")
 
 
-def read_settings_file(path: Path, names: Names) -> dict[str, Any]:
-    """Settings of a TOML file by their present names.
+def read_config(
+    word: str, package: str, names: Names, gone: Mapping[str, str], above: tuple[Path, ...] = ()
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of a configuration: those of what it extends, and its own, which come before them.
+
+    Args:
+        word: a path or name, see `find_config`; the file's key `extends` is such a word, too.
+        package: whose folder configs/ holds the named ones.
+        names: of the settings.
+        gone: names of configurations that there are no more, with what to give instead.
+        above: the files that extend this one.
 
     Raises:
-        ConfigError: the file cannot be read, or holds a value of another kind than its setting's.
+        ConfigError: a file cannot be used, or extends itself.
+        UnknownNameError: it holds a key that is no setting.
+    """
+    path = find_config(word, package, gone)
+    if path in above:
+        raise ConfigError(f"{path} extends itself")
+    table = dict(read_toml(path))
+    base = table.pop(EXTENDS, "")
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: extends = {one_line(repr(base), 80)}: give the name of one configuration")
+    inherited = read_config(base, package, names, gone, (*above, path)) if base else ({}, {})
+    return {**inherited[0], **inherited[1]}, read_settings_table(path, table, names)
+
+
+def read_settings_table(path: Path, table: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """Settings of a TOML file's table by their present names.
+
+    Raises:
+        ConfigError: it holds a value of another kind than its setting's.
         UnknownNameError: it holds a key that is no setting.
     """
     known, former = names.known, names.former
@@ -69,7 +99,7 @@ def read_settings_file(path: Path, names: Names) -> dict[str, Any]:
     values: dict[str, Any] = {}
     replaced: dict[str, Any] = {}
     entries: dict[str, list[str]] = defaultdict(list)
-    for key, value in _entries(read_toml(path), groups):
+    for key, value in _entries(table, groups):
         name = key.replace("-", "_")
         if name in known:
             values[name] = _checked(path, key, value, known[name], names)
@@ -113,12 +143,13 @@ def _checked(path: Path, key: str, value: Any, setting: Setting, names: Names) -
         raise ConfigError(f"{path}: {key} = {one_line(repr(value), 80)} does not do: {reason}") from None
 
 
-def find_config(word: str, package: str = "") -> Path:
+def find_config(word: str, package: str = "", gone: Mapping[str, str] | None = None) -> Path:
     """The file that a word after ``--config`` means: a file, else a configuration that a package ships, by its name.
 
     Args:
         word: a path, or a name like nano (nano.toml and configs/nano.toml mean the same).
         package: whose folder configs/ holds the named ones.
+        gone: names that there were, with what to give instead.
 
     Raises:
         ConfigError: there is neither; all names are listed.
@@ -129,11 +160,13 @@ def find_config(word: str, package: str = "") -> Path:
     name = word.removeprefix("configs/").removesuffix(".toml")
     if name in named:
         return named[name]
+    if gone and name in gone:
+        raise ConfigError(f"no configuration {one_line(name, 60)} any more: {gone[name]}")
     families: dict[str, list[str]] = defaultdict(list)
     for known in named:
         family, slash, last = known.rpartition("/")
         families[family + slash].append(last)
-    # By family, since a message is cut at 500 characters.
+    # By family, since a message is cut at 800 characters.
     listed = "; ".join(f"{family} {', '.join(names)}".strip() for family, names in families.items())
     close = difflib.get_close_matches(name, named, n=1)
     hint = f" did you mean {close[0]!r}?" if close else ""

@@ -48,7 +48,9 @@ class Panel:
     description: str = ""
 
     def __post_init__(self) -> None:
-        for name in (self.world, *self.task_ids):
+        names = (self.world, *self.task_ids)
+        # One look at all of them: a rollout makes a panel of thousands of tasks for each of its worlds.
+        for name in names if name_fault(" ".join(names)) else ():
             if fault := name_fault(name):
                 raise ConfigError(f"the panel {one_line(self.name, 60)!r} of {one_line(self.world, 60)}: {fault}")
         if not self.task_ids:

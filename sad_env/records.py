@@ -122,16 +122,32 @@ class Step(Record):
     """The ids as they were sampled; empty when no model sampled them."""
     token_labels: str = ""
     """One letter of `SpanKind` for each of `token_ids`."""
+    logprobs: Many[float] | None = None
+    """Natural log-probability of each of `token_ids` as it was drawn (temperature, nucleus); 0 for ids that were not
+    sampled. Files have it only where it was recorded."""
     generated_tokens: int = 0
     """Tokens that a model produced for this step, discarded ones included."""
     agent_seconds: float = 0.0
     world_seconds: float = 0.0
+    author: str = ""
+    """Who wrote the completion, where that was not the episode's agent: "teacher" for a guide's turn, "replay" for a
+    turn of an earlier episode that was played again. Files name it only then."""
+
+    @model_serializer(mode="wrap")
+    def _without_author(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Versions that do not know the field read what they always have.
+        written: dict[str, Any] = write(self)
+        if not self.author:
+            written.pop("author", None)
+        return written
 
     @model_validator(mode="after")
     def _tiled(self) -> Step:
         check_tiling(self.completion, self.spans)
         if len(self.token_labels) != len(self.token_ids):
             raise ValueError(f"{len(self.token_ids)} token ids but {len(self.token_labels)} labels")
+        if self.logprobs is not None and len(self.logprobs) != len(self.token_ids):
+            raise ValueError(f"{len(self.token_ids)} token ids but {len(self.logprobs)} log-probabilities")
         if not set(self.token_labels) <= _LETTERS:
             raise ValueError(f"token labels are letters of {''.join(sorted(_LETTERS))}")
         return self
@@ -179,8 +195,11 @@ class Trajectory(Record):
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Versions that know none of these fields read what they always have.
+        # Versions that do not know these fields read what they always have.
         written: dict[str, Any] = write(self)
+        for step in written.get("steps", ()):
+            if step.get("logprobs", 0) is None:
+                del step["logprobs"]
         return {key: value for key, value in written.items() if (key, value) not in _HOUSE_FORM}
 
     def to_json(self) -> str:

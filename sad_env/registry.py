@@ -16,6 +16,7 @@ from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.expert import Expert
 from sad_env.tables import read_table
+from sad_env.tools import ActionTool
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class WorldSpec:
         summary: one line for listings.
         data: "module:NAME" of the world's `WorldData`, empty where there is none.
         renaming: "module:function" that tells an episode under exchanged names, empty where there is none.
+        tools: "module:function" that tells the actions as functions which a model calls, for a world that is made with
+            given options; empty where there is none.
         turns: option of the world that says how many turns an episode has, empty where there is none.
     """
 
@@ -44,6 +47,7 @@ class WorldSpec:
     experts: dict[str, str] = field(default_factory=dict)
     data: str = ""
     renaming: str = ""
+    tools: str = ""
     turns: str = ""
 
     def limit(self, options: Mapping[str, Any]) -> int:
@@ -135,14 +139,29 @@ def load(entry: str) -> Any:
 
 
 def canonical_action(name: str) -> Callable[[str], str] | None:
-    """How a world spells an action that a model wrote, where its package has a function of this name.
+    """How a world spells an action that a model wrote, where its package or module has a function of this name.
 
     Raises:
         UnknownNameError: no such world.
     """
     module = world(name).entry.partition(":")[0]
-    package = importlib.import_module(module.rpartition(".")[0] or module)
-    return cast("Callable[[str], str] | None", getattr(package, "canonical_action", None))
+    places = (importlib.import_module(module.rpartition(".")[0] or module), importlib.import_module(module))
+    found = (getattr(place, "canonical_action", None) for place in places)
+    return cast("Callable[[str], str] | None", next(filter(None, found), None))
+
+
+def action_tools(name: str, options: Mapping[str, Any]) -> tuple[ActionTool, ...]:
+    """A world's actions as functions that a model calls; none where the world does not say.
+
+    Args:
+        name: e.g. "alfworld".
+        options: keyword arguments that the world is made with.
+
+    Raises:
+        UnknownNameError: no such world.
+    """
+    entry = world(name).tools
+    return cast("tuple[ActionTool, ...]", load(entry)(options)) if entry else ()
 
 
 def make(name: str, **options: Any) -> TextEnv:

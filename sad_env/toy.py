@@ -11,10 +11,21 @@ from sad_env.core import TextEnv, Turn
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.expert import Expert, ThoughtAction
 from sad_env.panels import Panel
+from sad_env.tools import ActionTool
 
 ROOMS = ("attic", "cellar", "kitchen")
 THINGS = ("key", "lamp", "map", "ring", "violin")
 _SIZES = {"train": 500, "test": 100}
+_TOOLS = (
+    ActionTool("look", "Look around where you are.", "look"),
+    ActionTool("go_to", "Go to a room.", "go to {room}", {"room": f"One of {', '.join(ROOMS)}."}),
+    ActionTool("take", "Take a thing of the room where you are.", "take {thing}", {"thing": "What is taken."}),
+)
+
+
+def tools(options: Mapping[str, Any]) -> tuple[ActionTool, ...]:
+    """The world's actions as functions; they are the same for all options."""
+    return _TOOLS
 
 
 def toy_panel(split: str) -> Panel:
@@ -26,6 +37,15 @@ def toy_panel(split: str) -> Panel:
     if split not in _SIZES:
         raise UnknownNameError("split of toy", split, _SIZES)
     return Panel.of("toy", "generated", split, [f"{split}-{number:04d}" for number in range(_SIZES[split])])
+
+
+def canonical_action(text: str) -> str:
+    """An action as models write it, turned into what the world takes: instruct models like to end it with a full stop.
+
+    >>> canonical_action("go to attic.")
+    'go to attic'
+    """
+    return text.strip().removesuffix(".")
 
 
 class ToyEnv(TextEnv):

@@ -1,4 +1,4 @@
-"""What the README shows can be run: `test_wheels.py` runs every command; here all Python of the guides."""
+"""Every command that the README shows is run, in its order, in one empty folder; so is all Python of the guides."""
 
 from __future__ import annotations
 
@@ -8,24 +8,71 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "agents"))
+from served import Answer, ModelServer, calls, says, serving
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 GUIDES = ("README.md", "docs/distillation.md", "docs/evaluation.md")
-BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+?) -->\n)?```console\n(?P<body>.*?)```", re.DOTALL)
+BLOCK = re.compile(
+    r"(?:<!-- (?:not run|(?P<served>served)): (?P<reason>.+?) -->\n)?```console\n(?P<body>.*?)```", re.DOTALL
+)
 
 
-def commands() -> list[str]:
-    """Lines that start with a dollar sign, of every block that is not marked as not run."""
+def commands(*, served: bool = False) -> list[str]:
+    """Lines that start with a dollar sign, of every block that is not marked, or of that with a server's commands."""
     return [
         line[2:]
         for block in BLOCK.finditer(README.read_text(encoding="utf-8"))
-        if block["reason"] is None
+        if (block["served"] is not None if served else block["reason"] is None)
         for line in block["body"].splitlines()
         if line.startswith("$ ")
     ]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "SAD_ENV_DATA": str(folder / "data"),
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "COLUMNS": "100",
+    }
+
+
+def run(command: str, folder: Path) -> str:
+    """What a command prints; it has to end well."""
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, f"$ {command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_readmes_commands_for_a_served_instruct_model_work_as_printed(tmp_path: Path) -> None:
+    serve, *found = commands(served=True)
+    name = serve.split()[2]
+    assert len(found) == 4
+
+    def answer(path: str, body: dict[str, Any]) -> Answer:
+        """Answers as an instruct model does; the only action that it knows is to give an answer."""
+        assert (path, body["model"]) == ("chat/completions", name)
+        assert body["messages"][0]["role"] == "system"
+        if "tools" in body:
+            return calls(("finish", {"answer": "yes"}), said="I guess.")
+        return says("Reasoning: I guess.\nAction: finish[yes]")
+
+    listed = (200, {"object": "list", "data": [{"id": name, "object": "model", "max_model_len": 32768, "root": name}]})
+    with serving(ModelServer(answer, models=listed)) as server:
+        printed = [run(command.replace("http://localhost:8000", server.url), tmp_path) for command in found]
+        assert ["tools" in body for body in server.bodies] == [False] * 20 + [True] * 20
+    assert all("success_rate" in one or "success" in one for one in printed[:3])
+    assert "finish[yes]" in printed[3]
 
 
 def test_every_block_that_is_not_run_says_why_and_every_program_is_ours_or_pythons() -> None:

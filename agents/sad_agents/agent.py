@@ -44,10 +44,12 @@ class Decision:
         complaint: why there is no action, in words the agent can use; it becomes the observation.
         token_ids: ids as sampled; empty when no model sampled them.
         token_labels: one letter of `SpanKind` for each id.
+        logprobs: see `Step.logprobs`.
         generated_tokens: tokens produced for this step, discarded ones included.
         seconds: the agent's wall time for this step.
         stop: an ending the agent itself declares: BUDGET (its context is full) or AGENT_ERROR.
         error: one line for `stop`.
+        author: who wrote it, where that was not the agent itself: see `Step.author`.
     """
 
     completion: str
@@ -57,10 +59,12 @@ class Decision:
     complaint: str = ""
     token_ids: tuple[int, ...] = ()
     token_labels: str = ""
+    logprobs: tuple[float, ...] | None = None
     generated_tokens: int = 0
     seconds: float = 0.0
     stop: Status | None = None
     error: str = ""
+    author: str = ""
 
     @classmethod
     def of(cls, reasoning: str, action: str) -> Decision:
@@ -118,6 +122,15 @@ def writes(agent: Agent) -> tuple[FormName, bool]:
     return form.name, getattr(agent, "chat", False) is True
 
 
+def concurrent(agent: object) -> bool:
+    """Whether an agent, or a model, takes calls for different episodes from several threads at once, and gains by it.
+
+    Those that wait for a server do; without an attribute `concurrent` one is called from one thread, with all
+    episodes that are ready.
+    """
+    return getattr(agent, "concurrent", False) is True
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How a model samples.
@@ -127,12 +140,14 @@ class Sampling:
         top_p: nucleus.
         max_tokens: tokens of one completion at most; a student's window may leave room for fewer.
         seed: first part of every draw's seed; the episode's seed is the second.
+        logprobs: tell the log-probability of each sampled id.
     """
 
     temperature: float = 0.0
     top_p: float = 1.0
     max_tokens: int = COMPLETION_TOKENS
     seed: int = 0
+    logprobs: bool = False
 
 
 GREEDY = Sampling()

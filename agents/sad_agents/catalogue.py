@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,16 @@ __all__ = ["AgentOptions", "Plugin", "known_agents", "plugins", "provenance", "r
 
 ENTRY_POINT_GROUP = "sad_env.agents"
 """Plug-ins: a name to a callable that takes the world's name and `AgentOptions` and returns an `Agent`."""
+
+_MAKERS = (
+    (r"gpt-\d[\w.-]*$|chatgpt-[\w.-]+$|o\d[\w.-]*$", "https://api.openai.com/v1"),
+    (r"claude-[\w.-]+$", "https://api.anthropic.com/v1"),
+    (r"gemini-[\w.-]+$", "https://generativelanguage.googleapis.com/v1beta/openai"),
+    (r"(?:mistral|ministral|codestral)-[\w.-]+$", "https://api.mistral.ai/v1"),
+    (r"deepseek-[\w.-]+$", "https://api.deepseek.com/v1"),
+    (r"(?:qwen|llama|gemma|phi|smollm)-?\d[\w.-]*$", "http://localhost:8000/v1"),
+)
+"""Beginnings of models' names and the OpenAI-compatible address of who serves them: for a hint."""
 
 _CALLS = ("begin", "act", "observe", "end")
 """What an agent must answer to besides having a name."""
@@ -43,7 +54,8 @@ def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
 
     Args:
         spec: an expert of the world, `random`, `human`, `oracle`, `null`, `nano`, `scripted:FILE`, a `*.pt` file or a
-            model folder, `hf:ID`, `openai:URL[#model]`, `package.module:Class`, or a plug-in's name.
+            model folder, `smollm2`, `hf:ID`, `openai:URL[#model]`, `vllm:URL[#model]`, `package.module:Class`, or the
+            name of a plug-in.
         world: the world's name.
         options: everything else.
 
@@ -59,14 +71,23 @@ def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
         return named[spec]()
     if colon and kind in _PREFIXES:
         return _PREFIXES[kind](rest, world, options)
-    if spec.endswith(".pt") or "/" in spec or Path(spec).is_dir():
+    if spec == "smollm2" or spec.endswith(".pt") or "/" in spec or Path(spec).is_dir():
         return model_agent(spec, world, options)
     if colon:
         return _imported(spec, world, options)
     for plugin in _plugins():
         if plugin.name == spec:
             return _foreign(spec, plugin.load, world, options)
+    if (address := _address_of(spec)) is not None:
+        raise ConfigError(
+            f"no agent {one_line(spec, 80)!r}; a served model is named with its server, e.g. openai:{address}#{spec}"
+        )
     raise UnknownNameError("agent", one_line(spec, 80), known_agents(world))
+
+
+def _address_of(name: str) -> str | None:
+    """Where a model of this name is served, by the beginning that its maker gives to names; None for others."""
+    return next((address for pattern, address in _MAKERS if re.match(pattern, name, re.IGNORECASE)), None)
 
 
 def known_agents(world: str) -> list[str]:
@@ -170,8 +191,15 @@ def _said(error: Exception) -> str:
     return one_line(f"{type(error).__name__}: {error}", 160)
 
 
+def _vllm_agent(rest: str, world: str, options: AgentOptions) -> Agent:
+    from sad_agents.vllm_model import vllm_agent  # its tokenizer is one of transformers
+
+    return vllm_agent(rest, world, options)
+
+
 _PREFIXES: dict[str, Callable[[str, str, AgentOptions], Agent]] = {
     "scripted": scripted_agent,
     "hf": lambda rest, world, options: model_agent(f"hf:{rest}", world, options),
     "openai": server_agent,
+    "vllm": _vllm_agent,
 }

@@ -1,26 +1,30 @@
 """What a tokenizer's chat template writes around the turns of an episode, in ids: computed once, then put between.
 
-An episode is a conversation: the instruction and exemplars are the system's message, observations the user's, and
-completions the assistant's. What was sampled is kept as ids; nothing is decoded and encoded again.
+An episode is a conversation: the instruction is the system's message, observations are the user's, and completions the
+assistant's. What was sampled is kept as ids; nothing is decoded and encoded again.
 
     opening S system_end O turn C between O turn C between O turn ...
 
 S is the system's text, O an observation and C a completion. A template without a system role gets S as the beginning
-of the first user message. Thoughts of earlier turns stay, also where a template would take them out: a model sees
-what it saw before, and what it wrote.
+of the first user message. Exemplars are turns like those of the episode; there the instruction is not the system's but
+begins the first user message of each exemplar and of the episode, so that their beginnings look alike (`head_turns`).
+Thoughts of earlier turns stay, also where a template would take them out: a model sees what it saw before, and what it
+wrote.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sad_agents.model import Piece
+from sad_agents.model import Piece, Role
 from sad_env.errors import ConfigError
+from sad_env.records import SpanKind
 from sad_env.safe_text import one_line
+from sad_env.transcript import Form
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 _SYSTEM, _FIRST, _ANSWER, _SECOND = "qzsystemzq", "qzfirstzq", "qzanswerzq", "qzsecondzq"
 """Placeholders: one word each, so that no template strips or changes them."""
 _OPENED_THOUGHTS = re.compile(r"<think>\s*\Z")
+_ROLES: dict[SpanKind, Role] = {SpanKind.OBS: "user", SpanKind.REASON: "assistant", SpanKind.ACT: "assistant"}
 _DATE = "26 Jul 2024"
 """For templates that name the day (Llama 3): another one each day would make each day's runs others."""
 
@@ -83,6 +88,23 @@ class ChatGlue:
         """The ids of a system's text with what the template puts around it; of none, the opening alone."""
         return (*self.opening, *text, *self.system_end) if text else self.opening_alone
 
+    def head(self, encode: Callable[[str], Sequence[int]], prompt: str, form: Form) -> tuple[int, ...]:
+        """The ids of all before the text of an episode's first observation.
+
+        Args:
+            encode: ids of foreign text.
+            prompt: instruction and exemplars.
+            form: that the exemplars are in.
+        """
+        turns, begun = head_turns(prompt, form)
+        if not turns:
+            text = system_text(prompt)
+            return self.system(encode(text) if text else ())
+        ids = [*self.opening_alone]
+        for turn in turns:
+            ids += (self.user if turn.role == "user" else self.assistant)(encode(turn.text))
+        return (*ids, *encode(begun))
+
     def user(self, text: Sequence[int]) -> tuple[int, ...]:
         """The ids of an observation with what follows."""
         return (*text, *self.turn)
@@ -107,6 +129,50 @@ def message_text(piece: Piece) -> str:
     if piece.role == "system":
         return system_text(piece.text)
     return user_text(piece.text) if piece.role == "user" else piece.text
+
+
+def prompt_turns(prompt: str, form: Form) -> list[Piece]:
+    """A prompt as turns: all before its first observation is the system's, exemplars are the user's and assistant's.
+
+    Args:
+        prompt: as `Prompt.text` writes it.
+        form: that its exemplars are in.
+    """
+    headers = {form.headers[kind].strip(): role for kind, role in _ROLES.items()}
+    border = re.compile(rf"^(?:{'|'.join(map(re.escape, headers))})", re.MULTILINE)
+    found = list(border.finditer(prompt))
+    starts = [*(one.start() for one in found), len(prompt)]
+    turns = [Piece(prompt[: starts[0]].strip(), role="system")] if prompt[: starts[0]].strip() else []
+    for one, end in zip(found, starts[1:], strict=True):
+        role, text = headers[one[0]], prompt[one.start() : end].strip() + "\n"
+        if turns and turns[-1].role == role == "assistant":
+            text = turns.pop().text + text
+        turns.append(Piece(text, role=role))
+    return turns
+
+
+def head_turns(prompt: str, form: Form) -> tuple[list[Piece], str]:
+    """A prompt's exemplars as turns of user and assistant, and what then begins the episode's first user message.
+
+    Returns:
+        No turns and an empty text where a prompt has no exemplars: it is the system's message.
+    """
+    turns = prompt_turns(prompt, form)
+    instruction = turns.pop(0).text if turns and turns[0].role == "system" else ""
+    if not turns or turns[0].role != "user":
+        return [], ""
+    opening = f"{instruction}\n\n" if instruction else ""
+    whole: list[Piece] = []
+    pending = ""
+    for turn in turns:
+        if turn.role == "assistant":
+            whole += [Piece(pending, role="user"), Piece(turn.text.strip(), role="assistant")]
+            pending = ""
+            continue
+        if pending or not whole:  # another exemplar begins
+            pending += f"\n\n{opening}" if pending else opening
+        pending += user_text(turn.text)
+    return whole, (f"{pending}\n\n{opening}" if pending else opening)
 
 
 _ADVICE = ": it cannot be used for episodes; give --chat off"

@@ -16,8 +16,6 @@ What a file says of itself reaches a message only through `safe_text`.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,9 +33,10 @@ from sad_agents.architecture import (
     refuse,
     settings_of,
 )
-from sad_agents.model_folder import CHAT_TEMPLATE, RECORD_FILE, ROLES, check_vocabulary, load_folder, plain_tokenizer
+from sad_agents.model_folder import CHAT_TEMPLATE, ROLES, check_vocabulary, load_folder, plain_tokenizer
+from sad_agents.student_folder import save_folder
 from sad_env.errors import ConfigError
-from sad_env.files import atomic_bytes, sync_folder
+from sad_env.files import atomic_bytes
 from sad_env.safe_text import one_line
 
 _AutoModel: Any = AutoModelForCausalLM  # not typed
@@ -94,21 +93,7 @@ def save_student(
         with atomic_bytes(target) as file:
             torch.save(content, file)
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name[:32]}.", dir=target.parent))
-    try:
-        with quiet_transformers():
-            model.save_pretrained(scratch)
-        tokenizer.save_pretrained(scratch)
-        (scratch / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
-        scratch.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        scratch.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    sync_folder(target.parent)
-    return target
+    return save_folder(target, model, tokenizer, record)
 
 
 def load_student(path: Path | str, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Student:
@@ -129,9 +114,27 @@ def load_student(path: Path | str, *, device: str = "cpu", dtype: torch.dtype | 
         student = _load_file(source)
     else:
         refuse(source, "no such file or folder")
-    module = cast(torch.nn.Module, student.model).to(device=device, dtype=dtype)
+    cast_weights(student.model, dtype)
+    module = cast(torch.nn.Module, student.model).to(device=device)
     module.train(False)
     return student
+
+
+def cast_weights(model: PreTrainedModel, dtype: torch.dtype | None) -> None:
+    """Give the weights another precision, and leave what is computed as it was computed.
+
+    Frequencies of rotary embeddings are float32 in transformers and vLLM whatever the weights are, and `Module.to`
+    would round them with the rest.
+
+    Args:
+        model: changed in place.
+        dtype: None keeps that of the weights.
+    """
+    if dtype is None:
+        return
+    for tensor in model.state_dict(keep_vars=True).values():
+        if tensor.is_floating_point():
+            tensor.data = tensor.data.to(dtype)
 
 
 def unique_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
@@ -235,7 +238,7 @@ def _build(path: Path, config: dict[str, Any], weights: dict[str, torch.Tensor])
     check_size(path, skeleton, held)
     with torch.random.fork_rng(devices=[]), quiet_transformers():
         model = cast(PreTrainedModel, _AutoModel.from_config(settings))
-    cast(torch.nn.Module, model).to(next(iter(weights.values())).dtype)
+    cast_weights(model, next(iter(weights.values())).dtype)
     model.load_state_dict(weights, strict=False)
     model.tie_weights()
     return model

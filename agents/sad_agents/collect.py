@@ -86,7 +86,9 @@ class CollectSettings(ModelSettings):
             raise ConfigError(f"--renamed is a share between 0 and 1, not {self.renamed}")
 
 
-_FREE = frozenset({"episodes", "workers", "concurrency", "patience", "omit", "device", "quiet", "out"})
+_FREE = frozenset(
+    {"episodes", "workers", "concurrency", "patience", "omit", "request", "api", "device", "quiet", "out"}
+)
 """Settings that a later call may change: they decide how much is collected or how fast, but not what an episode is."""
 
 _KEPT_AS = {"max_new_tokens": "max_tokens"}
@@ -94,7 +96,7 @@ _KEPT_AS = {"max_new_tokens": "max_tokens"}
 
 _NOT_YET = {
     "top_p": 1.0, "context": 4096, "votes": 1, "vote_on": "actions", "prompt": "", "precision": "auto",
-    "form": "lines", "chat": "off",
+    "form": "lines", "chat": "off", "constrained": "off", "record_logprobs": False,
 }  # fmt: skip
 """Settings that files of earlier versions do not have, and what they were then."""
 
@@ -177,6 +179,7 @@ def _kept_settings(settings: CollectSettings, agent: Agent) -> dict[str, Any]:
     kept = {_KEPT_AS.get(key, key): value for key, value in asdict(settings).items() if key not in _FREE}
     form, chat = writes(agent)
     written = {"form": form, "chat": "on" if chat else "off"}
+    written["constrained"] = "on" if "decoding" in provenance(agent) else "off"
     return {**kept, **written, "options": list(settings.options), "agent": public_address(settings.agent)}
 
 

@@ -12,8 +12,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sad_agents.acting import acting_of, constrained_by, writing_of
 from sad_agents.agent import GREEDY, Agent, EpisodeStart, Sampling
 from sad_agents.model import Model, ScriptedModel, read_script
+from sad_agents.openai_requests import Api
 from sad_agents.outcomes import TriedActions
 from sad_agents.prompts import Prompt, load_prompt, prompt_of
 from sad_agents.react import ReActAgent
@@ -25,7 +27,7 @@ from sad_env.files import sha256_file
 from sad_env.http import PATIENCE
 from sad_env.records import read_trajectories
 from sad_env.safe_text import one_line
-from sad_env.transcript import FORMS, LINES, Form, form_of
+from sad_env.transcript import LINES, Form, form_of
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +60,11 @@ class AgentOptions:
         window: False ends an episode that outgrows the model's window.
         patience: seconds that a server which is overloaded is waited for.
         omit: fields of a server's requests to leave out (NAME) or to rename (NAME=OTHER).
+        request: further fields of a server's requests, KEY=VALUE.
+        api: by what a server is asked, see `OpenAIModel`.
         form: a form of `sad_env.transcript`, or "auto": what a student's record names, "lines" for other models.
+        constrained: "on" samples the actions of a local model among the admissible ones, "off" does not, "auto" does
+            what a student's record says.
         chat: "on", "off", or "auto": what a student's record says; for other local models whether their tokenizer has a
             chat template; for served ones see `OpenAIModel`.
         world: keyword arguments of the world, for agents that make a copy of it.
@@ -77,8 +83,11 @@ class AgentOptions:
     window: bool = True
     patience: float = PATIENCE.seconds
     omit: tuple[str, ...] = ()
+    request: tuple[str, ...] = ()
+    api: Api = "auto"
     form: str = "auto"
     chat: Literal["auto", "on", "off"] = "auto"
+    constrained: Literal["auto", "on", "off"] = "auto"
     world: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -117,7 +126,7 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
             without `hf:` before it.
         device: as `device_of` takes it.
         dtype: one of `DTYPES`; "auto" is float32 on a processor, where it is no slower and batches of other sizes
-            agree better, and the checkpoint's own precision elsewhere.
+            agree better, and the checkpoint's own precision elsewhere. "checkpoint" is its own everywhere.
 
     Raises:
         CheckpointError: a file or folder that is not sound.
@@ -131,9 +140,10 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
     from sad_agents.model_folder import RECORD_FILE, hub_folder
 
     place = device_of(device)
-    if dtype not in DTYPES:
+    if dtype not in (*DTYPES, "checkpoint"):
         raise UnknownNameError("dtype", dtype, DTYPES)
-    precision = getattr(torch, dtype) if dtype != "auto" else torch.float32 if place.type == "cpu" else None
+    own = None if dtype == "checkpoint" or place.type != "cpu" else torch.float32
+    precision = own if dtype in ("auto", "checkpoint") else getattr(torch, dtype)
     if spec == "smollm2":
         from sad_agents.smollm2 import load_smollm2
 
@@ -232,6 +242,8 @@ def react_agent(
         shots: exemplars where the options leave them open.
         facts: further entries of its `provenance`.
     """
+    if options.constrained == "on" and not getattr(backend, "constrained", False):
+        raise ConfigError("--constrained on: only a local model's actions can be sampled among the admissible ones")
     sampling = options.sampling
     if backend.windowing is not None:
         sampling = replace(sampling, max_tokens=min(sampling.max_tokens, backend.windowing.room))
@@ -295,8 +307,8 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
     from sad_agents.sampling.local_model import LocalModel
 
     loaded = load_language_model(spec, device=options.device, dtype=options.dtype)
-    prompt, window = _acting(spec, loaded.record)
-    form, chat = writing_of(spec, loaded, options.form, options.chat)
+    prompt, window = acting_of(spec, loaded.record)
+    form, chat = writing_of(spec, loaded.record, loaded.tokenizer, options.form, options.chat)
     local = model_path(spec)
     facts = {"parameters": str(sum(parameter.numel() for parameter in loaded.model.parameters()))}
     if local is None:
@@ -311,49 +323,15 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
         start_ids=loaded.start_ids,
         form=form,
         chat=chat,
+        constrained=constrained_by(spec, loaded.record, options.constrained),
     )
+    if model.constrained:
+        facts["decoding"] = "constrained"
     if model.glue is not None:
         facts["chat_sha256"] = model.glue.sha256
     elif loaded.start_ids:
         facts["begin_ids"] = " ".join(map(str, loaded.start_ids))
     return react_agent(model, world, options, prompt=prompt, shots=0 if loaded.record else 1, **facts)
-
-
-def writing_of(spec: str, loaded: LoadedModel, form: str = "auto", chat: str = "auto") -> tuple[Form, bool]:
-    """The form that a local model writes in, and whether in turns of a chat.
-
-    Args:
-        spec: its word, for the message.
-        loaded: the model.
-        form: a form's name, or "auto": what its record names, "lines" for other models.
-        chat: "on", "off", or "auto": what its record says; of other models whether the tokenizer has a template.
-
-    Raises:
-        CheckpointError: a record that holds neither.
-    """
-    acting = loaded.record.get("acting", {})
-    own, chats = acting.get("form", "lines"), acting.get("chat", False)
-    if own not in FORMS or type(chats) is not bool:
-        raise CheckpointError(
-            f"{one_line(spec, 120)}: its record's 'acting' holds a form ({', '.join(FORMS)}) and a chat (true or false)"
-        )
-    if not loaded.record:
-        chats = bool(loaded.tokenizer.chat_template)
-    return form_of(own if form == "auto" else form), chats if chat == "auto" else chat == "on"
-
-
-def _acting(spec: str, record: Mapping[str, Any]) -> tuple[Prompt | None, Windowing | None]:
-    """The prompt and the window that a student was trained with, where its record says so."""
-    acting = record.get("acting", {})
-    try:
-        prompt, window = acting.get("prompt"), acting.get("window")
-        if prompt is not None and type(prompt) is not str:
-            raise TypeError
-        return None if prompt is None else Prompt(prompt), None if window is None else Windowing(**window)
-    except (TypeError, AttributeError, ConfigError):
-        raise CheckpointError(
-            f"{one_line(spec, 120)}: its record's 'acting' holds a prompt (text) and a window (budget, room, keep)"
-        ) from None
 
 
 def _window(model: PreTrainedModel, options: AgentOptions) -> Windowing:
@@ -368,6 +346,8 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
     from sad_agents.openai_model import OpenAIModel
 
     url, _, name = rest.partition("#")
+    if options.api == "tools" and options.first_thoughts:
+        raise ConfigError("--first-thoughts begins a text, which calls are not: leave it out, or --api tools")
     model = OpenAIModel(
         url,
         name,
@@ -376,8 +356,11 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
         room=options.sampling.max_tokens,
         patience=replace(PATIENCE, seconds=options.patience),
         omit=options.omit,
+        further=options.request,
         form=_form(options),
         chat=options.chat,
+        api=options.api,
+        tools=registry.action_tools(world, options.world),
     )
     shown = one_line(public_address(url), 120)
     if not model.identity.keys() - {"owned_by"}:
@@ -389,5 +372,9 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
     agent = react_agent(model, world, options, shots=1, model=one_line(model.name, 120), server=shown)
     if options.omit:
         agent.provenance["omit"] = " ".join(options.omit)
+    if options.request:
+        agent.provenance["request"] = one_line(" ".join(options.request), 400)
+    if options.api == "tools":
+        agent.provenance["api"] = "tools"
     agent.provenance.update({f"served {name}": value for name, value in model.identity.items()})
     return agent

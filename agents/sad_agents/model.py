@@ -38,6 +38,7 @@ class Request:
         seed: seeds the draws of this completion.
         step: the number of completions before.
         forced: text that the completion begins with.
+        admissible: the actions that the completion may hold, for models that decode under constraints; empty for any.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Request:
     seed: str
     step: int = 0
     forced: str = ""
+    admissible: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -62,18 +64,22 @@ class Completion:
         ids: its ids; empty for models that do not tell.
         ends: for each id, where its text ends in `text`; 0 for ids that were not sampled.
         generated: tokens produced.
+        logprobs: of each id, 0 for ids that were not sampled; None where nobody asked (`Sampling.logprobs`).
         stop: an ending: AGENT_ERROR (the model is broken), BUDGET (its context is full) or INFRA_ERROR (no answer).
         error: one line for `stop`.
         complaint: why the text may hold no action, where the model knows.
+        unusable: what stands in the text as its action is none, for the reason in `complaint`.
     """
 
     text: str
     ids: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
     generated: int = 0
+    logprobs: tuple[float, ...] | None = None
     stop: Status | None = None
     error: str = ""
     complaint: str = ""
+    unusable: bool = False
 
 
 class Model(Protocol):

@@ -84,9 +84,21 @@ def load_folder(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, d
     model = _loaded(path, settings, shapes)
     tokenizer = _folder_tokenizer(path)
     check_vocabulary(path, model, tokenizer)
+    return model, tokenizer, _record(path)
+
+
+def load_description(path: Path) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:
+    """Tokenizer and training record of a folder, without its weights.
+
+    Raises:
+        CheckpointError: they are not sound.
+    """
+    return _folder_tokenizer(path), _record(path)
+
+
+def _record(path: Path) -> dict[str, Any]:
     ours = (path / RECORD_FILE).is_file()
-    record = parse_object(path, RECORD_FILE, _text(path / RECORD_FILE)) if ours else {}
-    return model, tokenizer, record
+    return parse_object(path, RECORD_FILE, _text(path / RECORD_FILE)) if ours else {}
 
 
 def _load_adapter(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, Any]]:
@@ -106,7 +118,7 @@ def _load_adapter(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase,
     if (path / "tokenizer_config.json").is_file():
         tokenizer = _folder_tokenizer(path)
         check_vocabulary(path, model, tokenizer)
-    return model, tokenizer, {}
+    return model, tokenizer, _record(path)
 
 
 def _weight_files(path: Path) -> list[Path]:

@@ -11,13 +11,14 @@ import tyro
 
 from sad_agents.agent import Sampling
 from sad_agents.catalogue import AgentOptions
+from sad_agents.openai_requests import Api
 from sad_agents.windowing import COMPLETION_TOKENS
 from sad_env import registry
 from sad_env.cli import at_least
 from sad_env.errors import ConfigError, DataError
 from sad_env.http import PATIENCE
 from sad_env.safe_text import one_line
-from sad_env.settings import formerly
+from sad_env.settings import RARE, formerly
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -27,6 +28,7 @@ DTYPES = {"auto": "auto", **{short: long for long, short in FORMER_PRECISIONS.it
 """What torch, and run folders, call each precision."""
 
 _POLICIES = ("random", "null", "oracle", "human")
+_NOT_LOCAL = ("openai:", "scripted:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +63,16 @@ class ModelSettings:
     chat: Literal["auto", "on", "off"] = "auto"
     """Episodes as turns of a chat; auto: where a local model has a chat template, where a served one's name says
     instruct or its server has no completions, and as a student was trained."""
-    omit: tuple[str, ...] = ()
+    constrained: Annotated[Literal["auto", "on", "off"], RARE] = "auto"
+    """Actions of a local model are sampled among those that the world lists; auto: as a student was trained."""
+    api: Api = "auto"
+    """How a model server is asked; tools: by chat, its actions as calls of functions; auto: as --chat says."""
+    request: Annotated[tuple[str, ...], RARE] = ()
+    """Further fields of a model server's requests, KEY=VALUE (JSON or text, dots nest): reasoning_effort=low."""
+    omit: Annotated[tuple[str, ...], RARE] = ()
     """Request fields a model server does not take: NAME is left out, NAME=OTHER renamed."""
+    record_logprobs: Annotated[bool, RARE] = False
+    """Record the log-probability of each token that a local model samples, as it was sampled."""
 
     def check_model(self) -> None:
         """Refuse numbers out of range.
@@ -93,7 +103,7 @@ class ModelSettings:
         if thoughts is not None and not thoughts.is_file():
             raise DataError(f"no file {one_line(self.first_thoughts, 120)!r}")
         return AgentOptions(
-            sampling=Sampling(self.temperature, self.top_p, self.max_new_tokens, seed),
+            sampling=Sampling(self.temperature, self.top_p, self.max_new_tokens, seed, self.record_logprobs),
             shots=None if self.shots < 0 else self.shots,
             votes=self.votes,
             prompt=Path(self.prompt) if self.prompt else None,
@@ -104,13 +114,18 @@ class ModelSettings:
             context=self.context,
             patience=self.patience,
             omit=self.omit,
+            request=self.request,
+            api=self.api,
             form=self.form,
             chat=self.chat,
+            constrained=self.constrained,
             world=world,
         )
 
 
 _UNSEEN = tuple(field.name for field in fields(ModelSettings) if field.name != "device")
+_SERVED = ("api", "request")
+"""Settings of served models alone."""
 
 
 def ignored_by(agent: str, world: str) -> dict[str, str]:
@@ -119,6 +134,10 @@ def ignored_by(agent: str, world: str) -> dict[str, str]:
     Raises:
         UnknownNameError: no such world.
     """
+    if agent in ("nano", "smollm2") or agent.startswith(("hf:", "scripted:")) or agent.endswith(".pt"):
+        return dict.fromkeys(_SERVED, f"agent {agent!r} is no served model: leave it out, or name openai:URL#MODEL")
     if agent not in _POLICIES and agent not in registry.world(world).experts:
+        if agent.startswith(_NOT_LOCAL):
+            return {"record_logprobs": "only a model in this process tells the ids that it samples"}
         return {}
     return dict.fromkeys(_UNSEEN, f"agent {agent!r} is no model: leave it out, or name a model with --agent")

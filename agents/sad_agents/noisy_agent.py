@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sad_agents.agent import Agent, Decision, EpisodeStart, writes
+from sad_agents.agent import Agent, Decision, EpisodeStart, concurrent, writes
 from sad_agents.prompts import load_prompt
 from sad_env.errors import ConfigError
 from sad_env.records import FormName, Span, SpanKind
@@ -65,6 +65,11 @@ class NoisyAgent:
     def form(self) -> FormName:
         """The wrapped agent's."""
         return writes(self._agent)[0]
+
+    @property
+    def concurrent(self) -> bool:
+        """The wrapped agent's."""
+        return concurrent(self._agent)
 
     @property
     def chat(self) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sad_agents.model import Completion
@@ -18,10 +19,14 @@ _CHARACTERS_PER_TOKEN = 3
 _DAY = 86_400
 _MOST_TOKENS = 10**6
 """A completion that claims more tokens than this is counted by its characters."""
-_END_TOKENS = re.compile(r"(?:<\|[a-z_]{2,20}\|>|</s>|<eos>|<end_of_turn>)\s*$", re.MULTILINE)
+_END_TOKENS = re.compile(
+    r"(?:(?:<\|[A-Za-z_]{2,24}\|>|<\uff5cend\u2581of\u2581sentence\uff5c>|</s>|<eos>|<end_of_turn>)\s*)+$", re.MULTILINE
+)
+"""Marks with which models end a turn, where a server leaves them in the text."""
 
+CUT = "the completion was cut at its greatest length"
 _COMPLAINTS = {
-    "length": "the completion was cut at its greatest length",
+    "length": CUT,
     "content_filter": "the server's content filter withheld the completion",
     "tool_calls": "the server answered with a tool call, not with text",
 }
@@ -34,6 +39,10 @@ _EXCESS = (
 _TOO_LONG = re.compile(
     rf"maximum context|{_SUBJECT}.{{0,120}}{_EXCESS}|{_EXCESS}.{{0,120}}{_SUBJECT}", re.IGNORECASE | re.DOTALL
 )
+
+
+_UNSUPPORTED = re.compile(r"unsupported (?:parameter|value): '(\w{1,60})'", re.IGNORECASE)
+_INSTEAD = re.compile(r"use '(\w{1,60})' instead", re.IGNORECASE)
 
 
 def is_too_long(said: str) -> bool:
@@ -61,15 +70,67 @@ class NoSuchPathError(Exception):
     """The server has no such path."""
 
 
-def with_version(url: str) -> str:
-    """A server's address with the /v1 that the protocol's paths begin with.
+class RenamedFieldError(RequestError):
+    """The server wants a field of the request under another name.
 
-    >>> with_version("http://host:8000/?key=abc")
-    'http://host:8000/v1?key=abc'
+    Args:
+        field: its name in the request.
+        other: the name that the server asks for.
+        reason: one line.
+    """
+
+    def __init__(self, field: str, other: str, reason: str) -> None:
+        super().__init__(reason, passing=False)
+        self.field = field
+        self.other = other
+
+
+def with_version(url: str) -> str:
+    """The base address of a server's paths: that which was given, with /v1 where it names none.
+
+    >>> with_version("http://host:8000/?key=abc"), with_version("https://host/v1beta/openai/")
+    ('http://host:8000/v1?key=abc', 'https://host/v1beta/openai')
     """
     parts = split_address(url)
-    path = parts.path.rstrip("/")
-    return parts._replace(path=path if path.endswith("/v1") else f"{path}/v1", fragment="").geturl()
+    return parts._replace(path=parts.path.rstrip("/") or "/v1", fragment="").geturl()
+
+
+@dataclass(frozen=True)
+class ServedModels:
+    """What a server says that it serves.
+
+    Attributes:
+        entries: by name.
+        absent: it has no such list.
+        complete: what is not among the entries is not served.
+    """
+
+    entries: Mapping[str, Mapping[str, Any]]
+    absent: bool = False
+    complete: bool = False
+
+    def named(self, name: str) -> str:
+        """The entry of this name, also where the server lists it in a folder ("models/NAME"); empty for none."""
+        ends = [one for one in self.entries if one.endswith(f"/{name}")]
+        return name if name in self.entries else ends[0] if len(ends) == 1 else ""
+
+
+def served_models(answer: Answer) -> ServedModels:
+    """The list of /models, of a server that may have none.
+
+    Raises:
+        RequestError: an error, or something else than JSON.
+    """
+    if answer.status in (400, 404, 405, 501):
+        return ServedModels({}, absent=True)
+    listed = models_of(answer)
+    entries = {
+        entry["id"]: entry
+        for entry in listed
+        if isinstance(entry, dict) and type(entry.get("id")) is str and entry["id"]
+    }
+    # A bare list is a catalogue of another kind, whose ids need not be the names that requests take.
+    return ServedModels(entries, complete=bool(entries) and isinstance(answer.json(of=(dict, list)), dict))
 
 
 def models_of(answer: Answer) -> list[Any]:
@@ -139,12 +200,14 @@ def check_status(answer: Answer) -> None:
             f" HTTP {answer.status}: {one_line(public_address(said), 120)}",
             passing=False,
         )
-    if answer.status == 400 and (field := re.search(r"unsupported (?:parameter|value): '(\w+)'", said, re.IGNORECASE)):
-        raise RequestError(
+    if answer.status == 400 and (field := _UNSUPPORTED.search(said)):
+        reason = (
             f"HTTP 400: the server does not take {field[1]!r} as it is sent: leave it out with --omit {field[1]}, or"
-            f" rename it with --omit {field[1]}=OTHER",
-            passing=False,
+            f" rename it with --omit {field[1]}=OTHER"
         )
+        if other := _INSTEAD.search(said):
+            raise RenamedFieldError(field[1], other[1], reason)
+        raise RequestError(reason, passing=False)
     answer.check()
 
 
@@ -201,24 +264,65 @@ def completion_of(answer: Answer, path: str, forced: str, form: Form = LINES, *,
         ContextError: see `check_status`.
         RequestError: an error, or no text.
     """
+    told = said_in(answer, path)
+    text, thinking = told.text, told.thinking
+    if told.stopped and stopped and ((thinking and not text.strip()) or in_thoughts(forced + text)):
+        raise StoppedInThoughtsError(told.tokens)
+    if thinking:
+        text = form.thought(thinking) + text
+    return Completion(form.cut(forced + text), generated=told.tokens, complaint=told.complaint)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the first choice of an answer holds.
+
+    Attributes:
+        text: without the marks that end it; empty where there is none.
+        thinking: what the server sends apart of it.
+        calls: of functions, as the server sends them.
+        tokens: of all, estimated where the server does not count them.
+        complaint: why there may be no action.
+        stopped: it ended by itself, or at a stop string.
+    """
+
+    text: str
+    thinking: str
+    calls: Sequence[Any]
+    tokens: int
+    complaint: str
+    stopped: bool
+
+
+def said_in(answer: Answer, path: str) -> Told:
+    """What an answer says.
+
+    Args:
+        answer: of any status.
+        path: that was asked.
+
+    Raises:
+        NoSuchPathError: it has no such path.
+        ContextError: see `check_status`.
+        RequestError: an error, or neither text nor calls.
+    """
     if answer.status in (404, 405, 501) or (path == "completions" and answer.status == 400 and _wants_chat(answer)):
         raise NoSuchPathError
     choice, value = choice_of(answer)
     text, thinking = text_of(choice)
+    message = choice.get("message")
+    calls = message.get("tool_calls") if isinstance(message, dict) else None
+    calls = calls if isinstance(calls, list) else []
     ending = choice.get("finish_reason")
     complaint = _COMPLAINTS.get(ending, "") if isinstance(ending, str) else ""
-    if text is None and not thinking and not complaint:
+    if text is None and not thinking and not complaint and not calls:
         raise RequestError("answered in another form than OpenAI's: the text is missing")
     text = text or ""
     usage = value.get("usage")
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
     if type(tokens) is not int or not 0 < tokens <= _MOST_TOKENS:
-        tokens = estimated_tokens(thinking + text)
-    if stopped and ending == "stop" and ((thinking and not text.strip()) or in_thoughts(forced + text)):
-        raise StoppedInThoughtsError(tokens)
-    if thinking:
-        text = form.thought(thinking) + text
-    return Completion(form.cut(forced + text), generated=tokens, complaint=complaint)
+        tokens = estimated_tokens(thinking + text + "".join(map(str, calls)))
+    return Told(text, thinking, calls, tokens, complaint, ending == "stop")
 
 
 def text_of(choice: Mapping[str, Any]) -> tuple[str | None, str]:
@@ -239,10 +343,12 @@ def _text_of(choice: Mapping[str, Any]) -> tuple[str | None, str]:
         return content if isinstance(content, str) else None, "".join(thinking)
     texts = []
     for part in content:
-        if isinstance(part, dict) and isinstance(part.get("text"), str):
-            texts.append(part["text"])
-        elif isinstance(part, dict) and part.get("type") == "thinking":
-            inner = part.get("thinking")
+        if not isinstance(part, dict):
+            continue
+        if part.get("type") not in ("thinking", "reasoning"):
+            texts += [part["text"]] if isinstance(part.get("text"), str) else []
+        else:
+            inner = part.get("thinking") or part.get("reasoning") or part.get("text")
             pieces = inner if isinstance(inner, list) else [{"text": inner}]
             thinking += [
                 piece["text"] for piece in pieces if isinstance(piece, dict) and isinstance(piece.get("text"), str)

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sad_agents import catalogue
-from sad_agents.agent import Agent, Decision, EpisodeStart, writes
+from sad_agents.agent import Agent, Decision, EpisodeStart, concurrent, writes
 from sad_agents.prompts import Prompt, load_prompt
 from sad_env.errors import UnknownNameError
 from sad_env.records import FormName
@@ -125,6 +125,11 @@ class PerturbedAgent:
     def form(self) -> FormName:
         """The wrapped agent's."""
         return writes(self._agent)[0]
+
+    @property
+    def concurrent(self) -> bool:
+        """The wrapped agent's."""
+        return concurrent(self._agent)
 
     @property
     def chat(self) -> bool:

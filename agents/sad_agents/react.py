@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sad_agents.agent import GREEDY, Decision, EpisodeStart, Sampling
+from sad_agents.agent import GREEDY, Decision, EpisodeStart, Sampling, concurrent
 from sad_agents.model import Completion, Model, Piece, Request
 from sad_agents.outcomes import TriedActions
 from sad_agents.prompts import Prompt
@@ -31,6 +31,8 @@ class _Memory:
     """The oldest step that is still shown."""
     played: list[str] = field(default_factory=list)
     """Actions that the world was given."""
+    admissible: tuple[str, ...] = ()
+    """Actions that the world would accept next; none where it does not list them."""
 
 
 class ReActAgent:
@@ -87,6 +89,7 @@ class ReActAgent:
             **({} if model.form is LINES else {"form": model.form.name}),
             **({"chat": "on"} if model.chat else {}),
             **({} if tried is None else {"votes on": "results"}),
+            **({"logprobs": "on"} if sampling.logprobs else {}),
         }
         """What a manifest says of the agent; those who make it may add to it."""
         self._text = prompt.text(shots, model.form)
@@ -105,6 +108,11 @@ class ReActAgent:
         return self.model.form.name
 
     @property
+    def concurrent(self) -> bool:
+        """Whether its model is."""
+        return concurrent(self.model)
+
+    @property
     def chat(self) -> bool:
         """Whether its model reads and writes turns of a chat."""
         return self.model.chat
@@ -112,7 +120,8 @@ class ReActAgent:
     def begin(self, episode: int, start: EpisodeStart) -> str:
         """Lay out the task header."""
         text = self._text if self._told is None else self._text + self._told(start)
-        self._memories[episode] = _Memory(start, head_pieces(self.model.form, text, start.observation))
+        head = head_pieces(self.model.form, text, start.observation)
+        self._memories[episode] = _Memory(start, head, admissible=_admissible(start.info))
         return text
 
     def act(self, episodes: Sequence[int]) -> list[Decision]:
@@ -136,6 +145,7 @@ class ReActAgent:
     def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
         """Add the step to the history."""
         memory = self._memories[episode]
+        memory.admissible = _admissible(info)
         step = step_pieces(self.model.form, decision.completion, decision.token_ids, observation)
         memory.pieces.append(step)
         if decision.action:
@@ -167,7 +177,15 @@ class ReActAgent:
         if step == 0 and self._first_thought is not None:
             forced = _forced(self._first_thought(memory.start), self.model.form)
         return [
-            Request(f"{episode}.{vote}", memory.head, tail, f"{memory.start.seed}/{step}/{vote}", step, forced)
+            Request(
+                f"{episode}.{vote}",
+                memory.head,
+                tail,
+                f"{memory.start.seed}/{step}/{vote}",
+                step,
+                forced,
+                memory.admissible,
+            )
             for vote in range(self._votes)
         ]
 
@@ -195,6 +213,8 @@ class ReActAgent:
         if completion.stop is not None:
             return Decision.stopped(completion.stop, completion.error, generated_tokens=generated)
         reasoning, action, spans, complaint = self.model.form.parse(completion.text)
+        if completion.unusable:
+            action = ""
         if action and self._canonical is not None:
             action = self._canonical(action)
         if not action:
@@ -207,6 +227,7 @@ class ReActAgent:
             complaint,
             token_ids=completion.ids,
             token_labels=label(completion.ends, spans),
+            logprobs=completion.logprobs,
             generated_tokens=generated,
             seconds=seconds,
         )
@@ -238,6 +259,10 @@ def head_pieces(form: Form, prompt: str, observation: str) -> tuple[Piece, Piece
 def step_pieces(form: Form, completion: str, ids: tuple[int, ...], observation: str) -> tuple[Piece, Piece]:
     """A completion and what came back as a model is shown them."""
     return Piece(completion, ids, "assistant"), Piece(form.observation(observation), role="user")
+
+
+def _admissible(info: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(info.get("admissible_actions") or ())
 
 
 def up_to_action(model: Model, reasoning: str) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import tyro
 from sad_agents.windowing import Windowing
 
+from sad_distill.config_policy import PolicySettings, ValidationSettings
+from sad_distill.schedules import Schedule
 from sad_env.errors import ConfigError
 from sad_env.settings import RARE, formerly
 
-Method = Literal["sad", "sft", "seqkd", "word_kd", "token_flat", "minillm"]
+Method = Literal["sad", "sft", "seqkd", "word_kd", "token_flat", "minillm", "policy"]
 Mode = Literal["offline", "online", "mixed", "guided", "dagger"]
 Divergence = Literal["forward", "reverse", "js", "skew_forward", "skew_reverse"]
 """forward KL(p‖q) (Eq. 4); reverse KL(q‖p); js: beta KL(p‖m) + (1-beta) KL(q‖m) with m = beta p + (1-beta) q;
@@ -23,7 +25,12 @@ Reduction = Literal["type_mean", "paper_sum", "token_mean", "span_mean"]
 """type_mean: each kind is averaged over its own tokens of the global batch (the default). paper_sum: Eq. 4-6, divided
 by the number of rows. token_mean: one average over all tokens of the agent, which at equal weights is the flat
 token-level loss. span_mean: each span is averaged, then the spans of a kind."""
+SpanLoss = Literal["divergence", "likelihood"]
+"""What a kind of span is learned by: the divergence from the teacher (Eq. 4, 5), or the cross-entropy with the recorded
+tokens (Eq. 19)."""
 OptimiserName = Literal["adamw", "muon"]
+SAMPLER = "vllm:"
+"""What a server's address that samples begins with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +41,7 @@ class ModelChoice:
     """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), FILE.pt, a folder, smollm2, hf:ID."""
     teacher: str = ""
     """Model that teaches: FILE.pt, a folder, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL, base (the
-    student without adapters); or expert."""
+    student without adapters), self (the student as it began); or expert."""
     form: Annotated[Literal["auto", "lines", "tags", "think"], RARE] = "auto"
     """How a model writes: lines (Reasoning:, Action:), tags ([REASON], [ACT]), think (<think>, <action>); auto: as its
     record says, others as the trajectories are written, or lines."""
@@ -42,6 +49,9 @@ class ModelChoice:
     """Episodes as turns of a chat; auto: as the student's record says, others where their tokenizer has a template."""
     teacher_context: Annotated[Literal["student", "own", "privileged"], RARE] = "student"
     """The teacher reads what the student does, its own prompt and chat template, or these and the solution."""
+    teacher_told: Annotated[Literal["solution", "recorded", "group"], RARE] = "solution"
+    """What only a privileged teacher reads of a task: how its world solves it, or the actions of a won episode, one of
+    the trajectories or one of the same group."""
     teacher_prompt: Annotated[str, RARE] = ""
     """Prompt file (TOML) of the teacher, or a world's name; by default the world's own for models not trained here."""
     teacher_chat: Annotated[Literal["auto", "on", "off"], RARE] = "auto"
@@ -93,6 +103,8 @@ class TrainingData:
     """Kinds of agent tokens: spans, dealt at random, or all one kind."""
     action_support: Literal["full", "static", "trie", "byte"] = "trie"
     """Token sets of actions: none, of the data, of the admissible actions, or of those in every spelling."""
+    constrained: Annotated[Literal["off", "on"], RARE] = "off"
+    """Actions of the student are sampled among the admissible ones, here and later: --outside ignore supposes it."""
     seed: int = 0
     """Seed of all draws."""
 
@@ -113,7 +125,7 @@ class Optimisation:
     """Gradient norm at most; 0 is no limit."""
     optimiser: OptimiserName = "adamw"
     """muon (for the matrices between embedding and head) suits models from scratch."""
-    embedding_factor: float = 1.0
+    embedding_factor: Annotated[float, RARE] = 1.0
     """Multiple of the rate for embeddings; from scratch, about 10."""
 
     def rate(self, step: int) -> float:
@@ -140,7 +152,7 @@ class Measure:
     """Divergence from the teacher (Eq. 4 is forward)."""
     beta: Annotated[float, RARE] = 0.5
     """Mixture weight of js and the skew forms."""
-    kd_temperature: float = 1.0
+    kd_temperature: Annotated[float, RARE] = 1.0
     """Softens both distributions; the loss has its square as factor."""
     outside: Annotated[Outside, RARE] = "bucket"
     """Mass outside a token set: one more outcome, or renormalised away (Eq. 8)."""
@@ -158,6 +170,10 @@ class LossSettings:
     """λ_a, of actions."""
     observation_weight: float = 0.0
     """Of predicting observations."""
+    reason_loss: Annotated[SpanLoss, RARE] = "divergence"
+    """What reasoning is learned by: divergence from the teacher, or likelihood of the recorded tokens."""
+    act_loss: Annotated[SpanLoss, RARE] = "divergence"
+    """The same of actions; both by likelihood are Eq. 19."""
     reduction: Reduction = "type_mean"
     """Average per kind of span; Eq. 4-6; one average; average per span."""
     learned_weights: Annotated[bool, RARE] = False
@@ -165,6 +181,11 @@ class LossSettings:
     project: Annotated[bool, RARE] = False
     """Project conflicting gradients off one another (PCGrad)."""
     measure: Measure = Measure()
+
+    @property
+    def learns_recorded(self) -> bool:
+        """A kind of span is learned by the likelihood of recorded tokens."""
+        return "likelihood" in (self.reason_loss, self.act_loss)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,27 +196,37 @@ class FurtherTerms:
     """
 
     terms: tuple[str, ...] = ()
-    """NAME=WEIGHT of further terms: contrastive; atomic, atomic_local, pointer (whole actions); align_min,
-    align_soft_dtw, align_ot, align_spans (instead of the method, where texts differ)."""
+    """NAME=WEIGHT of further terms: opd, grpo, ... (docs/methods.md); contrastive, start, observation_head; atomic,
+    atomic_local, pointer; align_min, _sum, _soft_dtw, _ot, _spans, _spans_sum (instead)."""
+    method_weight: Annotated[str, RARE] = "1"
+    """Weight of the method's own loss beside the terms: a number, linear:FROM:TO:OVER or cosine:FROM:TO:OVER."""
 
     @property
-    def weights(self) -> dict[str, float]:
-        """Weight by name of term.
+    def schedules(self) -> dict[str, Schedule]:
+        """Weight by name of term, as it changes over the run; terms that never have one are left out.
 
         Raises:
             ConfigError: not of that form, a weight that is no number of at least 0, or a name twice.
         """
-        found: dict[str, float] = {}
+        found: dict[str, Schedule] = {}
         for term in self.terms:
             name, _, weight = term.partition("=")
             try:
-                value = float(weight)
-            except ValueError:
-                value = -1.0
-            if not 0 <= value < math.inf or name in found:
-                raise ConfigError(f"--terms {term}: give each term once, as NAME=WEIGHT with a weight of at least 0")
+                value = Schedule.of(weight)
+            except ConfigError:
+                value = None
+            if value is None or name in found:
+                raise ConfigError(
+                    f"--terms {term}: give each term once, as NAME=WEIGHT with a weight of at least 0, or"
+                    " NAME=linear:FROM:TO:OVER"
+                )
             found[name] = value
-        return {name: value for name, value in found.items() if value}
+        return {name: value for name, value in found.items() if value.greatest}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The greatest weight of each term that ever has one."""
+        return {name: schedule.greatest for name, schedule in self.schedules.items()}
 
     @property
     def aligned(self) -> bool:
@@ -207,8 +238,10 @@ class FurtherTerms:
 class CurriculumSettings:
     """Curriculum."""
 
-    curriculum: Literal["none", "sample", "sort"] = "none"
-    """Easy episodes first: drawn by Eq. 13, or sorted."""
+    curriculum: Literal["none", "sample", "sort", "walk"] = "none"
+    """Easy episodes first: drawn, paced or sorted."""
+    curriculum_scale: Annotated[Literal["scores", "raw"], RARE] = "scores"
+    """Quantities of Eq. 13: as standard scores over all episodes, or as printed: tokens and nats."""
     curriculum_reason: Annotated[float, RARE] = 1.0
     """alpha of Eq. 13."""
     curriculum_act: Annotated[float, RARE] = 1.0
@@ -231,16 +264,40 @@ class OnlineSettings:
     """Times that the updates of an iteration go through all of its rows; MiniLLM's authors take 4."""
     sampling_temperature: float = 1.0
     """Of the student's draws."""
-    horizon_start: int = 0
+    sampler: Annotated[str, RARE] = ""
+    """vllm:URL[#NAME]: a vLLM server that samples the student's episodes; it loads the weights after each update."""
+    horizon_start: Annotated[int, RARE] = 0
     """Steps of an episode at first; 0 takes the world's limit."""
     horizon_every: Annotated[int, RARE] = 10
     """Iterations after which one more step is allowed."""
+    replay_every: Annotated[int, RARE] = 0
+    """Recorded won episodes are replayed but for their last action, after this many iterations for one more, and so
+    on; the student plays on from there (TCOD backward to forward). 0 begins at the beginning."""
+    group: Annotated[int, RARE] = 1
+    """Episodes of an iteration on one task, for terms that compare them (grpo, gigpo, rloo)."""
+    redraws: Annotated[int, RARE] = 0
+    """How often groups whose episodes all ended alike are replaced by groups on other tasks."""
     online_share: Annotated[float, RARE] = 0.5
     """Mode mixed: chance that an episode is the student's own."""
+    online_share_end: Annotated[float | None, RARE] = None
+    """What that chance becomes, in equal steps over the run; left out it stays."""
     guidance: Annotated[float, RARE] = 0.5
     """Mode guided: chance at first of a teacher's turn; it falls to 0."""
-    workers: int = 0
+    guidance_fall: Annotated[Literal["linear", "cosine"], RARE] = "linear"
+    """How it falls: over the whole run, or by half a cosine over four fifths of it (Guided-OPD)."""
+    workers: Annotated[int, RARE] = 0
     """Processes that hold worlds; 0 runs them in this process."""
+
+    @property
+    def own_share(self) -> Schedule:
+        """The chance of an episode of the student's own over the run, in mode mixed."""
+        end = self.online_share_end
+        return Schedule(self.online_share, self.online_share if end is None else end)
+
+    @property
+    def guidance_schedule(self) -> Schedule:
+        """The chance of a teacher's turn over the run."""
+        return Schedule(self.guidance, 0.0, 0.8 if self.guidance_fall == "cosine" else 1.0, self.guidance_fall)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +308,7 @@ class HardwareSettings:
     """auto, cpu or cuda."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of computation: bf16 keeps float32 weights."""
-    micro_batch: int = 8
+    micro_batch: Annotated[int, RARE] = 8
     """Rows in the models at one time at most."""
     recompute: Annotated[bool, RARE] = False
     """Recompute activations in the backward pass to save memory."""
@@ -265,8 +322,12 @@ class RunOutput:
     """Updates (online: iterations) between two saved states."""
     stored: Annotated[Literal["fp32", "bf16"], RARE] = "fp32"
     """Numbers of student.pt; bf16 halves the file."""
+    gradients_every: Annotated[int, RARE] = 50
+    """Updates between two looks at gradients: cosine of reasoning and action, change between updates; 0 for none."""
     tensorboard: Annotated[bool, RARE] = False
     """Also write metrics for TensorBoard."""
+    noise_every: Annotated[int, RARE] = 0
+    """Updates after which the gradient's noise is measured on two halves of the rows; 0 never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,17 +341,18 @@ class TrainConfig:
       sft, seqkd       dagger           --teacher expert, or a text server
       word_kd          offline          --trajectories --teacher
       sad, token_flat  offline, mixed   --trajectories --teacher
-      sad, token_flat  online, guided   --teacher
+      sad, token_flat  online, guided, dagger   --teacher
       minillm          online           --teacher student.pt
+      policy           online, guided   --terms opd=1, grpo=1, ... (see field/opd)
 
-    Other commands: sft-teacher, serve, inspect, plan, each with --help. Several GPUs: accelerate launch --multi_gpu -m
-    sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper/table5/full.
+    Other commands: sft-teacher, export, serve, inspect, plan, each with --help. Several GPUs: accelerate launch
+    --multi_gpu -m sad_distill ... (or torchrun). A --config that does not exist lists those that ship, e.g. paper.
     """
 
     out: str
     """Output folder; the same command resumes what is in it."""
     method: Method = "sad"
-    """sad, or a baseline: likelihood, divergence of tokens, or both."""
+    """sad; a baseline; or policy, by --terms alone."""
     mode: Mode = "online"
     """online: the student plays, the teacher scores; guided: they take turns; dagger: the teacher rewrites."""
     model: ModelChoice = ModelChoice()
@@ -299,6 +361,8 @@ class TrainConfig:
     terms: FurtherTerms = FurtherTerms()
     curriculum: CurriculumSettings = CurriculumSettings()
     online: OnlineSettings = OnlineSettings()
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
     optimisation: Optimisation = Optimisation()
     hardware: HardwareSettings = HardwareSettings()
     output: RunOutput = RunOutput()

@@ -6,18 +6,30 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sad_distill.config import TrainConfig
+from sad_distill.config import SAMPLER, TrainConfig
+from sad_distill.schedules import Schedule
 from sad_env.errors import ConfigError
 from sad_env.settings import flat, present_names
 
 _LIKELIHOOD = ("sft", "seqkd")
 _COMPARING = ("sad", "word_kd", "token_flat")
 _UNMIXED = ("forward", "reverse")
+_OF_TEXT = ("contrastive", "start", "observation_head", "atomic", "atomic_local", "pointer", "minillm")
+
+
+def signals_of(config: TrainConfig) -> list[str]:
+    """Names of the terms that are signals: they speak of tokens that the student sampled."""
+    return [name for name in config.terms.schedules if name not in _OF_TEXT and not name.startswith("align_")]
+
 
 _RANGES = (
     *((name, 1, math.inf) for name in ("steps", "batch", "micro_batch", "rollouts", "updates", "passes", "save_every")),
+    *((name, 1, math.inf) for name in ("group", "validate_episodes")),
+    *((name, 0, math.inf) for name in ("redraws", "replay_every", "noise_every")),
+    *((name, 0, math.inf) for name in ("validate_every", "validate_patience")),
+    *((name, 0, math.inf) for name in ("invalid_penalty", "ratio_clip")),
     ("teacher_concurrency", 1, math.inf),
-    *((name, 0, math.inf) for name in ("adapters", "top", "patience", "tasks", "workers")),
+    *((name, 0, math.inf) for name in ("adapters", "top", "patience", "tasks", "workers", "gradients_every")),
     *((name, 0, math.inf) for name in ("learning_rate", "embedding_factor", "weight_decay", "clip", "clamp")),
     *((name, 0, 1) for name in ("warmup", "online_share", "guidance")),
     ("kd_temperature", 1e-3, math.inf),
@@ -25,6 +37,10 @@ _RANGES = (
     ("horizon_every", 1, math.inf),
 )
 """Settings that are numbers, and the least and the greatest value of each."""
+
+
+def _expert(config: TrainConfig) -> bool:
+    return config.model.teacher.startswith("expert")
 
 
 _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
@@ -37,9 +53,61 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "--beta {beta:g}: {divergence} mixes with a weight between 0 and 1, both excluded",
     ),
     (
-        lambda config: config.mode == "dagger" and config.method not in _LIKELIHOOD,
-        "mode dagger learns by likelihood what its teacher would have written, method {method} does not: give"
-        " --method sft",
+        lambda config: config.mode == "dagger" and config.method not in (*_LIKELIHOOD, "sad", "token_flat"),
+        "mode dagger learns what its teacher writes at the student's states: give --method sft, sad or token_flat",
+    ),
+    (
+        lambda config: config.mode == "dagger" and config.method in ("sad", "token_flat") and _expert(config),
+        "an expert writes and cannot score: give --method sft, or a --teacher that is a model",
+    ),
+    (
+        lambda config: (
+            config.mode == "dagger"
+            and config.method in ("sad", "token_flat")
+            and config.model.teacher_context != "student"
+        ),
+        "--teacher-context {teacher_context} in mode dagger: the turns that a teacher writes there are learned by"
+        " likelihood: give --method sft",
+    ),
+    (
+        lambda config: config.model.teacher_told == "recorded" and not config.data.trajectories,
+        "--teacher-told recorded tells of won episodes: give --trajectories FILE.jsonl",
+    ),
+    (
+        lambda config: config.model.teacher_told == "group" and config.online.group < 2,
+        "--teacher-told group tells of another episode on the task: give --group 8, or another number",
+    ),
+    (
+        lambda config: config.method == "policy" and not signals_of(config),
+        "method policy learns by terms alone: give --terms opd=1, grpo=1 or others",
+    ),
+    (
+        lambda config: config.online.rollouts % config.online.group != 0,
+        "--group {group} does not divide --rollouts {rollouts}",
+    ),
+    (
+        lambda config: bool(config.online.replay_every) and config.mode != "online",
+        "--replay-every lets the student go on from recorded beginnings: give --mode online",
+    ),
+    (
+        lambda config: bool(config.online.replay_every) and bool(config.online.redraws),
+        "--redraws draws tasks of the split, --replay-every begins in recorded episodes: leave one of them out",
+    ),
+    (
+        lambda config: bool(config.online.replay_every) and not config.data.trajectories,
+        "--replay-every begins in recorded won episodes: give --trajectories FILE.jsonl",
+    ),
+    (
+        lambda config: config.loss.learned_weights and config.terms.method_weight != "1",
+        "--learned-weights weighs the method's loss itself: leave --method-weight out",
+    ),
+    (
+        lambda config: config.loss.project and bool(config.output.noise_every),
+        "--project changes gradients before their noise could be seen: leave --noise-every out",
+    ),
+    (
+        lambda config: config.model.teacher.partition(":")[0] == "self" and bool(config.model.cache),
+        "--cache keeps answers of a teacher that stays, which --teacher {teacher} is not: leave it out",
     ),
     (
         lambda config: config.method in _LIKELIHOOD and config.mode not in ("offline", "dagger"),
@@ -62,9 +130,40 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         " --kd-temperature",
     ),
     (
-        lambda config: config.curriculum.curriculum != "none" and config.mode != "offline",
-        "--curriculum {curriculum} orders recorded trajectories, which mode {mode} does not: give --mode offline, or"
+        lambda config: bool(config.online.sampler) and not config.online.sampler.startswith(SAMPLER),
+        "--sampler {sampler}: give vllm:URL, e.g. vllm:http://localhost:8000, or leave it out",
+    ),
+    (
+        lambda config: bool(config.online.sampler) and config.method == "minillm",
+        "method minillm samples from student and teacher mixed, which no server does: leave out --sampler",
+    ),
+    (
+        lambda config: bool(config.online.sampler) and config.data.constrained == "on",
+        "--constrained on samples actions among the admissible ones in this process: leave out --sampler",
+    ),
+    (
+        lambda config: (
+            config.curriculum.curriculum != "none" and (config.online.group > 1 or config.online.replay_every > 0)
+        ),
+        "--curriculum {curriculum} draws one task an episode by itself: leave out --group and --replay-every",
+    ),
+    (
+        lambda config: config.data.constrained == "on" and bool(signals_of(config)),
+        "--constrained on draws actions from another distribution than the terms weigh: leave it out",
+    ),
+    (
+        lambda config: config.curriculum.curriculum != "none" and config.mode == "dagger",
+        "--curriculum {curriculum} orders by a teacher's episodes, which mode dagger has none of: leave it out",
+    ),
+    (
+        lambda config: config.curriculum.curriculum != "none" and not config.data.trajectories,
+        "--curriculum {curriculum} orders by recorded episodes of the teacher: give --trajectories FILE.jsonl, or"
         " --horizon-start to let episodes grow",
+    ),
+    (
+        lambda config: config.method == "sad" and config.loss.learns_recorded and config.mode != "offline",
+        "cross-entropy (--reason-loss, --act-loss) is with recorded tokens, which mode {mode} does not learn from: give"
+        " --mode offline",
     ),
     (
         lambda config: config.terms.aligned and config.mode != "offline",
@@ -124,6 +223,9 @@ def check(config: TrainConfig) -> None:
         if not low <= values[name] <= high:
             bound = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
             raise ConfigError(f"--{name.replace('_', '-')} {values[name]:g}: give a number {bound}")
+    if not 0 <= (config.online.online_share_end or 0) <= 1:
+        raise ConfigError(f"--online-share-end {config.online.online_share_end:g}: give a number between 0 and 1")
+    Schedule.of(config.terms.method_weight)
     for holds, message in _CONTRADICTIONS:
         if holds(config):
             raise ConfigError(message.format(**values))
@@ -131,10 +233,11 @@ def check(config: TrainConfig) -> None:
 
 def caution(config: TrainConfig) -> str:
     """One line on what these settings do that their user may not want; empty when there is nothing to say."""
-    if config.method == "sad" and config.data.action_support != "full" and config.loss.measure.outside == "ignore":
+    restricted = config.method == "sad" and config.data.action_support != "full"
+    if restricted and config.loss.measure.outside == "ignore" and config.data.constrained == "off":
         return (
             "--outside ignore gives no gradient to tokens outside the action support: an agent that decodes freely may"
-            " leave it; --outside bucket teaches it not to"
+            " leave it; --constrained on keeps it there, --outside bucket teaches it not to"
         )
     return ""
 
@@ -145,13 +248,25 @@ _BY_KIND = (
     "reduction",
     "learned_weights",
     "project",
+    "reason_loss",
+    "act_loss",
     "masks",
     "action_support",
     "outside",
 )
-_NOT_ALIGNED = ("reduction", "learned_weights", "project", "action_support", "outside")
-_EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy")
-_LIVE = ("rollouts", "updates", "passes", "sampling_temperature", "horizon_start", "workers", "tasks")
+_NOT_ALIGNED = ("reduction", "reason_loss", "act_loss", "learned_weights", "project", "action_support", "outside")
+_EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy", "curriculum_scale")
+_LIVE = (
+    "rollouts",
+    "updates",
+    "passes",
+    "sampling_temperature",
+    "sampler",
+    "horizon_start",
+    "workers",
+    "tasks",
+    "group",
+)
 _COMPARISON = ("divergence", "beta", "kd_temperature")
 
 _COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
@@ -160,12 +275,15 @@ _COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (_BY_KIND, "method", ("sad",)),
     (("observation_weight",), "method", (*_COMPARING, *_LIKELIHOOD)),
     (("outside",), "action_support", ("static", "trie", "byte")),
-    (_EQUATION_13, "curriculum", ("sample", "sort")),
+    (("action_support", "outside"), "act_loss", ("divergence",)),
+    (_EQUATION_13, "curriculum", ("sample", "sort", "walk")),
     (("curriculum_strength",), "curriculum", ("sample",)),
     (_LIVE, "mode", ("online", "mixed", "guided", "dagger")),
-    (("online_share",), "mode", ("mixed",)),
-    (("guidance",), "mode", ("guided",)),
+    (("online_share", "online_share_end"), "mode", ("mixed",)),
+    (("guidance", "guidance_fall"), "mode", ("guided",)),
+    (("replay_every",), "mode", ("online",)),
     (("teacher_prompt", "teacher_chat"), "teacher_context", ("own", "privileged")),
+    (("teacher_told",), "teacher_context", ("privileged",)),
 )
 """Settings that have an effect only where another one has one of some values. MiniLLM has a divergence of its own."""
 
@@ -190,6 +308,16 @@ def ignored_by(config: TrainConfig) -> dict[str, str]:
             found.pop(name, None)
     if config.mode != "offline" and config.method != "minillm":
         found["batch"] = "it needs --mode offline, elsewhere give --rollouts and --updates"
+    found |= _without_signals(config)
+    if signals_of(config) and config.policy.averaging == "type_mean":
+        for name in ("reason_weight", "act_weight"):
+            found.pop(name, None)
+    if config.method == "policy":
+        found["method_weight"] = "method policy has no loss beside its terms"
+    if not config.validation.validate_every:
+        found |= dict.fromkeys(("validate_episodes", "validate_patience", "keep"), "it needs --validate-every")
+    if config.online.group < 2:
+        found["redraws"] = "it needs --group of 2 or more"
     if not config.online.horizon_start:
         found["horizon_every"] = "it needs --horizon-start"
     if not config.model.teacher or config.model.teacher.startswith("expert"):
@@ -197,6 +325,15 @@ def ignored_by(config: TrainConfig) -> dict[str, str]:
         found |= dict.fromkeys(needing, "it needs a --teacher that scores")
     if config.model.form == "think":
         found |= dict.fromkeys(("action_support", "outside"), "actions of the form think have no token sets")
+    return found
+
+
+def _without_signals(config: TrainConfig) -> dict[str, str]:
+    """What has no effect where no term is a signal, or none is of what the world said."""
+    found: dict[str, str] = {}
+    if not signals_of(config):
+        needed = "it needs --terms of the student's tokens, e.g. opd=1 or grpo=1"
+        found |= dict.fromkeys(("reward", "invalid_penalty", "ratio_clip", "averaging"), needed)
     return found
 
 
@@ -208,6 +345,32 @@ REMOVED = {
     "preset": "--config NAME",
 }
 """Settings of the release before that a file may not have any more, with what to give instead."""
+
+
+_RATIOS = "Tables 6 and 12 are the ratios of λ: give paper/table6/1-1 and so on, or --reason-weight and --act-weight"
+_ENTROPY = "γ weighs entropy in Eq. 13, paper/table15/entropy-1.0; the strength of draws is --curriculum-strength"
+GONE_CONFIGS = {
+    "paper/table3/sad": "the paper's whole method is paper/table3/ours; --method sad is the default",
+    "paper/table3/token-level": "the printed row is MiniLLM, paper/table3/token; the flat loss is --method token_flat",
+    "paper/table3/minillm": "it is paper/table3/token with the paper's values; or give --method minillm --passes 4",
+    "paper/table3/word-kd": "it is paper/table3/kd with the paper's values; or give --method word_kd --mode offline",
+    "paper/table3/sft": "Table 3 has no such row: give --method sft --mode offline",
+    "paper/table5/full": "it is paper/table5/ours, the paper's whole method",
+    "paper/table5/no-reasoning": "it is paper/table5/only-action with the paper's values; or give --reason-weight 0",
+    "paper/table5/no-action": "it is paper/table5/only-reasoning with the paper's values; or give --act-weight 0",
+    "paper/table5/random-mask": "it is paper/table5/random-masking with the paper's values; or give --masks random",
+    "paper/table5/no-curriculum": "the curriculum is in Table 13: give paper/table13/without-curriculum",
+    "paper/table6/full": "components are in Table 5: give paper/table5/ours",
+    "paper/table6/no-curriculum": "the curriculum is in Table 13: give paper/table13/without-curriculum",
+    "paper/table6/no-segmentation": "components are in Table 5: give paper/table5/no-segmentation",
+    "paper/table6/random-mask": "components are in Table 5: give paper/table5/random-masking",
+    **{f"paper/table13/{ratio}": _RATIOS for ratio in ("0-1", "1-0", "1-1", "1-2", "2-1")},
+    "paper/table14/fixed": "it is in no table; fixed weights are the default",
+    "paper/table14/learned": "it is in no table: give --learned-weights",
+    "paper/table14/projected": "it is in no table: give --project",
+    **{f"paper/table15/gamma-{gamma}": _ENTROPY for gamma in ("0", "0.5", "1", "2")},
+}
+"""Configurations of the release before that meant something else than the paper's tables, with what to give instead."""
 
 
 def former_term(name: str, value: str) -> str:

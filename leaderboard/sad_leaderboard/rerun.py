@@ -131,6 +131,7 @@ def rerun_settings(manifest: Manifest, agent: str, data: str, out: Path, workers
         workers=workers,
         quiet=True,
         form=form,
+        constrained="on" if "agent decoding" in manifest.identity else "off",
         chat="on" if manifest.identity.get("agent chat") == "on" else unsaid,
         **taken,
     )

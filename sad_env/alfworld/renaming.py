@@ -74,6 +74,7 @@ def _step(step: Step, renamed_text: Callable[[str], str], thought: Callable[[str
             "admissible": admissible,
             "token_ids": (),
             "token_labels": "",
+            "logprobs": None,
         }
     )
 

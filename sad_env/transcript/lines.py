@@ -30,7 +30,7 @@ class LinesForm(Form):
         ' that starts with "Action:" and holds one action.'
     )
     missing = "there was no line that starts with 'Action:'"
-    stop = ("\nObservation:",)
+    stop: tuple[str, ...] = ("\nObservation:",)
 
     def _add_spans(self, spans: list[Span], text: str, start: int, end: int) -> None:
         position = start

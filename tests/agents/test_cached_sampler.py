@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+import math
 import random
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from sad_agents.agent import GREEDY, Sampling
-from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest, choose, common_prefix
-from transformers import BloomConfig, BloomForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel
-
-from sad_env.errors import ConfigError
+from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest, common_prefix
+from sad_agents.sampling.choice import choose
+from transformers import PreTrainedModel
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny import KINDS, tiny_config, tiny_model
@@ -157,11 +158,11 @@ def test_nan_logits_break_their_row_alone() -> None:
     logits = torch.zeros(3, 5)
     logits[:, 2] = 1
     logits[1, 0] = torch.nan
-    assert choose(logits, GREEDY, [0.5] * 3) == [2, -1, 2]
-    chosen = choose(logits, Sampling(temperature=1.0), [0.5] * 3)
+    assert choose(logits, GREEDY, [0.5] * 3).ids == [2, -1, 2]
+    chosen = choose(logits, Sampling(temperature=1.0), [0.5] * 3).ids
     assert chosen[1] == -1
     assert min(chosen[0], chosen[2]) >= 0
-    assert choose(torch.full((1, 3), -torch.inf), GREEDY, [0.5]) == [-1]
+    assert choose(torch.full((1, 3), -torch.inf), GREEDY, [0.5]).ids == [-1]
 
 
 def test_a_broken_model_ends_at_once() -> None:
@@ -177,33 +178,35 @@ def test_frequencies_follow_the_distribution_and_the_nucleus() -> None:
     logits = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05])).repeat(8_000, 1)
     draw = random.Random(0)
     draws = [draw.random() for _ in range(8_000)]
-    counts = torch.bincount(torch.tensor(choose(logits, Sampling(temperature=1.0), draws)), minlength=4) / 8_000
+    counts = torch.bincount(torch.tensor(choose(logits, Sampling(temperature=1.0), draws).ids), minlength=4) / 8_000
     assert torch.allclose(counts, torch.tensor([0.5, 0.3, 0.15, 0.05]), atol=0.025)
-    nucleus = choose(logits, Sampling(temperature=1.0, top_p=0.7), draws)
+    nucleus = choose(logits, Sampling(temperature=1.0, top_p=0.7), draws).ids
     assert set(nucleus) == {0, 1}
     assert abs(nucleus.count(0) / 8_000 - 0.625) < 0.025
 
 
-def test_models_with_other_attention_are_refused() -> None:
-    config = MistralConfig(
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        vocab_size=VOCABULARY,
-        sliding_window=16,
-        bos_token_id=None,
-        eos_token_id=None,
-    )
-    with pytest.raises(ConfigError, match="sliding"):
-        sampler(MistralForCausalLM(config))
-
-
-def test_models_that_keep_attention_to_themselves_are_refused() -> None:
-    config = BloomConfig(hidden_size=32, n_layer=2, n_head=2, vocab_size=VOCABULARY)
-    with pytest.raises(ConfigError, match="attention interface"):
-        sampler(BloomForCausalLM(config))
+@pytest.mark.parametrize(("temperature", "top_p"), [(0.0, 1.0), (0.7, 1.0), (1.3, 0.8)])
+def test_log_probabilities_are_of_what_was_drawn_from(temperature: float, top_p: float) -> None:
+    model = tiny_model("llama", VOCABULARY)
+    cached, draw = sampler(model), random.Random(11)
+    sampling = Sampling(temperature=temperature, top_p=top_p, max_tokens=12, seed=2, logprobs=True)
+    requests = [SampleRequest(n, some_ids(draw, 9 + n), seed=str(n)) for n in range(4)]
+    samples = cached.sample(requests, sampling)
+    silent = sampler(model).sample(requests, replace(sampling, logprobs=False))
+    assert [(sample.ids, None) for sample in samples] == [(sample.ids, sample.logprobs) for sample in silent]
+    for request, sample in zip(requests, samples, strict=True):
+        with torch.inference_mode():
+            ids = torch.tensor([[*request.ids, *sample.ids]])
+            logits = model(input_ids=ids).logits[0, len(request.ids) - 1 : -1].double()  # type: ignore[operator]
+        expected = []
+        for row, token in zip((logits / (temperature or 1)).softmax(-1), sample.ids, strict=True):
+            kept, mass = row.sort(descending=True).values.tolist(), 0.0
+            for probability in kept:
+                if mass >= top_p:
+                    break
+                mass += probability
+            expected.append(math.log(float(row[token]) / mass))
+        assert sample.logprobs == pytest.approx(expected, abs=1e-4)
 
 
 def test_common_prefix_at_every_length() -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from sad_agents.agent import Sampling
-from sad_agents.chat import ChatGlue
+from sad_agents.chat import ChatGlue, head_turns, user_text
 from sad_agents.checkpoints import save_student
 from sad_agents.loading import AgentOptions, model_agent
 from sad_agents.model import Piece, Request
-from sad_agents.openai_model import OpenAIModel, messages_of
-from sad_agents.prompts import Prompt
+from sad_agents.openai_model import OpenAIModel
+from sad_agents.openai_requests import messages_of
+from sad_agents.prompts import Prompt, load_prompt
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, WorldRecipe, rollout
 from sad_agents.sampling.cached_sampler import Sample
@@ -124,6 +125,45 @@ def test_glue_and_texts_are_the_template_of_the_whole(template: str, kind: str) 
     assert stable >= 50
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_exemplars_are_turns_of_the_template(template: str, form: str) -> None:
+    """Before, between and in the episode it is the template of the whole conversation; the instruction begins each."""
+    tokenizer = with_template(template, "gpt2")
+    glue = ChatGlue.of(tokenizer)
+    shown = form_of(form)
+    episodes = [
+        [shown.observation("Room."), shown.render("hm", "look").text, shown.observation("A lamp.")],
+        [shown.observation("Hall."), shown.render("", "go").text, shown.observation("You won.")],
+    ]
+    for count in (1, 2):
+        prompt = "\n".join(["Play.\n", *("".join(one) for one in episodes[:count]), ""])
+        turns, begun = head_turns(prompt, shown)
+        assert [turn.role for turn in turns] == ["user", "assistant"] * count
+        assert turns[0].text == f"Play.\n\n{user_text(episodes[0][0])}"
+        last = user_text(episodes[count - 1][2])
+        assert begun == f"{last}\n\nPlay.\n\n"
+        if count == 2:
+            assert turns[2].text == f"{user_text(episodes[0][2])}\n\nPlay.\n\n{user_text(episodes[1][0])}"
+        ids = [
+            *glue.head(functools.partial(encode, tokenizer), prompt, shown),
+            *glue.user(encode(tokenizer, "Observation: x")),
+        ]
+        seen = [*(turn.text for turn in turns[::2]), f"{begun}Observation: x"]
+        text = whole(tokenizer, "", seen, [turn.text for turn in turns[1::2]])
+        assert decode(tokenizer, ids) == text.removesuffix(glue.begun)
+        request = Request("k", [Piece(prompt, role="system"), Piece("Observation: x\n", role="user")], [], "0")
+        assert [one["content"] for one in messages_of(request, shown)] == [
+            *(turn.text for turn in turns),
+            f"{begun}Observation: x",
+        ]
+
+
+def test_a_prompt_without_exemplars_is_the_systems() -> None:
+    for prompt in ("", "Play.\n\n", 'Write "Observation:" and so on.\n', "Play.\nAction: look\n"):
+        assert head_turns(prompt, form_of("lines")) == ([], "")
+
+
 def test_control_tokens_in_foreign_text_stay_text() -> None:
     tokenizer = with_template("qwen2_5")
     glue = ChatGlue.of(tokenizer)
@@ -209,7 +249,7 @@ def test_what_a_model_is_shown_is_what_it_was_shown_and_wrote(template: str, for
     thinks = template == "qwen3_thinking"
     texts = [f"Action: [ACT] <action>no</action>\n\n</think>\n{text}" if thinks else text for text in SAID[form]]
     seen = speaking(local, texts)
-    agent = ReActAgent(local, Prompt("Play."), sampling=Sampling(max_tokens=64))
+    agent = ReActAgent(local, load_prompt("toy"), shots=1, sampling=Sampling(max_tokens=64))
     (one,) = rollout(agent, [Job(toy_panel("test").task_ids[0])], WorldRecipe("toy"), limits=Limits(max_steps=4))
     episode = one.trajectory
     assert (episode.form, episode.chat) == (form, bool(template))

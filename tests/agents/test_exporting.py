@@ -67,6 +67,7 @@ def odd(form: str) -> Trajectory:
                 action=action,
                 observation="Observation: of\n\nlines",
                 token_ids=ids,
+                logprobs=tuple(-0.5 * one for one in ids),
                 token_labels="".join(span.kind.value for span in spans),
                 generated_tokens=7,
                 valid=False,
@@ -204,6 +205,7 @@ def test_documents_have_what_atif_has_entries_for(tmp_path: Path) -> None:
     first, second, _ = document["steps"][2:]
     assert first["message"] == "I do not know.\n\n"
     assert first["metrics"]["completion_token_ids"] == [0]
+    assert second["metrics"]["logprobs"] == [-0.5 * one for one in second["metrics"]["completion_token_ids"]]
     assert second["reasoning_content"].startswith("Hm.")
     assert second["tool_calls"][0]["arguments"] == {"action": "look 💥"}
     assert second["observation"]["results"][0]["source_call_id"] == second["tool_calls"][0]["tool_call_id"]

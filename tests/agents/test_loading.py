@@ -13,10 +13,13 @@ import pytest
 import torch
 from sad_agents import catalogue
 from sad_agents.agent import GREEDY, Sampling
-from sad_agents.checkpoints import RECORD_FILE, save_student
+from sad_agents.checkpoints import save_student
 from sad_agents.loading import AgentOptions, LoadedModel, load_language_model, model_agent
 from sad_agents.model import Piece, Request
+from sad_agents.model_folder import RECORD_FILE
 from sad_agents.react import ReActAgent
+from sad_agents.rollout.rollout import Job, Limits, rollout
+from sad_agents.rollout.world_recipe import WorldRecipe
 from safetensors.torch import load_file, save_file
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedModel
 
@@ -119,7 +122,7 @@ def test_code_that_a_native_model_names_is_not_needed(name: str, tmp_path: Path)
     assert type(loaded.model).__module__.startswith("transformers.models.llama")
 
 
-def test_sliding_attention_plays_within_its_window(tmp_path: Path) -> None:
+def test_sliding_attention_plays_within_its_window_and_beyond(tmp_path: Path) -> None:
     config = MistralConfig(
         hidden_size=32,
         intermediate_size=64,
@@ -139,14 +142,20 @@ def test_sliding_attention_plays_within_its_window(tmp_path: Path) -> None:
     loaded = load_language_model(path)
     (sample,) = sampled(loaded, ids[0].tolist())
     assert sample == loaded.model.generate(ids, max_new_tokens=16, do_sample=False)[0, 40:].tolist()  # type: ignore[operator]
-    with pytest.raises(ConfigError, match="a context of 64 tokens at most"):
-        model_agent(path, "toy", AgentOptions(sampling=Sampling(max_tokens=16), context=65))
+    beyond = torch.arange(80)[None]
+    (sample,) = sampled(loaded, beyond[0].tolist(), columns=96)
+    assert sample == loaded.model.generate(beyond, max_new_tokens=16, do_sample=False)[0, 80:].tolist()  # type: ignore[operator]
+    longer = model_agent(path, "toy", AgentOptions(sampling=Sampling(max_tokens=16), context=96))
+    (one,) = rollout(longer, [Job("test-0000")], WorldRecipe("toy"), limits=Limits(max_steps=2))
+    assert len(one.trajectory.steps) == 2
 
 
-def sampled(loaded: LoadedModel, ids: list[int]) -> list[list[int]]:
+def sampled(loaded: LoadedModel, ids: list[int], columns: int = 64) -> list[list[int]]:
     from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
 
-    sampler = CachedSampler(loaded.model, stop=lambda _: False, stop_ids=frozenset(), end_ids=frozenset(), columns=64)
+    sampler = CachedSampler(
+        loaded.model, stop=lambda _: False, stop_ids=frozenset(), end_ids=frozenset(), columns=columns
+    )
     return [one.ids for one in sampler.sample([SampleRequest("a", ids)], Sampling(GREEDY.temperature, max_tokens=16))]
 
 

@@ -10,13 +10,13 @@ from sad_agents.model import Piece, Request
 from sad_agents.prompts import Prompt, load_prompt
 from sad_agents.react import ReActAgent, label
 from sad_agents.rollout.rollout import Job, Limits, WorldRecipe, rollout
-from sad_agents.sampling.local_model import LocalModel, decode, ends_in
+from sad_agents.sampling.local_model import LocalModel, decode, encode, ends_in
 from sad_agents.windowing import Windowing
 
 from sad_env.errors import ConfigError
-from sad_env.records import Status
+from sad_env.records import Status, Trajectory
 from sad_env.toy import toy_panel
-from sad_env.transcript import segment
+from sad_env.transcript import LINES, segment
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny import byte_fallback_tokenizer, tiny_model, tiny_tokenizer
@@ -45,6 +45,33 @@ def test_ids_are_kept_as_sampled_and_spell_the_completion() -> None:
         assert step.completion.endswith("\n")
         # All but a newline that was forced are sampled, and counted.
         assert 0 <= step.generated_tokens - len(step.token_labels.rstrip("N")) <= 1
+
+
+def test_recorded_log_probabilities_are_the_models_own_of_what_it_sampled() -> None:
+    model = local(positions=1024)
+    sampling = Sampling(temperature=0.8, max_tokens=24, logprobs=True)
+    player = ReActAgent(model, Prompt("Find it."), sampling=sampling, first_thought=lambda start: "I look")
+    (one,) = rollout(player, [Job(TASKS[0])], WorldRecipe("toy"), limits=Limits(max_steps=3))
+    trajectory = one.trajectory
+    assert Trajectory.from_json(trajectory.to_json()) == trajectory
+    context = [*encode(TOKENIZER, trajectory.prompt), *encode(TOKENIZER, LINES.observation(trajectory.observation))]
+    for step in trajectory.steps:
+        assert step.logprobs is not None
+        assert len(step.logprobs) == len(step.token_ids)
+        with torch.inference_mode():
+            ids = torch.tensor([[*context, *step.token_ids]])
+            logits = model.sampler.model(input_ids=ids).logits[0, len(context) - 1 : -1].double()  # type: ignore[operator]
+        own = (logits / 0.8).log_softmax(-1).gather(-1, ids[0, len(context) :, None])[:, 0].tolist()
+        for told, expected, letter in zip(step.logprobs, own, step.token_labels, strict=True):
+            assert told == (0 if letter == "N" else pytest.approx(expected, abs=1e-4))
+        context += [*step.token_ids, *encode(TOKENIZER, LINES.observation(step.observation))]
+    assert trajectory.steps[0].token_labels.startswith("NN")
+
+
+def test_files_without_log_probabilities_do_not_name_them() -> None:
+    (one,) = rollout(agent(local()), [Job(TASKS[0])], WorldRecipe("toy"), limits=Limits(max_steps=2))
+    assert one.trajectory.steps[0].logprobs is None
+    assert "logprobs" not in one.trajectory.to_json()
 
 
 def test_greedy_twice_gives_identical_episodes_that_outgrow_the_window() -> None:

@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from sad_agents.sampling.action_trie import Trie, spelled
 from sad_agents.windowing import Windowing
 from sad_distill.auxiliary.alignment import (
-    AlignmentTerm,
     Tokens,
-    align,
     align_min,
     align_spans,
     align_transport,
@@ -23,10 +22,11 @@ from sad_distill.auxiliary.alignment import (
     soft_dtw,
     span_costs,
 )
+from sad_distill.auxiliary.alignment_term import AlignmentTerm, align
 from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm, action_scores, choices_of
 from sad_distill.auxiliary.contrastive import ContrastiveTerm, info_nce, preference
 from sad_distill.config import Measure, Optimisation, TrainConfig
-from sad_distill.data.action_support import ActionSupport, ByteSpellings, Trie, action_start, spelled
+from sad_distill.data.action_support import ActionSupport, ByteSpellings, action_start
 from sad_distill.data.batch import collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Row, Unit, rows_from

@@ -121,7 +121,8 @@ def test_a_thousand_random_conversations(form: str, template: str, name: str) ->
     model = tiny_model("llama", len(tokenizer), positions=8192)
     found: list[str] = []
     local = LocalModel(model, tokenizer, windowing=Windowing(8192, 512), form=form_of(form), chat=bool(template))
-    agent = ReActAgent(local, Prompt("Play it."), sampling=Sampling(max_tokens=512))
+    prompt = Prompt("Play it.", ("Observation: A hall.\nReasoning: hm\nAction: go\nObservation: You won.\n",))
+    agent = ReActAgent(local, prompt, shots=1, sampling=Sampling(max_tokens=512))
     recipe, limits = WorldRecipe("toy", {"split": "train"}), Limits(max_steps=3)
     jobs = [Job(f"train-{number % 50:04d}", seed=number) for number in range(CONVERSATIONS)]
     shown = random_speech(local, 0)

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from sad_agents.sampling.action_trie import Trie, before_slot, spelled
 from sad_agents.windowing import Windowing
-from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentMeasure, AlignmentTerm, Tokens, align
+from sad_distill.auxiliary.alignment import AlignmentMeasure, Tokens
+from sad_distill.auxiliary.alignment_term import ALIGNMENTS, AlignmentTerm, align
 from sad_distill.auxiliary.atomic import choices_of
 from sad_distill.config import TrainConfig
 from sad_distill.config_checks import check
-from sad_distill.data.action_support import ActionSupport, ByteSpellings, Trie, before_slot, spelled
+from sad_distill.data.action_support import ActionSupport, ByteSpellings
 from sad_distill.data.batch import ACT, REASON, collate
 from sad_distill.data.label_masks import remask
 from sad_distill.data.labels import encode

@@ -11,13 +11,14 @@ import torch
 from sad_agents.agent import Sampling
 from sad_agents.model import Piece, Request
 from sad_agents.sampling.local_model import LocalModel
-from sad_distill.auxiliary.minillm import RECORDED, Experience, PolicyGradient, clipped, rewards_to_go, single_step
+from sad_distill.auxiliary.minillm import RECORDED, policy_plan, rewards_to_go, single_step
 from sad_distill.config import Measure, Optimisation
 from sad_distill.data.batch import collate
 from sad_distill.data.rows import Row
 from sad_distill.losses.objective import Objective
 from sad_distill.losses.scoring import score_positions
 from sad_distill.models.mixture import MixtureModel
+from sad_distill.signals.policy import PolicyTerm, clipped
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.training.learner import Learner
 from transformers import PreTrainedTokenizerFast
@@ -33,8 +34,9 @@ def test_rewards_to_go_are_discounted_and_divided_by_what_is_left() -> None:
 def test_the_clip_stops_what_would_go_too_far() -> None:
     then = torch.tensor([math.log(0.5)] * 4)
     now = torch.tensor([math.log(0.9), math.log(0.9), math.log(0.1), math.log(0.5)], requires_grad=True)
-    known = Experience(then, torch.tensor([1.0, -1.0, 1.0, 2.0]), torch.ones(4))
-    loss = clipped(now, known, 0.2)
+    values, cut = clipped((now - then).exp(), torch.tensor([1.0, -1.0, 1.0, 2.0]), 0.2)
+    loss = values.sum()
+    assert cut.tolist() == [True, False, False, False]
     # ratios 1.8 (clipped at 1.2), 1.8 (not: the advantage is negative), 0.2, 1
     assert loss.item() == pytest.approx(-1.2 + 1.8 - 0.2 - 2.0, abs=1e-6)
     loss.backward()
@@ -45,16 +47,17 @@ def test_the_clip_stops_what_would_go_too_far() -> None:
 def test_advantages_are_white_and_fresh_rows_have_ratio_one(tiny_llama: Tiny) -> None:
     student, teacher = tiny_llama(seed=1), LocalTeacher(tiny_llama(seed=2), "t")
     rows = [Row((1, 5, 6, 7, 8), "NRRAA", ()), Row((1, 9, 3, 4), "NRAA", ())]
-    policy = PolicyGradient()
-    rows = policy.remember(student, teacher, rows, torch.device("cpu"))
-    advantages = torch.cat([known.advantage for known in policy.experience])
+    policy = PolicyTerm(policy_plan(mixing=0.0))
+    rows, _ = policy.remember(student, teacher, rows, torch.device("cpu"))
+    policy.begin(rows, 0)
+    advantages = torch.cat(policy.advantages["minillm"])
     assert advantages.mean().item() == pytest.approx(0, abs=1e-6)
     assert advantages.std(unbiased=False).item() == pytest.approx(1, abs=1e-3)
     batch = collate(rows)
     scores = score_positions(student, batch.states(student), batch, None, Measure())
-    assert policy.count(batch) == 7
+    assert len(advantages) == 7
     assert policy.sum(student, batch, torch.zeros(0), scores).item() == pytest.approx(
-        -advantages.sum().item(), abs=1e-5
+        -advantages.mean().item(), abs=1e-6
     )
 
 
@@ -68,19 +71,21 @@ def test_probabilities_are_those_of_the_temperature_that_was_sampled_at(tiny_lla
         q, p = ((m(ids).logits[0, :-1] / heat).softmax(-1).gather(1, token)[:, 0].double() for m in (student, teacher))
         mixture = MixtureModel(student, teacher, 0.2, heat)
         sampled = (mixture(input_ids=ids, use_cache=False).logits[0, :-1] / heat).softmax(-1).gather(1, token)[:, 0]
-    policy = PolicyGradient(mixing=0.2, temperature=heat, reward_clip=3.0)
-    [row] = policy.remember(student, LocalTeacher(teacher, "t"), [row], torch.device("cpu"))
-    [known] = policy.experience
+    policy = PolicyTerm(policy_plan(mixing=0.2, temperature=heat, reward_clip=3.0))
+    [row], _ = policy.remember(student, LocalTeacher(teacher, "t"), [row], torch.device("cpu"))
+    policy.begin([row], 0)
+    [known], [advantage] = policy.facts, policy.advantages["minillm"]
+    assert known.importance is not None
     torch.testing.assert_close(known.log_q.double(), q.log(), rtol=0, atol=1e-4)
     torch.testing.assert_close(known.importance.double(), q / sampled.double(), rtol=0, atol=1e-4)
     reach = rewards_to_go(((p.log() - q.log()) / 0.5).clamp(-3, 3), 0.95)
     white = (reach - reach.mean()) / reach.std(unbiased=False)
-    torch.testing.assert_close(known.advantage.double(), white, rtol=0, atol=1e-4)
+    torch.testing.assert_close(advantage.double(), white, rtol=0, atol=1e-4)
     batch = collate([row])
     states = batch.states(student)
     loss = policy.sum(student, batch, states, score_positions(student, states, batch, None, Measure()))
     ratio = known.importance
-    expected = torch.max(-known.advantage * ratio, -known.advantage * ratio.clamp(0.8, 1.2)).sum()
+    expected = torch.max(-advantage * ratio, -advantage * ratio.clamp(0.8, 1.2)).mean()
     assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
     loss.backward()
     assert student.model.layers[0].mlp.up_proj.weight.grad.abs().sum() > 0

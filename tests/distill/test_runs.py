@@ -24,14 +24,17 @@ from sad_agents.sampling.local_model import LocalModel
 from sad_agents.windowing import Windowing
 from sad_distill.commands.main import main, train_config
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import caution, check
+from sad_distill.config_checks import GONE_CONFIGS, caution, check
 from sad_distill.data.batch import collate
 from sad_distill.data.rows import Row, rows_from
 from sad_distill.models.heads import head_logits
 from sad_distill.models.language import load_language
 from sad_distill.teachers.registry import load_teacher
-from sad_distill.training.live import ActingModel, TaskStream, shares, without_loops
+from sad_distill.training.live import ActingModel, shares, without_loops
+from sad_distill.training.recorded import curriculum_of
 from sad_distill.training.run import Run
+from sad_distill.training.task_order import TaskOrder
+from sad_distill.training.tasks import TaskStream
 from transformers import PreTrainedTokenizerFast
 
 from sad_env import config_files
@@ -41,9 +44,30 @@ from sad_env.settings import build, flat, replaced
 
 Tiny = Callable[..., Any]
 
-PRESETS = {
-    name: path for name, path in config_files.shipped_configs("sad_distill").items() if name.startswith("paper/")
+PRESETS = {name: path for name, path in config_files.shipped_configs("sad_distill").items() if name.startswith("paper")}
+
+
+PLAIN: dict[str, Any] = {"outside": "bucket", "constrained": "off", "curriculum": "none"}
+MINILLM: dict[str, Any] = {"learning_rate": 5e-6, "batch": 64, "rollouts": 256, "updates": 16, "passes": 4}
+ROWS: dict[str, dict[str, Any]] = {
+    "paper/offline": {"mode": "offline", "batch": 64},
+    "paper/webshop": {"env": "webshop", "steps": 10_000},
+    "paper/contrastive": {"terms": ("contrastive=0.3",)},
+    "paper/table3/ours": {},
+    "paper/table3/token": {"method": "minillm", **MINILLM, **PLAIN},
+    "paper/table3/kd": {"method": "word_kd", "mode": "offline", "batch": 64, **PLAIN},
+    "paper/table3/seqkd": {"method": "seqkd", "mode": "offline", "batch": 64, **PLAIN},
+    "paper/table5/only-reasoning": {"act_weight": 0.0},
+    "paper/table5/only-action": {"reason_weight": 0.0},
+    "paper/table5/no-segmentation": {"method": "token_flat", "outside": "bucket", "constrained": "off"},
+    "paper/table5/random-masking": {"masks": "random"},
+    "paper/table6/0.5-1": {"reason_weight": 0.5},
+    "paper/table6/2-1": {"reason_weight": 2.0},
+    "paper/table13/without-curriculum": {"curriculum": "none"},
+    "paper/table15/entropy-0.0": {"curriculum": "none"},
+    "paper/table15/entropy-2.0": {"curriculum_entropy": 2.0},
 }
+"""What a row of a table changes in the paper's method."""
 
 
 def settings(files: Path, out: Path, **changes: Any) -> TrainConfig:
@@ -64,6 +88,14 @@ def settings(files: Path, out: Path, **changes: Any) -> TrainConfig:
         mode="offline",
     )
     return replaced(base, **changes)
+
+
+def chain(name: str) -> dict[str, Any]:
+    """The settings of a preset and of what it extends."""
+    values = dict(config_files.read_toml(PRESETS[name]))
+    base = values.pop("extends", "")
+    found = {**(chain(base) if base else {}), **values}
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
 
 
 def weights(path: Path) -> list[torch.Tensor]:
@@ -362,15 +394,16 @@ def test_another_micro_batch_is_another_run_only_where_its_rows_are_compared(fil
 def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None:
     for changes, reason in (
         ({"method": "sft", "mode": "online"}, "recorded text"),
-        ({"method": "sad", "mode": "dagger"}, "method sad does not: give --method sft"),
-        ({"method": "word_kd", "mode": "dagger"}, "method word_kd does not: give --method sft"),
+        ({"method": "sad", "mode": "dagger", "teacher": "expert"}, "an expert writes and cannot score: give --method"),
+        ({"method": "word_kd", "mode": "dagger"}, "give --method sft, sad or token_flat"),
         ({"method": "word_kd", "mode": "online"}, "method word_kd learns from recorded text: give --mode offline$"),
         ({"trajectories": ()}, "give --trajectories"),
         ({"method": "minillm", "mode": "offline"}, "--mode online"),
         ({"method": "minillm", "mode": "online", "sampling_temperature": 0.0}, "--sampling-temperature above 0"),
         ({"method": "minillm", "mode": "online", "kd_temperature": 2.0}, "no --kd-temperature"),
-        ({"mode": "online", "curriculum": "sort"}, "--horizon-start to let episodes grow"),
-        ({"mode": "mixed", "curriculum": "sample"}, "mode mixed does not"),
+        ({"mode": "online", "curriculum": "sort", "trajectories": ()}, "--horizon-start to let episodes grow"),
+        ({"mode": "dagger", "method": "sft", "curriculum": "sample"}, "which mode dagger has none of"),
+        ({"mode": "online", "act_loss": "likelihood"}, "which mode online does not learn from"),
         ({"terms": ("contrastive=0.3",), "micro_batch": 1}, "--micro-batch and --batch of 2 or more"),
         ({"steps": 0}, "at least 1"),
         ({"learning_rate": -1.0}, "--learning-rate -1: give a number at least 0"),
@@ -395,9 +428,8 @@ def test_contradictory_settings_are_refused(files: Path, tmp_path: Path) -> None
             Run(settings(files, tmp_path, **changes))
 
 
-@pytest.mark.parametrize("teacher", ["", "teacher.pt"])
-def test_dagger_is_refused_without_a_teacher_that_writes(files: Path, tmp_path: Path, teacher: str) -> None:
-    changes: dict[str, Any] = {"mode": "dagger", "method": "sft", "teacher": teacher and str(files / teacher)}
+def test_dagger_is_refused_without_a_teacher_that_writes(files: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"mode": "dagger", "method": "sft", "teacher": ""}
     with pytest.raises(ConfigError, match="mode dagger needs a teacher that writes: give --teacher expert"):
         Run(settings(files, tmp_path, **changes)).train()
     assert not (tmp_path / "student.pt").exists()
@@ -477,22 +509,21 @@ def test_presets_fill_what_was_not_said(files: Path, tmp_path: Path) -> None:
         assert type(config) is TrainConfig
         return flat(config)
 
-    named = parsed("--preset", "paper/table5/random-mask", "--curriculum", "sort")
-    assert (named["mode"], named["masks"], named["curriculum"]) == ("offline", "random", "sort")
-    assert parsed("--preset", "paper/table5/no-curriculum", "--mode", "online")["mode"] == "online"
-    assert parsed("--preset=paper/table3/minillm", "--learning-rate", "2e-5")["learning_rate"] == 2e-5
-    assert parsed("--preset", "paper/table13/0-1", "--reason-weight", "1")["reason_weight"] == 1
-    assert parsed("--preset", "paper/table14/learned")["learned_weights"]
+    named = parsed("--preset", "paper/table5/random-masking", "--curriculum", "walk")
+    assert (named["mode"], named["masks"], named["curriculum"]) == ("online", "random", "walk")
+    assert parsed("--preset", "paper/table13/without-curriculum", "--mode", "guided")["mode"] == "guided"
+    assert parsed("--preset=paper/table3/token", "--learning-rate", "2e-5")["learning_rate"] == 2e-5
+    assert parsed("--preset", "paper/table6/0-1", "--reason-weight", "1")["reason_weight"] == 1
     (tmp_path / "file.toml").write_text('curriculum = "none"\nsteps = 7\n')
-    found = parsed("--config", str(tmp_path / "file.toml"), "--preset", "paper/table5/full")
-    wanted = {"mode": "offline", "curriculum": "none", "steps": 7, "curriculum_strength": 1}
+    found = parsed("--config", str(tmp_path / "file.toml"), "--preset", "paper/table5/ours")
+    wanted = {"mode": "online", "curriculum": "none", "steps": 7, "curriculum_strength": 1}
     assert {name: found[name] for name in wanted} == wanted
-    for name, path in PRESETS.items():
-        given, values = parsed("--preset", name), config_files.read_toml(path)
+    for name in PRESETS:
+        given = parsed("--preset", name)
         assert given == parsed("--config", name)
-        assert given == flat(replaced(TrainConfig(out="x"), **values))
+        assert given == flat(replaced(TrainConfig(out="x"), **chain(name)))
         check(build(TrainConfig, {**given, "teacher": "t", "trajectories": ("e",)}))
-    (tmp_path / "file.toml").write_text('preset = "paper/table5/full"\n')
+    (tmp_path / "file.toml").write_text('preset = "paper/table5/ours"\n')
     with pytest.raises(ConfigError, match="preset is no setting of sad-distill any more: give --config NAME"):
         parsed("--config", str(tmp_path / "file.toml"))
 
@@ -540,13 +571,29 @@ def test_a_run_that_an_earlier_release_began_goes_on_under_the_present_names(fil
 
 
 def test_the_shipped_settings_are_these(capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(PRESETS) == 27
-    minillm = train_config(["--config", "paper/table3/minillm", "--out", "x"])
-    values: dict[str, Any] = {"method": "minillm", "mode": "online", "learning_rate": 5e-6, "updates": 4, "passes": 4}
-    assert minillm == replaced(TrainConfig(out="x"), **values)
-    unsegmented = train_config(["--config", "paper/table6/no-segmentation", "--out", "x"])
-    changes: dict[str, Any] = {"masks": "none", "action_support": "full", "curriculum": "sample"}
-    assert unsegmented == replaced(TrainConfig(out="x"), mode="offline", **changes)
+    tables = {name.split("/")[1] for name in PRESETS if "/table" in name}
+    assert tables == {f"table{number}" for number in (3, 4, 5, 6, 12, 13, 14, 15)}
+    whole = train_config(["--config", "paper", "--out", "x"])
+    values: dict[str, Any] = {
+        "steps": 20_000,
+        "rollouts": 64,
+        "adapters": 16,
+        "reduction": "paper_sum",
+        "outside": "ignore",
+        "constrained": "on",
+        "curriculum": "sort",
+        "curriculum_scale": "raw",
+    }
+    assert whole == replaced(TrainConfig(out="x"), **values)
+    # Values of appendix B that are defaults, too.
+    assert (whole.optimisation.learning_rate, whole.optimisation.clip, whole.model.context) == (2e-5, 1.0, 512)
+    for table, change in ROWS.items():
+        assert train_config(["--config", table, "--out", "x"]) == replaced(whole, **change)
+    for first, second in ((3, 4), (6, 12), (13, 14)):
+        for name in PRESETS:
+            if name.startswith(f"paper/table{second}/"):
+                other = name.replace(f"table{second}", f"table{first}")
+                assert train_config(["--config", name, "--out", "x"]) == train_config(["--config", other, "--out", "x"])
     teacher = replaced(
         TrainConfig(out="x"),
         student="nano-8m",
@@ -576,14 +623,20 @@ def test_a_teacher_is_trained_under_the_former_flag_for_its_model(
     assert json.loads((tmp_path / "config.json").read_text())["student"] == "nano-0.7m"
 
 
-def test_an_unknown_preset_is_told_all_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    for wrong in ("list", "paper/table5/ful"):
+def test_an_unknown_preset_is_told_all_families_and_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in ("list", "paper/table5/our"):
         assert main(["--out", "x", "--preset", wrong]) == 2
         told = capsys.readouterr().err
         for name in PRESETS:
-            family, _, last = name.rpartition("/")
-            assert last in told.partition(f"{family}/ ")[2].partition(";")[0].strip().split(", ")
-    assert "did you mean 'paper/table5/full'?" in told
+            assert name.rpartition("/")[0] in told
+    assert "did you mean 'paper/table5/ours'?" in told
+
+
+def test_a_preset_that_meant_something_else_is_refused_with_what_to_give(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not GONE_CONFIGS.keys() & PRESETS.keys()
+    for name in GONE_CONFIGS:
+        assert main(["--out", "x", "--config", name]) == 2
+        assert f"no configuration {name} any more: {GONE_CONFIGS[name]}" in capsys.readouterr().err
 
 
 def test_jobs_of_an_iteration_are_a_pure_function_and_cover_the_tasks() -> None:
@@ -592,6 +645,31 @@ def test_jobs_of_an_iteration_are_a_pure_function_and_cover_the_tasks() -> None:
     assert sorted(job.task_id for job in drawn[:7]) == sorted(job.task_id for job in drawn[7:]) == list("abcdefg")
     assert stage.jobs(3, 2, 1) == drawn[6:8]
     assert len(set(drawn)) == 14
+
+
+@pytest.mark.parametrize("pacing", ["sample", "sort", "walk"])
+def test_a_student_plays_the_tasks_of_the_teachers_easy_episodes_first(
+    files: Path, tmp_path: Path, pacing: Any
+) -> None:
+    """Algorithm 1 with a live teacher."""
+    config = settings(files, tmp_path, mode="online", curriculum=pacing, curriculum_scale="raw", split="train", steps=2)
+    run = Run(config)
+    order = TaskOrder(run.parts, [f"train-{number:04d}" for number in range(30)])
+    complexity = curriculum_of(run.parts)[0]
+    ranks = {row.task.rpartition("/")[2]: complexity.names.index(row.episode) for row in run.rows}
+    early = [ranks[job.task_id] for job in order.jobs(0, 0, 40, 0)]
+    late = [ranks[job.task_id] for job in order.jobs(1, 2, 40, 0)]
+    assert all(int(job.task_id[-4:]) < 30 for job in order.jobs(0, 0, 40, 0))
+    assert len(set(order.jobs(0, 0, 40, 0))) == 40
+    assert order.jobs(1, 2, 40, 0) == order.jobs(1, 2, 40, 0)
+    if pacing == "walk":
+        assert early[:30] == sorted(early[:30])
+    else:
+        assert sum(early) < sum(late)
+    with pytest.raises(ConfigError, match="none of them is in toy train: give the --split"):
+        TaskOrder(run.parts, ["test-0000"])
+    run.train()
+    assert len(metrics(tmp_path)) == 2
 
 
 def test_an_episode_that_goes_round_in_circles_is_cut(toy_episodes: list[Trajectory]) -> None:

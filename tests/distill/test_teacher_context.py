@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from sad_agents.chat import head_turns
 from sad_agents.prompts import load_prompt
 from sad_agents.windowing import Windowing
 from sad_distill.config import TrainConfig
@@ -77,10 +78,15 @@ def by_hand(view: TeacherView, episode: Trajectory, row: Row) -> tuple[list[int]
         add(view.prompt_of(episode))
         add(first)
     else:
+        turns, begun = head_turns(view.prompt, form)
         add("<|im_start|>system\n", special=True)
-        add(view.prompt_of(episode).strip() or "You help whoever asks.")
+        add("You help whoever asks.")
         add("<|im_end|>\n<|im_start|>user\n", special=True)
-        add(first[:-1])
+        for turn in turns:
+            add(turn.text)
+            add(f"<|im_end|>\n<|im_start|>{'assistant' if turn.role == 'user' else 'user'}\n", special=True)
+        add(begun)
+        add(view.told(episode.world, episode.split, episode.task_id, episode.seed) + first[:-1])
         add("<|im_end|>\n<|im_start|>assistant\n", special=True)
     units = {unit.step: unit for unit in row.units}
     for number in range(row.first, row.units[-1].step + 1):
@@ -338,8 +344,8 @@ def test_a_writing_teacher_is_shown_its_own_context(toy_episodes: list[Trajector
     assert [prompt.seed for prompt in teacher.prompts] == [3 + n for n in range(len(episode.steps))]
     assert not teacher.prompts[0].messages
     teacher_completions([episode], teacher, 3, TeacherView(tokenizer, PROMPT, glue=glue_of(tokenizer)))
-    assert [role for role, _ in teacher.prompts[1].messages] == ["system", "user", "assistant", "user"]
-    assert teacher.prompts[1].messages[2][1] == episode.steps[0].completion.strip()
+    assert [role for role, _ in teacher.prompts[1].messages][-3:] == ["user", "assistant", "user"]
+    assert teacher.prompts[1].messages[-2][1] == episode.steps[0].completion.strip()
 
 
 @pytest.mark.parametrize("world", ["toy", "alfworld", "webshop", "hotpotqa"])

@@ -16,7 +16,7 @@ from sad_distill.auxiliary.projection import Projection
 from sad_distill.config import Optimisation
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import Batch
-from sad_distill.data.curriculum import CurriculumOrder, Difficulty, EpochOrder, complexities, horizon
+from sad_distill.data.curriculum import Curriculum, CurriculumOrder, Difficulty, EpochOrder, complexities, horizon
 from sad_distill.data.rows import Row, rows_from
 from sad_distill.losses.objective import Objective
 from sad_distill.losses.scoring import Scores
@@ -30,6 +30,7 @@ from sad_env.errors import CheckpointError, ConfigError
 from sad_env.records import Trajectory
 
 Tiny = Callable[..., torch.nn.Module]
+PACINGS: tuple[Literal["sample", "sort"], ...] = ("sample", "sort")
 
 
 @pytest.fixture(scope="module")
@@ -275,8 +276,8 @@ def test_complexity_is_the_weighted_sum_of_scores() -> None:
 def test_easy_episodes_come_first_and_all_come_in_the_end() -> None:
     rows = [Row((1,), "R", (), episode=f"t{number}") for number in range(100)]
     complexity = {row.episode: float(number) / 10 for number, row in enumerate(rows)}
-    for pacing in ("sample", "sort"):
-        order = CurriculumOrder(rows, complexity, pacing, batch=64, steps=50, seed=1)
+    for pacing in PACINGS:
+        order = CurriculumOrder(rows, Curriculum(complexity, pacing, steps=50, seed=1), 64)
         early, late = order(0), order(49)
         assert sum(early) / 64 < 20
         assert 35 < sum(late) / 64 < 65
@@ -288,7 +289,7 @@ def test_easy_episodes_come_first_and_all_come_in_the_end() -> None:
 @pytest.mark.parametrize("pacing", ["sample", "sort"])
 def test_an_episode_of_many_rows_comes_as_often_as_one_of_a_single_row(pacing: Literal["sample", "sort"]) -> None:
     rows = [Row((1,), "R", (), episode="short"), *(Row((1,), "R", (), episode="long") for _ in range(9))]
-    order = CurriculumOrder(rows, {"short": 0.0, "long": 0.0}, pacing, batch=2000, steps=2, seed=0)
+    order = CurriculumOrder(rows, Curriculum({"short": 0.0, "long": 0.0}, pacing, steps=2, seed=0), 2000)
     drawn = order(2)
     assert drawn.count(0) / 2000 == pytest.approx(0.5, abs=0.05)
     assert set(drawn) == set(range(10))

@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from sad_agents.windowing import Windowing
-from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentMeasure, Tokens, align, costs
+from sad_distill.auxiliary.alignment import AlignmentMeasure, Tokens, costs
+from sad_distill.auxiliary.alignment_term import ALIGNMENTS, align
 from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm
-from sad_distill.auxiliary.minillm import PolicyGradient
+from sad_distill.auxiliary.minillm import policy_plan
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import Batch, collate
 from sad_distill.data.rows import Row, rows_from
@@ -24,6 +25,7 @@ from sad_distill.losses.objective import Objective
 from sad_distill.losses.scoring import Measure, score_positions
 from sad_distill.losses.targets import DenseTarget, SparseTarget
 from sad_distill.models.language import Language
+from sad_distill.signals.policy import PolicyTerm
 from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.difficulty import difficulties_of
 from sad_distill.teachers.local import LocalTeacher
@@ -198,9 +200,10 @@ def test_zeros_leave_whole_actions_finite(
     assert all(
         one.entropy < math.inf for one in difficulties_of(rows, LocalTeacher(teacher, "t"), states.device).values()
     )
-    policy = PolicyGradient(mixing=0.2)
+    policy = PolicyTerm(policy_plan(mixing=0.2))
     policy.remember(student, LocalTeacher(teacher, "t"), rows, states.device)
-    assert all(one.advantage.isfinite().all() and one.importance.isfinite().all() for one in policy.experience)
+    assert all(one.isfinite().all() for one in policy.advantages["minillm"])
+    assert all(one.importance is not None and one.importance.isfinite().all() for one in policy.facts)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

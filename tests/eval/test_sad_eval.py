@@ -320,8 +320,8 @@ def test_the_flags_are_these() -> None:
     names = (
         "env agent data options panel episodes repeats seed out reference tokenizer semantic perturb temperature top_p "
         "max_new_tokens shots votes prompt first_thoughts context device precision max_steps max_episode_tokens "
-        "max_seconds run_seconds step_seconds workers concurrency patience omit form chat backend shard new "
-        "dry_run quiet json"
+        "max_seconds run_seconds step_seconds workers concurrency patience omit request api form chat record_logprobs "
+        "backend shard new dry_run quiet json"
     )
     assert {field.name for field in dataclasses.fields(EvalSettings)} == set(names.split())
 

@@ -39,6 +39,7 @@ def steps(draw: st.DrawFn) -> Step:
         admissible=draw(st.none() | st.lists(anything, max_size=3).map(tuple)),
         token_ids=ids,
         token_labels="R" * len(ids),
+        logprobs=draw(st.none() | st.tuples(*[st.floats(-30, 0)] * len(ids))),
     )
 
 
@@ -152,6 +153,14 @@ def small(task: str = "t", observation: str = "o") -> Trajectory:
         world="toy", data="generated", split="test", task_id=task, agent="x", observation="first", steps=(step,),
         status=Status.SUCCESS, success=True,
     )  # fmt: skip
+
+
+def test_a_step_names_its_author_only_where_that_was_another() -> None:
+    own = small()
+    assert "author" not in own.to_json()
+    guided = own.model_copy(update={"steps": (own.steps[0].model_copy(update={"author": "teacher"}),)})
+    assert json.loads(guided.to_json())["steps"][0]["author"] == "teacher"
+    assert Trajectory.from_json(guided.to_json()) == guided
 
 
 def test_the_observation_chain_sees_actions_observations_and_task() -> None:

@@ -211,3 +211,27 @@ def test_a_configuration_is_found_by_name_or_path(tmp_path: Path, monkeypatch: p
     assert config_files.find_config("nano.toml", "sad_eval.study") == Path("nano.toml")
     with pytest.raises(ConfigError, match="cannot read 'nano'"):
         read("--config", "nano")
+
+
+def test_a_configuration_may_extend_another_whose_settings_may_have_no_effect(tmp_path: Path) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Some:
+        first: int = 0
+        """First."""
+        other: int = 0
+        """Other."""
+
+    base, middle, last = (tmp_path / f"{name}.toml" for name in ("base", "middle", "last"))
+    base.write_text("first = 1\nother = 1\n")
+    middle.write_text(f'extends = "{base}"\nother = 2\n')
+    last.write_text(f'extends = "{middle}"\n')
+    parsed = cli.read(Some, ["--config", str(middle)], prog="some")
+    assert (parsed.settings, parsed.given) == (Some(first=1, other=2), {"other"})
+    parsed.refuse_ignored({"first": "it is inherited"})
+    assert cli.read(Some, ["--config", str(last)], prog="some").settings == Some(first=1, other=2)
+    base.write_text(f'extends = "{last}"\n')
+    with pytest.raises(ConfigError, match="extends itself"):
+        cli.read(Some, ["--config", str(last)], prog="some")
+    base.write_text("extends = 3\n")
+    with pytest.raises(ConfigError, match="extends = 3: give the name of one configuration"):
+        cli.read(Some, ["--config", str(base)], prog="some")

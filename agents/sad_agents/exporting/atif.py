@@ -67,4 +67,6 @@ def _metrics(step: Step) -> dict[str, Any]:
     if step.token_ids:
         metrics["completion_token_ids"] = list(step.token_ids)
         metrics["extra"] = {"token_labels": step.token_labels}
+    if step.logprobs is not None:
+        metrics["logprobs"] = list(step.logprobs)
     return metrics

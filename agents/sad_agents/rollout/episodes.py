@@ -86,6 +86,7 @@ class LiveEpisode:
         known_to_agent: the agent has begun it, so its `end` is due.
         tokens: generated so far.
         invalid_run: invalid actions in a row.
+        failed_before: calls of the agent that had failed in a row when it was asked for this episode.
     """
 
     number: int
@@ -101,6 +102,7 @@ class LiveEpisode:
     known_to_agent: bool = False
     tokens: int = 0
     invalid_run: int = 0
+    failed_before: int = 0
 
     def record(self, decision: Decision, observation: str, response: WorldResponse | None) -> None:
         """Add a step; `response` is None when the decision held no action and the world was not asked."""
@@ -194,8 +196,10 @@ def _written(decision: Decision) -> dict[str, Any]:
         "action": decision.action,
         "token_ids": decision.token_ids,
         "token_labels": decision.token_labels,
+        "logprobs": decision.logprobs,
         "generated_tokens": decision.generated_tokens,
         "agent_seconds": decision.seconds,
+        "author": decision.author,
     }
 
 

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sad_agents.agent import Agent, Decision, EpisodeStart
+from sad_agents.agent import Agent, Decision, EpisodeStart, concurrent
+from sad_agents.rollout.calls import Calls
 from sad_agents.rollout.episodes import (
     NO_LIMITS,
     Finished,
@@ -54,7 +55,8 @@ def rollout(
     are workers, up to `limits.attempts` times. Closing the iterator, or Ctrl-C, ends all workers at once.
 
     Args:
-        agent: serves all live episodes; its `act` gets all that wait for it in one call.
+        agent: serves all live episodes. Its `act` gets all that wait for it in one call, or, where the agent says that
+            it is concurrent, each by itself, in threads.
         jobs: consumed as slots become free.
         world: how to make the world.
         live: episodes at once.
@@ -78,18 +80,19 @@ def rollout(
         pool = ProcessPool(world, count, live, step_seconds=limits.step_seconds, reset_seconds=limits.reset_seconds)
     else:
         pool = LocalPool(world, live)
-    loop = _Rollout(agent, iter(jobs), world, pool, limits)
+    loop = _Rollout(agent, iter(jobs), world, pool, limits, threads=live if concurrent(agent) else 0)
     try:
         yield from loop.run()
     finally:
-        pool.close()
-        loop.release_agent()
+        loop.close()
 
 
 class _Rollout:
     """State of one rollout."""
 
-    def __init__(self, agent: Agent, jobs: Iterator[Job], world: WorldRecipe, pool: Pool, limits: Limits) -> None:
+    def __init__(
+        self, agent: Agent, jobs: Iterator[Job], world: WorldRecipe, pool: Pool, limits: Limits, *, threads: int
+    ) -> None:
         self._agent = agent
         self._jobs = jobs
         self._world = world.name
@@ -107,6 +110,11 @@ class _Rollout:
         self._failed_calls = 0
         self._why = ""
         self._act_seconds = 0.0
+        self._calls: Calls[LiveEpisode, Decision] | None = None
+        """Where each episode acts by itself; otherwise all that are ready act in one call."""
+        if threads:
+            self._calls = Calls(lambda episode: self._decide([episode])[0], threads)
+            pool.watch(self._calls)
 
     def run(self) -> Iterator[Finished]:
         try:
@@ -123,15 +131,19 @@ class _Rollout:
                     yield from self._drain()
                     continue
                 return
-            if len(self._ready) < len(self._live):
-                self._collect()
-            if self._ready:
-                self._ask_agent()
+            if self._calls is None:
+                self._act_together()
+            else:
+                self._act_apart(self._calls)
             yield from self._drain()
             if self._failed_calls >= _FAILED_CALLS:
                 yield from self._give_up()
 
-    def release_agent(self) -> None:
+    def close(self) -> None:
+        """End the worlds, and let the agent forget what was live."""
+        if self._calls is not None:
+            self._calls.close()
+        self._pool.close()
         for episode in self._live.values():
             if episode.known_to_agent:
                 self._agent.end(episode.number)
@@ -240,27 +252,49 @@ class _Rollout:
 
     # --- the agent's side ----------------------------------------------------------------------------------
 
-    def _ask_agent(self) -> None:
-        ready, self._ready = self._ready, []
-        ready.sort(key=lambda episode: episode.number)
+    def _act_together(self) -> None:
+        if len(self._ready) < len(self._live):
+            self._collect()
+        ready, self._ready = sorted(self._ready, key=lambda episode: episode.number), []
+        if not ready:
+            return
         began = time.perf_counter()
         decisions = self._decide(ready)
         self._act_seconds = time.perf_counter() - began
+        self._count(decisions, self._failed_calls)
         for episode, decision in zip(ready, decisions, strict=True):
-            episode.decision = decision
-            episode.tokens += decision.generated_tokens
-            if decision.stop is not None:
-                self._end(episode, decision.stop, decision.error)
-            elif decision.complaint:
-                self._complain(episode, decision)
-            else:
-                self._pool.submit(episode.slot, StepRequest(decision.action))
+            self._play_on(episode, decision)
+
+    def _act_apart(self, calls: Calls[LiveEpisode, Decision]) -> None:
+        """Ask for those that are ready, and go on with those whose world or agent has answered meanwhile."""
+        ready, self._ready = self._ready, []
+        for episode in ready:
+            episode.failed_before = self._failed_calls
+            calls.ask(episode)
+        for event in self._pool.events(wait=3600.0):
+            self._handle(event)
+        for episode, decision, error in calls.answers():
+            if error is not None:
+                raise error
+            assert decision is not None
+            if self._live.get(episode.slot) is episode:  # it may have lost its world
+                self._count([decision], episode.failed_before)
+                self._play_on(episode, decision)
+
+    def _play_on(self, episode: LiveEpisode, decision: Decision) -> None:
+        episode.decision = decision
+        episode.tokens += decision.generated_tokens
+        if decision.stop is not None:
+            self._end(episode, decision.stop, decision.error)
+        elif decision.complaint:
+            self._complain(episode, decision)
+        else:
+            self._pool.submit(episode.slot, StepRequest(decision.action))
 
     def _decide(self, episodes: list[LiveEpisode]) -> list[Decision]:
         try:
-            decisions = _checked(self._agent.act([episode.number for episode in episodes]), len(episodes))
+            return _checked(self._agent.act([episode.number for episode in episodes]), len(episodes))
         except InfrastructureError as error:
-            self._count_failure(one_line(str(error)))
             return [Decision.stopped(Status.INFRA_ERROR, one_line(str(error)))] * len(episodes)
         except _SETUP:
             raise
@@ -269,15 +303,14 @@ class _Rollout:
                 return [Decision.stopped(Status.AGENT_ERROR, _reason(error))]
             # One by one, so that one episode's fault is not the others'.
             return [decision for episode in episodes for decision in self._decide([episode])]
+
+    def _count(self, decisions: Sequence[Decision], failed_before: int) -> None:
+        """Count calls that reached no model; those that were under way at the same time count once."""
         if any(decision.stop is not Status.INFRA_ERROR for decision in decisions):
             self._failed_calls = 0
-        else:
-            self._count_failure(decisions[0].error)
-        return decisions
-
-    def _count_failure(self, reason: str) -> None:
-        self._failed_calls += 1
-        self._why = reason
+        elif failed_before == self._failed_calls:
+            self._failed_calls += 1
+            self._why = decisions[0].error
 
     def _give_up(self) -> Iterator[Finished]:
         for episode in list(self._live.values()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import selectors
 import signal
 import subprocess
@@ -59,6 +60,14 @@ class Event:
     reason: str = ""
 
 
+class Bell(Protocol):
+    """What can be waited for."""
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable."""
+        ...
+
+
 class Pool(Protocol):
     """Slots, and the requests that go to them."""
 
@@ -72,6 +81,10 @@ class Pool(Protocol):
 
     def submit(self, slot: Slot, request: WorldRequest) -> None:
         """Queue a request to the slot's world."""
+        ...
+
+    def watch(self, bell: Bell) -> None:
+        """Let `events` end its waiting as soon as this is readable, too."""
         ...
 
     def events(self, *, wait: float) -> list[Event]:
@@ -103,6 +116,7 @@ class LocalPool:
         self._host = WorldHost(registry.world(recipe.name).entry, recipe.options)
         self._idle = deque(Slot(index) for index in range(slots))
         self._queue: list[tuple[Slot, WorldRequest]] = []
+        self._bells: list[Bell] = []
 
     def acquire(self, *, fresh: bool) -> Slot | None:
         """A free slot; a fresh one gets a new copy of the world."""
@@ -121,9 +135,15 @@ class LocalPool:
         """Queue a request."""
         self._queue.append((slot, request))
 
+    def watch(self, bell: Bell) -> None:
+        """Nothing but this is ever waited for."""
+        self._bells.append(bell)
+
     def events(self, *, wait: float) -> list[Event]:
         """Run what is queued."""
         queue, self._queue = self._queue, []
+        if self._bells and not queue:
+            select.select(self._bells, [], [], wait)
         return [Event(slot, self._host.serve(slot.index, request)) for slot, request in queue]
 
     def close(self) -> None:
@@ -285,6 +305,10 @@ class ProcessPool:
         worker.requests.append(to_wire(slot.index, request))
         worker.awaited.append((slot, self._seconds[isinstance(request, ResetRequest)]))
 
+    def watch(self, bell: Bell) -> None:
+        """Wait for this together with the workers."""
+        self._selector.register(bell, selectors.EVENT_READ)
+
     def events(self, *, wait: float) -> list[Event]:
         """Send what is queued; collect responses, deaths and time-outs."""
         unsent = [worker for worker in self._workers if worker.flush()]
@@ -293,7 +317,9 @@ class ProcessPool:
         wait = min([wait, *(self._time_left(worker) for worker in self._workers if worker.awaited)])
         events: list[Event] = []
         for key, _ in self._selector.select(max(0.0, wait)):
-            worker = cast(_Worker, key.fileobj)
+            if key.fileobj not in self._workers:  # what is watched
+                continue
+            worker = key.fileobj
             responses = worker.read()
             if responses is None:
                 events += self._replace(worker, self._exit_reason(worker))

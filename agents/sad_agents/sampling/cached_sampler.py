@@ -2,9 +2,9 @@
 
     sampler.sample([SampleRequest("episode 1", ids), SampleRequest("episode 2", ids)], sampling)
 
-1. Assign. Each conversation has a row of a `RowKVCache`, and the row remembers the ids that it holds. What the row and
-   the request have in common stays; the other ids of the request are pending. A new conversation copies the longest
-   prefix that any row offers.
+1. Assign. Each conversation has a row of a cache (`RowKVCache`, or `OwnCaches` for models that it does not describe),
+   and the row remembers the ids that it holds. What the row and the request have in common stays; the other ids of the
+   request are pending. A new conversation copies the longest prefix that any row offers.
 2. Prefill. While some row has more than one id pending, forward passes feed only those that are behind, many ids each.
    A prefix that all of them share goes through the model once and is copied.
 3. Decode. Then each forward pass feeds every row its one pending id and a draft of what may follow (`NgramDraft`). Of
@@ -21,15 +21,18 @@ import math
 import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import NamedTuple, cast
+from itertools import islice, repeat
+from typing import NamedTuple
 
 import torch
 from transformers import PreTrainedModel
 
 from sad_agents.agent import Sampling
-from sad_agents.sampling.kv_cache import Feed, RowKVCache
+from sad_agents.sampling.action_trie import AllowedNext
+from sad_agents.sampling.choice import choose
+from sad_agents.sampling.kv_cache import Feed
 from sad_agents.sampling.ngram_draft import CONTEXT, NgramDraft
+from sad_agents.sampling.own_caches import cache_for
 
 _PREFILL_TOKENS = {"cpu": 1024}
 _PREFILL_TOKENS_ELSEWHERE = 8192
@@ -51,12 +54,14 @@ class SampleRequest:
         ids: all that comes before, at least one id.
         seed: seeds the draws, so that they do not depend on what else is in the batch.
         begun: how many of the last ids are the beginning of the completion already.
+        allowed: what may come next in the completion; None allows everything.
     """
 
     key: Hashable
     ids: Sequence[int]
     seed: str = ""
     begun: int = 0
+    allowed: AllowedNext | None = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,15 @@ class Sample:
         ids: sampled ids, a final end-of-text id excluded.
         generated: tokens produced, that id included.
         broken: the model gave no distribution (NaN logits) and sampling stopped there.
+        logprobs: of each id, as `ChosenIds` tells them; None where `Sampling.logprobs` does not ask for them.
+        missing: one line on why a server gave no answer; empty where it did.
     """
 
     ids: list[int]
     generated: int
     broken: bool = False
+    logprobs: list[float] | None = None
+    missing: str = ""
 
 
 @dataclass(eq=False)
@@ -113,6 +122,7 @@ class _Job:
     numbers: list[float] = field(default_factory=list)
     begun: list[int] = field(default_factory=list)
     sampled: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
     generated: int = 0
     broken: bool = False
 
@@ -134,15 +144,12 @@ class CachedSampler:
     """Samples continuations for many conversations at once.
 
     Args:
-        model: a causal LM that `RowKVCache` takes.
+        model: a causal LM; those that `RowKVCache` describes are quick.
         stop: gets the ids of a row's completion so far after an id of `stop_ids`; True ends the row.
         stop_ids: ids after which `stop` is asked.
         end_ids: ids that end a row and are not part of it.
         columns: no request and its completion are longer; None where nothing is known.
         known: ids that may be sampled; a head can have further rows, which are padding. None takes all rows.
-
-    Raises:
-        ConfigError: the model is not one that `RowKVCache` takes.
     """
 
     def __init__(
@@ -163,7 +170,7 @@ class CachedSampler:
         self._end_ids = end_ids
         self._rows: list[_Row] = []
         self._clock = 0
-        self._cache = RowKVCache(model, columns)
+        self._cache = cache_for(model, columns)
         self._draft = NgramDraft()
         self._prefill_tokens = _PREFILL_TOKENS.get(model.device.type, _PREFILL_TOKENS_ELSEWHERE)
 
@@ -200,7 +207,8 @@ class CachedSampler:
             self._run(jobs, sampling)
         finally:
             self.model.train(training)
-        return [Sample(job.sampled, job.generated, job.broken) for job in jobs]
+        told = sampling.logprobs
+        return [Sample(job.sampled, job.generated, job.broken, job.logprobs if told else None) for job in jobs]
 
     # --- rows ----------------------------------------------------------------------------------------------
 
@@ -292,8 +300,10 @@ class CachedSampler:
             [Feed(job.row.index, len(job.row.ids), [*ids, *draft], wanted) for job, ids, draft, wanted in turns]
         )
         logits = self.without_padding(logits)
+        limit(logits, turns)
         numbers = [number for turn in turns for number in turn.job.next_numbers(turn.wanted)]
-        chosen = iter(choose(logits, sampling, numbers))
+        choice = choose(logits, sampling, numbers)
+        chosen = zip(choice.ids, choice.logprobs or repeat(None), strict=False)
         for job, ids, draft, wanted in turns:
             job.row.ids += ids
             del job.pending[: len(ids)]
@@ -304,7 +314,7 @@ class CachedSampler:
         """What each of these jobs, or as many as go in one pass, is fed next."""
         turns: list[_Turn] = []
         room = self._prefill_tokens
-        longest = max(_DRAFT, _DRAFTS // len(jobs))
+        longest = max(_DRAFT, _DRAFTS // len(jobs)) if self._cache.rewinds else 0
         for job in jobs:
             ids = job.pending[:room]
             if not ids:
@@ -317,10 +327,10 @@ class CachedSampler:
                 turns.append(_Turn(job, ids, draft, 1 + len(draft)))
         return turns
 
-    def _take(self, job: _Job, chosen: list[int], draft: list[int], max_tokens: int) -> None:
+    def _take(self, job: _Job, chosen: list[tuple[int, float | None]], draft: list[int], max_tokens: int) -> None:
         """Take what was sampled after each fed id, up to the first id that had been guessed wrongly."""
-        for token, guessed in zip(chosen, [*draft, None], strict=True):
-            if self._ends(job, token, max_tokens):
+        for (token, logprob), guessed in zip(chosen, [*draft, None], strict=True):
+            if self._ends(job, token, logprob, max_tokens):
                 return
             self._draft.learn(job.recent, token)
             job.recent = (*job.recent[1:], token)
@@ -329,7 +339,7 @@ class CachedSampler:
                 return
             job.row.ids.append(token)
 
-    def _ends(self, job: _Job, token: int, max_tokens: int) -> bool:
+    def _ends(self, job: _Job, token: int, logprob: float | None, max_tokens: int) -> bool:
         """Take a sampled id; True when it ends the job."""
         if token < 0:
             job.broken = True
@@ -339,29 +349,23 @@ class CachedSampler:
         if token in self._end_ids:
             return True
         job.sampled.append(token)
+        if logprob is not None:
+            job.logprobs.append(logprob)
         return job.generated >= max_tokens or (token in self._stop_ids and self._stop(job.begun + job.sampled))
 
 
-def choose(logits: torch.Tensor, sampling: Sampling, numbers: Sequence[float]) -> list[int]:
-    """One id a row of logits [batch, vocabulary]; -1 where they are no distribution.
-
-    Each row takes its own number from [0, 1), by inversion of the cumulative distribution.
-    """
-    highest, chosen = logits.max(-1)
-    broken = ~highest.isfinite()  # a maximum over numbers with a NaN is NaN
-    if sampling.temperature != 0:
-        points = torch.tensor(numbers, dtype=torch.float64, device=logits.device)[:, None]
-        probabilities = torch.softmax(logits.double().nan_to_num() / sampling.temperature, -1)
-        order = None
-        if sampling.top_p < 1:
-            probabilities, order = torch.sort(probabilities, stable=True, dim=-1, descending=True)
-            before = probabilities.cumsum(-1) - probabilities
-            probabilities = probabilities * (before < sampling.top_p)
-        cumulative = probabilities.cumsum(-1)
-        chosen = torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)
-        chosen = chosen.clamp(max=logits.shape[-1] - 1)
-        chosen = chosen[:, 0] if order is None else order.gather(-1, chosen)[:, 0]
-    return cast("list[int]", torch.where(broken, -1, chosen).tolist())
+def limit(logits: torch.Tensor, turns: Sequence[_Turn]) -> None:
+    """Take from the logits [wanted of all turns, vocabulary], in place, what a request does not allow to come next."""
+    row = 0
+    for job, _, draft, wanted in turns:
+        if job.request.allowed is not None:
+            for count in range(wanted):
+                allowed = job.request.allowed([*job.begun, *job.sampled, *draft[:count]])
+                if allowed is not None:
+                    forbidden = torch.ones(logits.shape[1], dtype=torch.bool, device=logits.device)
+                    forbidden[list(allowed)] = False
+                    logits[row + count].masked_fill_(forbidden, -torch.inf)
+        row += wanted
 
 
 def common_prefix(first: Sequence[int], other: Sequence[int]) -> int:

@@ -17,9 +17,10 @@ from typing import Any, cast
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface, LlamaForCausalLM, PreTrainedModel
 
 from sad_agents.sampling.attention import attention_implementation
+from sad_agents.sampling.llama_pass import LlamaPass, can_fuse
 from sad_env.errors import ConfigError
 
 _NAME = "sad_rows"
@@ -86,16 +87,22 @@ class RowKVCache:
         ConfigError: a model with other attention, or one that does not use the attention interface of transformers.
     """
 
+    rewinds = True
+    """A row may go on from any of its columns."""
+
     def __init__(self, model: PreTrainedModel, columns: int | None = None) -> None:
         check_cacheable(model, columns)
         self.model = model
+        self._can_fuse = can_fuse(model)
+        self._fused: LlamaPass | None = None
         self._rows = self._columns = 0
         self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._blocks: list[_Block] = []
         self._places: tuple[torch.Tensor, torch.Tensor]
 
     def clear(self) -> None:
-        """Free all memory."""
+        """Free all memory; due when the model's weights have changed."""
+        self._fused = None
         self._layers.clear()
         self._rows = self._columns = 0
 
@@ -147,6 +154,9 @@ class RowKVCache:
         self._places = packed[2], packed[1]
         self._blocks = [self._block(members, before, packed[1]) for members, before in _neighbours(feeds)]
         keep = torch.tensor(wanted, dtype=torch.long, device=device)
+        if self._can_fuse:
+            self._fused = self._fused or LlamaPass(cast(LlamaForCausalLM, self.model))
+            return self._fused(packed[0], packed[1], keep, self.attend)
         with _serving_attention(self):
             out = cast(Any, self.model)(
                 input_ids=packed[:1], position_ids=packed[1:2], use_cache=False, logits_to_keep=keep
@@ -189,28 +199,33 @@ class RowKVCache:
 
         Args:
             layer: number of the model's layer.
-            query: [1, heads, packed, d].
-            key: [1, key-value heads, packed, d].
+            query: [packed, heads, d].
+            key: [packed, key-value heads, d].
             value: the same.
             scaling: of the scores.
 
         Returns:
-            [1, packed, heads, d].
+            [packed, heads, d].
         """
         if layer not in self._layers:
-            shapes = [(self._rows, new.shape[1], self._columns, new.shape[3]) for new in (key, value)]
+            shapes = [(self._rows, new.shape[1], self._columns, new.shape[2]) for new in (key, value)]
             self._layers[layer] = key.new_zeros(shapes[0]), value.new_zeros(shapes[1])
         keys, values = self._layers[layer]
         rows, columns = self._places
-        keys[rows, :, columns] = key[0].transpose(0, 1)
-        values[rows, :, columns] = value[0].transpose(0, 1)
+        keys[rows, :, columns] = key
+        values[rows, :, columns] = value
         group = query.shape[1] // key.shape[1]
-        out = query.new_empty(query.shape[2], query.shape[1], value.shape[3])
+        outs = []
         for block in self._blocks:
             seen = block.rows, slice(None), slice(block.width)
             mask = block.mask_for(group)
-            out[block.packed] = _attention(query[0, :, block.packed], keys[seen], values[seen], mask, scaling)
-        return out[None]
+            outs.append(_attention(query[block.packed], keys[seen], values[seen], mask, scaling))
+        if len(outs) == 1 and type(self._blocks[0].packed) is slice:
+            return outs[0]
+        attended = query.new_empty(*query.shape[:2], value.shape[2])
+        for block, out in zip(self._blocks, outs, strict=True):
+            attended[block.packed] = out
+        return attended
 
 
 def _neighbours(feeds: Sequence[Feed]) -> Iterator[tuple[Sequence[Feed], int]]:
@@ -235,7 +250,7 @@ def _attention(
     So keys and values, which are most of what a decoding step reads, are read once and never repeated.
 
     Args:
-        query: [heads, rows * new, d].
+        query: [rows * new, heads, d].
         keys: [rows, key-value heads, width, d].
         values: the same.
         mask: [rows, 1, heads that share keys * new, width], or broadcast to it.
@@ -245,9 +260,9 @@ def _attention(
         [rows * new, heads, d].
     """
     count, shared = keys.shape[:2]
-    heads, new, d = query.shape[0], query.shape[1] // count, query.shape[2]
+    new, (heads, d) = query.shape[0] // count, query.shape[1:]
     group = heads // shared
-    folded = query.view(shared, group, count, new, d).permute(2, 0, 1, 3, 4).reshape(count, shared, group * new, d)
+    folded = query.reshape(count, new, shared, group, d).permute(0, 2, 3, 1, 4).reshape(count, shared, group * new, d)
     out = scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scaling)
     return out.reshape(count, heads, new, -1).transpose(1, 2).reshape(count * new, heads, -1)
 
@@ -265,7 +280,8 @@ def _row_attention(
     unserved = [name for name in UNSERVED if kwargs.get(name) is not None]
     if unserved:
         raise ConfigError(f"{type(module).__name__} wants {', '.join(unserved)}: only plain full attention is served")
-    return _serving.get().attend(cast(int, module.layer_idx), query, key, value, scaling), None
+    queries, keys, values = (states[0].transpose(0, 1) for states in (query, key, value))
+    return _serving.get().attend(cast(int, module.layer_idx), queries, keys, values, scaling)[None], None
 
 
 _serving: ContextVar[RowKVCache] = ContextVar("_serving")
@@ -318,5 +334,7 @@ def check_cacheable(model: PreTrainedModel, columns: int | None = None) -> None:
     if other:
         names = ", ".join(sorted(other))
         raise ConfigError(f"{config.model_type} has {names} layers: only full attention is served")
+    if getattr(config, "attn_logit_softcapping", None) is not None:
+        raise ConfigError(f"{config.model_type} caps the logits of its attention: only plain attention is served")
     if not getattr(model, "_supports_attention_backend", False):
         raise ConfigError(f"{config.model_type} does not use the attention interface of transformers: not served")

@@ -1,17 +1,19 @@
-"""A causal LM in memory as a model backend: batched, its KV cache kept between the steps of each episode."""
+"""Models that read and write ids: what of an episode they are fed, and a causal LM in memory that samples."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Hashable, Sequence
+from itertools import accumulate, repeat
+from typing import Protocol
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sad_agents.agent import Sampling
 from sad_agents.chat import ChatGlue, message_text
 from sad_agents.model import Completion, Piece, Request
-from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
+from sad_agents.sampling.action_trie import ActionLimits, AllowedNext
+from sad_agents.sampling.cached_sampler import CachedSampler, Sample, SampleRequest
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
 from sad_env.errors import ConfigError
@@ -21,57 +23,79 @@ from sad_env.transcript.form import THINK
 
 _REPLACEMENT = "\ufffd"
 """What the bytes of a part of a character are decoded to."""
+_DIGITS = 6
+"""Of a recorded log-probability: float32 logits hold no more."""
 
 
-class LocalModel:
-    """Samples with a model and tokenizer of transformers.
+class Sampler(Protocol):
+    """Continues ids: `CachedSampler` in this process, others on a server."""
+
+    def sample(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
+        """Continue each request until the completion is whole, an end id, or `sampling.max_tokens`."""
+        ...
+
+    def forget(self, key: Hashable) -> None:
+        """The conversation is over."""
+        ...
+
+    def clear(self) -> None:
+        """Forget all caches."""
+        ...
+
+
+class TokenModel:
+    """A model backend that is fed ids and answers with ids: text and window around a `Sampler`, its `sampler`.
 
     Args:
-        model: any causal LM that `CachedSampler` takes; call `clear` after changing its weights.
         tokenizer: its tokenizer; decoding must invert encoding.
         name: for the records.
-        windowing: what the model sees; by default its whole context.
+        windowing: what the model sees.
         start_ids: ids before everything, e.g. a begin-of-text id that the model was trained with.
         form: how it writes.
         chat: it reads and writes in the turns of the tokenizer's chat template, whose own begin token, if any, then
             takes the place of `start_ids`.
+        constrained: actions are sampled among a request's admissible ones.
 
     Raises:
-        ConfigError: a window that the model does not have, or a chat template that cannot be used.
+        ConfigError: a chat template that cannot be used, or a form whose actions cannot be constrained.
     """
+
+    sampler: Sampler
 
     def __init__(
         self,
-        model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         *,
-        name: str = "local",
-        windowing: Windowing | None = None,
+        name: str,
+        windowing: Windowing,
         start_ids: Sequence[int] = (),
         form: Form = LINES,
         chat: bool = False,
+        constrained: bool = False,
     ) -> None:
-        context = context_of(model)
         self.name = name
-        self.windowing = windowing or Windowing(budget=context, room=min(COMPLETION_TOKENS, context // 2))
-        if self.windowing.budget > context:
-            raise ConfigError(f"a window of {self.windowing.budget} tokens; the model has {context} positions")
+        self._window = windowing
         self.tokenizer = tokenizer
         self.form = form
         self.chat = chat
         self.glue = ChatGlue.of(tokenizer) if chat else None
+        self._limits = ActionLimits(tokenizer, form) if constrained else None
         self._start_ids = [] if chat else list(start_ids)
         self._encode = functools.lru_cache(maxsize=4096)(functools.partial(encode, tokenizer))
         self._piece = functools.lru_cache(maxsize=None)(lambda id_: decode(tokenizer, [id_]))
-        ends = end_ids(model, tokenizer) | (turn_end(tokenizer, self.glue) if self.glue else frozenset())
-        self.sampler = CachedSampler(
-            model,
-            stop=lambda ids: form.is_complete(self._decode(ids)),
-            stop_ids=ids_with(tokenizer, form.last_characters),
-            end_ids=ends,
-            columns=self.windowing.budget,
-            known=ends | frozenset(tokenizer.get_vocab().values()),
-        )
+
+    @property
+    def windowing(self) -> Windowing:
+        """What the model sees."""
+        return self._window
+
+    def is_whole(self, ids: list[int]) -> bool:
+        """Whether these ids are a whole completion."""
+        return self.form.is_complete(self._decode(ids))
+
+    def stop_ids(self) -> frozenset[int]:
+        """Ids after which a completion may be whole."""
+        return ids_with(self.tokenizer, self.form.last_characters)
 
     def clear(self) -> None:
         """Forget the caches: due after the model's weights have changed."""
@@ -89,16 +113,29 @@ class LocalModel:
         """Sample one completion a request; a row with NaN logits ends as AGENT_ERROR."""
         begun = [self._begun(request) for request in requests]
         wanted = [
-            SampleRequest(request.key, self._context(request, ids), request.seed, begun=len(ids))
+            SampleRequest(
+                request.key, self._context(request, ids), request.seed, begun=len(ids), allowed=self._allowed(request)
+            )
             for request, (_, ids) in zip(requests, begun, strict=True)
         ]
         samples = self.sampler.sample(wanted, sampling)
-        return [
-            Completion("", stop=Status.AGENT_ERROR, error="the model gave NaN instead of logits", generated=s.generated)
-            if s.broken
-            else self._completion(*beginning, s.ids, s.generated)
-            for beginning, s in zip(begun, samples, strict=True)
-        ]
+        return [self._answer(beginning, sample) for beginning, sample in zip(begun, samples, strict=True)]
+
+    def _answer(self, begun: tuple[str, tuple[int, ...]], sample: Sample) -> Completion:
+        if sample.missing:
+            return Completion("", stop=Status.INFRA_ERROR, error=sample.missing, generated=sample.generated)
+        if sample.broken:
+            why = "the model gave NaN instead of logits"
+            return Completion("", stop=Status.AGENT_ERROR, error=why, generated=sample.generated)
+        return self._completion(*begun, sample)
+
+    @property
+    def constrained(self) -> bool:
+        """Whether actions are sampled among the admissible ones."""
+        return self._limits is not None
+
+    def _allowed(self, request: Request) -> AllowedNext | None:
+        return self._limits.among(request.admissible) if self._limits and request.admissible else None
 
     def ids_with(self, request: Request, continuation: str) -> tuple[list[int], tuple[int, ...]]:
         """Ids of what comes before a continuation of the request's forced beginning, and ids of the continuation."""
@@ -112,7 +149,8 @@ class LocalModel:
         forced = forced.removeprefix(f"{THINK} ")
         return self.glue.begun + forced, (*self.glue.begun_ids, *(self._encode(forced) if forced else ()))
 
-    def _completion(self, begun: str, begun_ids: tuple[int, ...], sampled: list[int], generated: int) -> Completion:
+    def _completion(self, begun: str, begun_ids: tuple[int, ...], sample: Sample) -> Completion:
+        sampled = sample.ids
         written = self._decode(sampled)
         text = begun + written
         ends = [0] * len(begun_ids) + [
@@ -128,7 +166,11 @@ class LocalModel:
                 newline = self._encode("\n")
                 ids += newline
                 ends += [0] * len(newline)
-        return Completion(text, tuple(ids), tuple(ends), generated)
+        logprobs = None
+        if sample.logprobs is not None:
+            told = [*repeat(0.0, len(begun_ids)), *(round(value, _DIGITS) for value in sample.logprobs)][:kept]
+            logprobs = (*told, *repeat(0.0, len(ids) - kept))
+        return Completion(text, tuple(ids), tuple(ends), sample.generated, logprobs)
 
     def _without_rest(self, text: str, ends: list[int]) -> tuple[str, int]:
         """The text up to its action's end and how many ids it takes; ids that begin behind the end are left out.
@@ -141,7 +183,6 @@ class LocalModel:
         return text[:end], kept
 
     def _context(self, request: Request, forced: tuple[int, ...]) -> list[int]:
-        assert self.windowing is not None
         head = self._start_ids + [id_ for piece in request.head for id_ in self._ids(piece)]
         tail = [id_ for piece in request.tail for id_ in self._ids(piece)]
         return self.windowing.cut(head, [*tail, *forced])
@@ -149,12 +190,69 @@ class LocalModel:
     def _ids(self, piece: Piece) -> tuple[int, ...]:
         if self.glue is None or not piece.role:
             return piece.ids or self._encode(piece.text)
+        if piece.role == "system":
+            return self.glue.head(self._encode, piece.text, self.form)
         ids = piece.ids or self._encode(message_text(piece))
-        around = {"system": self.glue.system, "user": self.glue.user, "assistant": self.glue.assistant}
-        return around[piece.role](ids)
+        return (self.glue.user if piece.role == "user" else self.glue.assistant)(ids)
 
     def _decode(self, ids: list[int]) -> str:
         return decode(self.tokenizer, ids)
+
+
+class LocalModel(TokenModel):
+    """Samples with a model and tokenizer of transformers: batched, its cache kept between an episode's steps.
+
+    Args:
+        model: any causal LM that `CachedSampler` takes; call `clear` after changing its weights.
+        tokenizer: its tokenizer.
+        name: for the records.
+        windowing: what the model sees; by default its whole context.
+        start_ids: see `TokenModel`.
+        form: how it writes.
+        chat: see `TokenModel`.
+        constrained: see `TokenModel`.
+
+    Raises:
+        ConfigError: a window that the model does not have, a chat template that cannot be used, or a form whose actions
+            cannot be constrained.
+    """
+
+    sampler: CachedSampler
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        name: str = "local",
+        windowing: Windowing | None = None,
+        start_ids: Sequence[int] = (),
+        form: Form = LINES,
+        chat: bool = False,
+        constrained: bool = False,
+    ) -> None:
+        context = context_of(model)
+        window = windowing or Windowing(budget=context, room=min(COMPLETION_TOKENS, context // 2))
+        if window.budget > context:
+            raise ConfigError(f"a window of {window.budget} tokens; the model has {context} positions")
+        super().__init__(
+            tokenizer,
+            name=name,
+            windowing=window,
+            start_ids=start_ids,
+            form=form,
+            chat=chat,
+            constrained=constrained,
+        )
+        ends = end_ids(model, tokenizer) | (turn_end(tokenizer, self.glue) if self.glue else frozenset())
+        self.sampler = CachedSampler(
+            model,
+            stop=self.is_whole,
+            stop_ids=self.stop_ids(),
+            end_ids=ends,
+            columns=window.budget,
+            known=ends | frozenset(tokenizer.get_vocab().values()),
+        )
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:

@@ -5,22 +5,28 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from torch import nn
 
-from sad_distill.auxiliary.alignment import ALIGNMENTS, AlignmentMeasure, AlignmentTerm
+from sad_distill.auxiliary.alignment import AlignmentMeasure
+from sad_distill.auxiliary.alignment_term import ALIGNMENTS, AlignmentTerm
 from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm
 from sad_distill.auxiliary.contrastive import ContrastiveTerm
-from sad_distill.auxiliary.minillm import MIXING, PolicyGradient
+from sad_distill.auxiliary.minillm import policy_plan as minillm_plan
+from sad_distill.auxiliary.observation_head import ObservationHead
+from sad_distill.auxiliary.start import StartTerm
 from sad_distill.config import TrainConfig
 from sad_distill.data.rows import Row
 from sad_distill.losses.objective import ExtraTerm
 from sad_distill.losses.whole_actions import Form
-from sad_distill.models.heads import unwrap
+from sad_distill.models.heads import unwrap, vocabulary_of
 from sad_distill.models.language import Language
+from sad_distill.signals.policy import PolicyPlan, PolicyTerm
+from sad_distill.signals.table import SIGNALS
 from sad_distill.teachers.by_text import TextTeacher
 from sad_distill.teachers.registry import Teacher
 from sad_env.errors import ConfigError, UnknownNameError
@@ -102,6 +108,12 @@ TERMS: dict[str, Term] = {
     ),
     "atomic": _atomic("posterior", "actions"),
     "atomic_local": _atomic("local", "local"),
+    "observation_head": Term(
+        lambda context: ObservationHead(
+            width_of(context.student.model), vocabulary_of(context.student.model), context.weight
+        ),
+    ),
+    "start": Term(lambda context: StartTerm(context.student.model, context.weight)),
     "contrastive": Term(
         lambda context: ContrastiveTerm(
             context.scores, width_of(context.student.model), width_of(context.local), context.weight
@@ -109,7 +121,7 @@ TERMS: dict[str, Term] = {
         needs="local",
     ),
     "minillm": Term(
-        lambda context: PolicyGradient(mixing=MIXING, temperature=context.config.online.sampling_temperature),
+        lambda context: PolicyTerm(minillm_plan(temperature=context.config.online.sampling_temperature)),
         needs="local",
         weight=lambda config: float(config.method == "minillm"),
     ),
@@ -125,9 +137,11 @@ def weights_of_terms(config: TrainConfig) -> dict[str, float]:
     """
     asked = config.terms.weights
     open_ones = [name for name, term in TERMS.items() if term.weight is None]
-    for name in asked:
-        if name not in open_ones:
-            raise UnknownNameError("term", name, open_ones)
+    for name, schedule in config.terms.schedules.items():
+        if name not in (*open_ones, *SIGNALS):
+            raise UnknownNameError("term", name, [*open_ones, *SIGNALS])
+        if name in open_ones and schedule.start != schedule.end:
+            raise ConfigError(f"the term {name} has one weight for the whole run: give --terms {name}=WEIGHT")
     found = {name: term.weight(config) if term.weight else asked.get(name, 0.0) for name, term in TERMS.items()}
     return {name: weight for name, weight in found.items() if weight}
 
@@ -152,6 +166,62 @@ def _acts(teacher: Teacher | None, student: Language) -> Any:
     raise ConfigError("whole actions need a teacher that tells likelihoods of text: give --teacher student.pt")
 
 
+def plan_of_signals(config: TrainConfig) -> PolicyPlan | None:
+    """How the signals that the settings give a weight are put together; None where they give none."""
+    weights = {name: schedule for name, schedule in config.terms.schedules.items() if name in SIGNALS}
+    if not weights:
+        return None
+    loss, policy = config.loss, config.policy
+    return PolicyPlan(
+        weights,
+        steps=config.optimisation.steps,
+        temperature=config.online.sampling_temperature,
+        clip=policy.ratio_clip,
+        averaging=policy.averaging,
+        kinds=(loss.reason_weight, loss.act_weight),
+    )
+
+
+def check_signals(config: TrainConfig, plan: PolicyPlan) -> None:
+    """Refuse signals that have nothing to speak of under these settings.
+
+    Raises:
+        ConfigError: naming one.
+    """
+    for name, signal in plan.chosen.items():
+        if config.mode not in ("online", "guided", "mixed"):
+            raise ConfigError(
+                f"the term {name} speaks of tokens that the student sampled, of which mode {config.mode} has none: give"
+                " --mode online"
+            )
+        if config.method == "minillm":
+            raise ConfigError(f"method minillm has a policy gradient of its own: give --method policy beside {name}")
+        if not config.online.sampling_temperature:
+            raise ConfigError(
+                f"the term {name} compares at the temperature that is sampled at: give --sampling-temperature above 0"
+            )
+        if "group" in signal.needs and config.online.group < 2:
+            raise ConfigError(f"the term {name} compares episodes of one task: give --group 8, or another number")
+        if "guide" in signal.needs and config.mode != "guided":
+            raise ConfigError(f"the term {name} learns the turns that a teacher took: give --mode guided")
+
+
+def _frozen(model: nn.Module) -> nn.Module:
+    return model.eval().requires_grad_(False)
+
+
+def _of_signals(config: TrainConfig, student: Language, scores: Any) -> list[ExtraTerm]:
+    plan = plan_of_signals(config)
+    if plan is None:
+        return []
+    check_signals(config, plan)
+    for name, signal in plan.chosen.items():
+        if "teacher" in signal.needs and scores is None:
+            raise ConfigError(f"the term {name} compares with a teacher that scores: give --teacher student.pt")
+    start = _frozen(copy.deepcopy(student.model)) if "start" in plan.needs else None
+    return [PolicyTerm(plan, start)]
+
+
 def make_terms(config: TrainConfig, student: Language, teacher: Teacher | None, rows: Sequence[Row]) -> list[ExtraTerm]:
     """The further terms of a run.
 
@@ -172,4 +242,4 @@ def make_terms(config: TrainConfig, student: Language, teacher: Teacher | None, 
         if isinstance(extra, nn.Module):
             extra.to(next(student.model.parameters()).device)
         made.append(extra)
-    return made
+    return made + _of_signals(config, student, scores)

@@ -1,4 +1,4 @@
-"""`sad-distill`: train (the default), sft-teacher, serve, inspect, plan, study. Heavy imports wait for their use."""
+"""`sad-distill`: train (the default), sft-teacher, export, serve, inspect, plan, study. Heavy imports wait."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from sad_distill.commands.export import ExportConfig, export
 from sad_distill.commands.inspect import InspectConfig, inspect
 from sad_distill.commands.serve import ServeConfig, serve
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import FORMER_TERMS, REMOVED, caution, former_term, ignored_by
+from sad_distill.config_checks import FORMER_TERMS, GONE_CONFIGS, REMOVED, caution, former_term, ignored_by
 from sad_env import cli
 from sad_env.errors import INTERRUPTED, UnknownNameError
 from sad_env.safe_text import one_line
@@ -56,7 +57,16 @@ def train_config(
     """
     words = _with_present_flags(arguments, prog)
     entries = {name: ("terms", functools.partial(former_term, name)) for name in FORMER_TERMS}
-    parsed = cli.read(TrainConfig, words, prog=prog, configs=PACKAGE, renamed=renamed, removed=REMOVED, entries=entries)
+    parsed = cli.read(
+        TrainConfig,
+        words,
+        prog=prog,
+        configs=PACKAGE,
+        renamed=renamed,
+        removed=REMOVED,
+        entries=entries,
+        gone=GONE_CONFIGS,
+    )
     parsed.refuse_ignored(ignored_by(parsed.settings))
     return parsed.settings
 
@@ -130,6 +140,10 @@ def _plan(arguments: Sequence[str]) -> int:
     return plan(train_config([*arguments, *out], prog=f"{PROG} plan"))
 
 
+def _export(arguments: Sequence[str]) -> int:
+    return export(cli.parse(ExportConfig, arguments, prog=f"{PROG} export"))
+
+
 def _study(arguments: Sequence[str]) -> int:
     # By name: the study is in a package above this one.
     print(f"{PROG} study is now called sad-study", file=sys.stderr)
@@ -139,6 +153,7 @@ def _study(arguments: Sequence[str]) -> int:
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": _train,
     "sft-teacher": _sft_teacher,
+    "export": _export,
     "serve": _serve,
     "inspect": _inspect,
     "plan": _plan,

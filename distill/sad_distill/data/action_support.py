@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
+from sad_agents.sampling.action_trie import Trie, before_slot, spelled
 from transformers import PreTrainedTokenizerBase
 
 from sad_distill.data.labels import encode
@@ -19,79 +19,8 @@ SupportMode = Literal["full", "static", "trie", "byte"]
 """full: the whole vocabulary. static: every token that occurs in an action of the data. trie: what may come next in an
 admissible action, in the tokenizer's own spelling. byte: as trie, in every spelling the vocabulary allows."""
 
-_SLOT = re.compile(r"(\w+\[)<[a-z][a-z _-]*>\]")
-"""An admissible action whose argument is a slot, such as `search[<query>]`: the agent writes there what it likes."""
-
 _HEADERS = tuple(form.headers[SpanKind.ACT].rstrip() for form in FORMS.values() if form.closing == "\n")
 """What comes before an action; forms that close it with more than a newline have no token sets."""
-
-
-def spelled(action: str) -> str:
-    """An action as it is written after the header: a blank, the action, the newline that ends it."""
-    return f" {action}\n"
-
-
-@dataclass
-class TrieNode:
-    """A prefix of admissible actions."""
-
-    children: dict[int, TrieNode] = field(default_factory=dict)
-    free: bool = False
-    """From here on the agent writes what it likes."""
-
-
-@dataclass(frozen=True)
-class Trie:
-    """Admissible actions of one state as token paths."""
-
-    root: TrieNode
-
-    @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase, actions: Iterable[str]) -> Trie:
-        """Build from admissible actions; each ends with its newline, so no action is the prefix of another."""
-        root = TrieNode()
-        for action in actions:
-            before = before_slot(action)
-            node = root
-            for token in encode(tokenizer, spelled(action) if before is None else f" {before}"):
-                node = node.children.setdefault(token, TrieNode())
-            node.free = node.free or before is not None
-        return cls(root)
-
-    @classmethod
-    def of_paths(cls, paths: Iterable[Iterable[int]]) -> Trie:
-        """Build from token paths."""
-        root = TrieNode()
-        for path in paths:
-            node = root
-            for token in path:
-                node = node.children.setdefault(token, TrieNode())
-        return cls(root)
-
-    def walk(self, ids: Iterable[int]) -> Iterator[list[int] | None]:
-        """For each id of an action, what might have stood there: None inside a slot, [] off the trie."""
-        node: TrieNode | None = self.root
-        for token in ids:
-            if node is not None and node.free:
-                # Nothing after it is on the trie, so all that follows counts as written into the slot.
-                yield None
-            elif node is None or not node.children:
-                yield []
-                node = None
-            else:
-                yield sorted(node.children)
-                node = node.children.get(token)
-
-
-def before_slot(action: str) -> str | None:
-    """What an admissible action says before its slot; None where it has none.
-
-    >>> before_slot("search[<query>]")
-    'search['
-    >>> before_slot("click[< Prev]")
-    """
-    match = _SLOT.fullmatch(action)
-    return match[1] if match else None
 
 
 def action_start(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...], labels: str) -> int | None:

@@ -161,7 +161,10 @@ def collate(
             positions[number, start:end] = torch.arange(branch.after + 1, branch.after + 1 + len(branch.ids))
             if sees is not None:
                 sees[number, start:end, branch.after + 1 : start] = False
-            collector.add(number, branch.labels, start, branch.after, {})
+            offered = branch.offered(row, supports) if supports else {}
+            collector.add(
+                number, branch.labels, start, branch.after, {start + place: ids for place, ids in offered.items()}
+            )
         mask[number, :end] = 1
     row_N, from_N, at_N, kind_N, span_N = collector.columns()
     places = positions if branched else None

@@ -12,9 +12,9 @@ from typing import Literal
 
 from sad_distill.data.rows import Row
 
-Pacing = Literal["none", "sample", "sort"]
-"""none: epochs in random order. sample: episodes drawn with probability exp(-g C), g falling to 0. sort: the easiest
-share of the episodes, growing to all of them."""
+Pacing = Literal["sample", "sort", "walk"]
+"""sample: episodes drawn with probability exp(-g C), g falling to 0. sort: drawn from the easiest share of them, which
+grows to all (self-paced, appendix N). walk: in the order of C, the easiest first, in every epoch (§3.8)."""
 
 
 Order = Callable[[int], list[int]]
@@ -62,14 +62,24 @@ class Difficulty:
 
 
 def complexities(
-    difficulties: Mapping[str, Difficulty], alpha: float = 1.0, beta: float = 1.0, gamma: float = 1.0
+    difficulties: Mapping[str, Difficulty],
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    gamma: float = 1.0,
+    scale: Literal["scores", "raw"] = "scores",
 ) -> dict[str, float]:
-    """C of Eq. 13 for each episode: alpha z(reasoning length) + beta z(action length) + gamma z(entropy).
+    """C of Eq. 13 for each episode: alpha len(reasoning) + beta len(action) + gamma entropy.
 
-    z is the score over the pool: raw lengths in tokens would drown an entropy in nats.
+    Args:
+        difficulties: of the episodes.
+        alpha: weight of the reasoning's length.
+        beta: weight of the actions' length.
+        gamma: weight of the entropy.
+        scale: "raw" takes tokens and nats as Eq. 13 is printed, "scores" the standard scores over the pool, since
+            lengths in tokens drown an entropy in nats.
     """
     columns = [[getattr(one, name) for one in difficulties.values()] for name in ("reason", "act", "entropy")]
-    scores = [_standardised(column) for column in columns]
+    scores = columns if scale == "raw" else [_standardised(column) for column in columns]
     return {
         name: alpha * scores[0][index] + beta * scores[1][index] + gamma * scores[2][index]
         for index, name in enumerate(difficulties)
@@ -81,57 +91,84 @@ def _standardised(values: Sequence[float]) -> list[float]:
     return [(value - mean) / spread if spread else 0.0 for value in values]
 
 
-class CurriculumOrder:
-    """Draws episodes by their complexity, then a row of each: an episode's length does not change its chance.
+class Curriculum:
+    """Draws names, easy ones first.
 
     Args:
-        rows: all rows; a row's `episode` names its episode.
-        complexity: C of each episode.
-        pacing: "sample" or "sort".
-        batch: rows of an update.
+        complexity: C of each name.
+        pacing: see `Pacing`.
         steps: updates in all.
         seed: seeds the draws.
         strength: g at the first step of "sample"; it falls linearly to 0.
-        start: share of the episodes that "sort" begins with.
+        start: share of the names that "sort" begins with.
     """
 
     def __init__(
         self,
-        rows: Sequence[Row],
         complexity: Mapping[str, float],
-        pacing: Literal["sample", "sort"],
+        pacing: Pacing,
         *,
-        batch: int,
         steps: int,
         seed: int,
         strength: float = 1.0,
         start: float = 0.1,
     ) -> None:
-        self.pacing, self.batch, self.steps, self.seed = pacing, batch, steps, seed
+        self.pacing, self.steps, self.seed = pacing, steps, seed
         self.strength, self.start = strength, start
-        indices: dict[str, list[int]] = defaultdict(list)
+        self.names = sorted(complexity, key=complexity.__getitem__)
+        """All of them, the easiest first; equals in the order they came in."""
+        self._complexity = [complexity[name] for name in self.names]
+
+    def of(self, names: Sequence[str]) -> Curriculum:
+        """The same curriculum of some of its names."""
+        of_name = dict(zip(self.names, self._complexity, strict=True))
+        complexity = {name: of_name[name] for name in names}
+        return Curriculum(
+            complexity, self.pacing, steps=self.steps, seed=self.seed, strength=self.strength, start=self.start
+        )
+
+    def draw(self, step: int, count: int, draw: random.Random) -> list[str]:
+        """Names for update `step`; in pacing "walk" those whose turn it is, where each update takes as many."""
+        if self.pacing == "walk":
+            return [self.names[place % len(self.names)] for place in range(step * count, (step + 1) * count)]
+        if self.pacing == "sort":
+            return draw.choices(self.names[: max(1, round(self.competence(step) * len(self.names)))], k=count)
+        g = self.strength * max(0.0, 1 - step / max(1, self.steps - 1))
+        easiest = self._complexity[0]
+        return draw.choices(self.names, [math.exp(-g * (c - easiest)) for c in self._complexity], k=count)
+
+    def competence(self, step: int) -> float:
+        """Share of the names in play (Platanios et al. 2019): sqrt(n (1 - c0^2) / N + c0^2), at most 1."""
+        return min(1.0, math.sqrt(step * (1 - self.start**2) / max(1, self.steps) + self.start**2))
+
+
+class CurriculumOrder:
+    """An `Order` by a curriculum of episodes.
+
+    In pacings "sample" and "sort" an episode is drawn, then a row of it, so that an episode's length does not change
+    its chance. In pacing "walk" the rows stand in the order of their episodes, and each comes once an epoch.
+
+    Args:
+        rows: all rows; a row's `episode` names its episode.
+        curriculum: of the episodes.
+        batch: rows of an update.
+    """
+
+    def __init__(self, rows: Sequence[Row], curriculum: Curriculum, batch: int) -> None:
+        self.curriculum, self.batch = curriculum, batch
+        self._indices: dict[str, list[int]] = defaultdict(list)
         for index, row in enumerate(rows):
-            indices[row.episode].append(index)
-        names = sorted(indices, key=lambda name: (complexity[name], indices[name]))
-        self._episodes = [indices[name] for name in names]
-        self._complexity = [complexity[name] for name in names]
+            self._indices[row.episode].append(index)
+        self._walk = [index for name in curriculum.names for index in self._indices[name]]
 
     def __call__(self, step: int) -> list[int]:
         """See `Order`."""
-        draw = random.Random(f"curriculum {self.seed} {step}")
-        if self.pacing == "sample":
-            g = self.strength * max(0.0, 1 - step / max(1, self.steps - 1))
-            easiest = self._complexity[0]
-            weights = [math.exp(-g * (c - easiest)) for c in self._complexity]
-            drawn = draw.choices(self._episodes, weights, k=self.batch)
-        else:
-            count = max(1, round(self.competence(step) * len(self._episodes)))
-            drawn = draw.choices(self._episodes[:count], k=self.batch)
-        return [draw.choice(rows) for rows in drawn]
-
-    def competence(self, step: int) -> float:
-        """Share of the episodes in play (Platanios et al. 2019): sqrt(n (1 - c0^2) / N + c0^2), at most 1."""
-        return min(1.0, math.sqrt(step * (1 - self.start**2) / max(1, self.steps) + self.start**2))
+        if self.curriculum.pacing == "walk":
+            places = range(step * self.batch, (step + 1) * self.batch)
+            return [self._walk[place % len(self._walk)] for place in places]
+        draw = random.Random(f"curriculum {self.curriculum.seed} {step}")
+        names = self.curriculum.draw(step, self.batch, draw)
+        return [draw.choice(self._indices[name]) for name in names]
 
 
 def horizon(iteration: int, start: int, every: int, longest: int) -> int:

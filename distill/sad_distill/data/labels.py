@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sad_agents.chat import ChatGlue, system_text, user_text
+from sad_agents.chat import ChatGlue, user_text
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
@@ -145,7 +145,7 @@ def label_trajectory(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory)
 def _chat_segments(tokenizer: PreTrainedTokenizerBase, trajectory: Trajectory, form: Form) -> list[Labelled]:
     """`label_trajectory` for an episode in the turns of the tokenizer's chat template."""
     glue = glue_of(tokenizer)
-    system = glue.system(encode(tokenizer, system_text(trajectory.prompt)))
+    system = glue.head(functools.partial(encode, tokenizer), trajectory.prompt, form)
     segments = [Labelled(system, SpanKind.NONE.value * len(system))]
 
     def observed(observation: str, before: tuple[int, ...]) -> Labelled:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from sad_agents.windowing import Windowing
 from transformers import PreTrainedTokenizerBase
@@ -39,11 +39,23 @@ class Branch:
         after: the last position of the row that they see.
         ids: the continuation.
         labels: one letter an id.
+        admissible: actions that were admissible, where the world lists them and the branch is a whole turn.
     """
 
     after: int
     ids: tuple[int, ...]
     labels: str
+    admissible: tuple[str, ...] | None = None
+
+    def offered(self, row: Row, supports: Callable[[Row], dict[int, list[int]]]) -> dict[int, list[int]]:
+        """Token sets of the branch by position in it, `supports` being asked for the branch as a row of its own."""
+        if self.admissible is None:
+            return {}
+        start = self.after + 1
+        unit = Unit(0, start, start + len(self.ids), self.admissible)
+        labels = SpanKind.NONE.value * start + self.labels
+        alone = replace(row, ids=(*row.ids[:start], *self.ids), labels=labels, units=(unit,), branches=(), unmasked="")
+        return {position - start: ids for position, ids in supports(alone).items()}
 
 
 @dataclass(frozen=True)
@@ -107,9 +119,15 @@ class Episode:
             observations=tuple(rest[1::2]),
             admissible=tuple(step.admissible for step in trajectory.steps),
             task=task,
-            name=f"{task} {trajectory.agent} {trajectory.seed} {trajectory.repeat}",
+            name=episode_name(trajectory),
             record=trajectory,
         )
+
+
+def episode_name(trajectory: Trajectory) -> str:
+    """Name of a recorded episode, as its rows have it."""
+    task = f"{trajectory.world}/{trajectory.split}/{trajectory.task_id}"
+    return f"{task} {trajectory.agent} {trajectory.seed} {trajectory.repeat}"
 
 
 def rows_of(episode: Episode, windowing: Windowing) -> Iterator[Row]:

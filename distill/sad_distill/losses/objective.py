@@ -111,8 +111,9 @@ class Objective(LossSettings):
     """What a student is trained for.
 
     Attributes:
-        likelihood: weight of the cross-entropy with the recorded tokens (Eq. 19; SFT and SeqKD).
-        divergence: weight of the divergence from the teacher.
+        likelihood: weight of the cross-entropy with the recorded tokens (SFT and SeqKD; Eq. 19).
+        divergence: weight of the divergence from the teacher. Where `reason_loss` and `act_loss` differ, each kind has
+            its own loss, and neither weight is used.
     """
 
     likelihood: float = 0.0
@@ -135,7 +136,10 @@ class Objective(LossSettings):
     def values(self, scores: Scores, batch: Batch) -> Tensor:
         """The number of each position that is summed."""
         # What has no weight is left out, so that no backward pass is made for zeros.
-        if self.likelihood and not self.divergence:
+        if self.reason_loss != self.act_loss:
+            by_likelihood = batch.kind_N == (REASON if self.reason_loss == "likelihood" else ACT)
+            agent = torch.where(by_likelihood, scores.nll, scores.divergence)
+        elif self.likelihood and not self.divergence:
             agent = self.likelihood * scores.nll
         elif self.divergence and not self.likelihood:
             agent = self.divergence * scores.divergence

@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+from sad_agents.sampling.action_trie import Trie, before_slot, spelled
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from sad_distill.data.action_support import Trie, action_start, before_slot, spelled
+from sad_distill.data.action_support import action_start
 from sad_distill.data.batch import collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Branch, Row

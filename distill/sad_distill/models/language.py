@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sad_agents.loading import load_language_model, model_path, writing_of
+from sad_agents.acting import writing_of
+from sad_agents.loading import load_language_model, model_path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sad_distill.models.heads import restrict
@@ -55,7 +56,7 @@ def load_language(spec: str, device: str = "cpu", dtype: str = "float32") -> Lan
         print(f"sad-distill: {name} is now hf:{name}; the bare name goes with the next release", file=sys.stderr)
     loaded = load_language_model(spec, device=device, dtype=dtype)
     restrict(loaded.model, TokenIds.of(loaded.tokenizer.get_vocab().values()))
-    form, chat = writing_of(spec, loaded)
+    form, chat = writing_of(spec, loaded.record, loaded.tokenizer)
     ours = bool(loaded.record)
     return Language(loaded.model, loaded.tokenizer, loaded.identity, loaded.start_ids, form.name, chat, ours)
 

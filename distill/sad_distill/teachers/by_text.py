@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
+from sad_agents.sampling.action_trie import spelled
 from sad_agents.sampling.local_model import decode, ends_in
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from sad_distill.data.action_support import spelled
 from sad_distill.data.batch import Batch
 from sad_distill.data.rows import Row
 from sad_distill.data.text_chunks import Chunk, chunks_between

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
-from sad_agents.chat import ChatGlue, system_text, user_text
+from sad_agents.chat import ChatGlue, head_turns, system_text, user_text
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -85,18 +85,21 @@ class TeacherView:
 
     def prompt_of(self, trajectory: Trajectory) -> str:
         """What stands before the first observation of an episode."""
+        return self.prompt + self._told_of(trajectory)
+
+    def _told_of(self, trajectory: Trajectory) -> str:
         one = trajectory
-        return self.prompt + self.told(one.world, one.split, one.task_id, one.seed)
+        return self.told(one.world, one.split, one.task_id, one.seed)
 
     def header(self, trajectory: Trajectory) -> tuple[int, ...]:
         """Begin ids, prompt and first observation."""
-        prompt, first = self.prompt_of(trajectory), self.form.observation(trajectory.observation)
-        if self.glue is not None:
-            return (
-                *self.glue.system(self._encoded(system_text(prompt))),
-                *self.glue.user(self._encoded(user_text(first))),
-            )
-        return (*self.start_ids, *self._encoded(prompt), *self._encoded(first))
+        first = self.form.observation(trajectory.observation)
+        if self.glue is None:
+            return (*self.start_ids, *self._encoded(self.prompt_of(trajectory)), *self._encoded(first))
+        return (
+            *self.glue.head(self._encoded, self.prompt, self.form),
+            *self.glue.user(self._encoded(self._told_of(trajectory) + user_text(first))),
+        )
 
     def rows(self, row: Row) -> Iterator[TeacherRow]:
         """What the teacher reads in place of a student's row: one row, or several where it sees too few tokens.
@@ -203,11 +206,16 @@ class TeacherView:
     def writing_prompts(self, trajectory: Trajectory, seed: int) -> list[WritingPrompt]:
         """What the teacher is shown to write each step of an episode itself."""
         text = self.prompt_of(trajectory)
-        messages = [("system", system_text(text))] if system_text(text) else []
+        turns, told = head_turns(self.prompt, self.form)
+        messages = [(turn.role, turn.text.strip()) for turn in turns]
+        if not turns and system_text(self.prompt):
+            messages = [("system", system_text(self.prompt))]
+        told += self._told_of(trajectory)
         observation, prompts = self.form.observation(trajectory.observation), []
         for index, step in enumerate(trajectory.steps):
             text += observation
-            messages = [*messages, ("user", user_text(observation))]
+            messages = [*messages, ("user", told + user_text(observation))]
+            told = ""
             chat = tuple(messages) if self.glue is not None else ()
             prompts.append(WritingPrompt(text, seed + index, self.form.name, chat))
             text += step.completion

@@ -44,7 +44,7 @@ class OpenAITeacher:
     """A client of a completions endpoint.
 
     Args:
-        url: base URL, with or without ``/v1``.
+        url: base address; without any path, ``/v1`` is added.
         model: model name at the server; it must have the student's vocabulary to score.
         top: K.
         temperature: of its own completions.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sad_agents.windowing import Windowing
 from transformers import PreTrainedTokenizerBase
 
-from sad_distill.data.labels import glue_of, label_completion
+from sad_distill.data.labels import Labelled, glue_of, label_completion
 from sad_distill.data.rows import Branch, Episode, Row, rows_of
 from sad_distill.teachers.base import WritingPrompt, WritingTeacher
 from sad_distill.teachers.context import TeacherView
@@ -66,14 +66,16 @@ def relabelled_rows(
     completions: Sequence[str],
     tokenizer: PreTrainedTokenizerBase,
     windowing: Windowing,
+    sampled: Sequence[Labelled | None] = (),
 ) -> list[Row]:
     """Rows in which the student's text is context only, and each step's right completion is a branch of it.
 
     Args:
         trajectory: the student's episode.
-        completions: one for each step.
+        completions: one for each step; an empty one is left out.
         tokenizer: of the student.
         windowing: of the student.
+        sampled: the ids of completions that a model of the student's tokenizer sampled, None for the others.
     """
     rows, form = [], form_of(trajectory.form)
     glue = glue_of(tokenizer) if trajectory.chat else None
@@ -81,11 +83,13 @@ def relabelled_rows(
         branches = []
         for unit in row.units:
             text = completions[unit.step]
-            labelled = label_completion(tokenizer, text, form.spans(text), glue)
+            known = sampled[unit.step] if sampled else None
+            labelled = known or label_completion(tokenizer, text, form.spans(text), glue)
             ids, labels = labelled.ids[: windowing.room], labelled.labels[: windowing.room]
-            branches.append(Branch(unit.start - 1, ids, labels))
-        end = row.units[-1].start
-        rows.append(
-            replace(row, ids=row.ids[:end], labels=SpanKind.NONE.value * end, units=(), branches=tuple(branches))
-        )
+            if ids:
+                branches.append(Branch(unit.start - 1, ids, labels, unit.admissible))
+        if branches:
+            end = row.units[-1].start
+            nothing = SpanKind.NONE.value * end
+            rows.append(replace(row, ids=row.ids[:end], labels=nothing, units=(), branches=tuple(branches)))
     return rows

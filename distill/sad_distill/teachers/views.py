@@ -15,8 +15,9 @@ from transformers import PreTrainedTokenizerBase
 from sad_distill.config import TrainConfig
 from sad_distill.data.labels import glue_of
 from sad_distill.models.language import Language
-from sad_distill.teachers.context import TeacherInContext, TeacherView
+from sad_distill.teachers.context import Known, TeacherInContext, TeacherView
 from sad_distill.teachers.registry import ReadingHabits, Teacher
+from sad_distill.teachers.won_episodes import WonEpisodes
 from sad_env import registry
 from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, UnknownNameError
@@ -53,7 +54,7 @@ def _view(config: TrainConfig, teacher: Teacher, student: Language) -> TeacherVi
         form=form,
         glue=glue_of(tokenizer) if chat else None,
         start_ids=() if chat else reading.start_ids,
-        known=PrivilegedText(config) if config.model.teacher_context == "privileged" else None,
+        known=_known(config),
         limit=teacher.context,
     )
     length = len(view.tokenizer(view.prompt)["input_ids"])
@@ -63,6 +64,12 @@ def _view(config: TrainConfig, teacher: Teacher, student: Language) -> TeacherVi
             " completion: give a shorter --teacher-prompt, or --teacher-context student"
         )
     return view
+
+
+def _known(config: TrainConfig) -> Known | None:
+    if config.model.teacher_context != "privileged":
+        return None
+    return PrivilegedText(config) if config.model.teacher_told == "solution" else WonEpisodes()
 
 
 def _by_name(teacher: str, tokenizer: PreTrainedTokenizerBase) -> ReadingHabits:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from sad_agents.loading import device_of
+from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import Windowing
 
@@ -22,12 +23,16 @@ from sad_distill.data.rows import Row, rows_from
 from sad_distill.models.language import Language, load_language, own_tokenizer
 from sad_distill.models.nano import SIZES, from_scratch
 from sad_distill.models.students import every_kth_layer, with_adapters
+from sad_distill.schedules import Schedule
 from sad_distill.teachers.registry import BASE, Teacher, base_teacher, load_teacher
+from sad_distill.teachers.self_teacher import decay_of, self_teacher
 from sad_distill.teachers.views import in_context
+from sad_distill.teachers.won_episodes import WonEpisodes
 from sad_distill.training.families import meet
 from sad_distill.training.learner import Learner
 from sad_distill.training.methods import compares_ids, objective_of
 from sad_distill.training.ranks import Ranks
+from sad_distill.training.tasks import held_out
 from sad_env import registry
 from sad_env.errors import ConfigError, DataError, UnknownNameError
 from sad_env.records import FormName, Trajectory, read_trajectories
@@ -85,18 +90,24 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
             f"{owed} of {len(episodes)} episodes in {', '.join(config.data.trajectories)} were broken off by a fault of"
             " their world or agent: leave them out"
         )
+    episodes = _trained_on(config, episodes)
     registry.world(config.data.env)  # refuses an unknown name before anything is loaded
     # Adapters and heads draw their first weights below.
     torch.manual_seed(config.data.seed)
-    teacher = load_teacher(config)
-    if config.mode == "guided" and (teacher is None or teacher.language is None):
+    itself = decay_of(config.model.teacher) is not None
+    teacher = None if itself else load_teacher(config)
+    if config.mode == "guided" and not itself and (teacher is None or teacher.language is None):
         raise ConfigError("mode guided needs a local teacher, which acts and scores: give --teacher student.pt")
     student = build_student(config, teacher, episodes)
+    if itself:
+        teacher = self_teacher(config.model.teacher, student, config.model.top)
     if config.model.teacher == BASE:
         teacher = base_teacher(config, student)
     if teacher is not None and compares_ids(config):
         teacher = meet(config, teacher, student)
     teacher = in_context(config, teacher, student)
+    if config.model.teacher_told == "recorded":
+        tell(teacher, episodes)
     rows = labelled_rows(config, student, episodes)
     learner = build_learner(config, ranks, teacher, student, rows)
     return Parts(config, ranks, episodes, teacher, student, rows, learner)
@@ -110,8 +121,9 @@ def build_learner(
     Raises:
         ConfigError: the objective or a term needs a teacher that is not there.
     """
-    # Only SAD knows action supports, which are sets of ids.
-    by_ids = config.method == "sad" and not (teacher and teacher.comparison)
+    # Only a divergence of SAD knows action supports, which are sets of ids.
+    compared = config.method == "sad" and config.loss.act_loss == "divergence"
+    by_ids = compared and not (teacher and teacher.comparison)
     mode = config.data.action_support if by_ids else "full"
     return Learner(
         student.model,
@@ -124,7 +136,25 @@ def build_learner(
         extras=make_terms(config, student, teacher, rows),
         recorded=RECORDED if config.method == "minillm" else None,
         ranks=ranks,
+        gradients_every=config.output.gradients_every,
+        weight=Schedule.of(config.terms.method_weight),
+        noise_every=config.output.noise_every,
     )
+
+
+def tell(teacher: Teacher | None, episodes: Sequence[Trajectory]) -> None:
+    """Let a teacher that reads won episodes know these, and no others."""
+    if teacher is not None and teacher.view is not None and isinstance(teacher.view.known, WonEpisodes):
+        teacher.view.known.replace(episodes)
+
+
+def _trained_on(config: TrainConfig, episodes: list[Trajectory]) -> list[Trajectory]:
+    """The episodes without those on tasks that validation holds out."""
+    if not config.validation.validate_every:
+        return episodes
+    recipe = WorldRecipe.of(config.data.env, config.data.data, config.data.split)
+    held = set(held_out(config, recipe.panel().task_ids))
+    return [one for one in episodes if one.split != config.data.split or one.task_id not in held]
 
 
 def build_student(config: TrainConfig, teacher: Teacher | None, episodes: Sequence[Trajectory]) -> Language:

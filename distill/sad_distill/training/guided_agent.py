@@ -13,6 +13,9 @@ from transformers import PreTrainedTokenizerBase
 from sad_distill.data.labels import encode
 from sad_env.records import FormName, SpanKind
 
+GUIDE = "teacher"
+"""Author of the steps that the teacher took, in the records."""
+
 
 @dataclass
 class GuidedAgent:
@@ -48,11 +51,11 @@ class GuidedAgent:
         guided = [episode for episode in episodes if self._chosen(episode)]
         own = [episode for episode in episodes if not self._chosen(episode)]
         decisions: dict[int, Decision] = {}
-        for agent, mine in ((self.teacher, guided), (self.student, own)):
-            if mine:
-                decisions.update(zip(mine, agent.act(mine), strict=True))
-        for episode in guided:
-            decisions[episode] = self._ended(decisions[episode])
+        if guided:
+            turns = (replace(self._ended(turn), author=GUIDE) for turn in self.teacher.act(guided))
+            decisions.update(zip(guided, turns, strict=True))
+        if own:
+            decisions.update(zip(own, self.student.act(own), strict=True))
         return [decisions[episode] for episode in episodes]
 
     def _ended(self, decision: Decision) -> Decision:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,8 +22,11 @@ from sad_distill.losses.objective import ExtraTerm, LearnedWeights, Objective, T
 from sad_distill.losses.scoring import Scores, score_positions
 from sad_distill.losses.targets import Target
 from sad_distill.models.heads import check_head, unwrap
+from sad_distill.schedules import ALWAYS, Schedule
 from sad_distill.teachers.base import ScoringTeacher, concurrency_of
 from sad_distill.teachers.http import in_order
+from sad_distill.training.gradient_metrics import GradientMetrics
+from sad_distill.training.noise import flat_gradient, noise_of
 from sad_distill.training.optimiser import make_optimisers, set_rate
 from sad_distill.training.ranks import ALONE, Ranks
 from sad_env.errors import ConfigError, DivergedError
@@ -50,6 +53,9 @@ class Learner:
         extras: further terms of the loss; those that are modules are trained.
         recorded: the objective of the recorded rows that `update` may be given as well.
         ranks: processes that share the rows of an update.
+        gradients_every: updates between two looks at the gradients (`GradientMetrics`).
+        weight: of the objective beside the further terms, over the run.
+        noise_every: updates after which the gradient's noise is measured; 0 never.
 
     Raises:
         ConfigError: a divergence is asked for and there is no teacher.
@@ -68,6 +74,9 @@ class Learner:
         extras: Sequence[ExtraTerm] = (),
         recorded: Objective | None = None,
         ranks: Ranks = ALONE,
+        gradients_every: int = 0,
+        weight: Schedule = ALWAYS,
+        noise_every: int = 0,
     ) -> None:
         if objective.divergence and teacher is None:
             raise ConfigError("this objective compares with a teacher: give --teacher, or use method sft or seqkd")
@@ -81,6 +90,8 @@ class Learner:
         self.extras = tuple(extras)
         self.recorded = recorded
         self.ranks = ranks
+        self.weight = weight
+        self.noise_every = noise_every
         self.modules: dict[str, nn.Module] = {"student": student}
         self.modules |= {f"extra{place}": term for place, term in enumerate(extras) if isinstance(term, nn.Module)}
         self._learned = (
@@ -96,6 +107,7 @@ class Learner:
         """Updates in which no parameter moved, since loss or gradients were not finite."""
         self.skipped_in_row = 0
         self._projection = Projection(self.parameters) if objective.project else None
+        self._gradients = GradientMetrics(self.parameters, gradients_every)
         check_head(student)
 
     @property
@@ -152,8 +164,9 @@ class Learner:
             self.student.train()
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
-        sums = self.add_gradients(rows, self.objective, self.extras)
-        metrics = sums.reduced(self.ranks, extra=bool(self.extras))
+        self._gradients.begin(step)
+        sums, noise = self._with_noise(rows, step)
+        metrics = {**sums.reduced(self.ranks, extra=bool(self.extras)), **noise}
         tokens, score_seconds = sums.tokens, sums.score_seconds
         if recorded and self.recorded is not None:
             other = self.add_gradients(recorded, self.recorded)
@@ -164,6 +177,7 @@ class Learner:
             metrics["cosine"] = self._projection.combine()
         if self._learned is not None:
             metrics |= zip(("reason_weight", "act_weight"), self._learned.weights.tolist(), strict=True)
+        metrics |= self._gradients.end(step)
         norm = self._step(step, metrics["loss"] + metrics.get("recorded_loss", 0.0))
         return {
             **metrics,
@@ -175,8 +189,28 @@ class Learner:
             "update_seconds": time.perf_counter() - began - score_seconds,
         }
 
+    def _with_noise(self, rows: Sequence[Row], step: int) -> tuple[UpdateMetrics, Metrics]:
+        """The gradients of an update's rows by the run's objective and terms; with their noise where that is due."""
+        if not self.noise_every or step % self.noise_every or len(rows) < 2:
+            return self.add_gradients(rows, self.objective, self.extras, step), {}
+        half: list[Tensor] = []
+        halves = (rows[::2], rows[1::2])
+
+        def between() -> None:
+            half.append(self.ranks.add(flat_gradient(self.parameters)))
+
+        sums = self.add_gradients(rows, self.objective, self.extras, step, halves=halves, between=between)
+        return sums, noise_of(half[0], self.ranks.add(flat_gradient(self.parameters)), len(rows))
+
     def add_gradients(
-        self, rows: Sequence[Row], objective: Objective, extras: Sequence[ExtraTerm] = ()
+        self,
+        rows: Sequence[Row],
+        objective: Objective,
+        extras: Sequence[ExtraTerm] = (),
+        step: int | None = None,
+        *,
+        halves: Sequence[Sequence[Row]] = (),
+        between: Callable[[], None] = lambda: None,
     ) -> UpdateMetrics:
         """Add the gradients of these rows to those of the parameters; no parameter moves.
 
@@ -184,13 +218,20 @@ class Learner:
             rows: the batch, the same in each process, which then has the gradients of its share.
             objective: what they are learned by.
             extras: further terms of the loss.
+            step: of the update, for the objective's weight; None is weight 1.
+            halves: the rows in two parts, where something is to be seen between them.
+            between: called after the first part.
         """
-        batches = self.collate(rows, objective.kinds)
-        plan = self._plan(batches, len(rows), objective, extras)
+        parts = [self.collate(part, objective.kinds) for part in halves or (rows,)]
+        weight = 1.0 if step is None else self.weight.at(step, self.optimisation.steps)
+        plan = self._plan([batch for part in parts for batch in part], len(rows), objective, extras, weight)
         metrics = UpdateMetrics(self.device, plan.tokens)
-        answers = self._asked_ahead(batches)
-        for batch in batches:
-            self._accumulate(batch.to(self.device), plan, metrics, answers)
+        answers = self._asked_ahead([batch for part in parts for batch in part])
+        for number, part in enumerate(parts):
+            if number:
+                between()
+            for batch in part:
+                self._accumulate(batch.to(self.device), plan, metrics, answers)
         return metrics
 
     def _asked_ahead(self, batches: Sequence[Batch]) -> Iterator[Target] | None:
@@ -201,7 +242,7 @@ class Learner:
         return in_order((functools.partial(lambda one: teacher.score(one.to(self.device)), b) for b in batches), most)
 
     def _plan(
-        self, batches: Sequence[Batch], rows: int, objective: Objective, extras: Sequence[ExtraTerm]
+        self, batches: Sequence[Batch], rows: int, objective: Objective, extras: Sequence[ExtraTerm], weight: float
     ) -> UpdatePlan:
         reduction, outside = objective.reduction, objective.measure.outside
         numbers = torch.zeros(4 + len(extras), dtype=torch.float64)
@@ -212,7 +253,7 @@ class Learner:
                 numbers[place] += term.count(batch)
         numbers = self.ranks.add(numbers)
         divisors = [max(1.0, number) for number in numbers[4:].tolist()]
-        weights, counts = objective.weights.to(self.device), numbers[:3].to(self.device)
+        weights, counts = weight * objective.weights.to(self.device), numbers[:3].to(self.device)
         return UpdatePlan(objective, weights, extras, counts, divisors, rows, int(numbers[3]))
 
     def _accumulate(
@@ -241,9 +282,10 @@ class Learner:
             loss = loss + addition
         metrics.loss += loss.detach()
         metrics.add_scores(scores, batch)
+        weights = plan.weights[:2] if self._learned is None else self._learned.weights.detach()
+        parts = weights.to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
+        self._gradients.compare(parts[REASON], parts[ACT])
         if self._projection is not None:
-            weights = plan.weights[:2] if self._learned is None else self._learned.weights.detach()
-            parts = weights.to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
             self._projection.backward(parts[REASON], parts[ACT], loss - parts.sum())
         else:
             torch.autograd.backward(loss)
@@ -290,7 +332,7 @@ class UpdatePlan:
 
     Attributes:
         objective: what its rows are learned by.
-        weights: λ_r, λ_a and that of observations, on the device.
+        weights: λ_r, λ_a and that of observations, times the objective's own, on the device.
         extras: further terms of the loss.
         counts: what the sums of each kind are divided by, over all micro-batches and processes.
         divisors: the same of each further term.

@@ -6,18 +6,16 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sad_agents.agent import Agent, EpisodeStart, Sampling
 from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, rollout
-from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.local_model import LocalModel
 from sad_agents.windowing import Windowing
 
-from sad_distill.auxiliary.minillm import PolicyGradient
 from sad_distill.config import TrainConfig
 from sad_distill.data.curriculum import EpochOrder, horizon
 from sad_distill.data.labels import encode
@@ -25,14 +23,20 @@ from sad_distill.data.rows import Row
 from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language
 from sad_distill.models.mixture import MixtureModel
+from sad_distill.signals.outcomes import Outcome, alike, outcomes_of
+from sad_distill.signals.policy import PolicyTerm
 from sad_distill.teachers.registry import Teacher
-from sad_distill.teachers.relabel import expert_completions, relabelled_rows, teacher_completions
-from sad_distill.training.build import Parts
+from sad_distill.training.build import Parts, rewritten, tell
 from sad_distill.training.guided_agent import GuidedAgent
 from sad_distill.training.interrupts import TrainingInterrupts
-from sad_distill.training.learner import Metrics
+from sad_distill.training.learner import Learner, Metrics
+from sad_distill.training.live_rows import guided_steps, relabelled, without_replayed
 from sad_distill.training.recorded import UpdateRows
+from sad_distill.training.replay import Prefixes
 from sad_distill.training.run_dir import RunDir, read_whole
+from sad_distill.training.served_student import ServedStudent, served_student
+from sad_distill.training.task_order import TaskOrder
+from sad_distill.training.tasks import TaskStream
 from sad_env import registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
@@ -64,14 +68,21 @@ class Live:
         self._interrupts = interrupts
         self._parts, self._folder, config = parts, folder, parts.config
         teacher = parts.teacher
-        if config.mode == "dagger" and (teacher is None or not (teacher.expert or teacher.writes)):
-            raise ConfigError("mode dagger needs a teacher that writes: give --teacher expert, or a text server")
-        terms = (term for term in parts.learner.extras if isinstance(term, PolicyGradient))
-        self._policy = next(terms, None)
-        with_recorded = self._policy is not None and parts.rows
+        if config.mode == "dagger" and (teacher is None or not (teacher.expert or teacher.writes or teacher.language)):
+            raise ConfigError("mode dagger needs a teacher that writes: give --teacher expert, a model, or a server")
+        self._policy = policy_of(parts.learner)
+        with_recorded = config.method == "minillm" and parts.rows
         self._recorded = EpochOrder(len(parts.rows), config.data.batch, config.data.seed) if with_recorded else None
         self._tasks = TaskStream.of(config)
-        self._student = ActingModel(self._sampled(), parts.windowing, config)
+        ordered = config.curriculum.curriculum != "none"
+        self._order = TaskOrder(parts, self._tasks.tasks) if ordered else None
+        self._prefixes: Prefixes | None = None
+        if config.online.replay_every:
+            recorded = [rewritten(one, parts.student) for one in parts.episodes]
+            self._prefixes = Prefixes.of(recorded, config.online.replay_every, config.online.group, self._tasks.tasks)
+        self._student = ActingModel(
+            self._sampled(), parts.windowing, config, served=served_student(parts, folder.folder)
+        )
         self._longest = registry.world(config.data.env).max_steps
 
     @property
@@ -96,8 +107,12 @@ class Live:
                 raise InfrastructureError(
                     f"iteration {self.iteration} brought nothing to learn from: look at its episodes"
                 )
-            for part in self._split(rows):
-                yield UpdateRows(part, metrics, self._recorded_text())
+            parts = self._split(rows)
+            for number, part in enumerate(parts, start=1):
+                if self._policy is not None:
+                    self._policy.begin(part, self.step)
+                over = self.iteration + 1 if number == len(parts) else 0
+                yield UpdateRows(part, metrics, self._recorded_text(), over)
                 self.step += 1
             self.iteration += 1
             due = self.iteration % config.output.save_every == 0 or self.step >= config.optimisation.steps
@@ -110,13 +125,47 @@ class Live:
         config = self._parts.config
         began = time.perf_counter()
         self._student.refresh()
-        jobs = self._tasks.jobs(self.iteration, config.online.rollouts, config.data.seed)
+        count, seed = config.online.rollouts, config.data.seed
+        if self._order is not None:
+            jobs = self._order.jobs(self.iteration, self.step, count, seed)
+        else:
+            jobs = (self._prefixes or self._tasks).jobs(self.iteration, count, seed)
         jobs = jobs[: self._own_count(len(jobs))]
         with self._interrupts.allowed():
-            episodes = self._play(jobs)
-            metrics = rollout_metrics(episodes, time.perf_counter() - began)
-            rows = self._live_rows([without_loops(episode) for episode in episodes])
-        return rows + self._recorded_rows(config.online.rollouts - len(jobs)), metrics
+            played = self._play(jobs)
+            episodes, drawn = self._with_spread(played)
+            metrics = rollout_metrics([*played, *drawn], time.perf_counter() - began)
+            rows, numbers = self._live_rows(episodes)
+            if config.online.group > 1:
+                groups = self._groups(played)
+                numbers["flat_groups"] = sum(map(self._flat, groups)) / max(1, len(groups))
+        return rows + self._recorded_rows(config.online.rollouts - len(jobs)), {**metrics, **numbers}
+
+    def _with_spread(self, episodes: list[Trajectory]) -> tuple[list[Trajectory], list[Trajectory]]:
+        """The episodes with groups that ended alike replaced by such as did not; and what was played for that."""
+        online = self._parts.config.online
+        groups, drawn = self._groups(episodes), list[Trajectory]()
+        for draw in range(online.redraws if online.group > 1 else 0):
+            flat = [number for number, group in enumerate(groups) if self._flat(group)]
+            if not flat:
+                break
+            jobs = self._tasks.redrawn(self.iteration, draw, len(flat), self._parts.config.data.seed)
+            played = self._play(jobs)
+            drawn += played
+            for number, group in zip(flat, (one for one in self._groups(played) if not self._flat(one)), strict=False):
+                groups[number] = group
+        return [episode for group in groups for episode in group], drawn
+
+    def _groups(self, episodes: Sequence[Trajectory]) -> list[list[Trajectory]]:
+        size = self._parts.config.online.group
+        return [list(episodes[start : start + size]) for start in range(0, len(episodes), size)]
+
+    def _flat(self, group: Sequence[Trajectory]) -> bool:
+        return alike(list(self._outcomes(group).values()))
+
+    def _outcomes(self, episodes: Sequence[Trajectory]) -> dict[str, Outcome]:
+        config = self._parts.config
+        return outcomes_of(episodes, config.online.group, config.policy.reward, config.policy.invalid_penalty)
 
     def _play(self, jobs: Sequence[Job]) -> list[Trajectory]:
         """Each process plays its share; then all have all episodes."""
@@ -132,29 +181,33 @@ class Live:
         return [Trajectory.from_json(line) for line in lines]
 
     def _agent(self) -> Agent:
-        """The student, with the teacher taking turns in mode guided."""
-        config, teacher = self._parts.config, self._parts.teacher
-        if config.mode != "guided":
+        """The student, with the teacher taking turns in mode guided, or after a recorded beginning."""
+        config = self._parts.config
+        if self._prefixes is not None:
+            return self._prefixes.agent(self._student.agent, self.iteration)
+        guide = self._guide() if config.mode == "guided" else None
+        if guide is None:
             return self._student.agent
-        assert teacher is not None
-        assert teacher.language is not None
-        guide = guide_of(teacher, self._parts.student, config)
-        return GuidedAgent(
-            self._student.agent,
-            guide,
-            config.online.guidance * (1 - self.step / config.optimisation.steps),
-            config.data.seed,
-            tokenizer=self._parts.student.tokenizer,
-        )
+        share = config.online.guidance_schedule.at(self.step, config.optimisation.steps)
+        tokenizer = self._parts.student.tokenizer
+        return GuidedAgent(self._student.agent, guide, share, config.data.seed, tokenizer=tokenizer)
+
+    def _guide(self) -> Agent | None:
+        """The teacher as an agent, where it is a model in this process."""
+        teacher = self._parts.teacher
+        if teacher is None or teacher.language is None:
+            return None
+        return guide_of(teacher, self._parts.student, self._parts.config)
 
     def _sampled(self) -> Language:
         """What episodes are sampled from: the student, or for MiniLLM its mixture with the teacher."""
         student, teacher, policy = self._parts.student, self._parts.teacher, self._policy
-        if policy is None:
+        if policy is None or not policy.plan.mixing:
             return student
         assert teacher is not None
         assert teacher.language is not None
-        mixture = MixtureModel(unwrap(student.model), teacher.language.model, policy.mixing, policy.temperature)
+        plan = policy.plan
+        mixture = MixtureModel(unwrap(student.model), teacher.language.model, plan.mixing, plan.temperature)
         return replace(student, model=mixture)
 
     def _own_count(self, count: int) -> int:
@@ -163,23 +216,26 @@ class Live:
         if config.mode != "mixed":
             return count
         draw = random.Random(f"mixed {config.data.seed} {self.iteration}")
-        return sum(draw.random() < config.online.online_share for _ in range(count))
+        share = config.online.own_share.at(self.step, config.optimisation.steps)
+        return sum(draw.random() < share for _ in range(count // config.online.group)) * config.online.group
 
-    def _live_rows(self, episodes: Sequence[Trajectory]) -> list[Row]:
-        parts, config = self._parts, self._parts.config
-        if config.mode != "dagger":
-            return parts.rows_of(episodes)
-        teacher = parts.teacher
-        assert teacher is not None
-        if teacher.expert:
-            written = [expert_completions(episode, teacher.expert, config.data.seed) for episode in episodes]
-        else:
-            assert teacher.writes is not None
-            written = teacher_completions(episodes, teacher.writes, config.data.seed, teacher.view)
-        rows: list[Row] = []
-        for episode, completions in zip(episodes, written, strict=True):
-            rows += relabelled_rows(episode, completions, parts.student.tokenizer, parts.windowing)
-        return rows
+    def _live_rows(self, episodes: Sequence[Trajectory]) -> tuple[list[Row], Metrics]:
+        """Rows of these episodes, and numbers; what signals need to know of the rows is kept."""
+        parts, policy, teacher = self._parts, self._policy, self._parts.teacher
+        kept = [without_loops(episode) for episode in episodes]
+        if parts.config.model.teacher_told == "group":
+            tell(teacher, episodes)
+        if parts.config.mode == "dagger":
+            assert teacher is not None
+            return relabelled(parts, teacher, kept, self._guide()), {}
+        rows = without_replayed(parts.rows_of(kept), kept)
+        if policy is None:
+            return rows, {}
+        # Of whole episodes: what a loop was cut off still counts for what the world said.
+        outcomes = self._outcomes(episodes)
+        scores = teacher.scores if teacher else None
+        model, device = parts.student.model, parts.learner.device
+        return policy.remember(model, scores, rows, device, outcomes, guided_steps(kept))
 
     def _recorded_rows(self, count: int) -> list[Row]:
         """Rows of recorded episodes in place of live ones (mode mixed)."""
@@ -195,51 +251,11 @@ class Live:
 
     def _split(self, rows: list[Row]) -> list[list[Row]]:
         """The rows of each of the iteration's updates."""
-        config, teacher = self._parts.config, self._parts.teacher
-        if self._policy is not None:
-            assert teacher is not None
-            assert teacher.scores is not None
-            rows = self._policy.remember(self._parts.student.model, teacher.scores, rows, self._parts.learner.device)
+        config = self._parts.config
         updates = min(config.online.updates, config.optimisation.steps - self.step)
         each = max(1, updates // config.online.passes)
         passes = range(min(config.online.passes, updates))
         return [part for number in passes for part in shares(rows, each, self.iteration, number)]
-
-
-@dataclass(frozen=True)
-class TaskStream:
-    """The tasks that are played, and how.
-
-    Attributes:
-        world: how to make it.
-        tasks: task ids to draw from.
-        live: episodes at once.
-        workers: processes for the worlds.
-    """
-
-    world: WorldRecipe
-    tasks: tuple[str, ...]
-    live: int = 16
-    workers: int = 0
-
-    def jobs(self, iteration: int, count: int, seed: int) -> list[Job]:
-        """The tasks of an iteration, by its number alone; every task comes once before any comes again."""
-        jobs = []
-        for place in range(iteration * count, (iteration + 1) * count):
-            epoch, index = divmod(place, len(self.tasks))
-            order = list(self.tasks)
-            random.Random(f"tasks {seed} {epoch}").shuffle(order)
-            jobs.append(Job(order[index], seed=seed, repeat=epoch))
-        return jobs
-
-    @classmethod
-    def of(cls, config: TrainConfig) -> TaskStream:
-        """As the settings name it."""
-        recipe = WorldRecipe.of(config.data.env, config.data.data, config.data.split)
-        panel = recipe.panel()
-        if config.data.tasks:
-            panel = panel.head(min(config.data.tasks, len(panel.task_ids)))
-        return cls(recipe, panel.task_ids, config.online.rollouts, config.online.workers)
 
 
 class ActingModel:
@@ -251,6 +267,7 @@ class ActingModel:
         config: temperature and seed.
         prompt: comes before an episode; a student has none.
         told: what it ends with, see `ReActAgent`.
+        served: makes a model on a server in the place of a `LocalModel`.
     """
 
     def __init__(
@@ -260,8 +277,10 @@ class ActingModel:
         config: TrainConfig,
         prompt: str = "",
         told: Callable[[EpisodeStart], str] | None = None,
+        served: Callable[..., ServedStudent] | None = None,
     ) -> None:
-        self._model = LocalModel(
+        limits = {"constrained": True} if config.data.constrained == "on" else {}
+        self._model = (served or LocalModel)(
             unwrap(language.model),
             language.tokenizer,
             windowing=windowing,
@@ -269,6 +288,7 @@ class ActingModel:
             start_ids=language.start_ids,
             form=form_of(language.form),
             chat=language.chat,
+            **limits,
         )
         sampling = Sampling(
             temperature=config.online.sampling_temperature,
@@ -278,8 +298,13 @@ class ActingModel:
         self.agent = ReActAgent(self._model, Prompt(prompt), sampling=sampling, told=told)
 
     def refresh(self) -> None:
-        """Forget all that was computed with the weights before an update."""
+        """Forget all that was computed with the weights before an update; a server loads those of now."""
         self._model.clear()
+
+
+def policy_of(learner: Learner) -> PolicyTerm | None:
+    """The learner's term of signals, which wants to know what was sampled."""
+    return next((term for term in learner.extras if isinstance(term, PolicyTerm)), None)
 
 
 def guide_of(teacher: Teacher, student: Language, config: TrainConfig) -> Agent:
@@ -366,6 +391,7 @@ def rollout_metrics(episodes: Sequence[Trajectory], seconds: float) -> Metrics:
     return {
         "rollout_success": sum(one.success for one in episodes) / len(episodes),
         "rollout_steps": len(steps) / len(episodes),
+        "rollout_length": sum(len(step.token_ids) for step in steps) / max(1, len(steps)),
         "rollout_tokens": float(sum(step.generated_tokens for step in steps)),
         "rollout_valid": sum(step.valid for step in steps) / max(1, len(steps)),
         "act_seconds": sum(step.agent_seconds for step in steps),

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sad_distill.auxiliary.minillm import single_step
-from sad_distill.auxiliary.terms import chosen_terms
+from sad_distill.auxiliary.terms import chosen_terms, plan_of_signals
 from sad_distill.config import TrainConfig
 from sad_distill.losses.objective import Objective
 
 
 def _sad(config: TrainConfig) -> Objective:
-    return Objective(**vars(config.loss))
+    """Eq. 6 and 18; Eq. 19 where all is learned by likelihood; each kind by its own loss where they differ."""
+    by_likelihood = config.loss.reason_loss == config.loss.act_loss == "likelihood"
+    likelihood, divergence = (1.0, 0.0) if by_likelihood else (0.0, 1.0)
+    return Objective(**vars(config.loss), likelihood=likelihood, divergence=divergence)
 
 
 def _flat(likelihood: float, divergence: float) -> Callable[[TrainConfig], Objective]:
@@ -35,6 +38,7 @@ METHODS: dict[str, Callable[[TrainConfig], Objective]] = {
     "word_kd": _flat(0.5, 0.5),
     "token_flat": _flat(0.0, 1.0),
     "minillm": lambda config: single_step(config.online.sampling_temperature),
+    "policy": _flat(0.0, 0.0),
 }
 
 
@@ -47,8 +51,10 @@ def objective_of(config: TrainConfig) -> Objective:
 
 def compares_ids(config: TrainConfig) -> bool:
     """Whether a teacher is asked about the student's ids, which then must mean the same to both."""
+    plan = plan_of_signals(config)
     return (
         objective_of(config).divergence > 0
+        or (plan is not None and "teacher" in plan.needs)
         or any(term.needs != "nothing" for term in chosen_terms(config).values())
         or (config.curriculum.curriculum != "none" and config.curriculum.curriculum_entropy != 0)
     )

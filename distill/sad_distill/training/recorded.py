@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple
 from typing import NamedTuple
 
-from sad_distill.data.curriculum import CurriculumOrder, Difficulty, EpochOrder, Order, complexities
+from sad_distill.data.curriculum import Curriculum, CurriculumOrder, Difficulty, EpochOrder, Order, complexities
 from sad_distill.data.rows import Row
 from sad_distill.teachers.difficulty import difficulties_of
 from sad_distill.training.build import Parts
@@ -23,11 +23,13 @@ class UpdateRows(NamedTuple):
         rows: learned by the run's objective.
         metrics: what is known of them, shown with the update's numbers.
         recorded: further rows, learned by the learner's objective for recorded text.
+        iterations: how many are over with this update; 0 where it ends none.
     """
 
     rows: Sequence[Row]
     metrics: Metrics
     recorded: Sequence[Row] = ()
+    iterations: int = 0
 
 
 class Recorded:
@@ -62,7 +64,8 @@ class Recorded:
         """
         config = self._parts.config
         while self.step < config.optimisation.steps:
-            yield UpdateRows([self._parts.rows[index] for index in self._order(self.step)], {})
+            rows = [self._parts.rows[index] for index in self._order(self.step)]
+            yield UpdateRows(rows, {}, iterations=self.step + 1)
             self.step += 1
             between(self.step % config.output.save_every == 0 or self.step == config.optimisation.steps)
 
@@ -76,25 +79,36 @@ def order_of(parts: Parts) -> Order:
     config = parts.config
     if config.curriculum.curriculum == "none":
         return EpochOrder(len(parts.rows), config.data.batch, config.data.seed)
+    return CurriculumOrder(parts.rows, curriculum_of(parts)[0], config.data.batch)
+
+
+def curriculum_of(parts: Parts) -> tuple[Curriculum, Mapping[str, Difficulty]]:
+    """The curriculum of the recorded episodes, and how hard each of them is.
+
+    Raises:
+        ConfigError: a curriculum by entropy, and no teacher that scores.
+    """
+    config = parts.config.curriculum
+    assert config.curriculum != "none"
     teacher = parts.teacher.scores if parts.teacher else None
-    if teacher is None and config.curriculum.curriculum_entropy:
+    if teacher is None and config.curriculum_entropy:
         raise ConfigError("the curriculum's entropy needs a teacher that scores: give one or --curriculum-entropy 0")
-    difficulties = difficulties_of(parts.rows, teacher, parts.learner.device)
+    difficulties = shared_difficulties(difficulties_of(parts.rows, teacher, parts.learner.device), parts.ranks)
     complexity = complexities(
-        shared_difficulties(difficulties, parts.ranks),
-        config.curriculum.curriculum_reason,
-        config.curriculum.curriculum_act,
-        config.curriculum.curriculum_entropy,
+        difficulties,
+        config.curriculum_reason,
+        config.curriculum_act,
+        config.curriculum_entropy,
+        config.curriculum_scale,
     )
-    return CurriculumOrder(
-        parts.rows,
+    curriculum = Curriculum(
         complexity,
-        config.curriculum.curriculum,
-        batch=config.data.batch,
-        steps=config.optimisation.steps,
-        seed=config.data.seed,
-        strength=config.curriculum.curriculum_strength,
+        config.curriculum,
+        steps=parts.config.optimisation.steps,
+        seed=parts.config.data.seed,
+        strength=config.curriculum_strength,
     )
+    return curriculum, difficulties
 
 
 def shared_difficulties(found: dict[str, Difficulty], ranks: Ranks) -> dict[str, Difficulty]:

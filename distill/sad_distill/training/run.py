@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,19 +17,22 @@ from sad_agents.checkpoints import save_student
 
 from sad_distill.config import TrainConfig
 from sad_distill.data.action_support import ActionSupport
+from sad_distill.models.exported import adapter_base, export_folder, save_adapter
 from sad_distill.models.heads import unwrap
 from sad_distill.models.students import merged, parameter_count
 from sad_distill.teachers.cache import CachedTeacher
 from sad_distill.teachers.context import TeacherInContext
 from sad_distill.teachers.registry import contents_of
+from sad_distill.teachers.self_teacher import SelfTeacher
 from sad_distill.training.build import build
 from sad_distill.training.interrupts import StoppedError, TrainingInterrupts
 from sad_distill.training.learner import Metrics
-from sad_distill.training.live import Live
+from sad_distill.training.live import Live, policy_of
 from sad_distill.training.ranks import ALONE, Ranks
 from sad_distill.training.recorded import Recorded, UpdateRows
 from sad_distill.training.run_dir import RunDir
 from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
+from sad_distill.training.validation import Validation
 from sad_env.errors import DivergedError
 from sad_env.files import exclusive, when_written
 from sad_env.settings import flat
@@ -36,12 +40,22 @@ from sad_env.settings import flat
 _DIVERGED = 3
 """So many updates in a row whose loss or gradients are not finite end a run."""
 
+
+class _OverError(Exception):
+    """Validation says that the run is over."""
+
+
 Report = Callable[[int, int, Metrics], None]
 """Called after each update with the updates done, how many there will be, and the update's numbers."""
 
 
 def silent(step: int, steps: int, metrics: Metrics) -> None:
     """A `Report` that shows nothing."""
+
+
+def _processor_seconds() -> float:
+    """Processor seconds of this process, and of its children that have ended."""
+    return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
 class Run:
@@ -70,9 +84,14 @@ class Run:
         self.earlier_steps: list[int] = []
         self.trained = 0
         """Updates that this call made."""
+        self.kept: int | None = None
+        """Updates before the state that is saved, where that is the best of validation."""
         self.resumed = ""
         """When the state was written that this call went on with."""
         self.seconds = 0.0
+        self.processor_seconds = 0.0
+        """Of this process and its children: acting, scoring and updating."""
+        self.validation = Validation(self.parts, self.folder)
 
     def train(self) -> Path:
         """Train to the end, from wherever the folder is, and write the student.
@@ -116,6 +135,7 @@ class Run:
                 self._save_state(directory, source)
                 raise
             self.learner.check_finite()
+            self.kept = self.validation.restore_best()
             path = self.save() if self.ranks.first else self.folder / "student.pt"
             self.ranks.wait()
             return path
@@ -124,11 +144,23 @@ class Run:
         def between(due: bool) -> None:
             if self.ranks.any(interrupts.asked):
                 raise StoppedError
-            if due:
+            if due or self.validation.over:
                 self._save_state(directory, source)
+            if self.validation.over:
+                raise _OverError
 
-        for rows in source.updates(between):
+        with contextlib.suppress(_OverError):
+            if not self.validation.over:
+                self._updates(source.updates(between), directory)
+
+    def _updates(self, updates: Iterator[UpdateRows], directory: RunDir) -> None:
+        before = _processor_seconds() - self.processor_seconds
+        for rows in updates:
             metrics = self._update(rows)
+            if rows.iterations:
+                metrics |= self.validation.after(rows.iterations, self.done + 1)
+            self.processor_seconds = _processor_seconds() - before
+            metrics["processor_seconds"] = self.processor_seconds
             directory.write(self.done, metrics)
             self.done += 1
             self.trained += 1
@@ -150,18 +182,32 @@ class Run:
             self.done, self.seconds = source.step, float(record["seconds"])
             # States of earlier releases do not count.
             self.learner.skipped, self.learner.skipped_in_row = record.get("skipped", (0, 0))
+            self.processor_seconds = float(record.get("processor_seconds", 0.0))
+            self.validation.resume(record)
+            if self.follower is not None:
+                self.follower.load(tensors)
 
     def _save_state(self, directory: RunDir, source: Recorded | Live) -> None:
         self.learner.check_finite()
         if self.ranks.first:
             tensors = learner_tensors(self.learner.modules, self.learner.optimisers)
-            skipped = (self.learner.skipped, self.learner.skipped_in_row)
-            save_state(directory.state, tensors, {**source.position, "seconds": self.seconds, "skipped": skipped})
+            record = {
+                **source.position,
+                "seconds": self.seconds,
+                "processor_seconds": self.processor_seconds,
+                "skipped": (self.learner.skipped, self.learner.skipped_in_row),
+                "validation": self.validation.position,
+            }
+            save_state(directory.state, {**tensors, **(self.follower.tensors if self.follower else {})}, record)
 
     def _update(self, rows: UpdateRows) -> Metrics:
         began = time.perf_counter()
         metrics = self.learner.update(rows.rows, self.done, rows.recorded)
         self.seconds += time.perf_counter() - began
+        if self.follower is not None:
+            self.follower.follow(self.learner.student)
+        if (policy := policy_of(self.learner)) is not None:
+            metrics |= policy.numbers()
         supports = self.learner.supports
         if isinstance(supports, ActionSupport) and supports.counts.positions:
             metrics["off_trie_rate"] = supports.counts.off_trie_rate
@@ -172,29 +218,48 @@ class Run:
             metrics["cache_hits"] = scores.hit_rate
         return {**metrics, **rows.metrics, "seconds": self.seconds}
 
+    @property
+    def follower(self) -> SelfTeacher | None:
+        """The teacher, where it is the student itself."""
+        scores = self.teacher.scores if self.teacher else None
+        if isinstance(scores, TeacherInContext):
+            scores = scores.teacher
+        return scores if isinstance(scores, SelfTeacher) else None
+
     def save(self) -> Path:
-        """Write the student as it is."""
+        """Write the student as it is: student.pt, the folder student/, and adapter/ where others can load its base."""
         record = {
-            "acting": {
-                "prompt": "",
-                "window": asdict(self.parts.windowing),
-                **({} if self.student.form == "lines" else {"form": self.student.form}),
-                **({"chat": True} if self.student.chat else {}),
-            },
+            "acting": self._acting(),
             "settings": self._settings(),
             "teacher": self.teacher.name if self.teacher else "",
             **({"comparison": self.teacher.comparison} if self.teacher and self.teacher.comparison else {}),
             "updates": self.done,
+            **({} if self.kept is None else {"kept": self.kept, "validation_success": self.validation.best}),
             **({"earlier_steps": self.earlier_steps} if self.earlier_steps else {}),
             "seconds": round(self.seconds, 1),
             "parameters": parameter_count(self.student.model),
             "versions": {name: version(name) for name in ("sad-env", "torch", "transformers")},
         }
-        return save_student(self.folder / "student.pt", self._plain(), self.student.tokenizer, record)
+        plain, tokenizer = self._plain(), self.student.tokenizer
+        export_folder(self.folder / "student", plain, tokenizer, record, name=self.folder.resolve().name)
+        if self.config.model.adapters and (base := adapter_base(self.config.model.student)):
+            save_adapter(self.folder / "adapter", self.student.model, tokenizer, record, base)
+        return save_student(self.folder / "student.pt", plain, tokenizer, record)
+
+    def _acting(self) -> dict[str, Any]:
+        """How the student acts; without what earlier releases do not know, where it says nothing new."""
+        student = self.student
+        return {
+            "prompt": "",
+            "window": asdict(self.parts.windowing),
+            **({} if student.form == "lines" else {"form": student.form}),
+            **({"chat": True} if student.chat else {}),
+            **({"constrained": True} if self.config.data.constrained == "on" else {}),
+        }
 
     def _settings(self) -> dict[str, str]:
         """The settings as others may read them: files by name and hash, without the paths of this machine."""
-        hidden = {"out", "cache", "data"} if Path(self.config.data.data).exists() else {"out", "cache"}
+        hidden = {"out", "cache", "sampler", *(["data"] if Path(self.config.data.data).exists() else [])}
         shown = {key: str(value) for key, value in flat(self.config).items() if key not in hidden}
         return {**shown, **self.contents}
 

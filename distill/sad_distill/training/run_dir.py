@@ -21,8 +21,11 @@ _FREE = frozenset(
     {"out", "steps", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
     # What form, chat and precision come to is among the contents.
     | {"form", "chat", "teacher_precision", "teacher_concurrency"}
+    # Draws of another sampler are others of the same distribution.
+    | {"sampler", "gradients_every", "noise_every"}
 )
-"""Settings that may change between two starts of a run: they change no result but for rounding; `steps` may grow."""
+"""Settings that may change between two starts of a run: they change no result but for rounding and draws; `steps` may
+grow."""
 _AS_BEFORE = {"writing": "lines", "teacher_precision": "fp32"}
 """Contents of runs that earlier releases began, which did not record them."""
 _FORMER_CONTENTS = {"episodes": "trajectories"}

@@ -58,10 +58,13 @@ def run_doctor(arguments: Sequence[str] | None = None) -> int:
     out = console()
     if settings.checkpoint:
         from sad_agents.checkpoints import load_student
+        from sad_agents.model_facts import model_facts
 
-        record = load_student(Path(settings.checkpoint)).record
+        student = load_student(Path(settings.checkpoint))
         out.print(safe_text(f"✓ {one_line(settings.checkpoint, 120)}: safe, whole, and loads", "green"))
-        out.print(safe_text(f"its training record:\n{json.dumps(record, indent=1)}"), soft_wrap=True)
+        for name, fact in model_facts(*student).items():
+            out.print(safe_text(f"{name}: {fact}"), soft_wrap=True)
+        out.print(safe_text(f"its training record:\n{json.dumps(student.record, indent=1)}"), soft_wrap=True)
         return 0
     bad = 0
     for finding in (*_machine(), *_worlds(), *_students(), *_extras(), *_plugins()):
@@ -103,7 +106,9 @@ def _worlds() -> Iterator[Finding]:
 
 def _students() -> Iterator[Finding]:
     if importlib.util.find_spec("torch") is None:
-        yield Finding("note", "without training and models in this process, such as --agent nano", "pip install sad-env")
+        yield Finding(
+            "note", "without training and models in this process (--agent nano)", "pip install sad-env"
+        )
         return
     for spec in registry.known():
         if spec.data and catalogue.ships_student(spec.name):

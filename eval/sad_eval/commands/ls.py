@@ -74,6 +74,7 @@ def _agents() -> Table:
         ("FILE.pt, FOLDER/", "a student or a model folder"),
         ("hf:ID", "a causal language model of the Hugging Face hub"),
         ("openai:URL#NAME", "a model on an OpenAI-compatible server"),
+        ("vllm:URL#NAME", "a model on vLLM, asked by ids: as in this process"),
         ("scripted:FILE", "completions read from a file"),
         ("package.module:Class", "an agent of your own"),
     ):

@@ -9,8 +9,11 @@ from typing import Annotated, Any
 import tyro
 
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_env.settings import formerly, present_names
+from sad_env.settings import RARE, formerly, present_names
 from sad_eval.study.methods import ABLATIONS, MAIN_METHODS, METHODS
+
+PAPER_TABLES = ("3", "4", "5", "6", "12", "13", "14", "15")
+"""Tables of the paper whose rows are trained; 8 to 11 print those of Table 4 metric by metric."""
 
 Override = int | float | str | bool
 
@@ -37,6 +40,8 @@ class StudyTasks:
 class StudyTeachers:
     """Experts and teachers."""
 
+    prompted: Annotated[bool, RARE] = False
+    """Also measure the teacher's model as it is, with a prompt and an exemplar, as the paper's teachers."""
     expert: str = "expert"
     """The world's expert policy, where it has several."""
     expert_option: str = ""
@@ -57,6 +62,8 @@ class StudyTeachers:
     """Updates of its DAgger rounds after it; 0 leaves them out."""
     teacher_episodes: int = 400
     """Episodes of the teacher that the offline methods learn from; only successful ones are kept."""
+    failures: Annotated[bool, RARE] = False
+    """Keep the teacher's failed episodes, too; the paper does not say that it leaves them out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +78,15 @@ class StudyMethods:
     """Ablations of SAD, for the sizes of ablation_students only."""
     ablation_students: tuple[str, ...] = ("nano-0.7m",)
     """Sizes on which the ablations run."""
+    table: Annotated[str, RARE] = ""
+    """Number of the paper's table whose layout the report has: 3, 4, 5, 6, 12, 13, 14, 15."""
+    labels: Annotated[dict[str, str], RARE] = field(default_factory=dict)
+    """STUDENT TEXT: what that table calls a student, e.g. 120M."""
     seeds: int = 3
     """Students of each size and method."""
     faithfulness: int = 0
     """Steps of each student's evaluation in which its reasoning is edited (appendix O); 0 leaves the stage out."""
-    shared_start: bool = False
+    shared_start: Annotated[bool, RARE] = False
     """One SFT start a size for all seeds: cheaper, but the spread over seeds is then that of the methods alone."""
 
 
@@ -99,7 +110,7 @@ class StudyTraining:
     """muon, or adamw for models that know language already, for all that is trained from scratch."""
     observation_weight: float = 1.0
     """Of predicting observations while a model is trained from scratch: more text to learn from."""
-    embedding_factor: float = 1.0
+    embedding_factor: Annotated[float, RARE] = 1.0
     """Multiple of the rate for embeddings while a model is trained from scratch."""
     distill_rate: float = 3e-4
     """Learning rate of the methods."""
@@ -111,6 +122,26 @@ class StudyTraining:
     """Tokens a model is shown at once at most."""
     precision: str = "bf16"
     """Of computation: fp32 or bf16."""
+    rates: Annotated[dict[str, float], RARE] = field(default_factory=dict)
+    """METHOD RATE: learning rate of a method, where it is another than distill_rate."""
+    minillm_rollouts: Annotated[int, RARE] = 0
+    """Episodes that MiniLLM samples at a time, a multiple of rollouts; 0 takes rollouts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyHardware:
+    """Hardware of training."""
+
+    adapters: Annotated[int, RARE] = 0
+    """LoRA rank, of all that is trained; 0 trains all weights."""
+    micro_batch: Annotated[int, RARE] = 8
+    """Rows in the models at one time at most."""
+    recompute: Annotated[bool, RARE] = False
+    """Recompute activations in the backward pass to save memory."""
+    device: Annotated[str, RARE] = "auto"
+    """auto, cpu or cuda."""
+    devices: Annotated[int, RARE] = 1
+    """GPUs that share a stage of training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,12 +154,14 @@ class StudyExecution:
     """Threads of each."""
     dry_run: bool = False
     """Say what would be run: print the commands, and write nothing."""
+    plan: bool = False
+    """Say what it would take on 1 and on 8 GPUs, and run nothing."""
     report_only: bool = False
     """Write the report on what is there, run nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyConfig(StudyTasks, StudyTeachers, StudyMethods, StudyTraining, StudyExecution):
+class StudyConfig(StudyTasks, StudyTeachers, StudyMethods, StudyTraining, StudyHardware, StudyExecution):
     """Run a whole study: experts, teachers, students by every method, evaluations, report.
 
     $ sad-study nano --out runs/nano
@@ -153,8 +186,16 @@ class StudyConfig(StudyTasks, StudyTeachers, StudyMethods, StudyTraining, StudyE
                 raise UnknownNameError("method", method, METHODS)
         if twice := set(self.arms) & set(self.ablations):
             raise ConfigError(f"{', '.join(sorted(twice))} is in both arms and ablations: name it once")
-        if self.jobs < 1 or self.threads < 1 or self.seeds < 1:
-            raise ConfigError("jobs, threads and seeds are at least 1")
+        if min(self.jobs, self.threads, self.seeds, self.micro_batch, self.devices) < 1:
+            raise ConfigError("jobs, threads, seeds, micro_batch and devices are at least 1")
+        if self.minillm_rollouts % self.rollouts:
+            raise ConfigError(f"minillm_rollouts {self.minillm_rollouts} is no multiple of rollouts {self.rollouts}")
+        if self.table and self.table not in PAPER_TABLES:
+            raise UnknownNameError("table", self.table, PAPER_TABLES)
+        if other := [name for name in self.rates if name not in (*self.arms, *self.ablations)]:
+            raise ConfigError(f"rates has {', '.join(other)}, which is no method of this study")
+        if len({short_name(size) for size in self.students}) < len(self.students):
+            raise ConfigError("two students have the same last part of their name: rename a folder")
         if strange := set(self.ablation_students) - set(self.students):
             raise ConfigError(f"ablation_students {', '.join(sorted(strange))} is not among students")
         for world in self.worlds:
@@ -178,7 +219,17 @@ class StudyConfig(StudyTasks, StudyTeachers, StudyMethods, StudyTraining, StudyE
         return dataclasses.replace(self, **changes)
 
 
+def short_name(size: str) -> str:
+    """A student's name in those of files.
+
+    >>> short_name("layers:5"), short_name("hf:openai-community/gpt2")
+    ('layers-5', 'gpt2')
+    """
+    return size.rpartition("/")[2].replace(":", "-")
+
+
 _OF_THE_STUDY = {"out", "worlds", "panels", "teachers", "students", "arms", "ablations", "ablation_students", "seeds"}
-_OF_THE_STUDY |= {"shared_start", "precision", "per_world", "jobs", "threads", "dry_run", "report_only"}
+_OF_THE_STUDY |= {"shared_start", "precision", "per_world", "jobs", "threads", "dry_run", "plan", "report_only"}
+_OF_THE_STUDY |= {"table", "labels", "rates", "devices", "device", "prompted"}
 _OF_A_WORLD = frozenset(field.name for field in dataclasses.fields(StudyConfig)) - _OF_THE_STUDY
 """Settings that may differ between worlds; a comparison over worlds needs the others to be equal."""

@@ -26,10 +26,42 @@ class Method(NamedTuple):
         """True when the student learns from the teacher's episodes; MiniLLM learns from both."""
         return not self.online or self.flags["method"] == "minillm"
 
+    @property
+    def reads_episodes(self) -> bool:
+        """True when training is given the teacher's episodes, be it for their order alone."""
+        return self.recorded or bool(self.flags.get("curriculum"))
+
 
 def _sad(**flags: str) -> dict[str, str]:
     return {"method": "sad", "mode": "offline", **{name.replace("_", "-"): value for name, value in flags.items()}}
 
+
+def _paper(title: str, row: str, **flags: str) -> Method:
+    """A row of a table of the paper: a configuration of `sad-distill` and those of its flags that decide the plan."""
+    return Method(title, {"config": f"paper/{row}", "method": "sad", "mode": "online", **flags})
+
+
+_CURRICULUM = {"curriculum": "sort"}
+_OURS = _paper("Ours", "table3/ours", **_CURRICULUM)
+
+PAPER_METHODS: dict[str, Method] = {
+    "paper-ours": _OURS,
+    "paper-token": _paper("Token", "table3/token", method="minillm", passes="4"),
+    "paper-kd": _paper("KD", "table3/kd", method="word_kd", mode="offline"),
+    "paper-seqkd": _paper("SeqKD", "table3/seqkd", method="seqkd", mode="offline"),
+    "paper-only-reasoning": _paper("Only reasoning supervision", "table5/only-reasoning", **_CURRICULUM),
+    "paper-only-action": _paper("Only action supervision", "table5/only-action", **_CURRICULUM),
+    "paper-no-segmentation": _paper(
+        "No span segmentation", "table5/no-segmentation", method="token_flat", **_CURRICULUM
+    ),
+    "paper-random-masking": _paper("Random span masking", "table5/random-masking", **_CURRICULUM),
+    "paper-0.5-1": _paper("λ 0.5 : 1", "table6/0.5-1", **_CURRICULUM),
+    "paper-2-1": _paper("λ 2 : 1", "table6/2-1", **_CURRICULUM),
+    "paper-no-curriculum": _paper("Without curriculum", "table13/without-curriculum"),
+    "paper-entropy-0.5": _paper("γ 0.5", "table15/entropy-0.5", **_CURRICULUM),
+    "paper-entropy-2.0": _paper("γ 2.0", "table15/entropy-2.0", **_CURRICULUM),
+}
+"""Rows of the paper's tables with the paper's own settings; a row that several tables print is here once."""
 
 METHODS: dict[str, Method] = {
     "seqkd": Method("SeqKD", {"method": "seqkd", "mode": "offline"}),
@@ -46,9 +78,12 @@ METHODS: dict[str, Method] = {
     "sad-1-2": Method("SAD, λ 1 : 2", _sad(act_weight="2")),
     "sad-2-1": Method("SAD, λ 2 : 1", _sad(reason_weight="2")),
     "sad-curriculum": Method("SAD, curriculum", _sad(curriculum="sample")),
+    "sad-constrained": Method("SAD, Eq. 8 with constrained decoding", _sad(config="constrained")),
+    **PAPER_METHODS,
 }
 """Methods by name; an ablation changes one thing of `sad-offline`."""
 
 MAIN_METHODS = ("seqkd", "word-kd", "token-offline", "token-online", "minillm", "sad-offline", "sad-online")
-ABLATIONS = tuple(name for name in METHODS if name not in MAIN_METHODS)
+_ON_REQUEST = ("sad-constrained", *PAPER_METHODS)
+ABLATIONS = tuple(name for name in METHODS if name not in (*MAIN_METHODS, *_ON_REQUEST))
 BASELINES = tuple(name for name in MAIN_METHODS if not name.startswith("sad"))

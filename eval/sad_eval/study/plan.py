@@ -11,12 +11,14 @@ from pathlib import Path
 
 from sad_env.files import safe_name
 from sad_eval.runs.run_folder import RESULTS
-from sad_eval.study.config import StudyConfig
+from sad_eval.study.config import StudyConfig, short_name
 from sad_eval.study.kept_episodes import kept_file
-from sad_eval.study.methods import METHODS
+from sad_eval.study.methods import METHODS, Method
 
 REFERENCES = ("expert", "random")
 """Agents that are evaluated in addition to teacher and students."""
+PROMPTED = "teacher-prompted"
+"""The run of the teacher's model before any training."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,11 @@ class _World:
             "collect teacher",
             {"agent": self.teacher, "episodes": config.teacher_episodes, "temperature": 0.2},
             self.episodes,
-            ["--only-success"],
+            [] if config.failures else ["--only-success"],
             needs=[self.teacher],
         )
+        if config.prompted:
+            yield self._evaluate(PROMPTED, PROMPTED, config.teacher)
         for name in REFERENCES:
             yield self._evaluate(name, name, config.expert if name == "expert" else name)
         # One whole round of all methods after the other, so that a study that is stopped has whole rounds.
@@ -148,13 +152,16 @@ class _World:
             student = self.folder / run_name(size, name, seed) / "student.pt"
             flags = {**shared, **method.flags, "student": start}
             if method.online:
-                flags |= {**self._acting(), "updates": config.updates * int(method.flags.get("passes", 1))}
+                flags |= self._sampling(method)
                 if config.sampling_temperature != 1.0:
                     flags["sampling-temperature"] = config.sampling_temperature
+            if method.reads_episodes:
+                flags["trajectories"] = self.episodes
             if method.recorded:
-                flags |= {"trajectories": self.episodes, "batch": config.batch}
-            flags |= {"steps": config.steps, **self._moving()}
-            needs = [self.teacher, start, *([self.episodes] if method.recorded else [])]
+                flags["batch"] = config.batch
+            rate = config.rates.get(name, config.distill_rate)
+            flags |= {"steps": config.steps, **self._moving(), "learning-rate": rate}
+            needs = [self.teacher, start, *([self.episodes] if method.reads_episodes else [])]
             yield from self._student(size, name, student, flags, needs)
 
     def _student(
@@ -198,6 +205,22 @@ class _World:
             flags |= {"horizon-start": config.max_steps, "horizon-every": 10**9}
         return flags
 
+    def _sampling(self, method: Method) -> dict[str, object]:
+        """How often an online method plays, and how many updates it makes of that."""
+        config, flags = self.config, self._acting()
+        updates = config.updates * int(method.flags.get("passes", 1))
+        if method.flags["method"] == "minillm" and config.minillm_rollouts:
+            updates *= config.minillm_rollouts // config.rollouts
+            flags["rollouts"] = config.minillm_rollouts
+        return {**flags, "updates": updates}
+
+    def _hardware(self) -> dict[str, object]:
+        """Flags of hardware, where they say anything new."""
+        config = self.config
+        flags: dict[str, object] = {"device": config.device} if config.device != "auto" else {}
+        flags |= {"adapters": config.adapters} if config.adapters else {}
+        return flags | ({"micro-batch": config.micro_batch} if config.micro_batch != 8 else {})
+
     def _train(
         self, name: str, kind: str, product: Path, flags: dict[str, object], *, needs: Iterable[Path]
     ) -> StudyStage:
@@ -210,8 +233,13 @@ class _World:
             "split": config.split,
             "context": config.context,
             "precision": config.precision,
+            **self._hardware(),
         }
-        return self._stage(f"train {name}", f"train {kind}", ["sad_distill", *_words(every)], product, needs)
+        module = ["sad_distill"]
+        if config.devices > 1:
+            module = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(config.devices), "-m", *module]
+        words = [*module, *_words(every), *(["--recompute"] if config.recompute else [])]
+        return self._stage(f"train {name}", f"train {kind}", words, product, needs)
 
     def _evaluate(self, name: str, kind: str, agent: str, *, needs: Sequence[Path] = ()) -> StudyStage:
         config = self.config
@@ -224,6 +252,8 @@ class _World:
             "out": self.reference.parent / name,
             "workers": 0,
         }
+        if config.device != "auto":
+            flags["device"] = config.device
         if panel := config.panels.get(self.world):
             flags["panel"] = panel
         product = self.reference.parent / name / RESULTS
@@ -290,7 +320,7 @@ def run_name(size: str, method: str, seed: int) -> str:
     >>> run_name("layers:5", "sad-online", 2)
     'layers-5-sad-online-2'
     """
-    return safe_name(f"{size.replace(':', '-')}-{method}-{seed}", "run")
+    return safe_name(f"{short_name(size)}-{method}-{seed}", "run")
 
 
 def _words(flags: Mapping[str, object]) -> list[str]:

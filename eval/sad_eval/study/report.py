@@ -19,6 +19,7 @@ from sad_eval.study.costs import Cost
 from sad_eval.study.faithfulness_tables import faithfulness_section
 from sad_eval.study.figures import COSTS, Point, write_figures
 from sad_eval.study.methods import METHODS
+from sad_eval.study.paper_tables import MAIN, printed_table
 from sad_eval.study.plan import REFERENCES, run_name, teacher_file
 from sad_eval.study.results import COLUMNS, WorldResults, read_study
 from sad_eval.study.scaling import write_scaling
@@ -61,6 +62,7 @@ def write_report(out: Path) -> list[WorldResults]:
         claims_text(worlds),
         "## Success, reasoning, CoT match, steps (the shape of the paper's Table 3)\n",
         *(part for world in worlds for part in (main_table(world), _figures(out, world))),
+        *_printed(worlds),
         "## Ablations\n",
         ablation_tables(worlds),
         faithfulness_section(out, worlds),
@@ -76,6 +78,17 @@ def write_report(out: Path) -> list[WorldResults]:
     write_text(out / "results.csv", _results_csv(worlds))
     write_text(out / "tests.csv", _tests_csv(worlds))
     return worlds
+
+
+def _printed(worlds: Sequence[WorldResults]) -> list[str]:
+    """The paper's table that the study is laid out for, if it is."""
+    settings = worlds[0].settings
+    table = settings.get("table", "")
+    if not table:
+        return []
+    sizes = settings["students"] if table in MAIN else settings["ablation_students"] or settings["students"]
+    found = {world.name: world for world in worlds}
+    return [printed_table(table, list(found), sizes, settings.get("labels", {}), found)]
 
 
 def _figures(out: Path, world: WorldResults) -> str:

@@ -22,7 +22,9 @@ from sad_env.progress import duration
 from sad_env.safe_text import one_line, visible
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import counted
+from sad_eval.study.estimates import estimate_text
 from sad_eval.study.kept_episodes import keep_episodes
+from sad_eval.study.paper_tables import MAIN, printed_table
 from sad_eval.study.plan import StudyStage, keys, marker, stages, teacher_of
 from sad_eval.study.processes import Ended, StageProcess, prepare, stop
 from sad_eval.study.stale_runs import former_keys, set_aside
@@ -41,6 +43,12 @@ def run_study(config: StudyConfig) -> int:
     plan = stages(config)
     if config.dry_run:
         print(visible("\n".join(stage.line for stage in plan)))
+    if config.plan:
+        print(visible(estimate_text(config, plan)))
+    if config.dry_run or config.plan:
+        if config.table:
+            sizes = config.students if config.table in MAIN else config.ablation_students or config.students
+            print(visible("\n" + printed_table(config.table, config.worlds, sizes, config.labels)))
         return 0
     runner = None if config.report_only else _run(config, plan)
     from sad_eval.study.report import REPORT, write_report
@@ -135,7 +143,9 @@ def _write_plan(config: StudyConfig, runner: Runner) -> None:
     write_text(out / "commands.sh", "".join(parts))
 
 
-_NOT_OF_A_WORLD = frozenset({"out", "worlds", "per_world", "panels", "jobs", "threads", "dry_run", "report_only"})
+_NOT_OF_A_WORLD = frozenset(
+    {"out", "worlds", "per_world", "panels", "jobs", "threads", "dry_run", "plan", "report_only"}
+)
 
 
 class Runner:

@@ -26,6 +26,17 @@ REWORDED = {
 """Phrases of the old report and what is written now; none of them holds a figure that changes."""
 
 
+RENUMBERED = {
+    # under the numbers that the paper prints
+    "(the paper's Tables 5 and 6)": "(of the paper's Table 5)",
+    "Weight of reasoning to weight of action (Table 13)": (
+        "Weight of reasoning to weight of action (Tables 6 and 12 vary it, without 1 : 2)"
+    ),
+    "Curriculum (Table 15)": "Curriculum (Tables 13 and 14)",
+}
+"""The same, with numbers of the paper's tables: no figures either."""
+
+
 def numbers(text: str) -> list[str]:
     return NUMBER.findall(text)
 
@@ -43,11 +54,15 @@ def test_the_report_is_made_again_figure_by_figure(
     for name in ("results.csv", "tests.csv"):
         assert as_before(name, (golden_study / name).read_text(encoding="utf-8")) == published[name]
     before = published["README.md"]
+    for old, new in RENUMBERED.items():
+        assert old in before
+        before = before.replace(old, new)
+    figures = numbers(before)
     for old, new in REWORDED.items():
         assert old in before
         assert numbers(old) == numbers(new)
         before = before.replace(old, new)
     now = as_before("README.md", (golden_study / "README.md").read_text(encoding="utf-8"))
     assert now.split() == before.split()  # lines of the last section are broken at other words
-    assert numbers(now) == numbers(published["README.md"])
+    assert numbers(now) == figures
     assert len(numbers(now)) > 1000

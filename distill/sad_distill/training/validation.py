@@ -1,0 +1,106 @@
+"""A small panel of held-out tasks that the student plays from time to time: which state was best, and when to end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from sad_agents.rollout.rollout import Job, rollout
+
+from sad_distill.training.build import Parts
+from sad_distill.training.learner import Metrics
+from sad_distill.training.live import ActingModel
+from sad_distill.training.state import load_state, save_state
+from sad_distill.training.tasks import TaskStream, held_out
+from sad_env.errors import InfrastructureError
+from sad_env.safe_text import one_line
+from sad_env.settings import replaced
+
+
+class Validation:
+    """Validation of a run.
+
+    Args:
+        parts: of the run.
+        folder: of the run; the best state is kept there.
+
+    Attributes:
+        best: success at the best validation; below 0 before the first.
+        at: updates before it.
+        worse: validations since.
+    """
+
+    def __init__(self, parts: Parts, folder: Path) -> None:
+        self.best, self.at, self.worse = -1.0, 0, 0
+        self._parts, self._path = parts, folder / "best.safetensors"
+        self._config = parts.config.validation
+        if self._config.validate_every:
+            stream = TaskStream.of(parts.config)
+            self._world, self._live, self._workers = stream.world, stream.live, stream.workers
+            self._jobs = [
+                Job(task, seed=parts.config.data.seed) for task in held_out(parts.config, self._world.panel().task_ids)
+            ]
+
+    def after(self, iteration: int, updates: int) -> Metrics:
+        """Play the panel where that is due, and keep the best state.
+
+        Ctrl-C waits for its end: before, the state on disk would not know that the update is done.
+
+        Args:
+            iteration: how many are over.
+            updates: how many have been made.
+        """
+        if not self._config.validate_every or iteration % self._config.validate_every:
+            return {}
+        won, steps = self._play()
+        success = won / len(self._jobs)
+        self.worse += 1
+        if success > self.best:
+            self.best, self.at, self.worse = success, updates, 0
+            if self._parts.ranks.first:
+                student = self._parts.learner.modules["student"]
+                tensors = {name: one.detach() for name, one in student.named_parameters() if one.requires_grad}
+                save_state(self._path, tensors, {"updates": updates, "success": success})
+        return {"validation_success": success, "validation_steps": steps / len(self._jobs)}
+
+    def _play(self) -> tuple[float, float]:
+        """How many tasks were won, and all steps; each process plays its share."""
+        parts = self._parts
+        greedy = replaced(parts.config, sampling_temperature=0.0)
+        agent = ActingModel(parts.student, parts.windowing, greedy).agent
+        own, numbers = parts.ranks.share(self._jobs), torch.zeros(2, dtype=torch.float64)
+        for finished in rollout(agent, own, self._world, live=self._live, workers=self._workers) if own else ():
+            played = finished.trajectory
+            if played.status.owed:
+                raise InfrastructureError(f"validation could not be played ({one_line(played.error, 99)}): go on later")
+            numbers += torch.tensor([float(played.success), float(len(played.steps))])
+        won, steps = parts.ranks.add(numbers).tolist()
+        return won, steps
+
+    @property
+    def over(self) -> bool:
+        """Whether the run is to end, since no validation was better for so long."""
+        return 0 < self._config.validate_patience <= self.worse
+
+    @property
+    def position(self) -> list[float]:
+        """What a state on disk keeps."""
+        return [self.best, self.at, self.worse]
+
+    def resume(self, record: Mapping[str, Any]) -> None:
+        """Go on from a state's record; states of earlier releases have none."""
+        best, at, worse = record.get("validation", self.position)
+        self.best, self.at, self.worse = float(best), int(at), int(worse)
+
+    def restore_best(self) -> int | None:
+        """Give the student back the weights that were best, where the settings ask; returns the updates before them."""
+        if self._config.keep != "best" or self.best < 0:
+            return None
+        tensors, record = load_state(self._path)
+        with torch.no_grad():
+            for name, parameter in self._parts.learner.modules["student"].named_parameters():
+                if parameter.requires_grad:
+                    parameter.copy_(tensors[name])
+        return int(record["updates"])
