@@ -106,9 +106,7 @@ def _worlds() -> Iterator[Finding]:
 
 def _students() -> Iterator[Finding]:
     if importlib.util.find_spec("torch") is None:
-        yield Finding(
-            "note", "without training and models in this process (--agent nano)", "pip install sad-env"
-        )
+        yield Finding("note", "without training and models in this process (--agent nano)", "pip install sad-env")
         return
     for spec in registry.known():
         if spec.data and catalogue.ships_student(spec.name):
