@@ -164,6 +164,10 @@ def _with_present_names(words: Sequence[str], names: Names) -> list[str]:
         if setting is not None:
             if setting.name in given:
                 raise ConfigError(f"{flag} is the former name of {setting.flag}: give {setting.flag} alone")
+            if (meant := dict(setting.former.switches).get(name.removeprefix("no_"))) is not None:
+                names.note(flag, f"{setting.flag} {meant}", setting.former.remark)
+                present += [] if name.startswith("no_") else [setting.flag, meant]
+                continue
             names.note(flag, setting.flag, setting.former.remark)
             flag = f"--no-{setting.flag[2:]}" if name not in former else setting.flag
             present.append(f"{flag}{equals}{value}")

@@ -118,7 +118,7 @@ class Run:
                 self.config,
                 self.contents,
                 writes=self.ranks.first,
-                tensorboard=self.config.output.tensorboard,
+                report_to=self.config.output.report_to,
             )
             held.callback(directory.close)
             self.ranks.wait()

@@ -92,6 +92,8 @@ class OutputSettings:
     """Unit of reasoning length: words, sampled (the model's own ids), a tokenizer.json, auto."""
     semantic: bool = False
     """Also match reasoning by sentence embeddings (extra sad-env-core[semantic])."""
+    report_to: str = ""
+    """Trackers of curves and episodes of a complete run: tensorboard, trackio, wandb; several with commas."""
     quiet: bool = False
     """Show no progress and no report."""
     json: bool = False
