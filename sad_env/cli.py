@@ -24,7 +24,9 @@ from sad_env.settings import Setting, build, flat, settings_of
 Config = TypeVar("Config")
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO})
-_NOT_IN_CORE = frozenset({"torch", "transformers", "tokenizers", "safetensors", "sad_distill"})
+_NOT_IN_CORE = frozenset(
+    {"torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "httpx", "sad_distill"}
+)
 """Packages that come with the distribution sad-env, and not with sad-env-core."""
 _EVERYWHERE = "Every command: --config FILE.toml takes settings from a file, which flags beat; --version."
 _SHIPPED = "Every command: --config NAME or FILE.toml takes settings from a file, which flags beat; --version."

@@ -15,6 +15,7 @@ from sad_agents.exporting.atif import atif_document
 from sad_agents.exporting.inspect_log import SUFFIXES, write_inspect
 from sad_agents.exporting.messages import chat_row, step_rows
 from sad_agents.exporting.parquet import write_parquet
+from sad_agents.hub import check_push, push
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError
 from sad_env.files import atomic_text, part_folder, sync_folder
@@ -40,6 +41,10 @@ class ExportSettings:
     """Output file, of parquet a folder."""
     rows: Literal["episodes", "steps"] = "episodes"
     """For messages and parquet: a chat an episode, or a prompt with its completion a step."""
+    push_to_hub: Annotated[str, tyro.conf.arg(metavar="OWNER/NAME")] = ""
+    """Also upload the folder of parquet to this data set of the Hugging Face hub (HF_TOKEN, HF_ENDPOINT)."""
+    private: bool = False
+    """A repository that --push-to-hub makes is private."""
 
 
 def run_export(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +58,9 @@ def run_export(arguments: Sequence[str] | None = None) -> int:
     settings = parsed.settings
     if settings.to in ("atif", "inspect"):
         parsed.refuse_ignored({"rows": f"{settings.to} has an episode as a whole"})
+    if settings.to != "parquet":
+        parsed.refuse_ignored({"push_to_hub": "the hub has data sets of parquet files: give --to parquet"})
+    check_push(settings.push_to_hub, private=settings.private)
     if not settings.files:
         raise ConfigError("sad-collect export needs a file of trajectories")
     if settings.out.exists():
@@ -64,6 +72,9 @@ def run_export(arguments: Sequence[str] | None = None) -> int:
         raise ConfigError(f"--out {one_line(str(settings.out), 80)!r}: a log of inspect_ai ends with .eval or .json")
     count = _WRITERS[settings.to](settings)
     print(f"{count:,} {_unit(settings)} written to {one_line(str(settings.out), 120)}")
+    if settings.push_to_hub:
+        address = push(settings.out, settings.push_to_hub, private=settings.private, kind="dataset")
+        print(f"on the hub: {one_line(address, 200)}")
     return 0
 
 
