@@ -17,7 +17,7 @@ from served import Answer, ModelServer, calls, says, serving
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-GUIDES = ("README.md", "docs/distillation.md", "docs/evaluation.md")
+GUIDES = ("README.md", "docs/distillation.md", "docs/evaluation.md", "docs/searchqa.md")
 BLOCK = re.compile(
     r"(?:<!-- (?:not run|(?P<served>served)): (?P<reason>.+?) -->\n)?```console\n(?P<body>.*?)```", re.DOTALL
 )

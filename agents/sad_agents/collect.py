@@ -41,7 +41,7 @@ class CollectSettings(ModelSettings):
     """
 
     env: str
-    """World: toy, alfworld, webshop, hotpotqa, or a plug-in's."""
+    """World: toy, alfworld, webshop, hotpotqa, searchqa, or a plug-in's."""
     out: Path
     """Output file of the trajectories (JSON lines)."""
     agent: str = "expert"

@@ -43,7 +43,7 @@ def test_collection_as_the_paper_samples() -> None:
     assert (settings.temperature, settings.top_p, settings.prompt, settings.shots) == (0.2, 1.0, PAPER, 2)
 
 
-@pytest.mark.parametrize("world", PLAYED)
+@pytest.mark.parametrize("world", [*PLAYED, "searchqa"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_variation_changes_instruction_and_exemplars_and_is_a_prompt(kind: str, world: str, tmp_path: Path) -> None:
     plain = load_prompt(world)

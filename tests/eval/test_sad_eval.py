@@ -356,7 +356,7 @@ def test_importing_the_harness_loads_no_torch() -> None:
 def test_ls_and_doctor_name_every_world(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     main([command])
     out = capsys.readouterr().out
-    for name in ("toy", "alfworld", "webshop", "hotpotqa"):
+    for name in ("toy", "alfworld", "webshop", "hotpotqa", "searchqa"):
         assert name in out
 
 

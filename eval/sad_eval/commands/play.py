@@ -49,7 +49,7 @@ class PlayConfig:
     export: Path | None = None
     """Write an asciinema recording (.cast) and show nothing."""
     env: str = ""
-    """World: toy, alfworld, webshop, hotpotqa, or a plug-in's; you play it yourself."""
+    """World: toy, alfworld, webshop, hotpotqa, searchqa, or a plug-in's; you play it yourself."""
     data: str = "generated"
     """generated, official, official:PACK, or a folder in the official layout."""
     panel: str = ""

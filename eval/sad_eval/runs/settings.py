@@ -27,7 +27,7 @@ class TaskSettings:
     """Tasks."""
 
     env: str
-    """World: toy, alfworld, webshop, hotpotqa, or a plug-in's."""
+    """World: toy, alfworld, webshop, hotpotqa, searchqa, or a plug-in's."""
     data: str = "generated"
     """generated, official, official:PACK, or a folder in the official layout."""
     options: tuple[str, ...] = ()

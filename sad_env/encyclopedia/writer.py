@@ -6,10 +6,9 @@ import random
 import re
 from dataclasses import dataclass
 
-from sad_env.hotpotqa.articles import Article
-from sad_env.hotpotqa.generator.fiction import NOW, Entity, Fiction, Value
-from sad_env.hotpotqa.generator.prose import FACTS, FILLERS, LEADS, PRONOUNS, WORDS
-from sad_env.hotpotqa.pages import AMBIGUOUS
+from sad_env.encyclopedia.articles import AMBIGUOUS, Article
+from sad_env.encyclopedia.fiction import NOW, Entity, Fiction, Value
+from sad_env.encyclopedia.prose import FACTS, FILLERS, LEADS, PRONOUNS, WORDS
 
 SLOT = re.compile(r"\{(\w+)\}")
 """A slot of a template."""
@@ -35,13 +34,16 @@ class Writer:
     Args:
         fiction: the world.
         seed: decides the wording.
+        full: every article has all of its kind's idle sentences, which makes it about as long as a passage of 100
+            words; otherwise it is as short as the first paragraph of an article.
     """
 
-    def __init__(self, fiction: Fiction, seed: int) -> None:
+    def __init__(self, fiction: Fiction, seed: int, *, full: bool = False) -> None:
         self._draw = random.Random(f"hotpotqa articles {seed}")
         self._people = fiction.entities["person"]
         self._towns = fiction.entities["town"]
         self._fiction = fiction
+        self._full = full
 
     def write_all(self) -> dict[str, Written]:
         """All articles by title, disambiguation pages among them."""
@@ -62,8 +64,12 @@ class Writer:
             if slot in entity.facts and slot not in in_lead
         ]
         draw.shuffle(late)
-        fillers = draw.sample(FILLERS[entity.kind], 4)
-        if late and draw.random() < _LONG:
+        idle = FILLERS[entity.kind]
+        fillers = draw.sample(idle, len(idle) if self._full else 4)
+        if self._full:
+            late += fillers
+            draw.shuffle(late)
+        elif late and draw.random() < _LONG:
             late[-1:-1] = fillers[: max(0, 5 - len(late))]
         else:
             for filler in fillers[: draw.choice((0, 0, 1, 1, 2))]:

@@ -7,8 +7,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Union
 
-from sad_env.hotpotqa.generator.names import Namer
-from sad_env.hotpotqa.generator.prose import WORDS
+from sad_env.encyclopedia.names import Namer
+from sad_env.encyclopedia.prose import WORDS
 
 Value = Union[str, "Entity", list["Entity"]]
 

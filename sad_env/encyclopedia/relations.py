@@ -10,7 +10,7 @@ ENTITY = "entity"
 ENTITIES = "entities"
 YEAR = "year"
 
-_TABLE = read_table("sad_env.hotpotqa.generator", "relations.toml")
+_TABLE = read_table("sad_env.encyclopedia", "relations.toml")
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from sad_env.hotpotqa.generator.prose import FACTS, LEADS, WORDS
-from sad_env.hotpotqa.generator.relations import ENTITIES, RELATIONS, YEAR
+from sad_env.encyclopedia.prose import FACTS, LEADS, WORDS
+from sad_env.encyclopedia.relations import ENTITIES, RELATIONS, YEAR
 
 _NAME = r"(?:the )?[A-Z0-9][\w'’-]*(?: (?:[A-Z0-9&][\w'’-]*|of|and|the|for|a|&))*"
 _NUMBER = r"\d[\d,]*"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sad_env.tables import read_table
 
-_TABLE = read_table("sad_env.hotpotqa.generator", "prose.toml")
+_TABLE = read_table("sad_env.encyclopedia", "prose.toml")
 
 LEADS: dict[str, tuple[str, ...]] = _TABLE["leads"]
 """First sentences by kind of article; one is drawn."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+AMBIGUOUS = "may refer to:"
+"""An article that says so is a disambiguation page: it lists the namesakes."""
+
 
 @dataclass(frozen=True)
 class Article:

@@ -10,16 +10,17 @@ from functools import lru_cache
 
 import pytest
 
+from sad_env.answers import exact_match
+from sad_env.encyclopedia.articles import AMBIGUOUS
+from sad_env.encyclopedia.fiction import NOW, Entity, Fiction
+from sad_env.encyclopedia.plans import parse_question
+from sad_env.encyclopedia.prose import FACTS, FILLERS, LEADS
+from sad_env.encyclopedia.quiz import SHARES, number_in
+from sad_env.encyclopedia.reading import WITH_ARTICLE, pattern_of, read_sentence, split_observation
+from sad_env.encyclopedia.relations import RELATIONS
+from sad_env.encyclopedia.writer import Writer, Written, spell
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_env.hotpotqa.generator.encyclopedia import Writer, Written, spell
-from sad_env.hotpotqa.generator.fiction import NOW, Entity, Fiction
-from sad_env.hotpotqa.generator.plans import parse_question
-from sad_env.hotpotqa.generator.prose import FACTS, FILLERS, LEADS
-from sad_env.hotpotqa.generator.quiz import KINDS, number_in
-from sad_env.hotpotqa.generator.reading import WITH_ARTICLE, pattern_of, read_sentence, split_observation
-from sad_env.hotpotqa.generator.relations import RELATIONS
-from sad_env.hotpotqa.pages import AMBIGUOUS, Page, Similar
-from sad_env.hotpotqa.scoring import exact_match
+from sad_env.hotpotqa.pages import Page, Similar
 from sad_env.hotpotqa.tasks import TaskSet, generate, open_tasks
 
 SLOTS = {relation.slot for relation in RELATIONS.values()} | {"occupation"}
@@ -152,7 +153,7 @@ def test_redirects_lead_to_their_articles() -> None:
 
 def test_every_question_parses_back_to_its_path() -> None:
     kinds = Counter(question.kind for question in tasks().questions.values())
-    assert set(kinds) == set(KINDS)
+    assert set(kinds) == set(SHARES)
     for question in tasks().questions.values():
         plan = parse_question(question.text)
         assert plan is not None

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from sad_env.hotpotqa.generator.reading import WITH_ARTICLE, plain
-from sad_env.hotpotqa.generator.relations import COMMON, CONTESTS, RELATIONS, SAME
+from sad_env.encyclopedia.reading import WITH_ARTICLE, plain
+from sad_env.encyclopedia.relations import COMMON, CONTESTS, RELATIONS, SAME
 
 Goal = Literal["value", "least", "most", "same", "common"]
 

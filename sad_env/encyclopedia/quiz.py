@@ -1,4 +1,4 @@
-"""Questions over the generated encyclopedia: bridges of two and three hops, comparisons, yes-no, intersections."""
+"""Questions over the generated encyclopedia: one, two and three hops, comparisons, yes-no, intersections."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sad_env.encyclopedia.fiction import Entity, Fiction
+from sad_env.encyclopedia.plans import LABELS, Goal, Mention, Path, QuestionPlan, phrase
+from sad_env.encyclopedia.questions import Question
+from sad_env.encyclopedia.relations import COMMON, CONTESTS, ENTITIES, ENTITY, RELATIONS, SAME, YEAR, Relation
+from sad_env.encyclopedia.writer import Written
 from sad_env.errors import ConfigError
-from sad_env.hotpotqa.generator.encyclopedia import Written
-from sad_env.hotpotqa.generator.fiction import Entity, Fiction
-from sad_env.hotpotqa.generator.plans import LABELS, Goal, Mention, Path, QuestionPlan, phrase
-from sad_env.hotpotqa.generator.relations import COMMON, CONTESTS, ENTITIES, ENTITY, RELATIONS, SAME, YEAR, Relation
-from sad_env.hotpotqa.questions import Question
 
-KINDS = ("bridge-2", "bridge-3", "comparison", "yes-no", "intersection")
-"""Kinds of questions, as `info["task_type"]` names them."""
+SHARES = {"bridge-2": 40, "bridge-3": 20, "comparison": 17, "yes-no": 11, "intersection": 12}
+"""Kinds of questions, as `info["task_type"]` names them, and how often they come; "one-hop" is a further kind."""
 
 GENERATION = "g2"
 """Stands in every question's id and is to change with what is generated: equal ids, and so equal panels, then mean
 equal questions."""
 
-_WEIGHTS = (40, 20, 17, 11, 12)
 _STARTS = ("novel", "film", "album", "painting", "company", "team", "building", "event", "person", "town", "college")
 _START_WEIGHTS = (6, 8, 5, 5, 5, 5, 5, 4, 4, 2, 2)
 _PATIENCE = 300
@@ -60,6 +59,11 @@ class _Draft:
     sides: list[tuple[list[Entity], tuple[str, ...]]]
     answer: Entity | str
 
+    @property
+    def articles(self) -> int:
+        """Articles to read, one for each relation."""
+        return sum(len(relations) for _, relations in self.sides)
+
 
 class Quiz:
     """Draws questions on a world and its articles.
@@ -68,18 +72,31 @@ class Quiz:
         fiction: the world.
         written: its articles by title.
         seed: decides the questions.
+        shares: kinds of questions, and how often each comes.
+        articles: that a question needs at most.
     """
 
-    def __init__(self, fiction: Fiction, written: Mapping[str, Written], seed: int) -> None:
+    def __init__(
+        self,
+        fiction: Fiction,
+        written: Mapping[str, Written],
+        seed: int,
+        *,
+        shares: Mapping[str, int] = SHARES,
+        articles: int = 4,
+    ) -> None:
         self._draw = random.Random(f"hotpotqa questions {seed}")
         self._entities = fiction.entities
         self._written = written
         self._having = self._index()
         self._yes = self._verdicts = 0
+        self._shares = shares
+        self._most = articles
 
     def draw(self, split: str, count: int) -> list[Question]:
         """`count` different questions."""
         makers: dict[str, Callable[[], _Draft | None]] = {
+            "one-hop": lambda: self._bridge(1),
             "bridge-2": lambda: self._bridge(2),
             "bridge-3": lambda: self._bridge(3),
             "comparison": self._comparison,
@@ -90,12 +107,14 @@ class Quiz:
         seen: set[str] = set()
         misses = 0
         while len(questions) < count:
-            kind = self._draw.choices(KINDS, _WEIGHTS)[0]
+            kind = self._draw.choices(list(self._shares), list(self._shares.values()))[0]
             # A kind that this world has no more questions of gives way to another draw of the kind.
             for _ in range(_PATIENCE):
                 draft = makers[kind]()
-                question = self._ask(f"{split}-{GENERATION}-{len(questions):06d}", kind, draft) if draft else None
-                if question and question.text not in seen and not _gives_itself_away(question):
+                if draft is None or draft.articles > self._most:
+                    continue
+                question = self._ask(f"{split}-{GENERATION}-{len(questions):06d}", kind, draft)
+                if question.text not in seen and not _gives_itself_away(question):
                     seen.add(question.text)
                     questions.append(question)
                     break

@@ -14,7 +14,7 @@ SPLITS = ("train", "test")
 
 
 _TABLE: dict[str, list[str]] = {
-    name: text.split() for name, text in read_table("sad_env.hotpotqa.generator", "names.toml").items()
+    name: text.split() for name, text in read_table("sad_env.encyclopedia", "names.toml").items()
 }
 
 _THRICE = re.compile(r"(.)\1\1")
@@ -31,7 +31,7 @@ def belongs(name: str, split: str) -> bool:
         ConfigError: no such split.
     """
     if split not in SPLITS:
-        raise ConfigError(f"generated HotPotQA has no split {split!r}; known: {', '.join(SPLITS)}")
+        raise ConfigError(f"the generated encyclopedia has no split {split!r}; known: {', '.join(SPLITS)}")
     return SPLITS[hashlib.sha256(name.encode()).digest()[0] % len(SPLITS)] == split
 
 
