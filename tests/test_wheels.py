@@ -10,11 +10,13 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 
 import sad_env
+from sad_env.tables import read_toml
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_readme import commands
@@ -82,11 +84,27 @@ def both(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_versions_and_dependencies_are_one() -> None:
-    """What is installed here may be older than the files; the files agree with one another."""
-    settings = [(ROOT / folder / "pyproject.toml").read_text() for folder in (".", "packaging/core")]
-    assert all('dynamic = ["version"' in text and "sad_env/__init__.py" in text for text in settings)
-    assert re.fullmatch(r"\d+\.\d+\.\d+", sad_env.__version__)
+def test_the_halves_agree() -> None:
+    full, core = (read_toml(ROOT / folder / "pyproject.toml") for folder in (".", "packaging/core"))
+    for key in ("requires-python", "license", "authors"):
+        assert full["project"][key] == core["project"][key]
+    versions = [
+        (ROOT / folder / half["tool"]["hatch"]["version"]["path"]).resolve()
+        for folder, half in ((".", full), ("packaging/core", core))
+    ]
+    assert versions == [ROOT / "sad_env" / "__init__.py"] * 2
+    # What the whole passes on is there to be passed on, and no need is stated twice.
+    extras = [need for needs in full["project"]["optional-dependencies"].values() for need in needs]
+    passed_on = {need[len("sad-env-core[") : -1] for need in extras if need.startswith("sad-env-core[")}
+    assert passed_on == set(core["project"]["optional-dependencies"])
+    needs = full["tool"]["hatch"]["metadata"]["hooks"]["custom"]["dependencies"]
+    assert not {name(need) for need in needs} & {name(need) for need in core["project"]["dependencies"]}
+    assert {"torch", "transformers", "tokenizers", "safetensors"} == {name(need) for need in needs}
+
+
+def name(need: str) -> str:
+    """Of the distribution that a requirement is for."""
+    return re.split(r"[^\w-]", need)[0]
 
 
 @pytest.mark.slow
@@ -94,13 +112,14 @@ def test_the_wheels_hold_everything_once(wheels: Path) -> None:
     found = {path.name.partition("-")[0]: path for path in wheels.iterdir()}
     assert set(found) == {"sad_env", "sad_env_core"}
     names = {}
-    for name, path in found.items():
-        listing = subprocess.run(
-            [sys.executable, "-m", "zipfile", "-l", str(path)], capture_output=True, text=True, check=True
-        )
-        names[name] = {line.split()[0] for line in listing.stdout.splitlines()[1:] if ".dist-info" not in line}
+    for half, path in found.items():
+        with zipfile.ZipFile(path) as opened:
+            names[half] = {one for one in opened.namelist() if ".dist-info" not in one}
     assert not names["sad_env"] & names["sad_env_core"]
-    assert {name.partition("/")[0] for name in names["sad_env"]} == {"sad_distill"}
+    with zipfile.ZipFile(found["sad_env"]) as opened:
+        told = opened.read(f"sad_env-{sad_env.__version__}.dist-info/METADATA").decode()
+    assert f"Requires-Dist: sad-env-core=={sad_env.__version__}\n" in told
+    assert {one.partition("/")[0] for one in names["sad_env"]} == {"sad_distill"}
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     packages = ("sad_env/", "agents/", "distill/", "eval/", "leaderboard/sad_leaderboard/")
     due = {
