@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import itertools
 import json
 import math
@@ -53,15 +54,19 @@ def tracker_names(report_to: str) -> list[str]:
     """The words of `--report-to`.
 
     Raises:
+        ConfigError: a package is missing.
         UnknownNameError: one is no tracker.
 
-    >>> tracker_names("trackio, wandb"), tracker_names("")
-    (['trackio', 'wandb'], [])
+    >>> tracker_names("")
+    []
     """
     names = list(dict.fromkeys(filter(None, (name.strip() for name in report_to.split(",")))))
     for name in names:
         if name not in _TRACKERS:
             raise UnknownNameError("tracker", one_line(name, 40), _TRACKERS)
+        modules, package = _NEEDED[name]
+        if any(importlib.util.find_spec(module) is None for module in modules):
+            raise ConfigError(f"--report-to {name} needs a package: pip install '{package}'")
     return names
 
 
@@ -85,9 +90,6 @@ def open_trackers(report_to: str, folder: Path, settings: Mapping[str, Any]) -> 
     for one in names:
         try:
             found.open.append(_TRACKERS[one](folder, name, settings))
-        except ImportError:
-            found.close()
-            raise ConfigError(f"--report-to {one} needs a package: pip install '{_PACKAGES[one]}'") from None
         except Exception as error:  # whatever a tracker's own code raises: no login, no network
             found.close()
             raise ConfigError(f"--report-to {one}: {one_line(f'{type(error).__name__}: {error}', 160)}") from None
@@ -206,4 +208,9 @@ _TRACKERS: Mapping[str, Callable[[Path, str, Mapping[str, Any]], Tracker]] = {
     "trackio": _trackio,
     "wandb": _wandb,
 }
-_PACKAGES = {"tensorboard": "sad-env[track]", "trackio": "sad-env-core[track]", "wandb": "wandb"}
+_NEEDED = {
+    "tensorboard": (("torch", "tensorboard"), "sad-env[track]"),
+    "trackio": (("trackio",), "sad-env-core[track]"),
+    "wandb": (("wandb",), "wandb"),
+}
+"""Modules of each, and what to install for them."""

@@ -13,6 +13,8 @@ import pytest
 from sad_agents.collect import main
 from sad_agents.exporting.messages import chat_row, step_rows
 from sad_distill.data.labels import label_offsets, label_trajectory
+from sad_eval.commands.evaluate import main as evaluate
+from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.records import Span, SpanKind, Step, Trajectory, read_trajectories
 from sad_env.transcript import FORMS, form_of, in_form, render
@@ -257,6 +259,17 @@ def test_a_log_of_several_worlds_is_refused(recorded: Path, tmp_path: Path, caps
     export(recorded, "inspect", tmp_path / "out.eval", code=2)
     assert "one agent in one world" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_evaluations_episodes_are_exported_too(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["--agent", "expert", "--env", "toy", "--episodes", "3", "--workers", "0", "--quiet", "--out", str(run)]
+    assert evaluate(words) == 0
+    rows = export(run / "episodes.jsonl", "messages", tmp_path / "chats.jsonl").read_text().splitlines()
+    played = {line.trajectory.task_id: line.trajectory for line in RunFolder.open(run).episodes()}
+    assert {row["task_id"]: row for row in map(json.loads, rows)} == {
+        name: chat_row(one) for name, one in played.items()
+    }
 
 
 def test_what_does_not_fit_is_one_line(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,7 +92,7 @@ def test_a_missing_package_says_what_to_install(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ConfigError, match=r"pip install 'sad-env-core\[track\]'"):
         open_trackers("trackio", tmp_path, {})
     with pytest.raises(UnknownNameError):
-        open_trackers("trackio,x", tmp_path, {})
+        open_trackers("x", tmp_path, {})
 
 
 SERVICE = """

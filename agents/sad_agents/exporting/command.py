@@ -19,7 +19,8 @@ from sad_agents.hub import check_push, push
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError
 from sad_env.files import atomic_text, part_folder, sync_folder
-from sad_env.records import Trajectory, read_trajectories
+from sad_env.json_lines import RecordError, parse_json, read_lines
+from sad_env.records import Trajectory
 from sad_env.safe_text import one_line
 
 
@@ -34,7 +35,7 @@ class ExportSettings:
     """
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Files of trajectories."""
+    """Files of trajectories, or episodes.jsonl of an evaluation."""
     to: Literal["atif", "messages", "parquet", "inspect"]
     """Layout: atif, messages (JSON lines), parquet (a folder with a card), inspect (.eval or .json of inspect_ai)."""
     out: Path
@@ -86,10 +87,21 @@ def _episodes(settings: ExportSettings) -> Iterator[Trajectory]:
     """All of them; at least one."""
     episode = None
     for file in settings.files:
-        for episode in read_trajectories(file):
+        for episode in _read(file):
             yield episode
     if episode is None:
         raise DataError(f"no episode in {', '.join(one_line(str(file), 120) for file in settings.files)}")
+
+
+def _read(file: Path) -> Iterator[Trajectory]:
+    """Trajectories of a file, or those in the episodes of an evaluation's folder."""
+    for number, line in read_lines(file):
+        try:
+            value = parse_json(line)
+            inside = value.get("trajectory") if isinstance(value, dict) else None
+            yield Trajectory.from_json(json.dumps(inside) if isinstance(inside, dict) else line)
+        except RecordError as error:
+            raise RecordError(f"{file}:{number}: {error}") from None
 
 
 def _rows(settings: ExportSettings) -> Iterator[Mapping[str, Any]]:
