@@ -9,6 +9,9 @@ from sad_env.registry import WorldSpec, known, make, make_expert, make_vec, regi
 from sad_env.text_space import AnyText
 from sad_env.transcript import render
 
+__version__ = "0.1.0"
+"""Of both distributions, sad-env and sad-env-core."""
+
 __all__ = [
     "AnyText",
     "Expert",

@@ -104,6 +104,8 @@ def read_settings_table(path: Path, table: Mapping[str, Any], names: Names) -> d
         if name in known:
             values[name] = _checked(path, key, value, known[name], names)
         elif name in former:
+            if (meant := dict(former[name].former.switches).get(name)) is not None and isinstance(value, bool):
+                value = meant if value else former[name].default
             value = _checked(path, key, value, former[name], names)
             if value != former[name].default and value != "":
                 names.note(f"{path}: {key}", former[name].name, former[name].former.remark)

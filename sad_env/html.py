@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+import sad_env
 from sad_env.safe_text import one_line, visible
 
 
@@ -22,5 +21,5 @@ def environment(package: str) -> Environment:
     loader = ChoiceLoader([PackageLoader(package, "."), PackageLoader("sad_env", "templates")])
     result = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, auto_reload=False)
     style = loader.get_source(result, "style.css")[0]
-    result.globals.update(shown=one_line, text=visible, version=version("sad-env"), style=Markup(style))
+    result.globals.update(shown=one_line, text=visible, version=sad_env.__version__, style=Markup(style))
     return result

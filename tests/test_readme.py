@@ -54,14 +54,6 @@ def run(command: str, folder: Path) -> str:
 
 
 @pytest.mark.slow
-def test_the_readmes_commands_work_as_printed(tmp_path: Path) -> None:
-    found = commands()
-    assert len(found) >= 10
-    for command in found:
-        run(command, tmp_path)
-
-
-@pytest.mark.slow
 def test_the_readmes_commands_for_a_served_instruct_model_work_as_printed(tmp_path: Path) -> None:
     serve, *found = commands(served=True)
     name = serve.split()[2]

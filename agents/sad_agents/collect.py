@@ -102,6 +102,7 @@ _NOT_YET = {
 
 
 COMMANDS = {
+    "export": "sad_agents.exporting.command:run_export",
     "import": "sad_agents.importing.command:run_import",
     "select": "sad_agents.selecting:run_select",
 }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from sad_agents.rollout.rollout import rollout
+from sad_agents.tracking import tracker_names
 
 from sad_env import cli
 from sad_env.addresses import public_address
@@ -22,6 +23,7 @@ from sad_eval.runs.harness import EvaluationOutcome, Play, evaluate
 from sad_eval.runs.plan import EvaluationPlan, claimed, make_plan, panels_of
 from sad_eval.runs.score import sums_for
 from sad_eval.runs.settings import EvalSettings, read_settings
+from sad_eval.runs.tracking import report_run
 
 COMMANDS = {
     "ls": "sad_eval.commands.ls:run_ls",
@@ -87,6 +89,7 @@ def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
     """
     # A wrong reference, tokenizer or backend is reported before anything is written.
     sums, play = sums_for(plan.manifest), player(plan)
+    tracker_names(plan.settings.report_to)
     with claimed(plan) as run:
         outcome = evaluate(
             run,
@@ -97,6 +100,8 @@ def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
             seconds=plan.settings.run_seconds,
             now=plan.manifest,
         )
+        if outcome.results.status == "complete" and not outcome.idle:
+            report_run(plan.settings.report_to, run, outcome.results)
     if outcome.idle:
         last = run.manifest.resumptions[-1].at if run.manifest.resumptions else run.manifest.created
         where = one_line(str(plan.folder), 120)

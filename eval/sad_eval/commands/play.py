@@ -110,7 +110,7 @@ def play(config: PlayConfig) -> int:
         print_episodes(printed, console(), hide_reasoning=config.hide_reasoning)
     elif importlib.util.find_spec("textual") is None:
         print_episodes(printed, console(), hide_reasoning=config.hide_reasoning)
-        print(f"{PROG}: for the full screen, install textual: pip install 'sad-env[play]'", file=sys.stderr)
+        print(f"{PROG}: for the full screen, install textual: pip install 'sad-env-core[play]'", file=sys.stderr)
     else:
         _full_screen(episodes, reference, config)
     return 0

@@ -94,7 +94,7 @@ class RescoreConfig:
     tokenizer: str = ""
     """Unit of reasoning length: words, sampled, a tokenizer.json, auto; the run's own when left out."""
     semantic: bool = False
-    """Also match reasoning by sentence embeddings, where the run did not (extra sad-env[semantic])."""
+    """Also match reasoning by sentence embeddings, where the run did not (extra sad-env-core[semantic])."""
 
 
 def rescore(arguments: Sequence[str] | None = None) -> int:

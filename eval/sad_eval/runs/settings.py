@@ -19,7 +19,7 @@ from sad_env.addresses import public_address
 from sad_env.errors import ConfigError
 from sad_env.files import atomic_text
 from sad_env.safe_text import one_line
-from sad_env.settings import formerly
+from sad_env.settings import RARE, formerly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,9 @@ class OutputSettings:
     tokenizer: str = "auto"
     """Unit of reasoning length: words, sampled (the model's own ids), a tokenizer.json, auto."""
     semantic: bool = False
-    """Also match reasoning by sentence embeddings (extra sad-env[semantic])."""
+    """Also match reasoning by sentence embeddings (extra sad-env-core[semantic])."""
+    report_to: Annotated[str, RARE] = ""
+    """Trackers of curves and episodes of a complete run: tensorboard, trackio, wandb; several with commas."""
     quiet: bool = False
     """Show no progress and no report."""
     json: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import sys
 import time
@@ -62,6 +63,7 @@ def run_study(config: StudyConfig) -> int:
 
 
 def _run(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
+    importlib.import_module("sad_distill")  # sad-env-core has none, and not every stage would say so
     _check_teachers(config)  # before anything is written
     with contextlib.ExitStack() as locks:
         for world in config.worlds:

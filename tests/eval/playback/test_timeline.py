@@ -277,5 +277,5 @@ def test_without_textual_the_command_prints_and_says_how_to_get_it(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert main([str(run.path)]) == 0
     shown = capsys.readouterr()
-    assert "pip install 'sad-env[play]'" in shown.err
+    assert "pip install 'sad-env-core[play]'" in shown.err
     assert "✗" in shown.out
