@@ -20,6 +20,7 @@ from sad_eval.report.export import results_json
 from sad_eval.report.terminal import print_report, side_by_side
 from sad_eval.runs.harness import EvaluationOutcome, Play, evaluate
 from sad_eval.runs.plan import EvaluationPlan, claimed, make_plan, panels_of
+from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.score import sums_for
 from sad_eval.runs.settings import EvalSettings, read_settings
 
@@ -79,7 +80,22 @@ def _evaluate(words: Sequence[str]) -> int:
 
 
 def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
-    """Play what a plan's run still owes.
+    """Play what a plan's run still owes, and say so where that is nothing.
+
+    Raises:
+        SadEnvError: see `evaluate`.
+    """
+    outcome = play_plan(plan)
+    if outcome.idle:
+        manifest = RunFolder.open(plan.folder).manifest
+        last = manifest.resumptions[-1].at if manifest.resumptions else manifest.created
+        where = one_line(str(plan.folder), 120)
+        print(visible(f"nothing played: results of {last} in {where}; --new plays again"), file=sys.stderr)
+    return outcome
+
+
+def play_plan(plan: EvaluationPlan) -> EvaluationOutcome:
+    """Play what a plan's run still owes; shows its progress alone.
 
     Raises:
         SadEnvError: see `evaluate`.
@@ -87,7 +103,7 @@ def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
     # A wrong reference, tokenizer or backend is reported before anything is written.
     sums, play = sums_for(plan.manifest), player(plan)
     with claimed(plan) as run:
-        outcome = evaluate(
+        return evaluate(
             run,
             play,
             sums,
@@ -96,11 +112,6 @@ def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
             seconds=plan.settings.run_seconds,
             now=plan.manifest,
         )
-    if outcome.idle:
-        last = run.manifest.resumptions[-1].at if run.manifest.resumptions else run.manifest.created
-        where = one_line(str(plan.folder), 120)
-        print(visible(f"nothing played: results of {last} in {where}; --new plays again"), file=sys.stderr)
-    return outcome
 
 
 def player(plan: EvaluationPlan) -> Play:
