@@ -26,7 +26,7 @@ from sad_env.errors import ConfigError, DataError, InfrastructureError
 from sad_env.files import exclusive, when_written, write_text
 from sad_env.json_lines import JsonLinesWriter, parse_json, read_json, read_lines
 from sad_env.panels import Panel
-from sad_env.progress import shown
+from sad_env.progress import announced, shown
 from sad_env.records import Status, Trajectory, read_trajectories
 from sad_env.safe_text import one_line
 from sad_env.settings import formerly
@@ -177,10 +177,11 @@ def collect(settings: CollectSettings) -> CollectOutcome:
     Raises:
         SadEnvError: no such agent or world, or `out` was made with other settings.
     """
-    recipe = WorldRecipe.of(settings.env, settings.data, settings.split, settings.options)
-    panel = recipe.panel()
+    with announced(f"loading {settings.agent} and {settings.env}", quiet=settings.quiet):
+        recipe = WorldRecipe.of(settings.env, settings.data, settings.split, settings.options)
+        panel = recipe.panel()
+        agent = _agent(settings, recipe)
     jobs = _jobs(panel, settings)
-    agent = _agent(settings, recipe)
     rename = _renaming(settings)
     limits = Limits(max_steps=settings.max_steps or None)
     content = {**_kept_settings(settings, agent), "panel_sha256": panel.sha256, **provenance(agent)}

@@ -9,7 +9,7 @@ from sad_env.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sad_eval.analysis.compare import Comparison
-    from sad_eval.api import Evaluation, compare, evaluate
+    from sad_eval.api import EvaluatedRun, compare, evaluate
     from sad_eval.metrics.episode_metrics import Metric, Share, register
     from sad_eval.records import EpisodeLine, Estimate, Manifest, Results
     from sad_eval.report.comparison import print_comparison, verdict
@@ -22,7 +22,7 @@ __all__ = [
     "EpisodeLine",
     "Estimate",
     "EvalSettings",
-    "Evaluation",
+    "EvaluatedRun",
     "Manifest",
     "Metric",
     "Results",
@@ -40,7 +40,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "sad_eval.analysis.compare": "Comparison",
-        "sad_eval.api": "Evaluation compare evaluate",
+        "sad_eval.api": "EvaluatedRun compare evaluate",
         "sad_eval.metrics.episode_metrics": "Metric Share register",
         "sad_eval.records": "EpisodeLine Estimate Manifest Results",
         "sad_eval.report.comparison": "print_comparison verdict",

@@ -36,7 +36,7 @@ _OF_THE_COMMAND = {
 
 
 @dataclass(frozen=True, repr=False)
-class Evaluation:
+class EvaluatedRun:
     """A run that was played, as a notebook shows it.
 
     Attributes:
@@ -89,7 +89,7 @@ class Evaluation:
         return environment("sad_eval").get_template("evaluation.html.j2").render(results=self.results)
 
 
-def evaluate(*, agent: str | type, env: str, **settings: Any) -> Evaluation:
+def evaluate(*, agent: str | type, env: str, **settings: Any) -> EvaluatedRun:
     """Evaluate an agent in a world, as `sad-eval` does: the same call goes on where an earlier one was stopped.
 
     Args:
@@ -122,10 +122,10 @@ def evaluate(*, agent: str | type, env: str, **settings: Any) -> Evaluation:
     if outcome.failure:
         left = f"{outcome.results.owed:,} episodes are owed: the same call goes on"
         raise InfrastructureError(f"{outcome.failure}; {left}")
-    return Evaluation(RunFolder.open(plan.folder), outcome.results)
+    return EvaluatedRun(RunFolder.open(plan.folder), outcome.results)
 
 
-def compare(*runs: Evaluation | RunFolder | str | os.PathLike[str], reference: str = "") -> Comparison:
+def compare(*runs: EvaluatedRun | RunFolder | str | os.PathLike[str], reference: str = "") -> Comparison:
     """Runs on the same tasks, paired episode by episode, as `sad-eval compare` compares them.
 
     Args:
@@ -139,6 +139,6 @@ def compare(*runs: Evaluation | RunFolder | str | os.PathLike[str], reference: s
     return paired.compare(_folders(runs), reference)
 
 
-def _folders(runs: Sequence[Evaluation | RunFolder | str | os.PathLike[str]]) -> list[RunFolder]:
-    found = [one.run if isinstance(one, Evaluation) else one for one in runs]
+def _folders(runs: Sequence[EvaluatedRun | RunFolder | str | os.PathLike[str]]) -> list[RunFolder]:
+    found = [one.run if isinstance(one, EvaluatedRun) else one for one in runs]
     return [one if isinstance(one, RunFolder) else RunFolder.open(one) for one in found]

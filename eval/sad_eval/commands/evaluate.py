@@ -14,6 +14,7 @@ from sad_agents.rollout.rollout import rollout
 from sad_env import cli
 from sad_env.addresses import public_address
 from sad_env.errors import INTERRUPTED, ConfigError, IncompleteError
+from sad_env.progress import announced
 from sad_env.safe_text import console, one_line, safe_text, visible
 from sad_eval.records import Results, exit_code
 from sad_eval.report.export import results_json
@@ -62,7 +63,8 @@ def _evaluate(words: Sequence[str]) -> int:
     names = panels_of(settings)
     done: list[tuple[str, Results]] = []
     for name in names:
-        plan = make_plan(settings, name, command=command, alone=len(names) == 1)
+        with announced(f"sad-eval: loading {settings.agent} and {settings.env}", quiet=settings.quiet):
+            plan = make_plan(settings, name, command=command, alone=len(names) == 1)
         if settings.dry_run:
             print(visible(describe(plan)))
             continue
