@@ -21,8 +21,10 @@ class Reporter(Protocol):
 
 
 def summary(metrics: dict[str, float]) -> str:
-    """The main numbers on one line of 80 columns: the divergence from the teacher where there is one, else the
-    negative log-likelihood of the recorded tokens; a divergence of 0 means that nothing was compared.
+    """The main numbers on one line of 80 columns.
+
+    The divergence from the teacher where there is one, else the negative log-likelihood of the recorded tokens; a
+    divergence of 0 means that nothing was compared.
 
     >>> summary({"loss": 1.5, "reason_divergence": 0.5, "act_divergence": 1.0, "act_nll": 0.25, "cache_hits": 0.9})
     'loss 1.5000  divergence: reasoning 0.500, action 1.000  from cache 90%'
