@@ -11,9 +11,7 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 # Both halves of the project, as they lie here.
 HALVES := --editable packaging/core --editable .
 
-.PHONY: demo demo-distill test test-slow test-vllm test-adapters wheels check bench format clean
-
-.PHONY: demo demo-distill test test-slow test-vllm wheels check bench format clean
+.PHONY: demo demo-distill test test-slow test-vllm test-adapters wheels check docs bench format clean
 
 $(VENV)/.installed: pyproject.toml packaging/core/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -91,8 +89,18 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The documentation as a site, in site/; a link that leads nowhere fails. Its tools are in an environment of their own.
+.venv-docs/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --upgrade pip
+	.venv-docs/bin/pip install --quiet --group docs
+	touch $@
+
+docs: .venv-docs/.installed
+	.venv-docs/bin/mkdocs build --strict --quiet
+
 bench: $(VENV)/.installed-dev
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) .venv-vllm $(ADAPTER_VENVS) dist runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-vllm .venv-docs $(ADAPTER_VENVS) dist site runs .pytest_cache .mypy_cache .ruff_cache

@@ -16,7 +16,7 @@ from sad_env.settings import Setting, settings_of
 
 MAINS = {
     "sad-data": ("sad_env.data_command", [""]),
-    "sad-collect": ("sad_agents.collect", ["", "export", "import", "select"]),
+    "sad-collect": ("sad_agents.collect_command", ["", "export", "import", "select"]),
     "sad-distill": ("sad_distill.commands.main", ["", "sft-teacher", "export", "inspect", "serve"]),
     "sad-study": ("sad_eval.study.command", [""]),
     "sad-eval": (

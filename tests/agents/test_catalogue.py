@@ -258,7 +258,8 @@ def test_random_plays_admissible_actions_and_patterns_where_none_are_listed() ->
 
 def test_heavy_libraries_stay_out_until_a_model_is_wanted() -> None:
     code = (
-        "import sys, sad_agents.catalogue, sad_agents.collect, sad_agents.rollout.rollout, sad_agents.noisy_agent;"
+        "import sys, sad_agents.catalogue, sad_agents.collect_command, sad_agents.rollout.rollout;"
+        "import sad_agents.noisy_agent;"
         "sad_agents.catalogue.resolve('expert', 'toy');"
         "assert not {'torch', 'transformers'} & set(sys.modules), 'loaded'"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sad_agents.collect import main
+from sad_agents.collect_command import main
 from sad_agents.exporting.messages import chat_row, step_rows
 from sad_distill.data.labels import label_offsets, label_trajectory
 from sad_eval.commands.evaluate import main as evaluate

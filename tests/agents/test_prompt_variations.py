@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sad_agents.collect import CollectSettings
+from sad_agents.collect_command import CollectSettings
 from sad_agents.prompts import PAPER, Prompt, load_prompt, prompt_of, read_prompt
 from sad_agents.prompts.variations import KINDS, prompt_file, renamed_action, varied
 

@@ -15,12 +15,14 @@ from sad_agents.tracking import tracker_names
 from sad_env import cli
 from sad_env.addresses import public_address
 from sad_env.errors import INTERRUPTED, ConfigError, IncompleteError
+from sad_env.progress import announced
 from sad_env.safe_text import console, one_line, safe_text, visible
 from sad_eval.records import Results, exit_code
 from sad_eval.report.export import results_json
 from sad_eval.report.terminal import print_report, side_by_side
 from sad_eval.runs.harness import EvaluationOutcome, Play, evaluate
 from sad_eval.runs.plan import EvaluationPlan, claimed, make_plan, panels_of
+from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.score import sums_for
 from sad_eval.runs.settings import EvalSettings, read_settings
 from sad_eval.runs.tracking import report_run
@@ -64,7 +66,8 @@ def _evaluate(words: Sequence[str]) -> int:
     names = panels_of(settings)
     done: list[tuple[str, Results]] = []
     for name in names:
-        plan = make_plan(settings, name, command=command, alone=len(names) == 1)
+        with announced(f"sad-eval: loading {settings.agent} and {settings.env}", quiet=settings.quiet):
+            plan = make_plan(settings, name, command=command, alone=len(names) == 1)
         if settings.dry_run:
             print(visible(describe(plan)))
             continue
@@ -82,7 +85,22 @@ def _evaluate(words: Sequence[str]) -> int:
 
 
 def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
-    """Play what a plan's run still owes.
+    """Play what a plan's run still owes, and say so where that is nothing.
+
+    Raises:
+        SadEnvError: see `evaluate`.
+    """
+    outcome = play_plan(plan)
+    if outcome.idle:
+        manifest = RunFolder.open(plan.folder).manifest
+        last = manifest.resumptions[-1].at if manifest.resumptions else manifest.created
+        where = one_line(str(plan.folder), 120)
+        print(visible(f"nothing played: results of {last} in {where}; --new plays again"), file=sys.stderr)
+    return outcome
+
+
+def play_plan(plan: EvaluationPlan) -> EvaluationOutcome:
+    """Play what a plan's run still owes; shows its progress alone.
 
     Raises:
         SadEnvError: see `evaluate`.
@@ -102,10 +120,6 @@ def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
         )
         if outcome.results.status == "complete" and not outcome.idle:
             report_run(plan.settings.report_to, run, outcome.results)
-    if outcome.idle:
-        last = run.manifest.resumptions[-1].at if run.manifest.resumptions else run.manifest.created
-        where = one_line(str(plan.folder), 120)
-        print(visible(f"nothing played: results of {last} in {where}; --new plays again"), file=sys.stderr)
     return outcome
 
 

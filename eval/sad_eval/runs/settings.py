@@ -143,7 +143,15 @@ def read_settings(arguments: Sequence[str], *, prog: str, kind: type[Settings]) 
     Raises:
         ConfigError: one of them has no effect on the agent.
     """
-    parsed = cli.read(kind, arguments, prog=prog)
+    return effective(cli.read(kind, arguments, prog=prog))
+
+
+def effective(parsed: cli.ParsedSettings[Settings]) -> Settings:
+    """The settings, each of which has an effect.
+
+    Raises:
+        ConfigError: one of those that were set has none on the agent.
+    """
     parsed.refuse_ignored(ignored_by(parsed.settings.agent, parsed.settings.env))
     return parsed.settings
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from sad_agents.agent import Agent, writes
 from sad_agents.catalogue import provenance, resolve
@@ -26,7 +26,7 @@ from sad_env.errors import ConfigError, DataError, InfrastructureError
 from sad_env.files import exclusive, when_written, write_text
 from sad_env.json_lines import JsonLinesWriter, parse_json, read_json, read_lines
 from sad_env.panels import Panel
-from sad_env.progress import shown
+from sad_env.progress import announced, shown
 from sad_env.records import Status, Trajectory, read_trajectories
 from sad_env.safe_text import one_line
 from sad_env.settings import formerly
@@ -115,13 +115,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words and words[0] in COMMANDS:
         module, _, name = COMMANDS[words[0]].partition(":")
         return cli.run(f"sad-collect {words[0]}", lambda: getattr(importlib.import_module(module), name)(words[1:]))
-    return cli.run("sad-collect", lambda: collect(_read(arguments)))
+    return cli.run("sad-collect", lambda: _collect(_read(arguments)))
+
+
+def _collect(settings: CollectSettings) -> int:
+    outcome = collect(settings)
+    if outcome.idle:
+        _say_idle(settings)
+    elif not settings.quiet:
+        _summarise(settings, outcome)
+    if outcome.fault:
+        raise InfrastructureError(outcome.fault)
+    return 3 if outcome.owed else 0
 
 
 def _read(arguments: Sequence[str] | None) -> CollectSettings:
-    parsed = cli.read(
-        CollectSettings, arguments, prog="sad-collect", configs="sad_agents", renamed={"max_tokens": "max_new_tokens"}
+    return effective(
+        cli.read(
+            CollectSettings,
+            arguments,
+            prog="sad-collect",
+            configs="sad_agents",
+            renamed={"max_tokens": "max_new_tokens"},
+        )
     )
+
+
+def effective(parsed: cli.ParsedSettings[CollectSettings]) -> CollectSettings:
+    """The settings, each of which has an effect.
+
+    Raises:
+        ConfigError: one of those that were set has none.
+    """
     ignored = ignored_by(parsed.settings.agent, parsed.settings.env)
     if parsed.settings.votes < 2:
         ignored["vote_on"] = "one completion has no vote: give --votes 3 and a --temperature"
@@ -129,12 +154,35 @@ def _read(arguments: Sequence[str] | None) -> CollectSettings:
     return parsed.settings
 
 
-def collect(settings: CollectSettings) -> int:
-    """Collect what is not there yet; returns the exit code: 3 when episodes are still owed."""
-    recipe = WorldRecipe.of(settings.env, settings.data, settings.split, settings.options)
-    panel = recipe.panel()
+class CollectOutcome(NamedTuple):
+    """How a call ended.
+
+    Attributes:
+        endings: episodes that it played, by how they ended.
+        kept: those of them that were written.
+        owed: episodes that are still to be played.
+        fault: one line when a model or a world's source stopped answering.
+        idle: nothing was owed, so that nothing was played.
+    """
+
+    endings: Counter[Status]
+    kept: int = 0
+    owed: int = 0
+    fault: str = ""
+    idle: bool = False
+
+
+def collect(settings: CollectSettings) -> CollectOutcome:
+    """Collect what is not there yet; progress is shown unless `quiet`.
+
+    Raises:
+        SadEnvError: no such agent or world, or `out` was made with other settings.
+    """
+    with announced(f"loading {settings.agent} and {settings.env}", quiet=settings.quiet):
+        recipe = WorldRecipe.of(settings.env, settings.data, settings.split, settings.options)
+        panel = recipe.panel()
+        agent = _agent(settings, recipe)
     jobs = _jobs(panel, settings)
-    agent = _agent(settings, recipe)
     rename = _renaming(settings)
     limits = Limits(max_steps=settings.max_steps or None)
     content = {**_kept_settings(settings, agent), "panel_sha256": panel.sha256, **provenance(agent)}
@@ -142,8 +190,7 @@ def collect(settings: CollectSettings) -> int:
         done = _done(settings.out, settings.env, agent.name)
         owed = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in done]
         if not owed:
-            _say_idle(settings)
-            return 0
+            return CollectOutcome(Counter(), idle=True)
         finished = rollout(agent, owed, recipe, live=settings.concurrency, workers=settings.workers, limits=limits)
         return _write(settings, finished, rename, done=len(jobs) - len(owed), total=len(jobs))
 
@@ -259,7 +306,7 @@ def _write(
     *,
     done: int,
     total: int,
-) -> int:
+) -> CollectOutcome:
     endings: Counter[Status] = Counter()
     kept, fault = 0, ""
     with (
@@ -281,11 +328,7 @@ def _write(
                 report(f"{settings.env} episodes", done, total)
         except InfrastructureError as error:
             fault = str(error)
-    if not settings.quiet:
-        _summarise(settings, endings, kept, total - done)
-    if fault:
-        raise InfrastructureError(fault)
-    return 0 if done == total else 3
+    return CollectOutcome(endings, kept, total - done, fault)
 
 
 def _say_idle(settings: CollectSettings) -> None:
@@ -296,8 +339,8 @@ def _say_idle(settings: CollectSettings) -> None:
     print(f"nothing played: episodes of {when}; another --out plays again", file=sys.stderr)
 
 
-def _summarise(settings: CollectSettings, endings: Counter[Status], kept: int, owed: int) -> None:
-    counts = " · ".join(f"{status.value} {count:,}" for status, count in endings.most_common())
-    print(f"{kept:,} trajectories written to {settings.out}" + (f"   ended by: {counts}" if counts else ""))
-    if owed:
-        print(f"{owed:,} episodes are owed: run the same command to go on", file=sys.stderr)
+def _summarise(settings: CollectSettings, outcome: CollectOutcome) -> None:
+    counts = " · ".join(f"{status.value} {count:,}" for status, count in outcome.endings.most_common())
+    print(f"{outcome.kept:,} trajectories written to {settings.out}" + (f"   ended by: {counts}" if counts else ""))
+    if outcome.owed:
+        print(f"{outcome.owed:,} episodes are owed: run the same command to go on", file=sys.stderr)
