@@ -1,4 +1,4 @@
-"""A teacher with another tokenizer: chunks of text and whole actions, against references in float64."""
+"""A teacher with another tokenizer: bytes and chunks of text, and whole actions, against references in float64."""
 
 from __future__ import annotations
 
@@ -626,9 +626,9 @@ ONLINE = ["--rollouts", "2", "--horizon-start", "2"]
     [
         (["offline"], "actions whole"),
         (["online"], "actions whole"),
-        (["offline", "--action-support", "full", "--divergence", "js"], "chunks of text, actions, too"),
-        (["offline", "--method", "word_kd"], "chunks of text, actions, too"),
-        (["online", "--method", "token_flat", "--terms", "atomic=0.5"], "chunks of text, actions, too"),
+        (["offline", "--action-support", "full", "--divergence", "js"], "compared by its text, actions, too"),
+        (["offline", "--method", "word_kd"], "compared by its text, actions, too"),
+        (["online", "--method", "token_flat", "--terms", "atomic=0.5"], "compared by its text, actions, too"),
     ],
 )
 def test_a_run_says_how_it_compares(
