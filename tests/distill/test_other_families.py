@@ -731,10 +731,11 @@ def wins(student: Path, episodes: int = 100) -> int:
 def test_a_teacher_of_another_family_teaches_though_less_than_one_of_the_same(
     tmp_path: Path, play_toy: Callable[..., Trajectory]
 ) -> None:
-    """In both directions. Chunks say less than distributions over the vocabulary: 120 updates do not make up for it.
+    """In both directions.
 
     Measured, wins of 100: teachers nano 73, gpt2 69; students at first nano 15, gpt2 20; nano into nano 64, gpt2 into
-    nano 34; gpt2 into gpt2 83, nano into gpt2 42. Neither lies in the interval of the run with the own tokenizer.
+    nano 48; gpt2 into gpt2 83, nano into gpt2 43. Neither lies in the interval of the run with the own tokenizer. It is
+    not for the bytes: nano into nano and gpt2 into gpt2, compared by bytes, come to 67 and 91.
     """
     expert = tmp_path / "expert.jsonl"
     with open(expert, "w") as file:
@@ -760,4 +761,4 @@ def test_a_teacher_of_another_family_teaches_though_less_than_one_of_the_same(
             counts[teacher, student] = wins(path)
     for student in begun:
         [other] = set(taught) - {student}
-        assert counts[other, student] >= wins(begun[student]) + 8
+        assert counts[other, student] >= wins(begun[student]) + 15

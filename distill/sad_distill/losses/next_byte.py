@@ -148,7 +148,7 @@ def next_byte(log_p_NV: Tensor, ids_N: Tensor, table: ByteTable, reaching: Reach
     cells = cells.flatten().index_add(0, cell, probabilities[row, token] * weight).view_as(cells)
     exists = torch.zeros_like(cells, dtype=torch.bool)
     exists.view(-1)[cell] = True
-    exists[reaching.starts.to(device)[:, None], first.unique()] = True
+    exists[reaching.starts.to(device)[:, None], torch.unique(first)] = True
     return renormalised(cells.clamp(min=_LEAST).log(), ~exists)
 
 
