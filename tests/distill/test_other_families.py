@@ -216,6 +216,7 @@ def test_a_served_reading_is_the_models_likelihood(served: TeacherServer) -> Non
         {"passages": [{**passage, "offers": [{"after": 2, "texts": ["b"]}]}]},
         {"passages": [{**passage, "segments": ["a" * 2**22, "b"], "wanted": [True, False]}]},
         {"passages": [{**passage, "segments": ["ab" * 2**10]}]},
+        {"passages": [{**passage, "segments": ["ab" * 2**17], "next_byte": True}]},
     ):
         answer = requests.post(served.url + "/read", json=wrong, timeout=30)
         assert answer.status_code == 400

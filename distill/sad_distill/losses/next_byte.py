@@ -84,7 +84,7 @@ class ByteTable:
     def spell(self, ids: Sequence[int], text: str) -> list[bytes] | None:
         """The bytes of each id, if together they are this text."""
         found = [self.token_bytes.get(one, b"") for one in ids]
-        return found if b"".join(found) == text.encode() else None
+        return found if b"".join(found) == text.encode(errors="replace") else None
 
     def reaching(self, spellings: Sequence[bytes]) -> Reaching:
         """What could reach over each byte of a text of these tokens."""

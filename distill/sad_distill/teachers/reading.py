@@ -23,7 +23,7 @@ from sad_distill.data.labels import encode_with_ends
 from sad_distill.data.rows import Branch, Row
 from sad_distill.losses.next_byte import OUTCOMES, byte_table, next_byte
 from sad_distill.losses.targets import check_log_probs, log_probs
-from sad_distill.models.heads import head_logits
+from sad_distill.models.heads import head_logits, vocabulary_of
 from sad_distill.models.language import Language
 from sad_env.errors import ConfigError, DataError
 from sad_env.json_lines import parse_json
@@ -33,6 +33,10 @@ _TOGETHER = 2**14
 _MOST_CHARACTERS = 2**22
 _MOST_TOKENS = 2**14
 """Of one passage with its offers: the mask of its branches has the square of them."""
+_MOST_LOGITS = 2**28
+"""Of one segment whose bytes are told, a gibibyte; a longer one is compared by chunks."""
+_MOST_BYTES = 2**17
+"""Of the segments of a request whose bytes are told: each takes a kilobyte of the answer."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,8 @@ class LocalReader:
         start = len(self._language.start_ids)
         for text, wanted in zip(passage.segments, passage.wanted, strict=True):
             end = start + len(encode_with_ends(self._language.tokenizer, text)[0])
-            spellings = table.spell(ids[start:end].tolist(), text) if wanted and start else None
+            told = wanted and start and (end - start) * vocabulary_of(self._language.model) <= _MOST_LOGITS
+            spellings = table.spell(ids[start:end].tolist(), text) if told else None
             if spellings is None:
                 found.append(None)
             else:
@@ -251,12 +256,27 @@ def passages_of(data: bytes) -> list[Passage]:
         after = [offer.after for offer in passage.offers]
         if len(passage.wanted) != len(passage.segments) or not all(0 <= one <= len(passage.segments) for one in after):
             raise DataError("a passage has a 'wanted' for each segment, and offers after one of them")
+    _check_sizes(passages)
+    return passages
+
+
+def _check_sizes(passages: Sequence[Passage]) -> None:
     texts = [
         text for one in passages for text in (*one.segments, *(text for offer in one.offers for text in offer.texts))
     ]
     if sum(map(len, texts)) > _MOST_CHARACTERS:
         raise DataError(f"a request to read more than {_MOST_CHARACTERS:,} characters")
-    return passages
+    told = [
+        text
+        for one in passages
+        if one.next_byte
+        for text, wanted in zip(one.segments, one.wanted, strict=True)
+        if wanted
+    ]
+    if sum(len(text.encode(errors="replace")) for text in told) > _MOST_BYTES:
+        raise DataError(
+            f"a request for what could follow more than {_MOST_BYTES:,} bytes: give a smaller --micro-batch"
+        )
 
 
 def _text(value: object) -> str:
@@ -300,7 +320,7 @@ def _tables_of(told: Any, passage: Passage) -> tuple[Tensor | None, ...]:
 
 def _table_of(told: Any, text: str) -> Tensor:
     values = np.frombuffer(base64.b64decode(_text(told), validate=True), "<f4")
-    table = torch.from_numpy(values.astype(np.float32)).view(len(text.encode()), OUTCOMES)
+    table = torch.from_numpy(values.astype(np.float32)).view(len(text.encode(errors="replace")), OUTCOMES)
     if not table.isfinite().all():
         raise ValueError
     if len(table):
