@@ -20,6 +20,8 @@ $(VENV)/.installed: pyproject.toml packaging/core/pyproject.toml
 	  || $(BIN)/pip install --no-deps --retries 1 --index-url $(CPU_INDEX) $(TORCH) \
 	  || echo "no build for processors to be had: taking the one of PyPI"
 	$(BIN)/pip install $(TORCH)
+	# An environment of before the halves were two: its scripts go with what they came with, before the new ones come.
+	$(BIN)/pip uninstall --quiet --yes sad-env
 	SAD_ENV_RELEASE=1 $(BIN)/pip install $(HALVES)
 	touch $@
 
