@@ -10,6 +10,7 @@ from typing import Any
 
 from sad_distill.config import TrainConfig
 from sad_distill.config_checks import present_settings
+from sad_distill.training.page import TrainingPage
 from sad_env.addresses import public_address
 from sad_env.errors import ConfigError
 from sad_env.files import write_bytes, write_text
@@ -58,6 +59,8 @@ class RunDir:
         self._writes = writes
         self._metrics: JsonLinesWriter | None = None
         self._board: Any = None
+        self._page: TrainingPage | None = None
+        self._settings: dict[str, Any] = {}
         self.earlier_steps: list[int] = []
         if not writes:
             return
@@ -86,6 +89,7 @@ class RunDir:
                         f"{folder} holds a run on other {key}: {value!r}, now {contents[key]!r} under the same name:"
                         " choose another --out, or delete the folder to train again"
                     )
+        self._settings = settings
         earlier = {"earlier_steps": self.earlier_steps} if self.earlier_steps else {}
         write_text(path, json.dumps({**settings, **earlier, "contents": dict(contents)}, indent=1))
         self._board = _board(folder) if tensorboard else None
@@ -108,6 +112,7 @@ class RunDir:
             kept = [line for _, line in read_lines(self.metrics) if parse_json(line)["step"] < step]
             write_bytes(self.metrics, b"".join(line + b"\n" for line in kept))
         self._metrics = JsonLinesWriter(self.metrics)
+        self._page = TrainingPage(self.folder, self._settings)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """One line of metrics."""
@@ -117,6 +122,8 @@ class RunDir:
         # JSON knows neither NaN nor infinity: such a number is null.
         finite = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
         self._metrics.append(json.dumps({"step": step, **finite}, allow_nan=False))
+        assert self._page is not None
+        self._page.refresh()
         if self._board is not None:
             for key, value in metrics.items():
                 self._board.add_scalar(key, value, step)
@@ -125,6 +132,8 @@ class RunDir:
         """Close the files."""
         if self._metrics is not None:
             self._metrics.close()
+        if self._page is not None:
+            self._page.write()
         if self._board is not None:
             self._board.close()
 
