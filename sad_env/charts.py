@@ -1,4 +1,4 @@
-"""Charts as plain geometry in a fixed box; `charts.html.j2` draws them, so that every label is escaped like all text."""
+"""Charts as plain geometry in a fixed box; `charts.html.j2` draws them and escapes their labels like all text."""
 
 from __future__ import annotations
 

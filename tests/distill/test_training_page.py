@@ -14,7 +14,18 @@ from sad_distill.training.page import TrainingPage
 def test_a_run_leaves_a_page_with_its_curves(files: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = ["--env", "toy", "--student", str(files / "start.pt"), "--teacher", str(files / "teacher.pt")]
-    words += ["--trajectories", str(files / "expert.jsonl"), "--steps", "3", "--batch", "4", "--micro-batch", "4"]
+    words += [
+        "--trajectories",
+        str(files / "expert.jsonl"),
+        "--mode",
+        "offline",
+        "--steps",
+        "3",
+        "--batch",
+        "4",
+        "--micro-batch",
+        "4",
+    ]
     assert main([*words, "--context", "200", "--device", "cpu", "--out", str(out)]) == 0
     text = (out / "training.html").read_text(encoding="utf-8")
     assert "Update 3 of 3" in text
