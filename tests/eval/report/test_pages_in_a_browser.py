@@ -38,6 +38,7 @@ def driver() -> Iterator[Any]:
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     made = webdriver.Chrome(options=options, service=webdriver.ChromeService(service))
+    made.implicitly_wait(3)
     yield made
     made.quit()
 
