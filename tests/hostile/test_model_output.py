@@ -16,10 +16,11 @@ from sad_eval.playback.cast import cast_lines
 from sad_eval.playback.plain import print_episodes
 from sad_eval.playback.timeline import beats
 from sad_eval.records import EpisodeLine
+from sad_eval.report.episode_tables import write_table
 from sad_eval.report.escape import csv_cell, latex_cell, markdown_cell
 from sad_eval.report.html import environment, render_html
 from sad_eval.report.overlay import span_texts
-from sad_eval.report.tables import csv_table, latex_table, markdown_table
+from sad_eval.report.tables import latex_table, markdown_table
 from sad_eval.runs.run_folder import RunFolder
 from sad_leaderboard.board import Board
 from sad_leaderboard.published import PublishedRow
@@ -205,9 +206,10 @@ def test_a_board_of_hostile_rows_is_inert() -> None:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_spreadsheet_takes_it_for_text(name: str) -> None:
-    table = csv_table(["text", "number"], [[TEXTS[name], -0.5]])
-    (_, row) = csv.reader(io.StringIO(table))
+def test_a_spreadsheet_takes_it_for_text(name: str, tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", ["text", "number"], [{"text": TEXTS[name], "number": -0.5}])
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        (_, row) = csv.reader(file)
     assert not re.match(r"\s*[=+\-@＝＋－＠]", row[0])
     assert row[1] == "-0.5"
     assert csv_cell(TEXTS[name]).lstrip("'") in row[0]

@@ -1,4 +1,4 @@
-"""A report as data and as tables: JSON of a published schema, CSV of episodes, LaTeX and Markdown of metrics."""
+"""A report as data and as tables: JSON of a published schema, LaTeX and Markdown of metrics."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from sad_env.errors import ConfigError
 from sad_env.files import atomic_text
 from sad_eval.records import Results
 from sad_eval.report.escape import Cell, markdown_cell
-from sad_eval.report.model import EpisodeSummary, Report, RunReport
+from sad_eval.report.model import Report, RunReport
 from sad_eval.report.numbers import interval_text, unit_text, value_text
-from sad_eval.report.tables import csv_table, latex_table, markdown_table
-
-EPISODE_COLUMNS = ("run", "agent", "world", "data", "panel", *EpisodeSummary.model_fields)
-"""Columns of the CSV form, one line an episode."""
+from sad_eval.report.tables import latex_table, markdown_table
 
 TABLE_METRICS = (
     "success_rate",
@@ -44,18 +41,6 @@ def results_json(runs: Sequence[Results]) -> str:
     """The results of one run as JSON, those of several as a list."""
     documents = [results.model_dump(mode="json") for results in runs]
     return json.dumps(documents[0] if len(documents) == 1 else documents, indent=2, allow_nan=False)
-
-
-def to_csv(report: Report) -> str:
-    """One line an episode, of all runs."""
-    rows: list[tuple[Cell, ...]] = []
-    for run in report.runs:
-        head = (run.name, run.agent, run.world, run.data, run.panel)
-        for episode in run.episodes:
-            values = episode.model_dump(mode="json")
-            values["success"] = int(episode.success)
-            rows.append((*head, *(values[column] for column in EPISODE_COLUMNS[len(head) :])))
-    return csv_table(EPISODE_COLUMNS, rows)
 
 
 def to_latex(report: Report) -> str:

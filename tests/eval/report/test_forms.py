@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Callable
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from sad_eval.commands.evaluate import main
-from sad_eval.report.export import EPISODE_COLUMNS, to_csv, to_json, to_latex, to_markdown
+from sad_eval.report.export import to_json, to_latex, to_markdown
 from sad_eval.report.html import render_html
 from sad_eval.report.model import Report, build_report, json_schema, shown_trajectories, solved_within
 from sad_eval.report.overlay import span_texts
@@ -44,14 +42,6 @@ def test_the_published_schema_describes_the_json(report: Report) -> None:
     assert schema["additionalProperties"] is False
     run = schema["$defs"]["RunReport"]
     assert set(run["properties"]) == set(json.loads(to_json(report))["runs"][0])
-
-
-def test_csv_has_a_line_for_every_episode_of_every_run(report: Report) -> None:
-    lines = list(csv.DictReader(io.StringIO(to_csv(report))))
-    assert len(lines) == 12 + 24
-    assert tuple(lines[0]) == EPISODE_COLUMNS
-    solved = sum(int(line["success"]) for line in lines if line["agent"] == "random")
-    assert solved == report.runs[1].results.counts["success"]
 
 
 def test_tables_hold_a_line_a_run_with_intervals(report: Report) -> None:
