@@ -101,7 +101,7 @@ def play(config: PlayConfig) -> int:
         which = f" of {config.task!r}" if config.task else ""
         kind = "" if config.only == "all" else f" that is {config.only}"
         raise ConfigError(f"{one_line(config.run)} has {len(episodes)} episodes, none{which}{kind}")
-    reference = {episode.task_id: episode for episode in load(config.reference)} if config.reference else {}
+    reference = _reference(config.reference, episodes) if config.reference else {}
     pairs = ((episode, reference.get(episode.task_id)) for episode in chosen)
     printed = [one for pair in pairs for one in pair if one is not None]
     if config.export is not None:
@@ -131,6 +131,22 @@ def load(path: Path) -> list[Trajectory]:
             raise DataError(str(error)) from None
     # Runs write episodes down as they end; playback shows them in the same order each time.
     return [line.trajectory for line in sorted(RunFolder.open(path).episodes(), key=lambda line: line.id)]
+
+
+def _reference(path: Path, episodes: list[Trajectory]) -> dict[str, Trajectory]:
+    """The episodes of a reference by task.
+
+    Raises:
+        ConfigError: it is of other worlds: none of its tasks would ever be shown.
+    """
+    found = load(path)
+    theirs, ours = ({episode.world for episode in some} for some in (found, episodes))
+    if not theirs & ours:
+        raise ConfigError(
+            f"--reference {one_line(str(path), 80)} is of {', '.join(sorted(theirs)) or 'no world'}, the episodes are of"
+            f" {', '.join(sorted(ours))}: give one of the same world"
+        )
+    return {episode.task_id: episode for episode in found}
 
 
 def _full_screen(episodes: list[Trajectory], reference: dict[str, Trajectory], config: PlayConfig) -> None:
