@@ -143,8 +143,8 @@ def _reference(path: Path, episodes: list[Trajectory]) -> dict[str, Trajectory]:
     theirs, ours = ({episode.world for episode in some} for some in (found, episodes))
     if not theirs & ours:
         raise ConfigError(
-            f"--reference {one_line(str(path), 80)} is of {', '.join(sorted(theirs)) or 'no world'}, the episodes are of"
-            f" {', '.join(sorted(ours))}: give one of the same world"
+            f"--reference {one_line(str(path), 80)} is of {', '.join(sorted(theirs)) or 'no world'}, the episodes are"
+            f" of {', '.join(sorted(ours))}: give one of the same world"
         )
     return {episode.task_id: episode for episode in found}
 

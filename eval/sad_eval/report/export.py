@@ -29,7 +29,7 @@ TABLE_METRICS = (
 """Metrics of the LaTeX and Markdown tables, where a run has them; the other forms hold all."""
 
 _COUNTED = "reasoning_per_step"
-"""The one whose unit is the run's choice (`--tokenizer`), so that every cell names it."""
+"""The one whose unit is the run's choice (`--tokenizer`), so that every unit has a column."""
 
 
 def to_json(report: Report) -> str:
@@ -56,25 +56,29 @@ def to_markdown(report: Report) -> str:
 
 
 def _metrics(report: Report) -> tuple[list[str], list[list[Cell]]]:
-    names = [name for name in TABLE_METRICS if any(name in run.results.metrics for run in report.runs)]
-    header = ["run", "agent", "panel", "n", *(name.replace("_", " ") for name in names)]
-    return header, [_row(run, names) for run in report.runs]
+    columns = [
+        (name, unit)
+        for name in TABLE_METRICS
+        for unit in dict.fromkeys(_unit(name, run.results) for run in report.runs if name in run.results.metrics)
+    ]
+    names = [name.replace("_", " ") + (f", {unit}" if unit else "") for name, unit in columns]
+    return ["run", "agent", "panel", "n", *names], [_row(run, columns) for run in report.runs]
 
 
-def _row(run: RunReport, names: list[str]) -> list[Cell]:
+def _unit(name: str, results: Results) -> str:
+    """The unit that a column names; "" where it is the same in all runs."""
+    return unit_text(name, results) if name == _COUNTED else ""
+
+
+def _row(run: RunReport, columns: list[tuple[str, str]]) -> list[Cell]:
     results = run.results
     cells: list[Cell] = [run.name, run.agent, f"{run.world} {run.panel} ({run.data})", results.scored]
-    return [*cells, *(_cell(name, results) for name in names)]
+    return [*cells, *(_cell(name, results) if _unit(name, results) == unit else None for name, unit in columns)]
 
 
 def _cell(name: str, results: Results) -> Cell:
     estimate = results.metrics.get(name)
-    if estimate is None:
-        return None
-    value = value_text(name, estimate)
-    if name == _COUNTED:
-        value = f"{value} {unit_text(name, results)}"
-    return f"{value} [{interval_text(name, estimate)}]"
+    return None if estimate is None else f"{value_text(name, estimate)} [{interval_text(name, estimate)}]"
 
 
 def _caption(report: Report) -> str:
