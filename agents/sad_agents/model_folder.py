@@ -66,9 +66,10 @@ def hub_folder(name: str) -> Path:
         return Path(snapshot_download(name, local_files_only=offline, **wanted))
     except Exception as error:
         if offline:
+            hub = public_address(constants.ENDPOINT)
             raise InfrastructureError(
-                f"{one_line(name, 80)!r} is not in the hub's cache, and {public_address(constants.ENDPOINT)} does not"
-                " answer: connect to the network, or give a folder"
+                f"{one_line(name, 80)!r} could not be had from the hub or its cache: {hub} does not answer:"
+                " connect to the network, or give a folder"
             ) from None
         raise InfrastructureError(
             f"{one_line(name, 80)!r} could not be had from the hub or its cache: {one_line(str(error), 160)}"

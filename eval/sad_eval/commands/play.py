@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import random
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from sad_env import cli
+from sad_env import cli, registry
 from sad_env.errors import ConfigError, DataError
 from sad_env.json_lines import RecordError
 from sad_env.records import Trajectory, read_trajectories
@@ -59,7 +60,7 @@ class PlayConfig:
     seed: int = 0
     """Seed of all draws; it picks the task when none is named."""
     serve: bool = False
-    """With --env webshop: the shop as web pages, in a browser on this machine."""
+    """With --env webshop: shop in a browser on this machine, a task after the other."""
     port: int = 3000
     """Port of --serve."""
 
@@ -171,15 +172,35 @@ def _play_world(config: PlayConfig) -> int:
     if config.serve:
         if config.env != "webshop":
             raise ConfigError(f"--serve shows the shop of webshop; {config.env!r} has no web pages")
-        from sad_env.webshop.site import serve
-
-        serve(config.port, data=config.data)
-        return 0
+        return _serve(config)
     from sad_eval.playback.person import play_world
 
     return play_world(
         config.env, data=config.data, panel=config.panel, task_id=config.task, seed=config.seed, out=config.out
     )
+
+
+def _serve(config: PlayConfig) -> int:
+    """The shop in a browser, until it is interrupted; episodes are recorded like an agent's."""
+    from sad_env.webshop.env import WebShopEnv
+    from sad_env.webshop.played_shop import PlayedShop
+    from sad_env.webshop.site import server
+
+    split = config.panel or registry.world(config.env).default_panel(config.data)
+    env = WebShopEnv(data=config.data, split=split, view="original")
+    tasks = list(env.panel.task_ids)
+    if config.task and config.task not in tasks:
+        raise ConfigError(f"no task {one_line(config.task, 80)!r} in the panel {env.panel.name!r}, e.g. {tasks[0]!r}")
+    random.Random(config.seed).shuffle(tasks)
+    ordered = dict.fromkeys([config.task, *tasks] if config.task else tasks)
+    shop = PlayedShop(env, ordered, config.out, config.seed)
+    with server(shop, config.port) as running:
+        where = f"http://127.0.0.1:{running.server_address[1]}/"
+        print(
+            visible(f"the shop is open at {where}; purchases are added to {config.out}; Ctrl-C closes it"), flush=True
+        )
+        running.serve_forever()
+    return 0
 
 
 if __name__ == "__main__":
