@@ -60,7 +60,7 @@ def hub_folder(name: str) -> Path:
     """
     from huggingface_hub import constants, snapshot_download
 
-    offline = not reachable(constants.ENDPOINT)
+    offline = constants.HF_HUB_OFFLINE or not reachable(constants.ENDPOINT)
     wanted: dict[str, Any] = {"allow_patterns": list(_FILES), "ignore_patterns": list(_ELSEWHERE)}
     try:
         return Path(snapshot_download(name, local_files_only=offline, **wanted))
