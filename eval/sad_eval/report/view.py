@@ -21,7 +21,7 @@ from sad_eval.records import Results
 from sad_eval.report.comparison import verdict
 from sad_eval.report.html import environment, facts
 from sad_eval.report.known_tasks import known_texts
-from sad_eval.report.model import check_results, report_run, summary
+from sad_eval.report.model import EpisodeSummary, check_results, report_of, summary
 from sad_eval.report.numbers import interval_text, plain, unit_text, value_text
 from sad_eval.report.packing import Packer, packed
 from sad_eval.report.run_index import FoundRuns, ListedRun
@@ -81,13 +81,14 @@ class _Pages:
         )
 
     def _run(self, number: int, listed: ListedRun) -> Iterator[str]:
-        compared, rows = ComparedRun(listed.run), []
+        compared, rows, summaries = ComparedRun(listed.run), [], []
         remarks = list(listed.results.remarks) if listed.results else ["There are no results yet."]
 
         def lines() -> Iterator[Any]:
             for line in listed.run.episodes():
                 compared.add(line)
                 one = summary(line)
+                summaries.append(one)
                 figures = (one.score, one.steps, one.invalid_actions, one.generated_tokens, round(one.seconds, 3))
                 told = (one_line(one.task_type, 60), one.repeat, line.trajectory.ending, int(one.success))
                 rows.append([one.task_id, *told, *figures])
@@ -107,7 +108,9 @@ class _Pages:
             )
         if compared.rows:
             self._compared.append((number, compared))
-        self._runs.append({**_described(listed), "remarks": [visible(remark) for remark in remarks], "rows": rows})
+        self._runs.append(
+            {**_described(listed, summaries), "remarks": [visible(remark) for remark in remarks], "rows": rows}
+        )
 
     def _known(self, numbers: dict[str, int]) -> dict[str, dict[int, str]]:
         """What is known of the tasks, by panel."""
@@ -137,7 +140,7 @@ class _Pages:
         return found
 
 
-def _described(listed: ListedRun) -> dict[str, Any]:
+def _described(listed: ListedRun, summaries: list[EpisodeSummary]) -> dict[str, Any]:
     manifest, results = listed.run.manifest, listed.results
     told: dict[str, Any] = {
         "name": one_line(listed.name, 80),
@@ -153,7 +156,7 @@ def _described(listed: ListedRun) -> dict[str, Any]:
         return told
     told["metrics"] = [_metric(name, results) for name in results.metrics]
     try:
-        report = report_run(listed.run)
+        report = report_of(listed.run, summaries)
         check_results(report)
         told["facts"] = [[label, one_line(fact, 400)] for label, fact in facts(report) if fact]
     except SadEnvError as error:
