@@ -224,6 +224,7 @@ def test_the_command_writes_a_recording(run: RunFolder, tmp_path: Path) -> None:
         (["--env", "toyy"], 2, "did you mean 'toy'"),
         (["--env", "toy", "--serve"], 2, "'toy' has no web pages"),
         (["--env", "toy", "--task", "nothing"], 2, "no task 'nothing'"),
+        (["--env", "webshop", "--serve", "--task", "nothing"], 2, "no task 'nothing' in the panel 'test'"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(
