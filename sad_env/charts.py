@@ -75,7 +75,7 @@ def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
     >>> nice_ticks(0.0, 1.0), nice_ticks(0.0, 0.00031)
     ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [0.0, 0.0001, 0.0002, 0.0003, 0.0004])
     >>> nice_ticks(2.0, 2.0)
-    [1.9, 2.0, 2.1]
+    [1.9, 1.95, 2.0, 2.05, 2.1]
     """
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         margin = max(abs(low) / 20, 1e-9)

@@ -26,7 +26,7 @@ from sad_eval.report.numbers import interval_text, plain, unit_text, value_text
 from sad_eval.report.packing import Packer, packed
 from sad_eval.report.run_index import FoundRuns, ListedRun
 
-MOST_BYTES = 28 * 2**20
+MOST_BYTES = 24 * 2**20
 """Of all blocks of episodes; what does not fit in is there in figures alone."""
 
 LONGEST_TASKS = 200_000
