@@ -245,6 +245,7 @@
     else if (page === "compare" && data.runs[places[0]] && data.runs[places[1]]) nodes = compareView(...places);
     if (mine !== turn) return;
     overview.hidden = nodes !== null;
+    document.body.dataset.place = location.hash; // what is shown, for programs that drive the page
     shown.replaceChildren(...(nodes ?? []).flat(3).filter(Boolean));
     if (nodes) {
       window.scrollTo(0, 0);

@@ -57,6 +57,18 @@ def go(driver: Any, page: Path, place: str = "") -> None:
         driver.execute_async_script(f"{wait} look()")
 
 
+def settle(driver: Any) -> None:
+    """Wait until the page shows the place that its address names."""
+    ready = "document.body.dataset.place === undefined || document.body.dataset.place === location.hash"
+    driver.execute_async_script(f"const d = arguments[0], look = () => ({ready}) ? d() : setTimeout(look, 10); look()")
+
+
+def searched(driver: Any) -> None:
+    """Wait until the texts of a run have been searched."""
+    ready = "document.querySelector('.bar-line output').textContent.includes('by their texts')"
+    driver.execute_async_script(f"const d = arguments[0], look = () => ({ready}) ? d() : setTimeout(look, 10); look()")
+
+
 def texts(driver: Any, selector: str) -> list[str]:
     found = driver.find_elements("css selector", selector)
     return [one.text for one in found if one.is_displayed()]
@@ -66,6 +78,7 @@ def click(driver: Any, selector: str, text: str = "") -> None:
     for one in driver.find_elements("css selector", selector):
         if one.is_displayed() and text in one.text:
             one.click()
+            settle(driver)
             return
     raise AssertionError(f"nothing to click: {selector} {text!r}")
 
@@ -75,6 +88,7 @@ def choose(driver: Any, selector: str, text: str) -> None:
     for one in driver.find_elements("css selector", f"{selector} option"):
         if text in one.text:
             one.click()
+            settle(driver)
             return
     raise AssertionError(f"no option {text!r} in {selector}")
 
@@ -133,7 +147,6 @@ def test_a_run_an_episode_and_two_agents_beside_each_other(driver: Any, folder: 
     click(driver, "#raw")
     assert texts(driver, ".step pre")[0].startswith("Reasoning:")
     choose(driver, "#other", "poor")
-    driver.execute_async_script("setTimeout(arguments[0], 300)")
     assert [text.split("\n")[0] for text in texts(driver, ".who")] == ["good", "poor"]
     left, right = (driver.find_element("css selector", f".who.{side}").rect["x"] for side in ("first", "second"))
     assert right > left + 200
@@ -148,11 +161,11 @@ def test_texts_of_a_run_are_searched(driver: Any, folder: Path) -> None:
     click(driver, "table.filtered a", "good")
     box = driver.find_element("css selector", "#episode-words")
     box.send_keys("no such words anywhere\n")
-    driver.execute_async_script("setTimeout(arguments[0], 500)")
+    searched(driver)
     assert texts(driver, ".bar-line output") == ["0 of 12 by their texts"]
     box.clear()
     box.send_keys("reasoning:\n")
-    driver.execute_async_script("setTimeout(arguments[0], 500)")
+    searched(driver)
     assert texts(driver, ".bar-line output") == ["12 of 12 by their texts"]
 
 
