@@ -26,6 +26,8 @@ MAINS = {
             "ls",
             "doctor",
             "validate",
+            "runs",
+            "view",
             "compare",
             "merge",
             "robustness",

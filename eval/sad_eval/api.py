@@ -18,9 +18,8 @@ from sad_eval.analysis import compare as paired
 from sad_eval.analysis.compare import Comparison
 from sad_eval.commands.evaluate import play_plan
 from sad_eval.records import Results
-from sad_eval.report.export import EPISODE_COLUMNS
+from sad_eval.report.episode_tables import episode_columns, episode_lines
 from sad_eval.report.html import environment
-from sad_eval.report.model import summary
 from sad_eval.report.numbers import interval_text, value_text
 from sad_eval.runs.plan import make_plan, panels_of
 from sad_eval.runs.run_folder import RunFolder
@@ -58,11 +57,15 @@ class EvaluatedRun:
         return tuple(line.trajectory for line in self._lines())
 
     def _lines(self) -> list[Any]:
-        place = {key: index for index, key in enumerate(self.run.manifest.planned())}
+        place = self._places()
         return sorted(self.run.episodes(), key=lambda line: place[line.id])
 
+    def _places(self) -> dict[Any, int]:
+        """Where an episode stands among the planned ones; those of several at once end in another order."""
+        return {key: index for index, key in enumerate(self.run.manifest.planned())}
+
     def to_pandas(self) -> pandas.DataFrame:
-        """A row an episode: task, ending, success, score, steps, cost.
+        """A row an episode: task, ending, success, every metric, as `sad-eval report --csv` writes them.
 
         Raises:
             ConfigError: pandas is not installed.
@@ -71,10 +74,10 @@ class EvaluatedRun:
             import pandas
         except ImportError:
             raise ConfigError("to_pandas needs pandas: pip install pandas") from None
-        found, manifest = self.results, self.run.manifest
-        head = (self.folder.name, manifest.agent, found.world, found.data, found.panel)
-        rows = [(*head, *summary(line).model_dump(mode="json").values()) for line in self._lines()]
-        return pandas.DataFrame(rows, columns=list(EPISODE_COLUMNS))
+        place = self._places()
+        order = [place[line.id] for line in self.run.episodes()]
+        frame = pandas.DataFrame(list(episode_lines([self.run])), columns=list(episode_columns()), index=order)
+        return frame.sort_index()
 
     def __repr__(self) -> str:
         found = self.results

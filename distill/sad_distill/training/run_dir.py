@@ -12,6 +12,7 @@ from sad_agents.tracking import Trackers, open_trackers
 
 from sad_distill.config import TrainConfig
 from sad_distill.config_checks import present_settings
+from sad_distill.training.page import TrainingPage
 from sad_env.addresses import public_address
 from sad_env.errors import ConfigError
 from sad_env.files import write_bytes, write_text
@@ -64,6 +65,8 @@ class RunDir:
         self._metrics: JsonLinesWriter | None = None
         self._trackers = Trackers()
         self._last_step = 0
+        self._page: TrainingPage | None = None
+        self._settings: dict[str, Any] = {}
         self.earlier_steps: list[int] = []
         if not writes:
             return
@@ -92,6 +95,7 @@ class RunDir:
                         f"{folder} holds a run on other {key}: {value!r}, now {contents[key]!r} under the same name:"
                         " choose another --out, or delete the folder to train again"
                     )
+        self._settings = settings
         earlier = {"earlier_steps": self.earlier_steps} if self.earlier_steps else {}
         write_text(path, json.dumps({**settings, **earlier, "contents": dict(contents)}, indent=1))
         self._trackers = open_trackers(report_to, folder, settings)
@@ -114,6 +118,7 @@ class RunDir:
             kept = [line for _, line in read_lines(self.metrics) if parse_json(line)["step"] < step]
             write_bytes(self.metrics, b"".join(line + b"\n" for line in kept))
         self._metrics = JsonLinesWriter(self.metrics)
+        self._page = TrainingPage(self.folder, self._settings)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """One line of metrics."""
@@ -125,11 +130,15 @@ class RunDir:
         self._metrics.append(json.dumps({"step": step, **finite}, allow_nan=False))
         self._trackers.write(step, metrics)
         self._last_step = step
+        assert self._page is not None
+        self._page.refresh()
 
     def close(self) -> None:
         """Close the files."""
         if self._metrics is not None:
             self._metrics.close()
+        if self._page is not None:
+            self._page.write()
         newest = max((self.folder / "rollouts").glob("*.jsonl"), default=None)
         if newest is not None and self._trackers.open:
             self._trackers.episodes(self._last_step, read_whole(newest))

@@ -31,6 +31,8 @@ COMMANDS = {
     "ls": "sad_eval.commands.ls:run_ls",
     "doctor": "sad_eval.commands.doctor:run_doctor",
     "validate": "sad_eval.commands.validate:run_validate",
+    "runs": "sad_eval.commands.runs:run_runs",
+    "view": "sad_eval.commands.runs:run_view",
     "compare": "sad_eval.commands.compare:run_compare",
     "merge": "sad_eval.commands.merge:run_merge",
     "robustness": "sad_eval.commands.robustness:run_robustness",
