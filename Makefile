@@ -5,17 +5,28 @@ BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo demo-distill test test-slow test-vllm check bench format clean
+# The build of torch: where there is no GPU, one without CUDA, which is a tenth of the size.
+TORCH := torch==2.13.0
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+# Both halves of the project, as they lie here.
+HALVES := --editable packaging/core --editable .
 
-$(VENV)/.installed: pyproject.toml
+.PHONY: demo demo-distill test test-slow test-vllm test-adapters wheels check docs bench format clean
+
+$(VENV)/.installed: pyproject.toml packaging/core/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --editable .
+	command -v nvidia-smi >/dev/null \
+	  || $(BIN)/pip install --no-deps --retries 1 --index-url $(CPU_INDEX) $(TORCH) \
+	  || echo "no build for processors to be had: taking the one of PyPI"
+	$(BIN)/pip install $(TORCH)
+	# An environment of before the halves were two: its scripts go with what they came with, before the new ones come.
+	$(BIN)/pip uninstall --quiet --yes sad-env
+	SAD_ENV_RELEASE=1 $(BIN)/pip install $(HALVES)
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --editable '.[alfworld,play,train,plots]' --group dev
+	SAD_ENV_RELEASE=1 $(BIN)/pip install --quiet $(HALVES)'[alfworld,play,train,plots,parquet]' --group dev
 	touch $@
 
 demo: $(VENV)/.installed
@@ -46,6 +57,30 @@ export SAD_VLLM_PYTHON ?= $(CURDIR)/.venv-vllm/bin/python
 test-vllm: $(VENV)/.installed-dev $(if $(filter $(CURDIR)/%,$(SAD_VLLM_PYTHON)),.venv-vllm/.installed)
 	$(BIN)/pytest -q -m vllm
 
+# Our worlds inside other frameworks, each in an environment of its own: an expert plays there as in our harness.
+# `make test-adapters ADAPTERS=trl` runs one; trl needs torch, the others do with the half that has none.
+ADAPTERS ?= openenv inspect verifiers skyrl trl
+ADAPTER_VENVS ?= .venv-adapters
+ADAPTED = packaging/core $(if $(filter trl,$*),.)
+
+test-adapters: $(ADAPTERS:%=test-adapter-%)
+
+$(ADAPTER_VENVS)/%/.installed: pyproject.toml packaging/core/pyproject.toml
+	test -x $(ADAPTER_VENVS)/$*/bin/python || $(PYTHON) -m venv $(ADAPTER_VENVS)/$*
+	SAD_ENV_RELEASE=1 $(ADAPTER_VENVS)/$*/bin/pip install --quiet $(ADAPTED:%=--editable %'[$*]') pytest hypothesis
+	touch $@
+
+test-adapter-%: $(ADAPTER_VENVS)/%/.installed
+	PYTHONPATH=.:agents $(ADAPTER_VENVS)/$*/bin/python -m pytest -q -s -p no:unraisableexception -W ignore tests/adapters/test_$*.py
+
+.PRECIOUS: $(ADAPTER_VENVS)/%/.installed
+
+# Both distributions as they are published, in dist/: sad-env-core, and sad-env, which needs it and brings torch.
+wheels:
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	rm -rf dist
+	SAD_ENV_RELEASE=1 $(BIN)/pip wheel --no-deps --wheel-dir dist ./packaging/core .
+
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -56,8 +91,18 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The documentation as a site, in site/; a link that leads nowhere fails. Its tools are in an environment of their own.
+.venv-docs/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --upgrade pip
+	.venv-docs/bin/pip install --quiet --group docs
+	touch $@
+
+docs: .venv-docs/.installed
+	.venv-docs/bin/mkdocs build --strict --quiet
+
 bench: $(VENV)/.installed-dev
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) .venv-vllm runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-vllm .venv-docs $(ADAPTER_VENVS) dist site runs .pytest_cache .mypy_cache .ruff_cache

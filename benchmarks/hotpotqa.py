@@ -22,14 +22,14 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
-from sad_env.hotpotqa.articles import Article
+from sad_env.answers import exact_match
+from sad_env.encyclopedia.articles import Article
+from sad_env.encyclopedia.fiction import Fiction
+from sad_env.encyclopedia.writer import Writer
 from sad_env.hotpotqa.env import HotPotQAEnv
 from sad_env.hotpotqa.expert import HotPotQAExpert
 from sad_env.hotpotqa.fullwiki import StoredSource, article_line, build_corpus
-from sad_env.hotpotqa.generator.encyclopedia import Writer
-from sad_env.hotpotqa.generator.fiction import Fiction
 from sad_env.hotpotqa.pages import Page
-from sad_env.hotpotqa.scoring import exact_match
 from sad_env.hotpotqa.tasks import TaskSet, generate
 from sad_env.progress import shown
 

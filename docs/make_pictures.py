@@ -15,6 +15,8 @@ from rich.text import Text
 HERE = Path(__file__).resolve().parent
 PICTURES = {
     "report.svg": "sad-eval --agent expert --env alfworld --episodes 40 --out runs/expert",
+    "labels.svg": "sad-collect --env toy --episodes 20 --quiet --out expert.jsonl"
+    " && sad-distill inspect --trajectories expert.jsonl --limit 20",
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.metadata
 import io
 import math
 import os
@@ -14,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import tyro
 
+import sad_env
 from sad_env.config_files import Entry, Names, read_config
 from sad_env.errors import INTERRUPTED, ConfigError, SadEnvError
 from sad_env.help_page import help_page
@@ -24,6 +24,10 @@ from sad_env.settings import Setting, build, flat, settings_of
 Config = TypeVar("Config")
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO})
+_NOT_IN_CORE = frozenset(
+    {"torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "httpx", "sad_distill"}
+)
+"""Packages that come with the distribution sad-env, and not with sad-env-core."""
 _EVERYWHERE = "Every command: --config FILE.toml takes settings from a file, which flags beat; --version."
 _SHIPPED = "Every command: --config NAME or FILE.toml takes settings from a file, which flags beat; --version."
 
@@ -162,6 +166,10 @@ def _with_present_names(words: Sequence[str], names: Names) -> list[str]:
         if setting is not None:
             if setting.name in given:
                 raise ConfigError(f"{flag} is the former name of {setting.flag}: give {setting.flag} alone")
+            if (meant := dict(setting.former.switches).get(name.removeprefix("no_"))) is not None:
+                names.note(flag, f"{setting.flag} {meant}", setting.former.remark)
+                present += [] if name.startswith("no_") else [setting.flag, meant]
+                continue
             names.note(flag, setting.flag, setting.former.remark)
             flag = f"--no-{setting.flag[2:]}" if name not in former else setting.flag
             present.append(f"{flag}{equals}{value}")
@@ -187,7 +195,7 @@ def _with_present_values(words: Sequence[str], names: Names) -> list[str]:
 
 def print_version(prog: str) -> None:
     """What `--version` prints."""
-    print(f"{prog} {importlib.metadata.version('sad-env')}")
+    print(f"{prog} {sad_env.__version__}")
 
 
 def at_least(name: str, value: float, least: int) -> None:
@@ -225,8 +233,9 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
     """Run a command and return its exit code.
 
     Our own errors become one safe line on standard error and their branch's code, and so do files and folders that
-    the system refuses and disks that are full; Ctrl-C becomes 130; a closed pipe ends quietly. Anything else is a
-    fault of ours and shows its traceback. A character that standard output cannot encode becomes an escape.
+    the system refuses, disks that are full, and packages that sad-env-core leaves out; Ctrl-C becomes 130; a closed
+    pipe ends quietly. Anything else is a fault of ours and shows its traceback. A character that standard output cannot
+    encode becomes an escape.
     """
     _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -239,6 +248,12 @@ def run(prog: str, command: Callable[[], int | None]) -> int:
     except (SadEnvError, RecordError) as error:
         print(f"{prog}: {one_line(str(error), 1000)}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _NOT_IN_CORE:
+            raise
+        print(f"{prog}: this needs {missing}, which is no part of sad-env-core: pip install sad-env", file=sys.stderr)
+        return ConfigError.exit_code
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import importlib.resources
 import json
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -104,6 +106,8 @@ def read_settings_table(path: Path, table: Mapping[str, Any], names: Names) -> d
         if name in known:
             values[name] = _checked(path, key, value, known[name], names)
         elif name in former:
+            if (meant := dict(former[name].former.switches).get(name)) is not None and isinstance(value, bool):
+                value = meant if value else former[name].default
             value = _checked(path, key, value, former[name], names)
             if value != former[name].default and value != "":
                 names.note(f"{path}: {key}", former[name].name, former[name].former.remark)
@@ -136,11 +140,29 @@ def _checked(path: Path, key: str, value: Any, setting: Setting, names: Names) -
         names.note(f"{path}: {key} {value}", new)
         value = new
     try:
-        # By way of JSON, which like TOML has arrays for tuples and text for paths: else strictly of the kind.
-        return TypeAdapter(setting.kind).validate_json(json.dumps(value, default=str), strict=True)
+        return as_kind(value, setting)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {key} = {one_line(repr(value), 80)} does not do: {error}") from None
+
+
+def as_kind(value: Any, setting: Setting) -> Any:
+    """A value of a file or a call as what its setting holds; strictly, but for arrays as tuples and text as paths.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
+    try:
+        # By way of JSON, which like TOML has arrays for tuples and text for paths.
+        return TypeAdapter(setting.kind).validate_json(json.dumps(value, default=_plain), strict=True)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise ConfigError(f"{path}: {key} = {one_line(repr(value), 80)} does not do: {reason}") from None
+        raise ValueError(error.errors()[0]["msg"]) from None
+
+
+def _plain(value: Any) -> str:
+    """Paths, and dates of TOML, as text."""
+    if isinstance(value, os.PathLike | datetime.date | datetime.time):
+        return str(value)
+    raise ValueError("it is neither text, a number, a truth value nor a list of them")
 
 
 def find_config(word: str, package: str = "", gone: Mapping[str, str] | None = None) -> Path:

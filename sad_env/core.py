@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import gymnasium
 
 from sad_env.errors import ConfigError, ResetNeededError, UnknownNameError
+from sad_env.expert import Expert
 from sad_env.panels import Panel
 from sad_env.safe_text import visible
 from sad_env.text_space import AnyText
@@ -64,6 +65,10 @@ class TextEnv(gymnasium.Env[str, str], abc.ABC):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "human"], "render_fps": 4}  # type: ignore[misc]
     world: ClassVar[str]
+    max_steps: ClassVar[int] = 50
+    """Step limit where the class is named by its address; a registered world has it in its `WorldSpec`."""
+    experts: ClassVar[Mapping[str, type[Expert]]] = {}
+    """Experts by name, as `max_steps`."""
 
     def __init__(self, *, panel: Panel, render_mode: str | None = None) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:

@@ -37,7 +37,7 @@ class DataSettings:
     pack: str = ""
     """Official pack; the world's first one when left out."""
     source: str = ""
-    """Folder to verify or to build from; the pack's folder when left out."""
+    """Folder to verify or to build from, or a dump's only file; the pack's folder when left out."""
     out: str = ""
     """Output folder of generated or built data."""
     count: Annotated[int, tyro.conf.arg(metavar="N")] = 100
@@ -137,7 +137,9 @@ def _pack(data: WorldData, settings: DataSettings) -> DataPack:
 
 
 def _source(data: WorldData, settings: DataSettings) -> Path:
-    source = settings.source or pack_folder(settings.world, _pack(data, settings).name)
+    source = Path(settings.source or pack_folder(settings.world, _pack(data, settings).name))
+    if settings.action == "build" and source.is_file():
+        return source
     return existing_folder(source, f"{settings.world} data")
 
 

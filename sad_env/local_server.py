@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -25,27 +25,9 @@ class RefusingHandler(BaseHTTPRequestHandler):
     """Seconds of silence until a connection is closed."""
 
     def foreign(self) -> str:
-        """Why the request does not come from a client of this server; empty when it does.
-
-        Host must be a number, or a name of this machine: a web page can point a name of its own at this address, and
-        its visitors' browsers then take this server for the page's. A browser's Origin must be that host, too.
-        """
-        hosts = self.headers.get_all("Host") or []
-        if len(hosts) != 1 or not self._is_ours(_name(hosts[0])):
-            return "the Host header does not name this server: use its number, or its name on this machine"
-        origin = self.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != hosts[0].lower():
-            return "the Origin header names another site"
-        return ""
-
-    def _is_ours(self, name: str) -> bool:
-        if name in (LOCAL_NAME, socket.gethostname().lower(), getattr(self.server, "server_name", "").lower()):
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        """Why the request does not come from a client of this server (`foreign_request`); empty when it does."""
+        name = getattr(self.server, "server_name", "")
+        return foreign_request(self.headers.get_all("Host") or [], self.headers.get("Origin"), name)
 
     def reply(self, status: int, kind: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Send an answer; the connection is closed after one that refuses."""
@@ -94,6 +76,34 @@ class RefusingHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Nothing is printed for each request: requests are foreign text."""
+
+
+def foreign_request(hosts: Sequence[str], origin: str | None, server_name: str = "") -> str:
+    """Why a request does not come from a client of a server of this machine; empty when it does.
+
+    Host must be a number, or a name of this machine: a web page can point a name of its own at this address, and
+    its visitors' browsers then take this server for the page's. A browser's Origin must be that host, too.
+
+    Args:
+        hosts: values of the header Host.
+        origin: value of the header Origin, None where there is none.
+        server_name: a further name of this server.
+    """
+    if len(hosts) != 1 or not _is_ours(_name(hosts[0]), server_name):
+        return "the Host header does not name this server: use its number, or its name on this machine"
+    if origin is not None and urlsplit(origin).netloc.lower() != hosts[0].lower():
+        return "the Origin header names another site"
+    return ""
+
+
+def _is_ours(name: str, server_name: str) -> bool:
+    if name in (LOCAL_NAME, socket.gethostname().lower(), server_name.lower()):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(host: str) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
 from sad_env.safe_text import console, safe_text, visible
 
 SECONDS_BETWEEN_LINES = 5.0
+SECONDS_OF_SILENCE = 1.0
+"""Work that takes longer than this says what it is."""
 
 
 class ProgressReport(Protocol):
@@ -34,12 +37,44 @@ class ProgressReport(Protocol):
 
 
 @contextlib.contextmanager
-def shown(*, quiet: bool = False, below: Callable[[], RenderableType] | None = None) -> Iterator[ProgressReport]:
+def announced(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Say on standard error what is being done, where it takes long, and again how long it has taken so far.
+
+    Args:
+        what: e.g. "loading the teacher".
+        quiet: say nothing.
+    """
+    over = threading.Event()
+
+    def speak() -> None:
+        began, silence = time.monotonic(), SECONDS_OF_SILENCE
+        while not over.wait(silence):
+            waited = time.monotonic() - began
+            print(visible(f"{what} ... {duration(waited)}"), file=sys.stderr, flush=True)
+            silence = SECONDS_BETWEEN_LINES
+
+    if quiet:
+        yield
+        return
+    speaker = threading.Thread(target=speak, daemon=True)
+    speaker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        speaker.join()
+
+
+@contextlib.contextmanager
+def shown(
+    *, quiet: bool = False, below: Callable[[], RenderableType] | None = None, seconds: float | None = None
+) -> Iterator[ProgressReport]:
     """A `ProgressReport` that draws on standard error while the context lasts.
 
     Args:
         quiet: show nothing.
         below: makes what a terminal shows under the bars; all of it is then taken away at the end.
+        seconds: between two lines where there is no terminal; `SECONDS_BETWEEN_LINES` when left out.
     """
     if quiet:
         yield lambda what, done, total, note=None, /: None
@@ -49,15 +84,15 @@ def shown(*, quiet: bool = False, below: Callable[[], RenderableType] | None = N
         with Live(get_renderable=bars.draw, console=screen, refresh_per_second=4, transient=below is not None):
             yield bars
     else:
-        yield Lines()
+        yield Lines(seconds)
 
 
 class Bars:
     """A bar for each kind of work with its note under it, and what `below` makes under them all."""
 
     def __init__(self, below: Callable[[], RenderableType] | None = None) -> None:
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-        self._bars = Progress(*columns, TimeRemainingColumn())
+        columns = (TextColumn("{task.description}", markup=False), MofNCompleteColumn(), Pace(), BarColumn(24))
+        self._bars = Progress(*columns)
         self._tasks: dict[str, TaskID] = {}
         self._notes: dict[str, Callable[[], str]] = {}
         self._below = below
@@ -76,23 +111,54 @@ class Bars:
         return Group(self._bars.get_renderable(), *notes, self._below() if self._below else Text(end=""))
 
 
-class Lines:
-    """A line every `SECONDS_BETWEEN_LINES`: for logs and pipes."""
+class Pace(ProgressColumn):
+    """Time that is left, and how fast the work goes."""
 
-    def __init__(self) -> None:
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        """The column of one bar."""
+        if not task.speed:
+            return Text("")
+        left = "" if task.time_remaining is None else f"{duration(task.time_remaining)} left, "
+        return Text(f"{left}{pace(task.speed)}", "cyan")
+
+
+class Lines:
+    """A line every few seconds: for logs and pipes.
+
+    Args:
+        seconds: between two lines; `SECONDS_BETWEEN_LINES` when left out.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
         self._last = time.monotonic()
+        self._seconds = seconds
         self._began: dict[str, tuple[float, int]] = {}
 
     def __call__(self, what: str, done: int, total: int, note: Callable[[], str] | None = None, /) -> None:
         """See `ProgressReport`."""
         now = time.monotonic()
         began, before = self._began.setdefault(what, (now, done))
-        if now - self._last < SECONDS_BETWEEN_LINES:
+        if now - self._last < (SECONDS_BETWEEN_LINES if self._seconds is None else self._seconds):
             return
         self._last = now
-        left = duration((total - done) * (now - began) / (done - before)) + " left" if total > done > before else ""
-        words = (what, f"{done:,}/{total:,}" if total else f"{done:,}", note() if note else "", left)
+        speed = (done - before) / (now - began) if done > before and now > began else 0.0
+        left = f"{duration((total - done) / speed)} left, {pace(speed)}" if speed and total > done else ""
+        words = (what, f"{done:,}/{total:,}" if total else f"{done:,}", left, note() if note else "")
         print(visible("  ".join(filter(None, words))), file=sys.stderr, flush=True)
+
+
+def pace(speed: float) -> str:
+    """How fast work goes, by the unit of time that gives at least one.
+
+    >>> pace(12.34), pace(0.2), pace(0.001)
+    ('12.3/s', '12.0/min', '3.6/h')
+    """
+    for seconds, unit in ((1, "s"), (60, "min")):
+        if speed * seconds >= 1:
+            return f"{speed * seconds:,.1f}/{unit}"
+    return f"{speed * 3600:,.1f}/h"
 
 
 def duration(seconds: float) -> str:

@@ -57,7 +57,7 @@ class Status(str, enum.Enum):
     FAILURE = "failure"
     MAX_STEPS = "max_steps"
     FORCED_FINISH = "forced_finish"
-    """The world answered for an agent that had used up its turns (HotPotQA)."""
+    """The world ended the episode of an agent that had used up its turns (HotPotQA, SearchQA)."""
     BUDGET = "budget"
     """Tokens, context or wall time ran out."""
     INVALID_ACTIONS = "invalid_actions"

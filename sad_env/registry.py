@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.metadata
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import gymnasium
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.wrappers import TimeLimit
 
 from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.expert import Expert
+from sad_env.safe_text import one_line
+from sad_env.sources import load_source
 from sad_env.tables import read_table
 from sad_env.tools import ActionTool
 
@@ -25,7 +29,7 @@ class WorldSpec:
 
     Attributes:
         name: short name of the command line, e.g. "alfworld".
-        gym_id: id for `gymnasium.make`.
+        gym_id: id for `gymnasium.make`; empty where the world is not registered.
         entry: "module:Class" of the `TextEnv`.
         max_steps: the benchmark's own step limit.
         panel: the split that an evaluation takes when none is named.
@@ -36,6 +40,8 @@ class WorldSpec:
         tools: "module:function" that tells the actions as functions which a model calls, for a world that is made with
             given options; empty where there is none.
         turns: option of the world that says how many turns an episode has, empty where there is none.
+        splits: of its generated data; where none is named, `panel` is the only one that is known.
+        task_types: of its generated data.
     """
 
     name: str
@@ -49,6 +55,8 @@ class WorldSpec:
     renaming: str = ""
     tools: str = ""
     turns: str = ""
+    splits: tuple[str, ...] = ()
+    task_types: tuple[str, ...] = ()
 
     def limit(self, options: Mapping[str, Any]) -> int:
         """The step limit of a world that is made with these options: one that plays longer must reach its end.
@@ -120,11 +128,14 @@ def known() -> list[WorldSpec]:
 
 
 def world(name: str) -> WorldSpec:
-    """The world of this name.
+    """The world of this name, or the class that "module:Class" or "file.py:Class" names (see `addressed`).
 
     Raises:
         UnknownNameError: with the closest name there is.
+        ConfigError: an address that no world is found at.
     """
+    if ":" in name:
+        return addressed(name)
     if name not in _worlds:
         load_plugins()
     if name not in _worlds:
@@ -133,9 +144,44 @@ def world(name: str) -> WorldSpec:
 
 
 def load(entry: str) -> Any:
-    """The object that "module:name" names."""
-    module, _, name = entry.partition(":")
-    return getattr(importlib.import_module(module), name)
+    """The object that "module:name" or "file.py:name" names."""
+    source, _, name = entry.rpartition(":")
+    return getattr(load_source(source), name)
+
+
+@functools.cache
+def addressed(address: str) -> WorldSpec:
+    """A world that nobody has registered, from its class.
+
+    Its name is the address. The class says the rest: `max_steps`, `experts`, and the split that is its default.
+
+    Args:
+        address: "module:Class", or "file.py:Class" of a file anywhere.
+
+    Raises:
+        ConfigError: nothing of this name, code that cannot be imported, or no `TextEnv`.
+    """
+    source, _, name = address.rpartition(":")
+    shown = one_line(address, 80)
+    if is_file := source.endswith(".py"):
+        source = str(Path(source).resolve())
+    try:
+        found = load(f"{source}:{name}")
+        split = inspect.signature(found).parameters["split"].default
+    except Exception as error:  # whatever the code of somebody else's may raise
+        raise ConfigError(
+            f"no world at {shown!r} ({one_line(f'{type(error).__name__}: {error}', 120)}): give module:Class or"
+            " file.py:Class of a TextEnv that takes data and split, see `sad-eval new-world`"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, TextEnv)):
+        raise ConfigError(f"{shown!r} is no TextEnv: a world is a subclass of sad_env.TextEnv")
+    here = load_source(source).__name__
+    experts = {
+        word: f"{source if is_file and expert.__module__ == here else expert.__module__}:{expert.__name__}"
+        for word, expert in found.experts.items()
+    }
+    summary = one_line((inspect.getdoc(found) or "").partition("\n")[0], 80)
+    return WorldSpec(address, "", f"{source}:{name}", found.max_steps, str(split), summary, experts)
 
 
 def canonical_action(name: str) -> Callable[[str], str] | None:
@@ -144,9 +190,9 @@ def canonical_action(name: str) -> Callable[[str], str] | None:
     Raises:
         UnknownNameError: no such world.
     """
-    module = world(name).entry.partition(":")[0]
-    places = (importlib.import_module(module.rpartition(".")[0] or module), importlib.import_module(module))
-    found = (getattr(place, "canonical_action", None) for place in places)
+    module = world(name).entry.rpartition(":")[0]
+    package = module if module.endswith(".py") else module.rpartition(".")[0] or module
+    found = (getattr(load_source(place), "canonical_action", None) for place in (package, module))
     return cast("Callable[[str], str] | None", next(filter(None, found), None))
 
 
@@ -200,8 +246,11 @@ def make_vec(name: str, count: int, *, asynchronous: bool = False, **options: An
     """
     spec = world(name)
     limited = {"max_episode_steps": spec.limit(options), **options}
+    options.pop("max_episode_steps", None)
 
     def make_limited() -> gymnasium.Env[str, str]:
+        if not spec.gym_id:
+            return TimeLimit(make(name, **options), limited["max_episode_steps"])
         return gymnasium.make(spec.gym_id, **limited)
 
     if asynchronous:

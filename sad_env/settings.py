@@ -23,17 +23,22 @@ class Formerly:
     names: tuple[str, ...]
     remark: str
     values: tuple[tuple[str, str], ...]
+    switches: tuple[tuple[str, str], ...] = ()
 
 
-def formerly(*names: str, remark: str = "", values: Mapping[str, str] | None = None) -> Formerly:
+def formerly(
+    *names: str, remark: str = "", values: Mapping[str, str] | None = None, switches: Mapping[str, str] | None = None
+) -> Formerly:
     """Mark a field, in its ``Annotated``, as the successor of older flags; these work on, with a line that says so.
 
     Args:
         names: the older flags without dashes in front, e.g. "max-tokens".
         remark: what else a user has to know, e.g. that the older name now means something else.
         values: older spellings of the setting's values, and what they are now.
+        switches: older flags that had no value, and the value of this setting that they meant.
     """
-    return Formerly(tuple(name.replace("-", "_") for name in names), remark, tuple((values or {}).items()))
+    older = tuple(name.replace("-", "_") for name in (*names, *(switches or {})))
+    return Formerly(older, remark, tuple((values or {}).items()), tuple((switches or {}).items()))
 
 
 RARE = "rare"
@@ -175,8 +180,14 @@ def _build(config: Any, values: Mapping[str, Any], missing: Any, instance: objec
 
 def present_names(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Recorded values of settings by their present names, where they have former ones."""
-    former = {old: one.name for one in settings_of(config).values() for old in one.former.names}
-    return {former.get(name, name): value for name, value in values.items()}
+    former = {old: one for one in settings_of(config).values() for old in one.former.names}
+    found = {}
+    for name, value in values.items():
+        if (one := former.get(name)) is not None:
+            meant = dict(one.former.switches).get(name)
+            name, value = one.name, value if meant is None else (meant if value else one.default)
+        found[name] = value
+    return found
 
 
 def flat(config: Any) -> dict[str, Any]:

@@ -14,10 +14,14 @@ import pytest
         ("sad_env.data_command", "list --seed 1", "--seed 1 has no effect: list does not use it"),
         ("sad_env.data_command", "verify alfworld --count 5", "--count 5 has no effect: verify does not use it"),
         ("sad_env.data_command", "generate webshop --source x", "--source x has no effect: generate does not use it"),
-        ("sad_agents.collect", "--env toy --out x --agent random --top-p 0.5", "--top-p 0.5 has no effect"),
-        ("sad_agents.collect", "--env toy --out x --votes 3", "--votes 3 has no effect: agent 'expert' is no model"),
+        ("sad_agents.collect_command", "--env toy --out x --agent random --top-p 0.5", "--top-p 0.5 has no effect"),
         (
-            "sad_agents.collect",
+            "sad_agents.collect_command",
+            "--env toy --out x --votes 3",
+            "--votes 3 has no effect: agent 'expert' is no model",
+        ),
+        (
+            "sad_agents.collect_command",
             "--env toy --out x --agent scripted:x --record-logprobs",
             "only a model in this process",
         ),
@@ -30,7 +34,7 @@ import pytest
             "--api chat has no effect: agent 'nano' is no s",
         ),
         (
-            "sad_agents.collect",
+            "sad_agents.collect_command",
             "--env toy --out x --agent a.pt --request top_k=1",
             "has no effect: agent 'a.pt' is no served",
         ),

@@ -17,17 +17,19 @@ from served import Answer, ModelServer, calls, says, serving
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-GUIDES = ("README.md", "docs/distillation.md", "docs/evaluation.md")
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+GUIDES = ("README.md", "docs/distillation.md", "docs/evaluation.md", "docs/searchqa.md", "docs/index.md")
+GUIDES += ("docs/own_world.md", "docs/own_loss.md", "docs/own_teacher.md")
 BLOCK = re.compile(
     r"(?:<!-- (?:not run|(?P<served>served)): (?P<reason>.+?) -->\n)?```console\n(?P<body>.*?)```", re.DOTALL
 )
 
 
-def commands(*, served: bool = False) -> list[str]:
+def commands(page: Path = README, *, served: bool = False) -> list[str]:
     """Lines that start with a dollar sign, of every block that is not marked, or of that with a server's commands."""
     return [
         line[2:]
-        for block in BLOCK.finditer(README.read_text(encoding="utf-8"))
+        for block in BLOCK.finditer(page.read_text(encoding="utf-8"))
         if (block["served"] is not None if served else block["reason"] is None)
         for line in block["body"].splitlines()
         if line.startswith("$ ")
@@ -54,8 +56,8 @@ def run(command: str, folder: Path) -> str:
 
 
 @pytest.mark.slow
-def test_the_readmes_commands_work_as_printed(tmp_path: Path) -> None:
-    found = commands()
+def test_the_tutorials_commands_work_as_printed(tmp_path: Path) -> None:
+    found = commands(TUTORIAL)
     assert len(found) >= 10
     for command in found:
         run(command, tmp_path)
@@ -84,7 +86,7 @@ def test_the_readmes_commands_for_a_served_instruct_model_work_as_printed(tmp_pa
 
 
 def test_every_block_that_is_not_run_says_why_and_every_program_is_ours_or_pythons() -> None:
-    programs = {shlex.split(command)[0] for command in commands()}
+    programs = {shlex.split(command)[0] for page in (README, TUTORIAL) for command in commands(page)}
     assert programs <= {"sad-data", "sad-collect", "sad-distill", "sad-eval", "sad-play", "sad-leaderboard", "python"}
     assert programs >= {"sad-eval", "sad-play", "sad-leaderboard"}
 

@@ -16,7 +16,7 @@ from sad_env.settings import Setting, settings_of
 
 MAINS = {
     "sad-data": ("sad_env.data_command", [""]),
-    "sad-collect": ("sad_agents.collect", ["", "import", "select"]),
+    "sad-collect": ("sad_agents.collect_command", ["", "export", "import", "select"]),
     "sad-distill": ("sad_distill.commands.main", ["", "sft-teacher", "export", "inspect", "serve"]),
     "sad-study": ("sad_eval.study.command", [""]),
     "sad-eval": (
@@ -26,15 +26,19 @@ MAINS = {
             "ls",
             "doctor",
             "validate",
+            "runs",
+            "view",
             "compare",
             "merge",
             "robustness",
             "faithfulness",
             "report",
             "rescore",
+            "new-world",
         ],
     ),
     "sad-play": ("sad_eval.commands.play", [""]),
+    "sad-serve": ("sad_env.adapters.serve", [""]),
     "sad-leaderboard": ("sad_leaderboard.command", ["add", "verify", "build", "schema"]),
 }
 COMMANDS = [f"{name} {sub}".strip() for name, (_, subs) in MAINS.items() for sub in subs]

@@ -2,7 +2,7 @@
 
 import sys
 
-from sad_agents.collect import main
+from sad_agents.collect_command import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -28,6 +28,8 @@ from sad_agents.architecture import (
     refuse,
     settings_of,
 )
+from sad_agents.reachable import reachable
+from sad_env.addresses import public_address
 from sad_env.errors import InfrastructureError
 from sad_env.safe_text import one_line
 
@@ -56,11 +58,19 @@ def hub_folder(name: str) -> Path:
     Raises:
         InfrastructureError: no such model, or no network and nothing in the cache.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
 
+    offline = constants.HF_HUB_OFFLINE or not reachable(constants.ENDPOINT)
+    wanted: dict[str, Any] = {"allow_patterns": list(_FILES), "ignore_patterns": list(_ELSEWHERE)}
     try:
-        return Path(snapshot_download(name, allow_patterns=list(_FILES), ignore_patterns=list(_ELSEWHERE)))
+        return Path(snapshot_download(name, local_files_only=offline, **wanted))
     except Exception as error:
+        if offline:
+            hub = public_address(constants.ENDPOINT)
+            raise InfrastructureError(
+                f"{one_line(name, 80)!r} could not be had from the hub or its cache: {hub} does not answer:"
+                " connect to the network, or give a folder"
+            ) from None
         raise InfrastructureError(
             f"{one_line(name, 80)!r} could not be had from the hub or its cache: {one_line(str(error), 160)}"
         ) from None

@@ -135,9 +135,14 @@ def ignored_by(agent: str, world: str) -> dict[str, str]:
         UnknownNameError: no such world.
     """
     if agent in ("nano", "smollm2") or agent.startswith(("hf:", "scripted:")) or agent.endswith(".pt"):
-        return dict.fromkeys(_SERVED, f"agent {agent!r} is no served model: leave it out, or name openai:URL#MODEL")
+        unserved = dict.fromkeys(_SERVED, f"agent {agent!r} is no served model: leave it out, or name openai:URL#MODEL")
+        return unserved | _unsampled(agent)
     if agent not in _POLICIES and agent not in registry.world(world).experts:
-        if agent.startswith(_NOT_LOCAL):
-            return {"record_logprobs": "only a model in this process tells the ids that it samples"}
-        return {}
+        return _unsampled(agent)
     return dict.fromkeys(_UNSEEN, f"agent {agent!r} is no model: leave it out, or name a model with --agent")
+
+
+def _unsampled(agent: str) -> dict[str, str]:
+    if not agent.startswith(_NOT_LOCAL):
+        return {}
+    return {"record_logprobs": "only a model in this process tells the ids that it samples"}

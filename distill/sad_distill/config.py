@@ -327,10 +327,10 @@ class RunOutput:
     """Numbers of student.pt; bf16 halves the file."""
     gradients_every: Annotated[int, RARE] = 50
     """Updates between two looks at gradients: cosine of reasoning and action, change between updates; 0 for none."""
-    tensorboard: Annotated[bool, RARE] = False
-    """Also write metrics for TensorBoard."""
     keep_at: Annotated[tuple[float, ...], RARE] = ()
     """Shares of the run after which the student is also saved: 0.25 as at-25.pt."""
+    report_to: Annotated[str, RARE, formerly(switches={"tensorboard": "tensorboard"})] = ""
+    """Trackers of curves and episodes: tensorboard, trackio, wandb; several with commas."""
     noise_every: Annotated[int, RARE] = 0
     """Updates after which the gradient's noise is measured on two halves of the rows; 0 never."""
 

@@ -18,7 +18,7 @@ from sad_eval.runs.run_folder import RunFolder
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError, UnknownNameError
 from sad_env.files import sweep_parts, write_text
-from sad_env.progress import shown
+from sad_env.progress import ProgressReport, shown
 from sad_env.records import Record
 from sad_env.safe_text import one_line, visible
 from sad_leaderboard import render
@@ -29,7 +29,7 @@ from sad_leaderboard.printed import paper_tables
 from sad_leaderboard.published import published_rows
 from sad_leaderboard.rerun import rerunner
 from sad_leaderboard.schema import Entry, Level
-from sad_leaderboard.verify import Verification, duplicates, verify
+from sad_leaderboard.verify import Rerun, Verification, duplicates, verify
 
 PROG = "sad-leaderboard"
 ENTRIES = Path("leaderboard/entries")
@@ -182,7 +182,7 @@ def run_verify(config: VerifyConfig) -> int:
     folders = config.entries or entry_folders(config.root)
     with shown() as progress:
         again = rerunner(config.agent, data=config.data, progress=progress) if config.agent else None
-        checked = [verify(folder, wanted, data=config.data, rerun=again, progress=progress) for folder in folders]
+        checked = _verified(folders, wanted, config.data, progress, again)
     if not checked:
         print(visible(f"no entry in {config.root}"))
     for entry in checked:
@@ -199,7 +199,7 @@ def run_build(config: BuildConfig) -> int:
     """`sad-leaderboard build`."""
     wanted = Level[config.level.upper()]
     with shown() as progress:
-        checked = [verify(folder, wanted, data=config.data, progress=progress) for folder in entry_folders(config.root)]
+        checked = _verified(entry_folders(config.root), wanted, config.data, progress)
     good = [entry for entry in checked if _reached(entry, Level.RECOMPUTED) and not entry.refuted]
     bad = [entry for entry in checked if not _reached(entry, wanted)]
     remarks = [_left_out(entry) for entry in bad if entry.refuted]
@@ -218,6 +218,18 @@ def run_build(config: BuildConfig) -> int:
         _print(entry, wanted)
     _refuse(bad, len(checked))
     return 0
+
+
+def _verified(
+    folders: Sequence[Path], wanted: Level, data: str, progress: ProgressReport, rerun: Rerun | None = None
+) -> list[Verification]:
+    """The checked entries; progress counts them besides the episodes of each."""
+    checked = []
+    for number, folder in enumerate(folders):
+        progress("entries", number, len(folders))
+        checked.append(verify(folder, wanted, data=data, rerun=rerun, progress=progress))
+    progress("entries", len(folders), len(folders))
+    return checked
 
 
 def run_schema(_: SchemaConfig) -> int:

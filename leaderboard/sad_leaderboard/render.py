@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from sad_eval.report.escape import Cell, markdown_cell
 from sad_eval.report.html import environment
@@ -21,13 +22,32 @@ PRINTED_REMARK = (
 )
 
 
+_ARXIV = re.compile(r"arXiv ([0-9]{4}\.[0-9]{4,5}(?:v[0-9]+)?)")
+
+
+def source_link(source: str) -> str:
+    """Where a source can be read, "" where that is not known.
+
+    >>> source_link("arXiv 2505.13820v3, Table 3")
+    'https://arxiv.org/abs/2505.13820v3'
+    """
+    found = _ARXIV.match(source)
+    return f"https://arxiv.org/abs/{found[1]}" if found else ""
+
+
+def has_score(table: Table) -> bool:
+    """Whether the benchmark's own score says more than success does, as WebShop's does."""
+    rates = [(row.metrics["success_rate"].value, row.metrics["score"]) for row in table.rows if "score" in row.metrics]
+    return any(score.value != rate for rate, score in rates)
+
+
 def to_json(board: Board) -> str:
     """The board as JSON; `sad-leaderboard schema` prints its schema."""
     return json.dumps(board.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
 
 
 def to_html(board: Board) -> str:
-    """One self-contained page without scripts."""
+    """One self-contained page; its script sorts and filters the tables, which are whole without it."""
     template = environment("sad_leaderboard").get_template("board.html.j2")
     return template.render(
         board=board,
@@ -36,6 +56,8 @@ def to_html(board: Board) -> str:
         remark=PRINTED_REMARK,
         metrics=METRICS,
         worlds=WORLDS,
+        has_score=has_score,
+        source_link=source_link,
         printed=[(table, shown_rows(table)) for table in board.printed.tables] if board.printed else [],
     )
 
@@ -79,13 +101,17 @@ def _table(table: Table) -> str:
     track = f" · {table.track}" if table.track != "standard" else ""
     head = f"## {markdown_cell(f'{table.world} · {table.panel} · {table.data} data{track}')}\n"
     description = f"\n{markdown_cell(table.description)}\n" if table.description else ""
-    header = ["rank", "agent", "by", "success", "95 % interval", "steps"]
-    header += ["reasoning words a step", "episodes", "checked"]
-    lines = [_row(row) for row in table.rows]
+    figures = [*(["score"] if has_score(table) else []), "environment_steps", "reasoning_per_step"]
+    header = ["rank", "agent", "by", "success", "95 % interval", *(_HEADS[name] for name in figures)]
+    header += ["episodes", "checked"]
+    lines = [_row(row, figures) for row in table.rows]
     return f"{head}{description}\n{markdown_table(header, lines)}\npanel sha256 `{table.panel_sha256[:16]}`\n"
 
 
-def _row(row: BoardRow) -> list[Cell]:
+_HEADS = {"score": "score", "environment_steps": "steps", "reasoning_per_step": "reasoning words a step"}
+
+
+def _row(row: BoardRow, figures: list[str]) -> list[Cell]:
     rate = row.metrics["success_rate"]
     return [
         row.rank,
@@ -93,10 +119,7 @@ def _row(row: BoardRow) -> list[Cell]:
         f"{row.submitter}, {row.submitted}",
         value_text("success_rate", rate),
         interval_text("success_rate", rate),
-        *(
-            value_text(name, row.metrics[name]) if name in row.metrics else "–"
-            for name in ("environment_steps", "reasoning_per_step")
-        ),
+        *(value_text(name, row.metrics[name]) if name in row.metrics else "–" for name in figures),
         row.episodes,
         row.level,
     ]

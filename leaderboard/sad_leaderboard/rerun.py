@@ -47,6 +47,8 @@ def rerunner(agent: str, *, data: str = "", workers: int = 2, progress: Progress
 
     def rerun(submission: Submission) -> Findings:
         findings, manifest = Findings(), submission.manifest
+        planned = len(manifest.planned())
+        progress(f"rerun {submission.name}", 0, planned)  # a large model takes its time before the first episode
         with tempfile.TemporaryDirectory() as scratch:
             settings = rerun_settings(manifest, agent, data, Path(scratch) / "run", workers)
             plan = make_plan(settings, split_of(manifest)[0], command="sad-leaderboard verify --level rerun")
@@ -56,7 +58,7 @@ def rerunner(agent: str, *, data: str = "", workers: int = 2, progress: Progress
                 return findings
             again = _played_again(
                 plan,
-                lambda done: progress(f"rerun {submission.name}", done, len(plan.panel.task_ids) * manifest.repeats),
+                lambda done: progress(f"rerun {submission.name}", done, planned),
             )
         differing = [line.id for line in submission.episodes() if again.get(line.id) != _outcome(line)]
         if differing:

@@ -64,7 +64,7 @@ class ALFWorldEnv(TextEnv):
         split: "train", "valid_seen", "valid_unseen", "train_rooms" (generated only: rooms put together from others), or
             any sub-folder of a given folder.
         dialect: "2.1.3", today's text, or "react", the text of ReAct's prompts.
-        backend: "fast", our engine, or "textworld", the original one (needs the extra `sad-env[alfworld]`).
+        backend: "fast", our engine, or "textworld", the original one (needs the extra `sad-env-core[alfworld]`).
         task_type: play only tasks of this type, see `TASK_TYPES`.
         tasks: number of generated tasks; as many as the official split has when omitted.
         generator_seed: another seed, other generated tasks.

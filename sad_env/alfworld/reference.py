@@ -77,7 +77,7 @@ def _make() -> Any:
         from textworld.envs import PddlEnv
     except ImportError as error:
         missing = one_line(str(error), 80)
-        raise ConfigError(f"backend='textworld' needs `pip install 'sad-env[alfworld]'` ({missing})") from None
+        raise ConfigError(f"backend='textworld' needs `pip install 'sad-env-core[alfworld]'` ({missing})") from None
     infos = textworld.EnvInfos(won=True, admissible_commands=True, feedback=True)
     return AlfredDemangler(PddlEnv(infos))
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from sad_env.data import Progress, silent
+from sad_env.encyclopedia.articles import Article
+from sad_env.encyclopedia.questions import Question, task_names
 from sad_env.errors import DataError
-from sad_env.hotpotqa.articles import Article
-from sad_env.hotpotqa.fullwiki import fingerprint, read_dump, write_corpus
-from sad_env.hotpotqa.questions import Question, articles_file, task_names, to_question
+from sad_env.hotpotqa.fullwiki import read_dump, write_corpus
+from sad_env.hotpotqa.questions import articles_file, to_question
 from sad_env.json_stream import elements
-from sad_env.search import DocumentStore, build_store
+from sad_env.search import DocumentStore, build_store, fingerprint
 
 
 def questions_file(folder: Path, split: str) -> Path:

@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import html
 import re
-import unicodedata
 from collections.abc import Iterable
 from functools import cached_property
 
-from sad_env.hotpotqa.articles import Article
+from sad_env.encyclopedia.articles import Article
+from sad_env.encyclopedia.titles import base_name, folded, normalize_title
 from sad_env.hotpotqa.pages import SHOWN_TITLES, Page, Similar
 from sad_env.search import RankedIndex
 
-_NOT_WORD = re.compile(r"[\W_]+")
 _BRACKETED = re.compile(r"\[(.*)\]", re.DOTALL)
-_LABEL = re.compile(r" \([^()]*\)$")
 RANKED = 20
 """Titles of a ranking that are looked at; the best five are shown."""
-
-
-def folded(title: str) -> str:
-    """A title without case, HTML escapes, further blanks and forms of the same character; its signs stay.
-
-    >>> folded("romeo  &times; Juliet ") == folded("Romeo × Juliet"), folded("C++") == folded("C")
-    (True, False)
-    """
-    return " ".join(unicodedata.normalize("NFKC", html.unescape(title)).casefold().split())
-
-
-def normalize_title(title: str) -> str:
-    """A title without case, punctuation, HTML escapes and forms of the same character.
-
-    >>> normalize_title("Ed Wood (film)"), normalize_title("Tunnels &amp; Trolls")
-    ('ed wood film', 'tunnels trolls')
-    """
-    return _NOT_WORD.sub(" ", folded(title)).strip()
-
-
-def base_name(title: str) -> str:
-    """A title without the bracket that tells it from its namesakes, normalised.
-
-    >>> base_name("Ed Wood (film)")
-    'ed wood'
-    """
-    return normalize_title(_LABEL.sub("", title))
 
 
 def closest(query: str, ranked: Iterable[str]) -> Similar:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from sad_env.answers import normalize_answer
 from sad_env.data import DataPack, Progress
+from sad_env.encyclopedia.questions import Question
+from sad_env.encyclopedia.titles import normalize_title
 from sad_env.errors import DataError
 from sad_env.files import atomic_text, exclusive
 from sad_env.hotpotqa.built import build_questions
-from sad_env.hotpotqa.corpus import normalize_title
 from sad_env.hotpotqa.fullwiki import STORE, StoredSource, article_line, build_corpus, has_dump
-from sad_env.hotpotqa.questions import OFFICIAL_FILES, Question, articles_file, load_questions, save_questions
-from sad_env.hotpotqa.scoring import normalize_answer
+from sad_env.hotpotqa.questions import OFFICIAL_FILES, articles_file, load_questions, official_record, save_questions
 from sad_env.hotpotqa.tasks import PACKS, generate
 
 ARTICLES_PER_QUESTION = 2
@@ -30,7 +31,7 @@ class HotPotQAData:
         tasks = generate(split, count, articles, seed)
         records = []
         for number, question in enumerate(tasks.questions.values(), 1):
-            records.append(question.to_official(tasks.context(question)))
+            records.append(official_record(question, tasks.context(question)))
             if number % 500 == 0:
                 progress("writing questions", number, count)
         path = folder / OFFICIAL_FILES[split]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sad_env.answers import exact_match
+from sad_env.encyclopedia.articles import AMBIGUOUS
+from sad_env.encyclopedia.questions import QUESTION
 from sad_env.hotpotqa.actions import parse_action
-from sad_env.hotpotqa.pages import AMBIGUOUS, SHOWN_TITLES, Page, PageSource, sentences
-from sad_env.hotpotqa.scoring import exact_match
+from sad_env.hotpotqa.pages import SHOWN_TITLES, Page, PageSource, sentences
 
 SHOWN_SENTENCES = 5
 _DEEPEST_SEARCH = 3
-QUESTION = "Question: "
-"""What comes before the question in the first observation."""
 
 
 class Answered(NamedTuple):

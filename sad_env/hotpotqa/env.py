@@ -6,16 +6,17 @@ import os
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from sad_env.answers import best_f1
 from sad_env.core import TextEnv, Turn
 from sad_env.data import pack_folder
+from sad_env.encyclopedia.questions import Question
+from sad_env.encyclopedia.titles import folded
 from sad_env.errors import ConfigError, UnknownNameError
-from sad_env.hotpotqa.corpus import PoolSource, folded
+from sad_env.hotpotqa.corpus import PoolSource
 from sad_env.hotpotqa.engine import Answered, ReActEngine
 from sad_env.hotpotqa.fullwiki import StoredSource
 from sad_env.hotpotqa.live import WIKIPEDIA, LiveSource
 from sad_env.hotpotqa.pages import PageSource
-from sad_env.hotpotqa.questions import Question
-from sad_env.hotpotqa.scoring import best_f1
 from sad_env.hotpotqa.tasks import open_tasks
 
 SourceName = Literal["pool", "distractor", "fullwiki", "live"]

@@ -4,44 +4,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from sad_env.encyclopedia.plans import Mention, QuestionPlan, parse_question
+from sad_env.encyclopedia.questions import QUESTION
+from sad_env.encyclopedia.reading import spoken
+from sad_env.encyclopedia.relations import Relation
+from sad_env.encyclopedia.titles import base_name, bracket, normalize_title
+from sad_env.encyclopedia.walks import Link, Walk, answer_of, guess, walk
+from sad_env.encyclopedia.wordings import ENDS
 from sad_env.errors import ConfigError
 from sad_env.expert import Expert, ThoughtAction
-from sad_env.hotpotqa.corpus import base_name, normalize_title
-from sad_env.hotpotqa.engine import QUESTION
-from sad_env.hotpotqa.generator.plans import Mention, Path, QuestionPlan, parse_question
-from sad_env.hotpotqa.generator.quiz import number_in
-from sad_env.hotpotqa.generator.reading import names_in, plain, spoken
-from sad_env.hotpotqa.generator.relations import ENTITIES, ENTITY, NAMESAKES, RELATIONS, YEAR, Relation
-from sad_env.hotpotqa.memory import Notes, ReadingMemory, bracket
-from sad_env.hotpotqa.wordings import say
+from sad_env.hotpotqa.memory import Notes, ReadingMemory
+from sad_env.hotpotqa.wordings import READING
 
 _TRIES = 2
 """Titles of a "Similar:" list that are tried for one name."""
-
-
-@dataclass(frozen=True)
-class _Link:
-    """A fact that was read on the way."""
-
-    subject: str
-    relation: Relation
-    value: str
-
-    @property
-    def statement(self) -> str:
-        return self.relation.statement.format(x=spoken(self.subject), v=self.value)
-
-
-@dataclass(frozen=True)
-class _Walk:
-    """How far a path is known: the facts so far, and what to do next (None when there is nothing left to do)."""
-
-    links: tuple[_Link, ...]
-    complete: bool
-    step: ThoughtAction | None
 
 
 class HotPotQAExpert(Expert):
@@ -72,14 +50,14 @@ class HotPotQAExpert(Expert):
         self._draw_seed = f"{self.seed} {question}"
         self._order = list(range(len(plan.paths)))
         random.Random(self._draw_seed).shuffle(self._order)
-        self._known: frozenset[_Link] = frozenset()
-        self._news: tuple[_Link, ...] = ()
+        self._known: frozenset[Link] = frozenset()
+        self._news: tuple[Link, ...] = ()
 
     def observe(self, action: str, observation: str, info: Mapping[str, Any]) -> None:
         """Read what came back, and note which facts are new."""
         self._turns_left = int(info.get("turns_left", self._turns_left - 1))
         self._memory.observe(action, observation)
-        links = [link for walk in self._walks() for link in walk.links]
+        links = [link for one in self._walks() for link in one.links]
         self._news = tuple(link for link in links if link not in self._known)
         self._known = frozenset(links)
 
@@ -96,27 +74,18 @@ class HotPotQAExpert(Expert):
 
     def _say(self, kind: str, **values: str) -> str:
         draw = self.words(f"{self._draw_seed} {kind} {sorted(values.items())}")
-        return say(kind, draw, news=[link.statement for link in self._news], **values)
+        return READING.say(kind, draw, news=[link.statement for link in self._news], **values)
 
-    def _walks(self) -> list[_Walk]:
-        return [self._walk(path) for path in self._plan.paths]
+    def _walks(self) -> list[Walk]:
+        return [walk(path, self._find) for path in self._plan.paths]
 
-    def _walk(self, path: Path) -> _Walk:
-        mention = path.start
-        links: list[_Link] = []
-        for number, name in enumerate(path.relations):
-            relation = RELATIONS[name]
-            notes, step = self._page_of(mention, relation)
-            if step is None and notes is not None and relation.slot not in notes.facts:
-                step = self._look_up(notes, mention, relation)
-            if notes is None or relation.slot not in notes.facts:
-                return _Walk(tuple(links), False, step)
-            value = notes.facts[relation.slot]
-            value = value[-4:] if relation.form == YEAR else value
-            links.append(_Link(mention.name, relation, value))
-            if number + 1 < len(path.relations):
-                mention = Mention(plain(value), NAMESAKES.get(name, ""))
-        return _Walk(tuple(links), True, None)
+    def _find(self, mention: Mention, relation: Relation) -> tuple[Mapping[str, str], ThoughtAction | None]:
+        notes, step = self._page_of(mention, relation)
+        if notes is None:
+            return {}, step
+        if step is None and relation.slot not in notes.facts:
+            step = self._look_up(notes, mention, relation)
+        return notes.facts, step
 
     def _page_of(self, mention: Mention, relation: Relation) -> tuple[Notes | None, ThoughtAction | None]:
         """The page of a name, or the search that may find it; neither when all searches were in vain."""
@@ -152,35 +121,11 @@ class HotPotQAExpert(Expert):
 
     # --- answering ---
 
-    def _finish(self, walks: list[_Walk]) -> ThoughtAction:
-        if not all(walk.complete for walk in walks):
-            answer = self._guess(walks)
+    def _finish(self, walks: list[Walk]) -> ThoughtAction:
+        if not all(one.complete for one in walks):
+            answer = guess(self._plan, walks)
             return ThoughtAction(self._say("guess", answer=answer), f"finish[{answer}]")
-        answer = self._answer(walks)
-        ends = [walk.links[-1].statement for walk in walks]
-        kind = {"value": "value", "same": "same", "common": "common"}.get(self._plan.goal, "contest")
-        thought = self._say(kind, first=ends[0], second=ends[-1], answer=answer)
+        answer = answer_of(self._plan, walks)
+        ends = [one.links[-1].statement for one in walks]
+        thought = self._say(ENDS[self._plan.goal], first=ends[0], second=ends[-1], answer=answer)
         return ThoughtAction(thought, f"finish[{answer}]")
-
-    def _answer(self, walks: list[_Walk]) -> str:
-        ends = [walk.links[-1] for walk in walks]
-        if self._plan.goal == "value":
-            return plain(ends[0].value)
-        if self._plan.goal == "same":
-            return "yes" if ends[0].value == ends[1].value else "no"
-        if self._plan.goal == "common":
-            first, second = (names_in(end.value) for end in ends)
-            shared = [name for name in first if name in second]
-            return shared[0] if shared else first[0]
-        numbers = [number_in(end.value) for end in ends]
-        best = min(numbers) if self._plan.goal == "least" else max(numbers)
-        return ends[numbers.index(best)].subject
-
-    def _guess(self, walks: list[_Walk]) -> str:
-        """The best answer when not everything could be read."""
-        if self._plan.goal == "same":
-            return "no"
-        if self._plan.goal in ("least", "most"):
-            return self._plan.paths[0].start.name
-        links = [link for walk in walks for link in walk.links if link.relation.form in (ENTITY, ENTITIES)]
-        return names_in(links[-1].value)[0] if links else self._plan.paths[0].start.name

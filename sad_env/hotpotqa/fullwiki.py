@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import contextlib
-import hashlib
 import json
 import tarfile
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from sad_env.data import Progress, silent
+from sad_env.encyclopedia.articles import Article
+from sad_env.encyclopedia.titles import folded, normalize_title
 from sad_env.errors import DataError
-from sad_env.files import sha256_file
-from sad_env.hotpotqa.articles import Article
-from sad_env.hotpotqa.corpus import RANKED, closest, folded, normalize_title, ranked_text, titles_only
+from sad_env.hotpotqa.corpus import RANKED, closest, ranked_text, titles_only
 from sad_env.hotpotqa.pages import Page, Similar
 from sad_env.json_lines import RecordError, parse_json
-from sad_env.search import DocumentStore, RankedIndex, build_index, build_store
+from sad_env.search import DocumentStore, RankedIndex, build_index, build_store, fingerprint, is_built
 
 STORE, INDEX = "articles.sqlite", "ranked"
 _ARCHIVES = ("*.tar.bz2", "*.tar")
@@ -106,7 +105,7 @@ def write_corpus(
         progress: called every few thousand articles.
     """
     path = target / STORE
-    if not _is_built(path, mark):
+    if not is_built(path, mark):
         documents = ((str(number), *_document(article)) for number, article in enumerate(articles()))
         build_store(path, documents, about={"source": mark}, progress=progress).close()
     with contextlib.closing(DocumentStore(path)) as store:
@@ -208,22 +207,6 @@ def _document(article: Article) -> tuple[str, list[str]]:
     loose = dict.fromkeys(filter(None, map(normalize_title, names)))
     text = _storable(f"{title}\n{article.text}")
     return text, [_storable(name) for name in (*(_EXACT + name for name in names), *(_LOOSE + name for name in loose))]
-
-
-def fingerprint(files: list[Path]) -> str:
-    """Names and contents of files as one hash."""
-    listing = "\n".join(f"{path.name} {sha256_file(path)}" for path in files)
-    return hashlib.sha256(listing.encode()).hexdigest()
-
-
-def _is_built(path: Path, mark: str) -> bool:
-    if not path.is_file():
-        return False
-    try:
-        with contextlib.closing(DocumentStore(path)) as store:
-            return store.about.get("source") == mark and store.is_whole()
-    except DataError:
-        return False
 
 
 def article_line(article: Article) -> str:

@@ -7,13 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sad_env.answers import normalize_answer
+from sad_env.encyclopedia.questions import QUESTION
+from sad_env.encyclopedia.titles import normalize_title
 from sad_env.errors import ConfigError
 from sad_env.expert import Expert, ThoughtAction
 from sad_env.hotpotqa.actions import parse_action
-from sad_env.hotpotqa.corpus import normalize_title
-from sad_env.hotpotqa.engine import QUESTION
 from sad_env.hotpotqa.memory import NO_MORE
-from sad_env.hotpotqa.scoring import normalize_answer
 from sad_env.hotpotqa.wordings import GOLD
 
 _SENTENCE_END = re.compile(r"(?<=\w{3})\.+(?: |$)")

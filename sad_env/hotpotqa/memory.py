@@ -6,14 +6,13 @@ import ast
 import re
 from dataclasses import dataclass, field
 
+from sad_env.encyclopedia.reading import read_sentence, split_observation
+from sad_env.encyclopedia.titles import normalize_title
 from sad_env.hotpotqa.actions import parse_action
-from sad_env.hotpotqa.corpus import normalize_title
 from sad_env.hotpotqa.engine import SHOWN_SENTENCES
-from sad_env.hotpotqa.generator.reading import read_sentence, split_observation
 
 _NOT_FOUND = re.compile(r"Could not find .*\. Similar: (\[.*\])\.", re.DOTALL)
 _RESULT = re.compile(r"\(Result \d+ / \d+\) (.*)", re.DOTALL)
-_BRACKET = re.compile(r" \(([^()]*)\)$")
 NO_MORE = "No more results."
 
 
@@ -80,13 +79,3 @@ def titles_in(text: str) -> list[str]:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return []
     return [title for title in titles if isinstance(title, str)] if isinstance(titles, list) else []
-
-
-def bracket(title: str) -> str:
-    """What a title's bracket says; empty where it has none.
-
-    >>> bracket("Ed Wood (film)")
-    'film'
-    """
-    match = _BRACKET.search(title)
-    return match[1] if match else ""

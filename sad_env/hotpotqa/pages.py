@@ -8,9 +8,6 @@ from typing import Protocol
 SHOWN_TITLES = 5
 """Titles that ReAct shows of a result list."""
 
-AMBIGUOUS = "may refer to:"
-"""A page that says so is a disambiguation page: ReAct searches again with the name in brackets."""
-
 
 @dataclass(frozen=True)
 class Page:

@@ -1,17 +1,17 @@
-"""Questions: the record, the files in the official schema, and the order in which ReAct evaluates."""
+"""Questions in HotPotQA's official schema: files, and the order in which ReAct evaluates."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sad_env.encyclopedia.articles import Article
+from sad_env.encyclopedia.questions import Question, task_names
 from sad_env.errors import DataError
 from sad_env.files import atomic_text
-from sad_env.hotpotqa.articles import Article
 
 OFFICIAL_FILES = {
     "train": "hotpot_train_v1.1.json",
@@ -25,52 +25,18 @@ DEV_SIZE = 7405
 """Questions of the official development set, which ReAct samples from."""
 
 
-@dataclass(frozen=True)
-class Question:
-    """One question.
-
-    Attributes:
-        id: names the task.
-        text: the question.
-        answer: the gold answer.
-        aliases: other names of the answer that count as right; official data has none.
-        kind: "bridge" or "comparison" in official data; the generator tells five kinds apart.
-        facts: supporting facts, (title, number of the sentence).
-        context: the question's own paragraphs; empty where it has none.
-        level: easy, medium or hard; empty where it is not known.
-    """
-
-    id: str
-    text: str
-    answer: str
-    aliases: tuple[str, ...]
-    kind: str
-    facts: tuple[tuple[str, int], ...]
-    context: tuple[Article, ...] = ()
-    level: str = ""
-
-    @property
-    def answers(self) -> tuple[str, ...]:
-        """All names of the answer."""
-        return (self.answer, *self.aliases)
-
-    @property
-    def titles(self) -> tuple[str, ...]:
-        """Titles of the supporting articles, each once, in the order of the facts."""
-        return tuple(dict.fromkeys(title for title, _ in self.facts))
-
-    def to_official(self, context: Iterable[Article]) -> dict[str, Any]:
-        """The question in the official schema, with a list of aliases where there are any."""
-        record: dict[str, Any] = {
-            "_id": self.id,
-            "question": self.text,
-            "answer": self.answer,
-            "type": self.kind,
-            "level": self.level or "hard",
-            "supporting_facts": [list(fact) for fact in self.facts],
-            "context": [[article.title, list(article.sentences)] for article in context],
-        }
-        return record | ({"aliases": list(self.aliases)} if self.aliases else {})
+def official_record(question: Question, context: Iterable[Article]) -> dict[str, Any]:
+    """A question in the official schema, with a list of aliases where there are any."""
+    record: dict[str, Any] = {
+        "_id": question.id,
+        "question": question.text,
+        "answer": question.answer,
+        "type": question.kind,
+        "level": question.level or "hard",
+        "supporting_facts": [list(fact) for fact in question.facts],
+        "context": [[article.title, list(article.sentences)] for article in context],
+    }
+    return record | ({"aliases": list(question.aliases)} if question.aliases else {})
 
 
 def load_questions(path: Path) -> list[Question]:
@@ -91,14 +57,6 @@ def load_questions(path: Path) -> list[Question]:
         raise DataError(f"{path} holds no list of questions in HotPotQA's schema")
     names = task_names(str(record.get("_id") or "") if isinstance(record, dict) else "" for record in records)
     return [to_question(record, name, path) for record, name in zip(records, names, strict=True)]
-
-
-def task_names(ids: Iterable[str]) -> list[str]:
-    """The ids themselves when all are there and different, positions otherwise."""
-    names = list(ids)
-    if all(names) and len(set(names)) == len(names):
-        return names
-    return [f"{number:06d}" for number in range(len(names))]
 
 
 def to_question(record: Mapping[str, Any], name: str, path: Path) -> Question:

@@ -11,17 +11,18 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from sad_env.data import read_packs, resolve
+from sad_env.encyclopedia.articles import Article
+from sad_env.encyclopedia.fiction import Fiction
+from sad_env.encyclopedia.names import SPLITS
+from sad_env.encyclopedia.questions import Question
+from sad_env.encyclopedia.quiz import Quiz
+from sad_env.encyclopedia.writer import Writer
 from sad_env.errors import DataError, UnknownNameError
-from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.built import StoredQuestions, pool_folder, questions_file
 from sad_env.hotpotqa.corpus import PoolSource
 from sad_env.hotpotqa.fullwiki import STORE, StoredSource, read_dump
-from sad_env.hotpotqa.generator.encyclopedia import Writer
-from sad_env.hotpotqa.generator.fiction import Fiction
-from sad_env.hotpotqa.generator.names import SPLITS
-from sad_env.hotpotqa.generator.quiz import Quiz
 from sad_env.hotpotqa.pages import PageSource
-from sad_env.hotpotqa.questions import DEV_SIZE, OFFICIAL_FILES, Question, articles_file, load_questions, react_order
+from sad_env.hotpotqa.questions import DEV_SIZE, OFFICIAL_FILES, articles_file, load_questions, react_order
 from sad_env.panels import Panel
 
 WORLD = "hotpotqa"

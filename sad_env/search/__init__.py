@@ -2,7 +2,7 @@
 
 from sad_env.search.analyzer import analyze
 from sad_env.search.build import build_index
-from sad_env.search.documents import DocumentStore, build_store
+from sad_env.search.documents import DocumentStore, build_store, fingerprint, is_built
 from sad_env.search.index import RankedIndex
 
-__all__ = ["DocumentStore", "RankedIndex", "analyze", "build_index", "build_store"]
+__all__ = ["DocumentStore", "RankedIndex", "analyze", "build_index", "build_store", "fingerprint", "is_built"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from sad_env.data import Progress, silent
 from sad_env.errors import DataError
+from sad_env.files import sha256_file
 
 _SCHEMA = """
 CREATE TABLE documents (number INTEGER PRIMARY KEY, key TEXT NOT NULL, body TEXT NOT NULL);
@@ -139,20 +141,33 @@ def build_store(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
-    with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
-        # A half-written file is thrown away, so SQLite need not protect it on the way.
-        connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA + "BEGIN;")
-        _insert(connection, documents, total, progress)
-        connection.executemany("INSERT INTO about VALUES (?, ?)", (about or {}).items())
-        try:
-            connection.execute("CREATE UNIQUE INDEX by_key ON documents (key)")
-        except sqlite3.IntegrityError:
+    try:
+        _write(part, documents, about or {}, total, progress)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, sqlite3.IntegrityError):
             raise DataError(f"{path}: two documents have one key; keys are unique") from None
-        connection.execute("COMMIT")
+        raise
     with open(part, "rb") as file:
         os.fsync(file.fileno())
     os.replace(part, path)
     return DocumentStore(path)
+
+
+def _write(
+    part: Path,
+    documents: Iterable[tuple[str, str, Iterable[str]]],
+    about: dict[str, str],
+    total: int,
+    progress: Progress,
+) -> None:
+    with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
+        # A half-written file is thrown away, so SQLite need not protect it on the way.
+        connection.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;" + _SCHEMA + "BEGIN;")
+        _insert(connection, documents, total, progress)
+        connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
+        connection.execute("CREATE UNIQUE INDEX by_key ON documents (key)")
+        connection.execute("COMMIT")
 
 
 def _insert(
@@ -163,3 +178,20 @@ def _insert(
         connection.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", ((name, number) for name in names))
         if (number + 1) % 5_000 == 0:
             progress("storing", number + 1, total)
+
+
+def fingerprint(files: Iterable[Path]) -> str:
+    """Names and contents of files as one hash."""
+    listing = "\n".join(f"{path.name} {sha256_file(path)}" for path in files)
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def is_built(path: Path, mark: str) -> bool:
+    """Whether a whole store lies there whose `about` says that its source is `mark`."""
+    if not path.is_file():
+        return False
+    try:
+        with contextlib.closing(DocumentStore(path)) as store:
+            return store.about.get("source") == mark and store.is_whole()
+    except DataError:
+        return False

@@ -106,6 +106,11 @@ class WebShopEnv(TextEnv):
         """The goal of the running episode, its hidden parts included."""
         return self._running_session().goal
 
+    @property
+    def session(self) -> WebShopSession | ReactSession:
+        """The shopper of the running episode."""
+        return self._running_session()
+
     def _begin(self, task_id: str) -> Turn:
         number = task_number(task_id)
         self.shop = training_shop(task_id, seed=self._seed, show_attributes=self._show_attributes) or self.shop

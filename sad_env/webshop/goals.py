@@ -25,7 +25,7 @@ NO_LIMIT = 1_000_000.0
 """Price limit of a goal that states none."""
 
 SHUFFLE_SEED = 233
-"""The original shuffles its goals with this seed, whatever the seed of the prices."""
+"""The original shuffles its goals with this seed, whatever the seed of the prices; forks of it have others."""
 
 _STEPS = tuple(10.0 * step for step in range(1, 100))
 
@@ -74,7 +74,9 @@ class GoalSet:
         return float(self.drawn[np.searchsorted(self.ranged, product.number)])
 
 
-def make_goals(catalogue: Catalogue, kind: GoalKind = "synthetic", seed: int = 233) -> GoalSet:
+def make_goals(
+    catalogue: Catalogue, kind: GoalKind = "synthetic", seed: int = 233, shuffle_seed: int = SHUFFLE_SEED
+) -> GoalSet:
     """The goals of a catalogue.
 
     The original draws prices and price limits from Python's global generator, unseeded, so that they change at each
@@ -88,7 +90,7 @@ def make_goals(catalogue: Catalogue, kind: GoalKind = "synthetic", seed: int = 2
         drawn.append(draw.uniform(low, high))
     prices = GoalSet((), np.array(numbers, dtype=np.int64), np.array(drawn, dtype=np.float64))
     goals = list((_synthetic if kind == "synthetic" else _human)(catalogue, prices, draw))
-    random.Random(SHUFFLE_SEED).shuffle(goals)
+    random.Random(shuffle_seed).shuffle(goals)
     return replace(prices, goals=tuple(goals))
 
 

@@ -14,7 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from sad_env.safe_text import visible
-from sad_env.webshop.pages import PER_PAGE, PREVIOUS, SUB_PAGES, ShopPage, options_json
+from sad_env.webshop.pages import BACK, BUY, NEXT, PER_PAGE, PREVIOUS, SUB_PAGES, ShopPage, options_json
 from sad_env.webshop.session import WebShopSession
 
 
@@ -56,18 +56,53 @@ def path(*parts: str | Sequence[str]) -> str:
     return "/" + "/".join("+".join(quote(word.encode("utf-8", "replace"), safe="") for word in part) for part in words)
 
 
-def render_page(session: WebShopSession, *, images: bool = False) -> str:
+def render_page(session: WebShopSession, *, images: bool = False, bar: str = "") -> str:
     """The page that a session is on, as a whole HTML document.
 
     Args:
         session: whose page.
         images: show the products' pictures, which are fetched from the publisher's servers by whoever looks.
+        bar: a line above the page, beside a button that asks for another task; none where it is empty.
     """
     page = session.page
     name = {"": "search"}.get(page.kind, page.kind)
-    fields: dict[str, Any] = {"instruction": session.goal.text, "home": path(session.name), "images": images}
-    fields |= {"script": Markup(SCRIPT), "script_hash": _SCRIPT_HASH}
+    fields: dict[str, Any] = {"instruction": session.goal.text, "home": path(session.name), **_frame(images, bar)}
     return _environment().get_template(f"{name}.html").render(**fields, **_fields(session, page))
+
+
+def render_finished(heading: str, facts: Sequence[tuple[str, str]], following: str) -> str:
+    """The page after a purchase by a person.
+
+    Args:
+        heading: the first line.
+        facts: labels and what came out.
+        following: path of the next task; no button leads there where it is empty.
+    """
+    fields = {"heading": heading, "facts": facts, "next": following}
+    return _environment().get_template("finished.html").render(**fields, **_frame(images=False, bar=""))
+
+
+def page_links(session: WebShopSession) -> dict[str, str]:
+    """The paths that the present page's buttons and links lead to, each with the action that does the same."""
+    page = session.page
+    if page.kind not in ("search_results", "item_page", "item_sub_page"):
+        return {}
+    fields, links = _fields(session, page), {path(session.name): f"click[{BACK.lower()}]"}
+    if page.kind == "search_results":
+        links |= {link: f"click[{product.asin.lower()}]" for product, link in fields["products"]}
+        turns = {fields["previous"]: PREVIOUS, fields["next"]: NEXT}
+    elif page.kind == "item_page":
+        links |= {link: f"click[{value.lower()}]" for _, values in fields["groups"] for value, link, _ in values}
+        links |= {link: f"click[{tab.lower()}]" for tab, link in fields["tabs"]}
+        turns = {fields["buy"]: BUY, fields["results"]: PREVIOUS}
+    else:
+        turns = {fields["item"]: PREVIOUS}
+    links |= {link: f"click[{button.lower()}]" for link, button in turns.items()}
+    return {link: action for link, action in links.items() if action[6:-1] in session.clickables}
+
+
+def _frame(images: bool, bar: str) -> dict[str, Any]:
+    return {"script": Markup(SCRIPT), "script_hash": _SCRIPT_HASH, "images": images, "bar": bar}
 
 
 def _fields(session: WebShopSession, page: ShopPage) -> dict[str, Any]:

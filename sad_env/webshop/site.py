@@ -8,17 +8,15 @@ import itertools
 import random
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sad_env.errors import ConfigError
 from sad_env.json_lines import parse_json
 from sad_env.local_server import RefusingHandler
 from sad_env.webshop import pages
-from sad_env.webshop.goals import GoalKind
 from sad_env.webshop.html import path, render_page
 from sad_env.webshop.session import Shop, WebShopSession
-from sad_env.webshop.shops import open_shop
 
 _LONGEST_FORM = 1 << 16
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -143,8 +141,16 @@ class Site:
         session.options = {name: value for name, value in chosen.items() if value in product.options.get(name, ())}
 
 
+class AnsweringSite(Protocol):
+    """What a server asks for its pages."""
+
+    def answer(self, target: str, form: Mapping[str, str] | None = None) -> SiteResponse:
+        """The answer to a request, see `Site.answer`."""
+        ...
+
+
 class _Server(http.server.ThreadingHTTPServer):
-    def __init__(self, port: int, site: Site) -> None:
+    def __init__(self, port: int, site: AnsweringSite) -> None:
         self.site = site
         super().__init__(("127.0.0.1", port), _SiteHandler)
 
@@ -184,7 +190,7 @@ class _SiteHandler(RefusingHandler):
         self.reply(answer.status, f"{kind}; charset=utf-8", body, headers)
 
 
-def server(site: Site, port: int) -> http.server.ThreadingHTTPServer:
+def server(site: AnsweringSite, port: int) -> http.server.ThreadingHTTPServer:
     """An HTTP server for `site` on this machine only; port 0 takes any free one.
 
     Raises:
@@ -194,21 +200,3 @@ def server(site: Site, port: int) -> http.server.ThreadingHTTPServer:
         return _Server(port, site)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"cannot serve on port {port}: {error}; choose another with --port") from None
-
-
-def serve(
-    port: int = 3000, *, data: str = "generated", goals: GoalKind = "synthetic", seed: int = 233, images: bool = False
-) -> None:
-    """Serve a shop on http://127.0.0.1:PORT until interrupted.
-
-    Args:
-        port: where.
-        data: as in `WebShopEnv`.
-        goals: "synthetic" or "human".
-        seed: of goals and generated products, as in `WebShopEnv`.
-        images: show the products' pictures; visitors' browsers then fetch them from the publisher's servers.
-    """
-    _, shop = open_shop(data, goals=goals, seed=seed)
-    with server(Site(shop, images=images), port) as running:
-        print(f"the shop is open at http://127.0.0.1:{running.server_address[1]}/ ({len(shop.catalogue)} products)")
-        running.serve_forever()

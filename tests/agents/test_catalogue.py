@@ -238,6 +238,29 @@ def test_a_person_plays_by_number_or_words_and_may_leave() -> None:
     assert "Doors lead to" in outbox.getvalue()
 
 
+def test_a_stray_enter_a_prefix_and_a_question_are_understood() -> None:
+    outbox = io.StringIO()
+    agent = HumanAgent(io.StringIO("\ngo\n?\n99\nlo\nquit\nnot read\n"), outbox)
+    (one,) = rollout(agent, [Job(TASKS[0])], WorldRecipe("toy"))
+    assert [step.action for step in one.trajectory.steps] == ["look"]
+    assert one.trajectory.status is Status.CANCELLED
+    screen = outbox.getvalue()
+    assert "Type an action, its number or its first letters" in screen
+    assert "which one: go to attic; go to" in screen
+    assert "no action 99: they are 1 to" in screen
+    assert screen.count("  1  go to attic") == 3
+
+
+def test_actions_are_listed_in_columns() -> None:
+    outbox = io.StringIO()
+    agent = HumanAgent(io.StringIO(""), outbox)
+    agent.begin(1, EpisodeStart("toy", "t", "Here.", {"admissible_actions": [f"go to {n}" for n in range(30)]}))
+    agent.act([1])
+    lines = [line for line in outbox.getvalue().splitlines() if "go to" in line]
+    assert len(lines) < 15
+    assert all(len(line) <= 80 for line in lines)
+
+
 def test_a_persons_terminal_is_safe() -> None:
     outbox = io.StringIO()
     agent = HumanAgent(io.StringIO(""), outbox)
@@ -258,7 +281,8 @@ def test_random_plays_admissible_actions_and_patterns_where_none_are_listed() ->
 
 def test_heavy_libraries_stay_out_until_a_model_is_wanted() -> None:
     code = (
-        "import sys, sad_agents.catalogue, sad_agents.collect, sad_agents.rollout.rollout, sad_agents.noisy_agent;"
+        "import sys, sad_agents.catalogue, sad_agents.collect_command, sad_agents.rollout.rollout;"
+        "import sad_agents.noisy_agent;"
         "sad_agents.catalogue.resolve('expert', 'toy');"
         "assert not {'torch', 'transformers'} & set(sys.modules), 'loaded'"
     )

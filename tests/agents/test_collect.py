@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sad_agents.collect import main
+from sad_agents.collect_command import main
 from sad_agents.noisy_agent import NoisyAgent, garbled, slip
 from sad_agents.policies import ExpertAgent
 from sad_agents.rollout.rollout import Job, WorldRecipe, rollout

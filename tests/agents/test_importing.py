@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from sad_agents.collect import main
+from sad_agents.collect_command import main
 
 from sad_env.records import SpanKind, Trajectory, read_trajectories
 from sad_env.transcript import form_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sad_agents.collect import CollectSettings
+from sad_agents.collect_command import CollectSettings
 from sad_agents.prompts import PAPER, Prompt, load_prompt, prompt_of, read_prompt
 from sad_agents.prompts.variations import KINDS, prompt_file, renamed_action, varied
 
@@ -43,7 +43,7 @@ def test_collection_as_the_paper_samples() -> None:
     assert (settings.temperature, settings.top_p, settings.prompt, settings.shots) == (0.2, 1.0, PAPER, 2)
 
 
-@pytest.mark.parametrize("world", PLAYED)
+@pytest.mark.parametrize("world", [*PLAYED, "searchqa"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_variation_changes_instruction_and_exemplars_and_is_a_prompt(kind: str, world: str, tmp_path: Path) -> None:
     plain = load_prompt(world)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sad_agents import selecting
 from sad_agents.agent import EpisodeStart, Sampling
-from sad_agents.collect import main
+from sad_agents.collect_command import main
 from sad_agents.model import Request, ScriptedModel
 from sad_agents.outcomes import ActionResult, TriedActions
 from sad_agents.prompts import Prompt

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from sad_agents.collect import CollectSettings, collect
+from sad_agents.collect_command import CollectSettings, collect
 
 from sad_env.alfworld.renaming import renamed
 from sad_env.errors import ConfigError
@@ -20,7 +20,7 @@ def collected(folder: Path, *, share: float = 0.0, env: str = "alfworld", name: 
     settings = CollectSettings(
         env=env, out=out, agent="expert-plain", episodes=12, slip=0.2, renamed=share, workers=0, quiet=True
     )
-    assert collect(settings) == 0
+    assert collect(settings).owed == 0
     return list(read_trajectories(out))
 
 

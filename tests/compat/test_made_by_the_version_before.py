@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from sad_agents import collect
+from sad_agents import collect_command
 from sad_agents.checkpoints import load_student
 from sad_distill.commands import main as distill
 from sad_eval.commands import evaluate
@@ -107,12 +107,12 @@ def test_a_teachers_cached_answers_are_found(made: Path) -> None:
 def test_collected_files_are_complete_and_can_be_continued(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = Path("expert.jsonl").read_bytes()
     for arguments in (EXPERT, WON):
-        assert collect.main(arguments.split()) == 0
+        assert collect_command.main(arguments.split()) == 0
         assert "nothing to do" in capsys.readouterr().out
     assert Path("expert.jsonl").read_bytes() == whole
     episodes = lines_of("expert.jsonl")
     Path("expert.jsonl").write_bytes(b"".join(whole.splitlines(keepends=True)[:5]))
-    assert collect.main(EXPERT.split()) == 0
+    assert collect_command.main(EXPERT.split()) == 0
 
     def by_task(recorded: list[Any]) -> list[Any]:
         return sorted((untimed(episode) for episode in recorded), key=lambda episode: str(episode["task_id"]))

@@ -24,7 +24,7 @@ from sad_distill.auxiliary.alignment import (
 )
 from sad_distill.auxiliary.alignment_term import AlignmentTerm, align
 from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm, action_scores, choices_of
-from sad_distill.auxiliary.contrastive import ContrastiveTerm, info_nce, preference
+from sad_distill.auxiliary.contrastive import ContrastiveTerm, info_nce
 from sad_distill.config import Measure, Optimisation, TrainConfig
 from sad_distill.data.action_support import ActionSupport, ByteSpellings, action_start
 from sad_distill.data.batch import collate
@@ -401,9 +401,6 @@ def test_contrast_is_least_where_each_is_nearest_to_its_own() -> None:
     assert others.min() > 10
     z = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     assert info_nce(z, z, 1.0)[0].item() == pytest.approx(math.log(1 + math.exp(-1)), abs=1e-6)
-    assert preference(torch.tensor([-1.0]), torch.tensor([-3.0]), 0.5).item() == pytest.approx(
-        math.log(1 + math.exp(-1))
-    )
 
 
 def test_the_contrastive_term_learns(rows: list[Row], tiny_llama: Tiny) -> None:

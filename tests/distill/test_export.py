@@ -252,13 +252,17 @@ def hub() -> Iterator[Hub]:
 
 
 def push(hub: Hub, folder: Path, token: str) -> subprocess.CompletedProcess[str]:
-    """In a process of its own: huggingface_hub reads its settings when it is imported."""
     code = (
-        "import sys; from pathlib import Path; from sad_env import cli; from sad_distill.commands.export import push;"
+        "import sys; from pathlib import Path; from sad_env import cli; from sad_agents.hub import push;"
         "sys.exit(cli.run('sad-distill', lambda: print(push(Path(sys.argv[1]), 'me/mine', private=True))))"
     )
+    return beside(hub, token, folder.parent, "-c", code, str(folder))
+
+
+def beside(hub: Hub, token: str, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Python in a process of its own: huggingface_hub reads its settings when it is imported."""
     return subprocess.run(
-        [sys.executable, "-c", code, str(folder)],
+        [sys.executable, *words],
         env={
             **os.environ,
             "HF_ENDPOINT": hub.url,
@@ -266,7 +270,7 @@ def push(hub: Hub, folder: Path, token: str) -> subprocess.CompletedProcess[str]
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_XET": "1",
-            "HF_HOME": str(folder.parent / "hf"),
+            "HF_HOME": str(home / "hf"),
         },
         capture_output=True,
         text=True,
@@ -283,6 +287,26 @@ def test_an_export_goes_to_the_hub(hub: Hub, files: Path, tmp_path: Path) -> Non
     assert hub.made[0].get("private") is True or hub.made[0].get("visibility") == "private"
     here = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert {name: data for name, data in hub.files.items() if name in here} == here
+
+
+def test_a_data_set_goes_to_the_hub(hub: Hub, files: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    words = (
+        "-m",
+        "sad_agents",
+        "export",
+        str(files / "expert.jsonl"),
+        "--to",
+        "parquet",
+        "--out",
+        str(tmp_path / "set"),
+    )
+    done = beside(hub, "hf_secret", tmp_path, *words, "--push-to-hub", "me/mine", "--private")
+    assert done.returncode == 0, done.stderr
+    assert (hub.made[0]["name"], hub.made[0]["type"]) == ("mine", "dataset")
+    here = {path.name: path.read_bytes() for path in (tmp_path / "set").iterdir()}
+    assert {name: data for name, data in hub.files.items() if name in here} == here
+    assert set(here) == {"README.md", "train.parquet"}
 
 
 def test_a_refused_token_is_one_line(hub: Hub, files: Path, tmp_path: Path) -> None:

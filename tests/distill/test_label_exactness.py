@@ -34,7 +34,7 @@ from sad_env.errors import ConfigError
 from sad_env.records import Span, Step, Trajectory
 from sad_env.transcript import compose, render, segment
 
-WORLDS = ["toy", "alfworld", "webshop", "hotpotqa"]
+WORLDS = ["toy", "alfworld", "webshop", "hotpotqa", "searchqa"]
 # "\n  Reasoning:" makes tokenizers of GPT-2's kind put the end of one span and the beginning of the next in one token.
 PIECES = ["cabinet 12", "the red mug", "é", "💥", "\t", "  ", "search[blue shoes]", "$19.99", END, "Action: ", "don't"]
 BREAKS = ["\n", "\n\n", "\n  Reasoning: ", "\nAction: ", " \nThought 3: ", "\n\n Action:\n"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from pathlib import Path
 
+import pytest
+from sad_distill.commands.main import main
 from sad_distill.commands.overlay import histogram, page, span_lengths
 from sad_distill.data.labels import label_text, segment_log
 from sad_distill.models.tokenizer import train_tokenizer
@@ -43,3 +46,15 @@ def test_the_page_holds_every_character_under_its_label_and_a_bar_for_every_bin(
     lengths = [one for one in span_lengths([[labelled]]) if one.spans and one.kind != "N"]
     assert read.tags.count("rect") == sum(len(histogram(one.spans)) for one in lengths)
     assert read.tags.count("svg") == len(lengths) == 3
+
+
+def test_a_terminal_that_is_to_have_no_colour_gets_letters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log.txt").write_text(LOG)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for colourless in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", colourless)
+        assert main(["inspect", "--trajectories", str(tmp_path / "log.txt"), "--log"]) == 0
+        text = capsys.readouterr().out
+        assert all((f"⟨{letter}⟩" in text) == bool(colourless) for letter in "RAO")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sad_agents.collect import main as collect
+from sad_agents.collect_command import main as collect
 from sad_agents.openai_answers import served_changes
 from sad_eval.runs.run_folder import RunFolder
 

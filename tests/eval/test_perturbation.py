@@ -58,7 +58,7 @@ def test_unknown_kinds_are_refused() -> None:
         perturb("x", "noise", world="toy", seed=0)
 
 
-@pytest.mark.parametrize("world", ["alfworld", "webshop", "hotpotqa"])
+@pytest.mark.parametrize("world", ["alfworld", "webshop", "hotpotqa", "searchqa"])
 def test_the_instruction_is_found_in_every_world(world: str) -> None:
     """Where it were not found, the whole text would be taken and the rest of the observation come before nothing."""
     try:

@@ -321,7 +321,7 @@ def test_the_flags_are_these() -> None:
         "env agent data options panel episodes repeats seed out reference tokenizer semantic perturb temperature top_p "
         "max_new_tokens shots votes prompt first_thoughts context device precision max_steps max_episode_tokens "
         "max_seconds run_seconds step_seconds workers concurrency patience omit request api form chat record_logprobs "
-        "backend shard new dry_run quiet json"
+        "constrained backend shard new dry_run report_to quiet json"
     )
     assert {field.name for field in dataclasses.fields(EvalSettings)} == set(names.split())
 
@@ -356,7 +356,7 @@ def test_importing_the_harness_loads_no_torch() -> None:
 def test_ls_and_doctor_name_every_world(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     main([command])
     out = capsys.readouterr().out
-    for name in ("toy", "alfworld", "webshop", "hotpotqa"):
+    for name in ("toy", "alfworld", "webshop", "hotpotqa", "searchqa"):
         assert name in out
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import json
+import re
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import sad_env
 from sad_env.records import Status, Step, Trajectory
 from sad_env.transcript import segment
 
@@ -94,3 +100,17 @@ def one_clear_line(harmless: Callable[[str], None]) -> Callable[[str], None]:
 @pytest.fixture(scope="session")
 def trajectory_of() -> Callable[..., Trajectory]:
     return make_trajectory
+
+
+@pytest.fixture(scope="session")
+def without_script() -> Callable[[str], str]:
+    """A board's page without its own script, which has to be the one file that the page's policy allows."""
+    source = (Path(sad_env.__file__).parent / "templates" / "tables.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+    def remove(page: str) -> str:
+        assert page.count(f"<script>{source}</script>") == 1
+        assert re.findall("script-src ([^;]*);", html.unescape(page)) == [f"'sha256-{digest}'"]
+        return page.replace(f"<script>{source}</script>", "")
+
+    return remove

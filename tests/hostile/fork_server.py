@@ -19,7 +19,7 @@ from typing import Any
 
 COMMANDS = {
     "sad-data": "sad_env.data_command",
-    "sad-collect": "sad_agents.collect",
+    "sad-collect": "sad_agents.collect_command",
     "sad-distill": "sad_distill.commands.main",
     "sad-eval": "sad_eval.commands.evaluate",
     "sad-study": "sad_eval.study.command",

@@ -261,6 +261,12 @@ COMMANDS = {
     "build webshop": Killed(
         ("sad-data", "build", "webshop", "--source", "shop", "--out", "store", "--quiet"), files, 8, needs=("shop",)
     ),
+    "build searchqa": Killed(
+        ("sad-data", "build", "searchqa", "--source", "passages", "--out", "store", "--quiet"),
+        files,
+        5,
+        needs=("passages",),
+    ),
     "add": Killed((*ADD, "--root", "entries", "--name", "it"), files, 8, needs=("run",)),
     "study": Killed(
         ("sad-study", "study.toml"),
@@ -291,6 +297,7 @@ def needed(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> Path
     for words in (
         ("sad-collect", *TOY, "--agent", "expert", "--out", "expert.jsonl"),
         ("sad-data", "generate", "webshop", "--count", "40", "--out", "shop", "--quiet"),
+        ("sad-data", "generate", "searchqa", "--count", "40", "--out", "passages", "--quiet"),
         ("sad-eval", *TOY, "--agent", "expert", "--episodes", "0", "--out", "run"),
         (*ADD, "--root", "entries", "--name", "it"),
     ):

@@ -18,7 +18,7 @@ from sad_env.json_lines import JsonLinesWriter
 
 COMMANDS = {
     "sad-data": "sad_env.data_command",
-    "sad-collect": "sad_agents.collect",
+    "sad-collect": "sad_agents.collect_command",
     "sad-distill": "sad_distill.commands.main",
     "sad-eval": "sad_eval.commands.evaluate",
     "sad-play": "sad_eval.commands.play",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sad_agents.collect import main as collect
+from sad_agents.collect_command import main as collect
 from sad_distill.commands.main import main as distill
 from sad_eval.commands.evaluate import main as evaluate
 from sad_leaderboard.command import main as leaderboard

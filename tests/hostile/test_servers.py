@@ -459,7 +459,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def play(command: str, server: Server) -> int:
-    from sad_agents.collect import main as collect
+    from sad_agents.collect_command import main as collect
     from sad_eval.commands.evaluate import main as evaluate
 
     words = [

@@ -16,15 +16,15 @@ import pytest
 import sad_env
 from sad_env import registry
 from sad_env.data import silent
+from sad_env.encyclopedia.articles import Article
 from sad_env.errors import DataError, UnknownNameError
-from sad_env.hotpotqa.articles import Article
 from sad_env.hotpotqa.built import stream_records
 from sad_env.hotpotqa.corpus import PoolSource
 from sad_env.hotpotqa.data import DATA
 from sad_env.hotpotqa.env import HotPotQAEnv
 from sad_env.hotpotqa.fullwiki import StoredSource, article_line, build_corpus, read_dump
 from sad_env.hotpotqa.pages import Page, Similar
-from sad_env.hotpotqa.questions import DEV_SIZE, load_questions, react_order, save_questions
+from sad_env.hotpotqa.questions import DEV_SIZE, load_questions, official_record, react_order, save_questions
 from sad_env.hotpotqa.tasks import generate
 
 REAL = "data/hotpotqa/hotpot_distractor_100.json"
@@ -75,7 +75,7 @@ def test_a_generated_folder_verifies_and_a_damaged_one_does_not(generated: Path)
 
 def test_questions_survive_the_file(tmp_path: Path) -> None:
     tasks = generate("test", 300, 1000, seed=5)
-    records = [question.to_official(tasks.context(question)) for question in tasks.questions.values()]
+    records = [official_record(question, tasks.context(question)) for question in tasks.questions.values()]
     save_questions(tmp_path / "questions.json", records)
     read = load_questions(tmp_path / "questions.json")
     assert any(question.aliases for question in read)

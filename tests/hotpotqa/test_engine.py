@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from sad_env.answers import best_f1, exact_match
 from sad_env.hotpotqa.actions import canonical_action
 from sad_env.hotpotqa.engine import ReActEngine
 from sad_env.hotpotqa.mediawiki import read_answer, search_url, unescape
 from sad_env.hotpotqa.pages import Page, Similar
 from sad_env.hotpotqa.questions import load_questions
-from sad_env.hotpotqa.scoring import best_f1, exact_match
 
 BASE = "https://en.wikipedia.org/w/index.php"
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from sad_env.encyclopedia.questions import Question
 from sad_env.errors import DataError, UnknownNameError
 from sad_env.hotpotqa import tasks
 from sad_env.hotpotqa.env import HotPotQAEnv
-from sad_env.hotpotqa.questions import OFFICIAL_FILES, Question
+from sad_env.hotpotqa.questions import OFFICIAL_FILES
 from sad_env.hotpotqa.tasks import PAPER_SPLITS, UNSEEN, generate
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sad_env.answers import answer_score, normalize_answer
+from sad_env.encyclopedia.articles import Article
+from sad_env.encyclopedia.plans import parse_question
+from sad_env.encyclopedia.reading import read_sentence, split_observation
+from sad_env.encyclopedia.titles import normalize_title
 from sad_env.hotpotqa.actions import canonical_action, parse_action
-from sad_env.hotpotqa.articles import Article
-from sad_env.hotpotqa.corpus import PoolSource, normalize_title
+from sad_env.hotpotqa.corpus import PoolSource
 from sad_env.hotpotqa.engine import ReActEngine
-from sad_env.hotpotqa.generator.plans import parse_question
-from sad_env.hotpotqa.generator.reading import read_sentence, split_observation
 from sad_env.hotpotqa.mediawiki import read_answer, search_url, unescape
 from sad_env.hotpotqa.memory import ReadingMemory
-from sad_env.hotpotqa.scoring import answer_score, normalize_answer
 
 TEXT = st.text(st.characters(), max_size=60)
 ACTION = st.one_of(

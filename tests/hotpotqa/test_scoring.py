@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from sad_env.answers import answer_score, best_f1, exact_match
 from sad_env.errors import DataError
-from sad_env.hotpotqa.scoring import answer_score, best_f1, evaluate, exact_match, supporting_fact_score
+from sad_env.hotpotqa.scoring import evaluate, supporting_fact_score
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "official_scores.json").read_text())
 

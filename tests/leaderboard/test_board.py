@@ -15,7 +15,7 @@ from sad_leaderboard.add import add, default_name
 from sad_leaderboard.board import Board, build_board, ranks
 from sad_leaderboard.command import main
 from sad_leaderboard.published import published_rows
-from sad_leaderboard.render import to_html, to_json, to_markdown
+from sad_leaderboard.render import has_score, source_link, to_html, to_json, to_markdown
 from sad_leaderboard.schema import FILES, Level
 from sad_leaderboard.verify import Verification, verify
 
@@ -216,3 +216,28 @@ def test_adding_sweeps_what_a_killed_process_left_and_leaves_what_a_living_one_w
         add(runs["chance"], tmp_path, "entry", title="Mine", submitter="tests", submitted="2026-01-01")
         assert living.exists()
         assert not dead.exists()
+
+
+def test_a_score_that_says_more_than_success_has_a_column(toy_run: Callable[..., RunFolder], tmp_path: Path) -> None:
+    run = toy_run(episodes=3)
+    add(run, tmp_path / "entries", "entry", title="x", submitter="y", submitted="2026-01-01")
+    board = build_board([verify(tmp_path / "entries" / "entry", Level.RECOMPUTED)])
+    (table,) = board.tables
+    assert not has_score(table)
+    assert '<th scope="col" class="figure">score</th>' not in to_html(board)
+    row = table.rows[0]
+    partial = row.metrics["score"].model_copy(update={"value": 0.625, "low": 0.5})
+    changed = table.model_copy(
+        update={"rows": (row.model_copy(update={"metrics": {**row.metrics, "score": partial}}),)}
+    )
+    board = board.model_copy(update={"tables": (changed,)})
+    assert has_score(changed)
+    assert '<th scope="col" class="figure">score</th>' in to_html(board)
+    assert ">0.625</td>" in to_html(board)
+    assert "| score |" in to_markdown(board)
+    assert "| 0.625 |" in to_markdown(board)
+
+
+def test_a_cited_paper_is_a_link_and_other_sources_are_not() -> None:
+    assert source_link("arXiv 2505.13820v3") == "https://arxiv.org/abs/2505.13820v3"
+    assert source_link("arXiv of somebody") == source_link("javascript:alert(1)") == ""

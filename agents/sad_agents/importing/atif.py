@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sad_agents.importing.episodes import LoggedEpisode, LoggedTurn, json_sources, read_each
+from sad_agents.importing.episodes import LoggedEpisode, LoggedTurn, json_sources, read_each, spans_of
 from sad_agents.importing.messages import ToolUse, joined, text_parts, thought_and_action, tool_action
 from sad_env.json_lines import RecordError
 from sad_env.safe_text import one_line
@@ -68,7 +68,7 @@ def _turns(step: Mapping[str, Any], message: str, number: int) -> list[LoggedTur
     if not calls:
         reasoning, action = thought_and_action(message)
         observation = "\n".join(text for texts in results.values() for text in texts)
-        return [LoggedTurn(joined(hidden, reasoning), action, observation, tokens)]
+        return [_as_written(LoggedTurn(joined(hidden, reasoning), action, observation, tokens), step, number)]
     found = []
     for place, call in enumerate(calls):
         name, arguments = (call.get("function_name"), call.get("arguments")) if isinstance(call, dict) else (None, None)
@@ -82,7 +82,15 @@ def _turns(step: Mapping[str, Any], message: str, number: int) -> list[LoggedTur
         reasoning = joined(hidden, message) if first else ""
         action = tool_action(ToolUse(name, arguments))
         found.append(LoggedTurn(reasoning, action, "\n".join(texts), tokens if first else 0))
-    return found
+    return [_as_written(found[0], step, number)] if len(found) == 1 else found
+
+
+def _as_written(turn: LoggedTurn, step: Mapping[str, Any], number: int) -> LoggedTurn:
+    """The turn with what `sad-collect export` keeps of it: its text and the spans."""
+    extra = step.get("extra") or {}
+    if not isinstance(extra, dict) or not isinstance(extra.get("completion"), str) or not extra.get("spans"):
+        return turn
+    return turn._replace(completion=extra["completion"], spans=spans_of(extra["spans"], f"step {number}"))
 
 
 def _results(step: Mapping[str, Any], number: int) -> dict[Any, list[str]]:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import tyro
 
 from sad_agents.importing.atif import read_atif
-from sad_agents.importing.episodes import LoggedEpisode, trajectory_of
+from sad_agents.importing.episodes import LoggedEpisode, named_form, trajectory_of
 from sad_agents.importing.logs import read_paper, read_react
 from sad_agents.importing.messages import read_messages
 from sad_env import cli, registry
@@ -55,7 +55,8 @@ class ImportSettings:
     out: Path
     """Output file of the trajectories (JSON lines)."""
     form: Literal["auto", "lines", "tags", "think"] = "auto"
-    """How the trajectories are written; auto: lines for react and atif, think for messages, tags for paper."""
+    """How the trajectories are written; auto: as `sad-collect export` says in the file; else lines for react and atif,
+    think for messages, tags for paper."""
 
 
 def run_import(arguments: Sequence[str] | None = None) -> int:
@@ -72,11 +73,10 @@ def run_import(arguments: Sequence[str] | None = None) -> int:
         raise ConfigError(f"{one_line(str(settings.out), 120)} exists: name another --out")
     if not settings.file.is_file():
         raise DataError(f"no file {one_line(str(settings.file), 120)!r}")
-    form = _FORMS[settings.from_] if settings.form == "auto" else settings.form
     faults: list[str] = []
     kept = open_ended = 0
     with atomic_text(settings.out) as out:
-        for one in _read(settings, form, faults):
+        for one in _read(settings, faults):
             out.write(one.to_json() + "\n")
             kept += 1
             open_ended += "success" in one.unknown
@@ -91,11 +91,13 @@ def run_import(arguments: Sequence[str] | None = None) -> int:
     return DataError.exit_code if faults else 0
 
 
-def _read(settings: ImportSettings, form: FormName, faults: list[str]) -> Iterator[Trajectory]:
+def _read(settings: ImportSettings, faults: list[str]) -> Iterator[Trajectory]:
     """The episodes that can be read; `faults` gets a line for each of the others."""
     for number, found in LAYOUTS[settings.from_](settings.file, settings.env):
         if isinstance(found, LoggedEpisode):
             name = f"{settings.file.stem}:{number}"
+            own = named_form(found.facts) or _FORMS[settings.from_]
+            form = own if settings.form == "auto" else settings.form
             try:
                 yield trajectory_of(found, world=settings.env, form=form, name=name)
                 continue

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from sad_env.errors import DataError
 from sad_env.json_lines import RecordError, parse_json, read_lines
 from sad_env.panels import name_fault
-from sad_env.records import FormName, Status, Step, Trajectory
+from sad_env.records import FormName, Span, Status, Step, Trajectory
 from sad_env.safe_text import one_line
-from sad_env.transcript import form_of
+from sad_env.transcript import FORMS, form_of
 
 _TASK_KEYS = ("task_id", "id", "question_idx", "session_id", "trajectory_id", "uid", "gamefile")
 _AGENT_KEYS = ("agent", "model", "model_name")
@@ -28,12 +30,16 @@ class LoggedTurn(NamedTuple):
         action: as it was written.
         observation: what came back.
         tokens: that a model produced for it, 0 where the file does not say.
+        completion: what the agent wrote, to the character, where `sad-collect export` wrote the file.
+        spans: that tile `completion`.
     """
 
     reasoning: str
     action: str
     observation: str = ""
     tokens: int = 0
+    completion: str = ""
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,10 +119,17 @@ def first_of(facts: Mapping[str, Any], keys: Sequence[str]) -> Any:
     return next((facts[key] for key in keys if facts.get(key) not in (None, "")), None)
 
 
+def named_form(facts: Mapping[str, Any]) -> FormName | None:
+    """The form that an export of ours says the agent wrote in."""
+    form = FORMS.get(str(facts.get("form")))
+    return None if form is None else form.name
+
+
 def trajectory_of(episode: LoggedEpisode, *, world: str, form: FormName, name: str) -> Trajectory:
     """The record of an imported episode, written in `form`.
 
-    Texts are written anew, so that thoughts and actions are on lines of their own; sampled ids are not taken over.
+    Texts are written anew, so that thoughts and actions are on lines of their own, but where `sad-collect export` wrote
+    the file and `form` is the one they are in; sampled ids are not taken over.
     What the file does not say is named in the record's `unknown` and holds the least that could be claimed.
 
     Args:
@@ -136,6 +149,7 @@ def trajectory_of(episode: LoggedEpisode, *, world: str, form: FormName, name: s
     if fault := name_fault(task_id):
         raise RecordError(fault)
     success, score, unknown = _verdict(facts)
+    as_written = named_form(facts) == form
     return Trajectory(
         world=world,
         data="given",
@@ -145,8 +159,8 @@ def trajectory_of(episode: LoggedEpisode, *, world: str, form: FormName, name: s
         agent=str(first_of(facts, _AGENT_KEYS) or "imported"),
         prompt=episode.prompt,
         observation=episode.observation,
-        steps=tuple(_step(turn, form) for turn in episode.turns),
-        status=Status.SUCCESS if success else Status.FAILURE,
+        steps=tuple(_written_step(turn) if as_written and turn.spans else _step(turn, form) for turn in episode.turns),
+        status=_status(facts, success),
         success=success,
         score=score,
         form=form,
@@ -164,6 +178,39 @@ def _verdict(facts: Mapping[str, Any]) -> tuple[bool, float, tuple[str, ...]]:
     success = bool(said)
     unknown = [] if said is not None else ["success", "status"]
     return success, float(number or 0), (*unknown, *(() if number is not None else ("score",)))
+
+
+def _status(facts: Mapping[str, Any], success: bool) -> Status:
+    """How it ended, where the file says so in our words and nothing speaks against it."""
+    said = str(facts.get("status"))
+    if said in {status.value for status in Status} and (said == Status.SUCCESS.value) == success:
+        return Status(said)
+    return Status.SUCCESS if success else Status.FAILURE
+
+
+def spans_of(listed: Any, where: str) -> tuple[Span, ...]:
+    """The spans that an export of ours lists.
+
+    Raises:
+        RecordError: they are none.
+    """
+    try:
+        return tuple(Span.model_validate(one) for one in listed)
+    except (ValidationError, TypeError):
+        raise RecordError(f"{where}: spans are objects of kind, start, end and body") from None
+
+
+def _written_step(turn: LoggedTurn) -> Step:
+    return Step(
+        completion=turn.completion,
+        spans=turn.spans,
+        reasoning=turn.reasoning,
+        action=turn.action,
+        observation=turn.observation,
+        parsed=bool(turn.action),
+        valid=bool(turn.action),
+        generated_tokens=turn.tokens,
+    )
 
 
 def _step(turn: LoggedTurn, form_name: FormName) -> Step:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sad_agents.importing.episodes import LoggedEpisode, LoggedTurn, json_sources, read_each
+from sad_agents.importing.episodes import LoggedEpisode, LoggedTurn, json_sources, named_form, read_each, spans_of
 from sad_env.json_lines import RecordError, parse_json
+from sad_env.records import SpanKind
 from sad_env.safe_text import one_line
 from sad_env.transcript import FORMS, Form, form_of
 
@@ -42,6 +43,8 @@ def _episode(record: Any) -> LoggedEpisode:
     key = next((key for key in _LISTS if isinstance(record, dict) and isinstance(record.get(key), list)), None)
     if key is None:
         raise RecordError(f"an object with a list {' or '.join(_LISTS)} is due")
+    if key == "messages" and isinstance(record.get("spans"), list) and named_form(record):
+        return _exported(record)
     prompt: list[str] = []
     told: list[str] = []
     task: str | None = None
@@ -71,6 +74,29 @@ def _episode(record: Any) -> LoggedEpisode:
         raise RecordError("no answer of the assistant holds an action")
     facts = {name: value for name, value in record.items() if name != key}
     return LoggedEpisode(task, turns, "\n\n".join(filter(None, prompt)), facts)
+
+
+def _exported(record: Mapping[str, Any]) -> LoggedEpisode:
+    """What `sad-collect export` wrote: each answer is a step, as written, and its spans are known."""
+    form, spans = form_of(record["form"]), record["spans"]
+    header = form.headers[SpanKind.OBS]
+    told = [_role_and_content(message, number) for number, message in enumerate(record["messages"], 1)]
+    prompt = told.pop(0)[1] if told and told[0][0] == "system" else ""
+    if [role for role, _ in told] != ["user", *["assistant", "user"] * len(spans)]:
+        raise RecordError(
+            f"a chat with the spans of {len(spans):,} answers has as many, with a user's message around each"
+        )
+    first, *observations = [content.removeprefix(header) for role, content in told if role == "user"]
+    turns = []
+    for number, ((_, text), listed, seen) in enumerate(zip(told[1::2], spans, observations, strict=True), 1):
+        parsed = form.parse(text)
+        turns.append(
+            LoggedTurn(
+                parsed.reasoning, parsed.action, seen, completion=text, spans=spans_of(listed, f"answer {number}")
+            )
+        )
+    facts = {name: value for name, value in record.items() if name not in ("messages", "spans")}
+    return LoggedEpisode(first, turns, prompt, facts)
 
 
 def _of_answer(reasoning: str, actions: Sequence[str]) -> list[LoggedTurn]:

@@ -93,7 +93,7 @@ AllowedNext = Callable[[Sequence[int]], "Sequence[int] | None"]
 
 
 class ActionLimits:
-    """Keeps the actions of completions among the admissible ones: Eq. 8 supposes that the student decodes so.
+    """Keeps the actions of completions among the admissible ones, as a student decodes that learned by Eq. 8.
 
     Reasoning is free. Behind the header of an action only the token paths of the admissible actions are left, in the
     tokenizer's own spelling; in a slot (`search[<query>]`) the agent writes what it likes up to a closing bracket.

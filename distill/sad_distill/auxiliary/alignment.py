@@ -148,9 +148,10 @@ def align_min(
 def align_sum(
     teacher: Tokens, student: Tokens, penalty: float = 0.1, top: int = 0, how: AlignmentMeasure = PLAIN
 ) -> Aligned:
-    """Eq. 20 as it is printed, for both kinds: Σ_i λ_i min_j { c_ij + penalty |i - j| } over tokens of one kind.
+    """The sum of Eq. 20 over tokens of both kinds, each times its λ: Σ_i λ_i min_j { c_ij + penalty |i - j| }.
 
-    i and j count the tokens of each text; the penalty is |t' - t|, the paper's example of an AlignCost.
+    i and j count the tokens of each text, and j is of i's kind; |i - j| is the paper's example of an AlignCost. (Eq. 20
+    itself is printed for reasoning, and λ is its name for the penalty.)
     """
     m, n = len(teacher.kinds), len(student.kinds)
     if not m or not n:

@@ -24,17 +24,6 @@ def info_nce(student: Tensor, teacher: Tensor, temperature: float = 0.07) -> Ten
     return -(similarity / temperature).log_softmax(-1).diagonal()
 
 
-def preference(good: Tensor, bad: Tensor, beta: float = 0.1) -> Tensor:
-    """-log sigmoid(beta (mean log q of the teacher's episode - mean log q of the student's failed one)), Eq. of A.2.
-
-    Args:
-        good: log-probabilities of the tokens of the teacher's episode.
-        bad: of the student's failed episode on the same task.
-        beta: sharpness.
-    """
-    return -nn.functional.logsigmoid(beta * (good.mean() - bad.mean()))
-
-
 class ContrastiveTerm(nn.Module):
     """InfoNCE between mean states over R and A tokens; an `ExtraTerm` with parameters (a map to the teacher's width).
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from sad_agents.hub import check_push, push
 
-from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.errors import ConfigError
 from sad_env.files import refuse_foreign
 from sad_env.safe_text import console, one_line, safe_text
 
 if TYPE_CHECKING:
     from sad_distill.models.model_card import Evaluated
-
-_REPOSITORY = re.compile(r"(?!\.)[\w.-]{1,96}/(?!\.)[\w.-]{1,96}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -43,10 +41,7 @@ class ExportConfig:
 
 def export(config: ExportConfig) -> int:
     """Run the command."""
-    if config.push_to_hub and not _REPOSITORY.fullmatch(config.push_to_hub):
-        raise ConfigError(f"--push-to-hub {one_line(config.push_to_hub, 60)!r}: give OWNER/NAME")
-    if config.private and not config.push_to_hub:
-        raise ConfigError("--private has no effect: it needs --push-to-hub")
+    check_push(config.push_to_hub, private=config.private)
     from sad_distill.models.exported import OURS
     from sad_distill.models.model_card import read_results
 
@@ -82,35 +77,3 @@ def _write(config: ExportConfig, folder: Path, results: list[Evaluated]) -> None
     spec = config.student if world == config.student else str(shipped_student(world))
     loaded = load_language_model(spec, dtype="checkpoint")
     export_folder(folder, loaded.model, loaded.tokenizer, loaded.record, name=name, results=results)
-
-
-def push(folder: Path, repository: str, *, private: bool = False) -> str:
-    """Upload a folder to the hub; returns its address there.
-
-    Args:
-        folder: it holds nothing else than the model.
-        repository: OWNER/NAME; made where it is missing.
-        private: whether one that is made is private.
-
-    Raises:
-        ConfigError: the hub refuses it.
-        InfrastructureError: the hub does not answer.
-    """
-    import httpx
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    hub = HfApi()
-    try:
-        address = hub.create_repo(repository, private=private, exist_ok=True)
-        hub.upload_folder(repo_id=repository, folder_path=folder, commit_message="Export of sad-distill")
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        said = f"the hub answered HTTP {status}: {one_line(str(error.server_message or error), 160)}"
-        if status >= 500:
-            raise InfrastructureError(said) from None
-        advice = "; log in with `hf auth login` or set HF_TOKEN" if status in (401, 403) else ""
-        raise ConfigError(said + advice) from None
-    except (httpx.HTTPError, OSError) as error:
-        raise InfrastructureError(f"the hub does not answer: {one_line(str(error), 160)}") from None
-    return str(address)

@@ -60,7 +60,7 @@ def inspect(config: InspectConfig) -> int:
         tokenizer = load_language(config.model).tokenizer if config.model else train_tokenizer(texts_of(recorded))
         episodes = [label_trajectory(tokenizer, one) for one in recorded]
     for segments in episodes[: config.show]:
-        screen.print(overlay_text(tokenizer, segments, letters=screen.color_system is None))
+        screen.print(overlay_text(tokenizer, segments, letters=screen.color_system is None or screen.no_color))
     table = Table(*HEADINGS)
     lengths = span_lengths(episodes)
     for one in lengths:

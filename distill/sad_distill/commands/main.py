@@ -15,7 +15,8 @@ from sad_distill.config import TrainConfig
 from sad_distill.config_checks import FORMER_TERMS, GONE_CONFIGS, REMOVED, caution, former_term, ignored_by
 from sad_env import cli
 from sad_env.errors import INTERRUPTED, UnknownNameError
-from sad_env.safe_text import one_line
+from sad_env.progress import announced
+from sad_env.safe_text import console, one_line, safe_text
 
 PROG = "sad-distill"
 
@@ -97,20 +98,21 @@ def _with_present_flags(arguments: Sequence[str], prog: str) -> list[str]:
 
 def _run(config: TrainConfig) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from sad_distill.training.interrupts import StoppedError
-    from sad_distill.training.progress import progress
-    from sad_distill.training.ranks import launched
-    from sad_distill.training.run import Run
-    from sad_env.safe_text import console, safe_text
-
-    with launched(config.hardware.device) as ranks, progress(config.optimisation.steps, shown=ranks.first) as report:
+    with announced(f"{PROG}: loading torch"):
+        from sad_distill.training.interrupts import StoppedError
+        from sad_distill.training.progress import progress
+        from sad_distill.training.ranks import launched
+        from sad_distill.training.run import Run
+    with launched(config.hardware.device) as ranks:
         if ranks.first and (warning := caution(config)):
             print(f"{PROG}: {warning}", file=sys.stderr)
-        run = Run(config, report, ranks)
+        with announced(f"{PROG}: loading models and episodes", quiet=not ranks.first):
+            run = Run(config, ranks=ranks)
         if ranks.first and run.teacher and run.teacher.comparison:
             print(f"{PROG}: {run.teacher.comparison}", file=sys.stderr)
         try:
-            path = run.train()
+            with progress(config.optimisation.steps, shown=ranks.first) as run.report:
+                path = run.train()
         except StoppedError:
             path = None
     if path is None:

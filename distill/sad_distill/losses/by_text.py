@@ -2,9 +2,11 @@
 
 The models' distributions are over different tokens, so what is compared are events that both know:
 
-- A *chunk*: the shortest stretch of the text that begins and ends where both have ended a token. P(chunk) and Q(chunk)
-  are the products of the probabilities of its tokens in each spelling (chain rule), and the divergence is that of the
-  two distributions over {this chunk, any other text}.
+- The *next byte*, at each byte of the text (`losses.next_byte`), where both tokenizers are byte-level ones and the
+  teacher tells it: the divergence of the two distributions over bytes. It knows alternatives: what could be instead.
+- Else a *chunk*: the shortest stretch of the text that begins and ends where both have ended a token. P(chunk) and
+  Q(chunk) are the products of the probabilities of its tokens in each spelling (chain rule), and the divergence is that
+  of the two distributions over {this chunk, any other text}.
 - An *admissible action*, where the world lists them: the divergence of the two distributions over the listed actions
   and, in the bucket form, any other text.
 
@@ -25,13 +27,44 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sad_distill.config import Measure, Outside
 from sad_distill.data.batch import Batch
 from sad_distill.losses.divergence import divergence, log1mexp
+from sad_distill.losses.next_byte import ByteTable, Reaching, expressible, next_byte
 from sad_distill.losses.targets import Outcomes
 from sad_distill.losses.whole_actions import Choice, action_likelihoods
+from sad_distill.models.heads import head_logits, vocabulary_of
 from sad_env.errors import ConfigError
+
+_RECOMPUTED = 2**20
+"""From this many logits of a stretch on they are computed again in the backward pass instead of being kept."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Tokens of a row whose bytes are compared one by one.
+
+    Attributes:
+        row: index of the row in the batch.
+        start: position of the first token.
+        end: behind the last.
+        table: of the student's tokenizer.
+        reaching: of their text.
+        kept: the bytes that are compared.
+        place: which of the batch's positions each of them is counted at.
+        log_p: the teacher's log-probabilities of each, [kept, 257].
+    """
+
+    row: int
+    start: int
+    end: int
+    table: ByteTable
+    reaching: Reaching
+    kept: Tensor
+    place: Tensor
+    log_p: Tensor
 
 
 @dataclass(frozen=True)
@@ -44,6 +77,7 @@ class TextTarget:
         choices: steps whose actions are compared whole.
         action_log_p: the teacher's log-probability of each of their actions.
         place: for each choice, which of the batch's positions its divergence is counted at.
+        stretches: what is compared by bytes.
     """
 
     chunk_N: Tensor
@@ -51,6 +85,7 @@ class TextTarget:
     choices: tuple[Choice, ...]
     action_log_p: tuple[Tensor, ...]
     place: Tensor
+    stretches: tuple[Stretch, ...] = ()
 
     def outcomes(self, index: Tensor, support_NK: Tensor | None, temperature: float, outside: Outside) -> Outcomes:
         """There are none.
@@ -62,20 +97,22 @@ class TextTarget:
 
 
 def compare_texts(
-    model: nn.Module, batch: Batch, nll_N: Tensor, target: TextTarget, measure: Measure
+    model: nn.Module, hidden_BTD: Tensor, batch: Batch, nll_N: Tensor, target: TextTarget, measure: Measure
 ) -> tuple[Tensor, Tensor]:
     """Divergence and agreement at each of the batch's positions.
 
     Args:
         model: the student.
+        hidden_BTD: its hidden states.
         batch: with its rows.
         nll_N: the student's negative log-likelihood of the token at each position.
         target: the teacher's answer.
         measure: how; its temperature is 1.
 
     Returns:
-        A chunk's divergence stands at its last position, an action's at its first, and 0 elsewhere: the sum over a span
-        is that of its chunks and actions, and means are in nats a token, as where ids are compared.
+        Bytes' divergences stand at their tokens, a chunk's at its last position, an action's at its first, and 0
+        elsewhere: the sum over a span is that of what is in it, and means are in nats a token, as where ids are
+        compared. A token agrees where all of its bytes do.
 
     Raises:
         ConfigError: another temperature: the likelihood of a chunk says nothing of softened distributions.
@@ -91,11 +128,35 @@ def compare_texts(
     total = torch.zeros_like(nll_N).index_add(0, last, values)
     agreement = torch.zeros_like(nll_N.detach())
     agreement[inside] = agree[chunk]
+    for stretch in target.stretches:
+        value, agree = _bytes(model, hidden_BTD, batch, stretch, measure)
+        total = total.index_add(0, stretch.place, value)
+        agreement[stretch.place] = 1
+        agreement = agreement.scatter_reduce(0, stretch.place, agree, "amin")
     if target.choices:
         both = _actions(model, batch, target, measure)
         total = total.index_add(0, target.place, both[0])
         agreement = agreement.index_copy(0, target.place, both[1])
     return total, agreement
+
+
+def _bytes(
+    model: nn.Module, hidden_BTD: Tensor, batch: Batch, stretch: Stretch, measure: Measure
+) -> tuple[Tensor, Tensor]:
+    """Divergence and agreement at each byte of a stretch; its logits are computed again in the backward pass."""
+    states = hidden_BTD[stretch.row, stretch.start - 1 : stretch.end - 1]
+    ids = batch.ids_BT[stretch.row, stretch.start : stretch.end]
+
+    def compared(states_ND: Tensor) -> tuple[Tensor, Tensor]:
+        log_q_NV = head_logits(model, states_ND).log_softmax(-1)
+        log_q = next_byte(log_q_NV, ids, stretch.table, stretch.reaching)[stretch.kept]
+        log_p = expressible(stretch.log_p.to(log_q), log_q.detach())
+        return _divergence(log_p, log_q, measure), _agree(log_p, log_q)
+
+    if torch.is_grad_enabled() and states.requires_grad and len(ids) * vocabulary_of(model) > _RECOMPUTED:
+        found: tuple[Tensor, Tensor] = checkpoint(compared, states, use_reentrant=False)
+        return found
+    return compared(states)
 
 
 def _events(log_p: Tensor, log_q: Tensor, measure: Measure) -> tuple[Tensor, Tensor]:

@@ -60,7 +60,7 @@ def score_positions(
     """
     if isinstance(target, TextTarget):
         _, nll, _ = score_positions(model, hidden_BTD, batch, None, measure)
-        value, agree = compare_texts(model, batch, nll, target, measure)
+        value, agree = compare_texts(model, hidden_BTD, batch, nll, target, measure)
         return Scores(value, nll, agree)
     targets = batch.target_N
     _check_outcomes(model, targets)

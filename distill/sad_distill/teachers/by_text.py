@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import torch
@@ -16,8 +16,9 @@ from transformers import PreTrainedTokenizerBase
 
 from sad_distill.data.batch import Batch
 from sad_distill.data.rows import Row
-from sad_distill.data.text_chunks import Chunk, chunks_between
-from sad_distill.losses.by_text import TextTarget, joined
+from sad_distill.data.text_chunks import chunks_between
+from sad_distill.losses.by_text import Stretch, TextTarget, joined
+from sad_distill.losses.next_byte import byte_table
 from sad_distill.losses.whole_actions import Choice, choices_of
 from sad_distill.teachers.reading import Offer, Passage, Reader, TextReading
 from sad_env.errors import ConfigError
@@ -32,8 +33,10 @@ class _Text:
         segments: its parts.
         starts: where in the row's ids each begins.
         ends: where in the text each of the row's ids ends.
+        ids: the row's.
     """
 
+    ids: tuple[int, ...]
     segments: list[str] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
@@ -57,12 +60,14 @@ class TextTeacher:
         self._reader = reader
         self._tokenizer = tokenizer
         self._whole_actions = whole_actions
+        self._table = byte_table(tokenizer)
         self._piece = functools.lru_cache(maxsize=None)(lambda one: decode(tokenizer, [one]))
 
     @property
     def setting(self) -> str:
         """See `ScoringTeacher`."""
-        return f"likelihoods of text, actions {'whole' if self._whole_actions else 'in chunks'}"
+        text, actions = "bytes" if self._table else "chunks", "whole" if self._whole_actions else "as text"
+        return f"likelihoods of text in {text}, actions {actions}"
 
     def score(self, batch: Batch) -> TextTarget:
         """See `ScoringTeacher`.
@@ -87,13 +92,13 @@ class TextTeacher:
         for number, row in enumerate(rows):
             mine = [one for one in choices if one.row == number]
             passage = _passage(row, self._text(row, mine), mine)
-            passages.append(Passage(passage.segments, (False,) * len(passage.segments), passage.offers))
+            passages.append(replace(passage, wanted=(False,) * len(passage.segments), next_byte=False))
         return _offered(self._reader.read(passages), device)
 
     def _text(self, row: Row, choices: Sequence[Choice]) -> _Text:
         cuts = {0, len(row.ids), *(one.at + 1 for one in choices)}
         cuts |= {place for unit in row.units for place in (unit.start, unit.end)}
-        found, length = _Text(), 0
+        found, length = _Text(row.ids), 0
         for start, end in pairwise(sorted(cuts)):
             ids = row.ids[start:end]
             text = decode(self._tokenizer, ids)
@@ -111,18 +116,22 @@ class TextTeacher:
             (row, at): index
             for index, (row, at) in enumerate(zip(batch.row_N.tolist(), batch.at_N.tolist(), strict=True))
         }
-        chunk_N, log_p = [-1] * len(places), list[float]()
+        chunk_N, log_p, stretches = [-1] * len(places), list[float](), list[Stretch]()
         for number, (row, text, reading) in enumerate(zip(batch.rows, texts, readings, strict=True)):
             mine = [one for one in choices if one.row == number]
-            for first, chunk in self._chunks(row, text, reading, mine):
-                tokens = [places.get((number, first + at)) for at in range(*chunk.own)]
-                value = math.fsum(reading.log_p[slice(*chunk.other)])
-                if None in tokens or math.isnan(value):
+            for start, end in self._parts(row, text, mine):
+                at = [places.get((number, place), -1) for place in range(start, end)]
+                if (stretch := self._stretch(number, text, reading, (start, end), at, device)) is not None:
+                    stretches.append(stretch)
                     continue
-                for place in tokens:
-                    assert place is not None
-                    chunk_N[place] = len(log_p)
-                log_p.append(value)
+                whole = "".join(text.segments)
+                for chunk in chunks_between(text.ends[start:end], reading.ends, text.before(start), whole):
+                    tokens, value = at[slice(*chunk.own)], math.fsum(reading.log_p[slice(*chunk.other)])
+                    if -1 in tokens or math.isnan(value):
+                        continue
+                    for place in tokens:
+                        chunk_N[place] = len(log_p)
+                    log_p.append(value)
         counted = [n for n, one in enumerate(choices) if (one.row, one.at + 1) in places]
         offered = _offered(readings, device)
         return TextTarget(
@@ -131,23 +140,53 @@ class TextTeacher:
             tuple(choices[n] for n in counted),
             tuple(offered[n] for n in counted),
             torch.tensor([places[choices[n].row, choices[n].at + 1] for n in counted], dtype=torch.long, device=device),
+            tuple(stretches),
         )
 
-    def _chunks(
-        self, row: Row, text: _Text, reading: TextReading, choices: Sequence[Choice]
-    ) -> Iterator[tuple[int, Chunk]]:
-        """The chunks of a row's completions, each with the position that its `own` counts from."""
-        whole = "".join(text.segments)
+    def _parts(self, row: Row, text: _Text, choices: Sequence[Choice]) -> Iterator[tuple[int, int]]:
+        """The stretches of a row's completions that are compared by their text, none across two segments."""
         for unit in row.units:
-            # A listed action is compared whole; one that is not, which is other text there, also by its chunks.
+            # A listed action is compared whole; one that is not, which is other text there, also by its text.
             acts = [one.at + 1 for one in choices if unit.start <= one.at < unit.end and self._listed(row, one)]
             stop = acts[0] if acts else unit.end
-            own = text.ends[unit.start : stop]
-            for chunk in chunks_between(own, reading.ends, text.before(unit.start), whole):
-                yield unit.start, chunk
+            yield from pairwise([*(start for start in text.starts if unit.start <= start < stop), stop])
             after = _behind_action(row, stop, unit.end) if acts else unit.end
-            for chunk in chunks_between(text.ends[after : unit.end], reading.ends, text.before(after), whole):
-                yield after, chunk
+            if after < unit.end:
+                yield after, unit.end
+
+    def _stretch(
+        self,
+        number: int,
+        text: _Text,
+        reading: TextReading,
+        ends: tuple[int, int],
+        at: Sequence[int],
+        device: torch.device,
+    ) -> Stretch | None:
+        """A stretch that is compared by bytes; None where either side does not tell them.
+
+        Args:
+            number: of the row.
+            text: of the row.
+            reading: of the row.
+            ends: first position and behind the last.
+            at: for each position, which of the batch's it is, -1 for none.
+            device: where the student is.
+        """
+        start, end = ends
+        segment = text.starts.index(start) if start in text.starts else -1
+        told = reading.next_byte[segment] if segment >= 0 and reading.next_byte else None
+        if told is None or self._table is None or not start:
+            return None
+        spellings = self._table.spell(text.ids[start:end], text.segments[segment])
+        if spellings is None or len(told) != sum(map(len, spellings)):
+            return None
+        reaching = self._table.reaching(spellings)
+        place = torch.tensor(at)[reaching.owner]
+        kept = (place >= 0).nonzero().flatten()
+        return Stretch(
+            number, start, end, self._table, reaching, kept.to(device), place[kept].to(device), told[kept].to(device)
+        )
 
     def _listed(self, row: Row, choice: Choice) -> bool:
         end = _behind_action(row, choice.at + 1, len(row.ids))
@@ -164,7 +203,7 @@ def _passage(row: Row, text: _Text, choices: Sequence[Choice]) -> Passage:
     starts = text.starts
     wanted = [any(unit.start <= start < unit.end for unit in row.units) for start in starts]
     offers = [Offer(starts.index(one.at + 1), tuple(map(spelled, one.actions))) for one in choices]
-    return Passage(tuple(text.segments), tuple(wanted), tuple(offers))
+    return Passage(tuple(text.segments), tuple(wanted), tuple(offers), next_byte=True)
 
 
 def _offered(readings: Sequence[TextReading], device: torch.device) -> list[Tensor]:

@@ -7,20 +7,23 @@ continuations were, such as admissible actions.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sad_distill.data.batch import Batch, collate
 from sad_distill.data.labels import encode_with_ends
 from sad_distill.data.rows import Branch, Row
+from sad_distill.losses.next_byte import OUTCOMES, byte_table, next_byte
 from sad_distill.losses.targets import check_log_probs, log_probs
-from sad_distill.models.heads import head_logits
+from sad_distill.models.heads import head_logits, vocabulary_of
 from sad_distill.models.language import Language
 from sad_env.errors import ConfigError, DataError
 from sad_env.json_lines import parse_json
@@ -30,6 +33,10 @@ _TOGETHER = 2**14
 _MOST_CHARACTERS = 2**22
 _MOST_TOKENS = 2**14
 """Of one passage with its offers: the mask of its branches has the square of them."""
+_MOST_LOGITS = 2**28
+"""Of one segment whose bytes are told, a gibibyte; a longer one is compared by chunks."""
+_MOST_BYTES = 2**17
+"""Of the segments of a request whose bytes are told: each takes a kilobyte of the answer."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +60,13 @@ class Passage:
         segments: its parts, each of which is spelled by itself, so that no token crosses from one into the next.
         wanted: the segments whose tokens' likelihoods are wanted.
         offers: other continuations.
+        next_byte: of the wanted segments also what each byte could have been is wanted.
     """
 
     segments: tuple[str, ...]
     wanted: tuple[bool, ...]
     offers: tuple[Offer, ...] = ()
+    next_byte: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,11 +77,14 @@ class TextReading:
         ends: where each token of the passage ends, in characters of the whole text.
         log_p: its log-probability; NaN where it is not wanted, or not known.
         offers: the log-probability of each continuation of each offer.
+        next_byte: for each segment `losses.next_byte.next_byte`, or None where that is not wanted or not known; empty
+            where none is.
     """
 
     ends: tuple[int, ...]
     log_p: tuple[float, ...]
     offers: tuple[tuple[float, ...], ...] = ()
+    next_byte: tuple[Tensor | None, ...] = ()
 
 
 class Reader(Protocol):
@@ -112,10 +124,10 @@ class LocalReader:
     def read(self, passages: Sequence[Passage]) -> list[TextReading]:
         """See `Reader`."""
         rows = [self._row(passage) for passage in passages]
-        scores = self._scores([row for row, _ in rows])
+        found = self._scores([row for row, _ in rows], passages)
         return [
-            _reading(passage, row, ends, score, len(self._language.start_ids))
-            for passage, (row, ends), score in zip(passages, rows, scores, strict=True)
+            replace(_reading(passage, row, ends, score, len(self._language.start_ids)), next_byte=told)
+            for passage, (row, ends), (score, told) in zip(passages, rows, found, strict=True)
         ]
 
     def _row(self, passage: Passage) -> tuple[Row, list[int]]:
@@ -145,19 +157,41 @@ class LocalReader:
             )
         return Row(tuple(ids), labels, (), branches=tuple(branches)), ends
 
-    def _scores(self, rows: Sequence[Row]) -> Iterator[dict[int, float]]:
-        """Log-probability of each scored token of each row, by its position."""
-        model = self._language.model
+    def _scores(
+        self, rows: Sequence[Row], passages: Sequence[Passage]
+    ) -> Iterator[tuple[dict[int, float], tuple[Tensor | None, ...]]]:
+        """Log-probability of each scored token of each row, by its position; and of the next bytes."""
+        model, asked = self._language.model, iter(passages)
         for part in _parts(rows):
             batch = collate(part).to(next(model.parameters()).device)
-            values = self._chosen(batch).tolist()
+            states = batch.states(model)
+            values = self._chosen(batch, states).tolist()
             found: list[dict[int, float]] = [{} for _ in part]
             for row, at, value in zip(batch.row_N.tolist(), batch.at_N.tolist(), values, strict=True):
                 found[row][at] = value
-            yield from found
+            for row, score in enumerate(found):
+                yield score, self._next_bytes(next(asked), states[row], batch.ids_BT[row])
 
-    def _chosen(self, batch: Batch) -> Tensor:
-        states = batch.states(self._language.model)[batch.row_N, batch.from_N]
+    def _next_bytes(self, passage: Passage, states: Tensor, ids: Tensor) -> tuple[Tensor | None, ...]:
+        table = byte_table(self._language.tokenizer)
+        if not passage.next_byte or table is None:
+            return ()
+        found: list[Tensor | None] = []
+        start = len(self._language.start_ids)
+        for text, wanted in zip(passage.segments, passage.wanted, strict=True):
+            end = start + len(encode_with_ends(self._language.tokenizer, text)[0])
+            told = wanted and start and (end - start) * vocabulary_of(self._language.model) <= _MOST_LOGITS
+            spellings = table.spell(ids[start:end].tolist(), text) if told else None
+            if spellings is None:
+                found.append(None)
+            else:
+                log_p = log_probs(head_logits(self._language.model, states[start - 1 : end - 1]), self.name)
+                found.append(next_byte(log_p, ids[start:end], table, table.reaching(spellings)).cpu())
+            start = end
+        return tuple(found)
+
+    def _chosen(self, batch: Batch, states_BTD: Tensor) -> Tensor:
+        states = states_BTD[batch.row_N, batch.from_N]
         parts = []
         for hidden, token in zip(torch.split(states, 256), torch.split(batch.target_N, 256), strict=True):
             log_p = log_probs(head_logits(self._language.model, hidden), self.name)
@@ -209,6 +243,7 @@ def passages_of(data: bytes) -> list[Passage]:
                 tuple(_text(one) for one in told["segments"]),
                 tuple(bool(one) for one in told["wanted"]),
                 tuple(Offer(int(one["after"]), tuple(map(_text, one["texts"]))) for one in told["offers"]),
+                told.get("next_byte", False) is True,
             )
             for told in parse_json(data)["passages"]
         ]
@@ -221,12 +256,27 @@ def passages_of(data: bytes) -> list[Passage]:
         after = [offer.after for offer in passage.offers]
         if len(passage.wanted) != len(passage.segments) or not all(0 <= one <= len(passage.segments) for one in after):
             raise DataError("a passage has a 'wanted' for each segment, and offers after one of them")
+    _check_sizes(passages)
+    return passages
+
+
+def _check_sizes(passages: Sequence[Passage]) -> None:
     texts = [
         text for one in passages for text in (*one.segments, *(text for offer in one.offers for text in offer.texts))
     ]
     if sum(map(len, texts)) > _MOST_CHARACTERS:
         raise DataError(f"a request to read more than {_MOST_CHARACTERS:,} characters")
-    return passages
+    told = [
+        text
+        for one in passages
+        if one.next_byte
+        for text, wanted in zip(one.segments, one.wanted, strict=True)
+        if wanted
+    ]
+    if sum(len(text.encode(errors="replace")) for text in told) > _MOST_BYTES:
+        raise DataError(
+            f"a request for what could follow more than {_MOST_BYTES:,} bytes: give a smaller --micro-batch"
+        )
 
 
 def _text(value: object) -> str:
@@ -242,10 +292,40 @@ def readings_as_json(readings: Sequence[TextReading]) -> bytes:
         return [None if math.isnan(value) else max(value, -1e4) for value in values]
 
     told = [
-        {"ends": list(one.ends), "log_p": said(one.log_p), "offers": [said(offer) for offer in one.offers]}
+        {
+            "ends": list(one.ends),
+            "log_p": said(one.log_p),
+            "offers": [said(offer) for offer in one.offers],
+            "next_byte": [None if table is None else _table_as_text(table) for table in one.next_byte],
+        }
         for one in readings
     ]
     return json.dumps({"readings": told}).encode()
+
+
+def _table_as_text(table: Tensor) -> str:
+    """Numbers as base64 of little-endian float32, a tenth of what they take as digits."""
+    return base64.b64encode(table.float().numpy().astype("<f4").tobytes()).decode()
+
+
+def _tables_of(told: Any, passage: Passage) -> tuple[Tensor | None, ...]:
+    """The next bytes of an answer; servers of earlier releases tell none."""
+    if not told:
+        return ()
+    if not isinstance(told, list) or len(told) != len(passage.segments):
+        raise ValueError
+    found = [None if one is None else _table_of(one, text) for one, text in zip(told, passage.segments, strict=True)]
+    return tuple(found)
+
+
+def _table_of(told: Any, text: str) -> Tensor:
+    values = np.frombuffer(base64.b64decode(_text(told), validate=True), "<f4")
+    table = torch.from_numpy(values.astype(np.float32)).view(len(text.encode(errors="replace")), OUTCOMES)
+    if not table.isfinite().all():
+        raise ValueError
+    if len(table):
+        check_log_probs(float(table.max()), float(table.logsumexp(1).max()))
+    return table
 
 
 def readings_of(value: dict[str, Any], passages: Sequence[Passage]) -> list[TextReading]:
@@ -264,11 +344,13 @@ def _checked(told: Any, passage: Passage) -> TextReading:
     length = sum(map(len, passage.segments))
     try:
         ends = tuple(told["ends"])
-        reading = TextReading(ends, _numbers(told["log_p"]), tuple(_numbers(one) for one in told["offers"]))
+        offers = tuple(_numbers(one) for one in told["offers"])
+        tables = _tables_of(told.get("next_byte"), passage)
+        reading = TextReading(ends, _numbers(told["log_p"]), offers, tables)
         ordered = all(type(end) is int for end in ends) and list(ends) == sorted(ends)
         fits = ordered and len(ends) == len(reading.log_p) and (not ends or (ends[0] >= 0 and ends[-1] <= length))
         counts = [len(one) for one in reading.offers] == [len(offer.texts) for offer in passage.offers]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
         raise DataError("the answer holds no readings") from None
     if not fits or not counts or any(math.isnan(one) for offer in reading.offers for one in offer):
         raise DataError("a reading does not fit its passage")

@@ -46,7 +46,7 @@ def meet(config: TrainConfig, teacher: Teacher, student: Language) -> Teacher:
     return replace(
         teacher,
         scores=scores,
-        comparison=f"teacher {name} has another tokenizer: compared by chunks of text, {actions}",
+        comparison=f"teacher {name} has another tokenizer: compared by its text, {actions}",
     )
 
 

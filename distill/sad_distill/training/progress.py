@@ -1,28 +1,15 @@
-"""How a training run shows its progress: a bar on a terminal, a line every few seconds elsewhere."""
+"""How a training run shows its progress: two lines on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
-import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sad_env import progress as work
 
-from sad_env.safe_text import console
-
-_SECONDS = 15.0
-"""Between two lines where there is no terminal."""
-_SHOWN = (
-    ("loss", "loss {:.4f}"),
-    ("reason_divergence", "R {:.3f}"),
-    ("act_divergence", "A {:.3f}"),
-    ("reason_nll", "nll R {:.3f}"),
-    ("act_nll", "nll A {:.3f}"),
-    ("rollout_success", "success {:.2f}"),
-    ("cache_hits", "cache {:.0%}"),
-)
+_KINDS = (("reason", "reasoning"), ("act", "action"))
+_SHARES = (("rollout_success", "won"), ("cache_hits", "from cache"))
 
 
 class Reporter(Protocol):
@@ -34,44 +21,32 @@ class Reporter(Protocol):
 
 
 def summary(metrics: dict[str, float]) -> str:
-    """The main numbers on one line; a divergence of 0 means that nothing was compared, and is left out.
+    """The main numbers on one line of 80 columns.
 
+    The divergence from the teacher where there is one, else the negative log-likelihood of the recorded tokens; a
+    divergence of 0 means that nothing was compared.
+
+    >>> summary({"loss": 1.5, "reason_divergence": 0.5, "act_divergence": 1.0, "act_nll": 0.25, "cache_hits": 0.9})
+    'loss 1.5000  divergence: reasoning 0.500, action 1.000  from cache 90%'
     >>> summary({"loss": 1.5, "act_divergence": 0.0, "act_nll": 0.25})
-    'loss 1.5000  nll A 0.250'
+    'loss 1.5000  nll: action 0.250'
     """
-    shown = ((name, form) for name, form in _SHOWN if name in metrics)
-    return "  ".join(form.format(metrics[name]) for name, form in shown if metrics[name] or "divergence" not in name)
+    words = [f"loss {metrics['loss']:.4f}"] if "loss" in metrics else []
+    for measure in ("divergence", "nll"):
+        found = [(word, metrics.get(f"{kind}_{measure}", 0.0)) for kind, word in _KINDS]
+        if any(value for _, value in found):
+            words.append(f"{measure}: " + ", ".join(f"{word} {value:.3f}" for word, value in found if value))
+            break
+    return "  ".join([*words, *(f"{word} {metrics[name]:.0%}" for name, word in _SHARES if name in metrics)])
 
 
 @contextlib.contextmanager
 def progress(steps: int, *, shown: bool = True) -> Iterator[Reporter]:
     """A reporter that shows a run of this many updates on standard error; only the first of several processes does."""
-    screen = console(stderr=True)
-    if not screen.is_terminal or not shown:
-        yield _Lines()
-        return
-    columns = (
-        TextColumn("distil"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[numbers]}"),
-    )
-    with Progress(*columns, console=screen) as bar:
-        task = bar.add_task("distil", total=steps, numbers="")
+    with work.shown(quiet=not shown) as report:
+        report("update", 0, steps)
 
-        def report(step: int, steps: int, metrics: dict[str, float]) -> None:
-            bar.update(task, completed=step, numbers=summary(metrics))
+        def after(step: int, steps: int, metrics: dict[str, float]) -> None:
+            report("update", step, steps, lambda: summary(metrics))
 
-        yield report
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self._last = 0.0
-
-    def __call__(self, step: int, steps: int, metrics: dict[str, float]) -> None:
-        now = time.monotonic()
-        if now - self._last >= _SECONDS or step == steps:
-            self._last = now
-            print(f"update {step}/{steps}  {summary(metrics)}", file=sys.stderr, flush=True)
+        yield after

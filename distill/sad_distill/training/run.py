@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from sad_agents.checkpoints import save_student
+from sad_agents.tracking import tracker_names
 
 from sad_distill.config import TrainConfig
 from sad_distill.data.action_support import ActionSupport
@@ -73,6 +74,7 @@ class Run:
     """
 
     def __init__(self, config: TrainConfig, report: Report = silent, ranks: Ranks = ALONE) -> None:
+        tracker_names(config.output.report_to)  # before models are loaded
         self.config = config
         self.report = report
         self.ranks = ranks
@@ -117,7 +119,7 @@ class Run:
                 self.config,
                 self.contents,
                 writes=self.ranks.first,
-                tensorboard=self.config.output.tensorboard,
+                report_to=self.config.output.report_to,
             )
             held.callback(directory.close)
             self.ranks.wait()

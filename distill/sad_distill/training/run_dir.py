@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sad_agents.tracking import Trackers, open_trackers
+
 from sad_distill.config import TrainConfig
 from sad_distill.config_checks import present_settings
+from sad_distill.training.page import TrainingPage
 from sad_env.addresses import public_address
 from sad_env.errors import ConfigError
 from sad_env.files import write_bytes, write_text
@@ -18,7 +21,7 @@ from sad_env.records import Trajectory
 from sad_env.settings import flat
 
 _FREE = frozenset(
-    {"out", "steps", "workers", "device", "micro_batch", "save_every", "tensorboard", "cache", "patience", "stored"}
+    {"out", "steps", "workers", "device", "micro_batch", "save_every", "report_to", "cache", "patience", "stored"}
     # What form, chat and precision come to is among the contents.
     | {"form", "chat", "teacher_precision", "teacher_concurrency"}
     # Draws of another sampler are others of the same distribution.
@@ -39,7 +42,7 @@ class RunDir:
         config: the run's settings.
         contents: what the files and models that they name hold, by setting: a path stays when its file changes.
         writes: False in all but the first of several processes, which only read.
-        tensorboard: metrics are also written for TensorBoard.
+        report_to: trackers that metrics and episodes are told, see `open_trackers`.
 
     Raises:
         ConfigError: the folder holds a run with other settings or contents, or with more steps.
@@ -55,12 +58,15 @@ class RunDir:
         contents: Mapping[str, str],
         *,
         writes: bool = True,
-        tensorboard: bool = False,
+        report_to: str = "",
     ) -> None:
         self.folder = folder
         self._writes = writes
         self._metrics: JsonLinesWriter | None = None
-        self._board: Any = None
+        self._trackers = Trackers()
+        self._last_step = 0
+        self._page: TrainingPage | None = None
+        self._settings: dict[str, Any] = {}
         self.earlier_steps: list[int] = []
         if not writes:
             return
@@ -89,9 +95,10 @@ class RunDir:
                         f"{folder} holds a run on other {key}: {value!r}, now {contents[key]!r} under the same name:"
                         " choose another --out, or delete the folder to train again"
                     )
+        self._settings = settings
         earlier = {"earlier_steps": self.earlier_steps} if self.earlier_steps else {}
         write_text(path, json.dumps({**settings, **earlier, "contents": dict(contents)}, indent=1))
-        self._board = _board(folder) if tensorboard else None
+        self._trackers = open_trackers(report_to, folder, settings)
 
     @property
     def state(self) -> Path:
@@ -111,6 +118,7 @@ class RunDir:
             kept = [line for _, line in read_lines(self.metrics) if parse_json(line)["step"] < step]
             write_bytes(self.metrics, b"".join(line + b"\n" for line in kept))
         self._metrics = JsonLinesWriter(self.metrics)
+        self._page = TrainingPage(self.folder, self._settings)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """One line of metrics."""
@@ -120,16 +128,21 @@ class RunDir:
         # JSON knows neither NaN nor infinity: such a number is null.
         finite = {key: value if math.isfinite(value) else None for key, value in metrics.items()}
         self._metrics.append(json.dumps({"step": step, **finite}, allow_nan=False))
-        if self._board is not None:
-            for key, value in metrics.items():
-                self._board.add_scalar(key, value, step)
+        self._trackers.write(step, metrics)
+        self._last_step = step
+        assert self._page is not None
+        self._page.refresh()
 
     def close(self) -> None:
         """Close the files."""
         if self._metrics is not None:
             self._metrics.close()
-        if self._board is not None:
-            self._board.close()
+        if self._page is not None:
+            self._page.write()
+        newest = max((self.folder / "rollouts").glob("*.jsonl"), default=None)
+        if newest is not None and self._trackers.open:
+            self._trackers.episodes(self._last_step, read_whole(newest))
+        self._trackers.close()
 
     def rollouts(self, iteration: int, rank: int = 0) -> Path:
         """The file of the episodes of an online iteration, kept until a state holds its updates."""
@@ -162,11 +175,3 @@ def _extended(folder: Path, before: Mapping[str, Any], steps: int) -> list[int]:
             " another --out"
         )
     return [*earlier, had]
-
-
-def _board(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise ConfigError("--tensorboard needs the package tensorboard: pip install tensorboard") from None
-    return SummaryWriter(str(folder / "tensorboard"))

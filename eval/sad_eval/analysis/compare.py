@@ -27,6 +27,7 @@ from sad_eval.metrics.statistics import (
     ranks,
     sign_flips,
 )
+from sad_eval.records import EpisodeLine
 from sad_eval.runs.reference import references
 from sad_eval.runs.run_folder import RunFolder
 
@@ -137,9 +138,28 @@ def compare(runs: Sequence[RunFolder], reference: str = "") -> Comparison:
     for what in ("world", "data"):
         if len(values := {str(getattr(manifest, what)) for manifest in manifests}) > 1:
             raise ConfigError(f"the runs differ in their {what}: {', '.join(sorted(values))}")
-    names = _names(runs)
     teacher = references(reference, manifests[0]) if reference else {}
-    columns = [_Column(run, teacher) for run in runs]
+    return compare_read([ComparedRun.read(run, teacher) for run in runs], teacher)
+
+
+def compare_read(
+    columns: Sequence[ComparedRun], teacher: Mapping[str, Sequence[Reasoning]] | None = None
+) -> Comparison:
+    """Compare runs of one world and kind of data whose episodes have been read already.
+
+    Args:
+        columns: two or more different runs.
+        teacher: what CoT match was measured against.
+
+    Raises:
+        ConfigError: nothing in common.
+        IncompleteError: a run without a scored episode.
+    """
+    runs = [column.run for column in columns]
+    for column in columns:
+        if not column.rows:
+            raise IncompleteError(f"{one_line(str(column.run.path))!r} has no scored episode yet")
+    manifests, names, teacher = [run.manifest for run in runs], _names(runs), teacher or {}
     shared = sorted(set.intersection(*(set(column.rows) for column in columns)))
     if not shared:
         raise ConfigError("the runs have no episode in common")
@@ -161,20 +181,39 @@ def compare(runs: Sequence[RunFolder], reference: str = "") -> Comparison:
     )
 
 
-class _Column:
-    """The episodes of one run by task and repeat."""
+class ComparedRun:
+    """What a comparison needs of a run: numbers of its episodes, which are added one after the other.
 
-    def __init__(self, run: RunFolder, teacher: Mapping[str, Sequence[Reasoning]]) -> None:
+    Args:
+        run: the run.
+        teacher: reasoning that CoT match compares with.
+
+    Attributes:
+        rows: place of each episode by task and repeat.
+    """
+
+    def __init__(self, run: RunFolder, teacher: Mapping[str, Sequence[Reasoning]] | None = None) -> None:
+        self.run = run
+        self.agent = run.manifest.agent
         limit = run.manifest.limits.get("max_steps")
         self.sums = MetricSums(int(limit or 0), tokenizer=WORDS, references=teacher)
+        self.rows: dict[Pairing, int] = {}
+
+    @classmethod
+    def read(cls, run: RunFolder, teacher: Mapping[str, Sequence[Reasoning]] | None = None) -> ComparedRun:
+        """A run with all its episodes."""
+        column = cls(run, teacher)
         for line in run.episodes():
-            self.sums.add(line)
-        if not len(self.sums):
-            raise IncompleteError(f"{one_line(str(run.path))!r} has no scored episode yet")
-        self.agent = run.manifest.agent
-        self.rows = {(key.task_id, key.repeat): row for row, key in enumerate(self.sums.keys)}
+            column.add(line)
+        return column
+
+    def add(self, line: EpisodeLine) -> None:
+        """Add a scored episode."""
+        self.sums.add(line)
+        self.rows[line.key.task_id, line.key.repeat] = len(self.rows)
 
     def ratios(self, shared: Sequence[Pairing], metrics: Sequence[str]) -> Ratios:
+        """The metrics of these episodes, as parts and wholes."""
         return self.sums.ratios([self.rows[pair] for pair in shared], metrics)
 
 
@@ -187,7 +226,7 @@ def _names(runs: Sequence[RunFolder]) -> list[str]:
     return names
 
 
-def _pair(first: str, second: str, one: _Column, other: _Column, shared: Sequence[Pairing]) -> Pair:
+def _pair(first: str, second: str, one: ComparedRun, other: ComparedRun, shared: Sequence[Pairing]) -> Pair:
     tasks = [task for task, _ in shared]
     metrics = [name for name in METRICS if one.sums.applies(name) and other.sums.applies(name)]
     ours, theirs = one.ratios(shared, metrics), other.ratios(shared, metrics)
@@ -248,7 +287,7 @@ def _adjusted(pairs: list[Pair]) -> list[Pair]:
 
 
 def _run_columns(
-    names: Sequence[str], columns: Sequence[_Column], shared: Sequence[Pairing], pairs: Sequence[Pair]
+    names: Sequence[str], columns: Sequence[ComparedRun], shared: Sequence[Pairing], pairs: Sequence[Pair]
 ) -> list[RunColumn]:
     estimates = [column.sums.estimates([column.rows[pair] for pair in shared]) for column in columns]
     places = ranks(len(names), [_better_first(names, pair) for pair in pairs if pair.separable])
@@ -276,7 +315,7 @@ def _better_first(names: Sequence[str], pair: Pair) -> tuple[int, int]:
 
 
 def _remarks(
-    runs: Sequence[RunFolder], columns: Sequence[_Column], shared: Sequence[Pairing], *, same: bool, whole: bool
+    runs: Sequence[RunFolder], columns: Sequence[ComparedRun], shared: Sequence[Pairing], *, same: bool, whole: bool
 ) -> list[str]:
     remarks = []
     complete = all(len(column.rows) == len(run.manifest.planned()) for run, column in zip(runs, columns, strict=True))
@@ -308,7 +347,7 @@ def _differing(identities: Sequence[Mapping[str, object]]) -> list[str]:
 
 
 def _unmatched(
-    names: Sequence[str], columns: Sequence[_Column], teacher: Mapping[str, Sequence[Reasoning]]
+    names: Sequence[str], columns: Sequence[ComparedRun], teacher: Mapping[str, Sequence[Reasoning]]
 ) -> list[str]:
     """What a reader who asked for CoT match must know when there is none."""
     without = [

@@ -105,6 +105,9 @@ def _worlds() -> Iterator[Finding]:
 
 
 def _students() -> Iterator[Finding]:
+    if importlib.util.find_spec("torch") is None:
+        yield Finding("note", "without training and models in this process (--agent nano)", "pip install sad-env")
+        return
     for spec in registry.known():
         if spec.data and catalogue.ships_student(spec.name):
             yield Finding("ok", f"{spec.name}: --agent nano is there")
@@ -115,7 +118,7 @@ def _students() -> Iterator[Finding]:
 def _extras() -> Iterator[Finding]:
     for module, (extra, meaning) in _EXTRAS.items():
         if importlib.util.find_spec(module) is None:
-            yield Finding("note", f"without {meaning}", f"pip install 'sad-env[{extra}]'")
+            yield Finding("note", f"without {meaning}", f"pip install 'sad-env-core[{extra}]'")
         else:
             yield Finding("ok", meaning)
 

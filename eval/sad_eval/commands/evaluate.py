@@ -10,29 +10,36 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from sad_agents.rollout.rollout import rollout
+from sad_agents.tracking import tracker_names
 
 from sad_env import cli
 from sad_env.addresses import public_address
 from sad_env.errors import INTERRUPTED, ConfigError, IncompleteError
+from sad_env.progress import announced
 from sad_env.safe_text import console, one_line, safe_text, visible
 from sad_eval.records import Results, exit_code
 from sad_eval.report.export import results_json
 from sad_eval.report.terminal import print_report, side_by_side
 from sad_eval.runs.harness import EvaluationOutcome, Play, evaluate
 from sad_eval.runs.plan import EvaluationPlan, claimed, make_plan, panels_of
+from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.score import sums_for
 from sad_eval.runs.settings import EvalSettings, read_settings
+from sad_eval.runs.tracking import report_run
 
 COMMANDS = {
     "ls": "sad_eval.commands.ls:run_ls",
     "doctor": "sad_eval.commands.doctor:run_doctor",
     "validate": "sad_eval.commands.validate:run_validate",
+    "runs": "sad_eval.commands.runs:run_runs",
+    "view": "sad_eval.commands.runs:run_view",
     "compare": "sad_eval.commands.compare:run_compare",
     "merge": "sad_eval.commands.merge:run_merge",
     "robustness": "sad_eval.commands.robustness:run_robustness",
     "faithfulness": "sad_eval.commands.faithfulness:run_faithfulness",
     "report": "sad_eval.commands.report:report",
     "rescore": "sad_eval.commands.report:rescore",
+    "new-world": "sad_eval.commands.new_world:run_new_world",
 }
 """First words that are not an evaluation, and where their functions are; imported when they are called."""
 
@@ -61,7 +68,8 @@ def _evaluate(words: Sequence[str]) -> int:
     names = panels_of(settings)
     done: list[tuple[str, Results]] = []
     for name in names:
-        plan = make_plan(settings, name, command=command, alone=len(names) == 1)
+        with announced(f"sad-eval: loading {settings.agent} and {settings.env}", quiet=settings.quiet):
+            plan = make_plan(settings, name, command=command, alone=len(names) == 1)
         if settings.dry_run:
             print(visible(describe(plan)))
             continue
@@ -79,13 +87,29 @@ def _evaluate(words: Sequence[str]) -> int:
 
 
 def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
-    """Play what a plan's run still owes.
+    """Play what a plan's run still owes, and say so where that is nothing.
+
+    Raises:
+        SadEnvError: see `evaluate`.
+    """
+    outcome = play_plan(plan)
+    if outcome.idle:
+        manifest = RunFolder.open(plan.folder).manifest
+        last = manifest.resumptions[-1].at if manifest.resumptions else manifest.created
+        where = one_line(str(plan.folder), 120)
+        print(visible(f"nothing played: results of {last} in {where}; --new plays again"), file=sys.stderr)
+    return outcome
+
+
+def play_plan(plan: EvaluationPlan) -> EvaluationOutcome:
+    """Play what a plan's run still owes; shows its progress alone.
 
     Raises:
         SadEnvError: see `evaluate`.
     """
     # A wrong reference, tokenizer or backend is reported before anything is written.
     sums, play = sums_for(plan.manifest), player(plan)
+    tracker_names(plan.settings.report_to)
     with claimed(plan) as run:
         outcome = evaluate(
             run,
@@ -96,10 +120,8 @@ def run_plan(plan: EvaluationPlan) -> EvaluationOutcome:
             seconds=plan.settings.run_seconds,
             now=plan.manifest,
         )
-    if outcome.idle:
-        last = run.manifest.resumptions[-1].at if run.manifest.resumptions else run.manifest.created
-        where = one_line(str(plan.folder), 120)
-        print(visible(f"nothing played: results of {last} in {where}; --new plays again"), file=sys.stderr)
+        if outcome.results.status == "complete" and not outcome.idle:
+            report_run(plan.settings.report_to, run, outcome.results)
     return outcome
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import random
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from sad_env import cli
+from sad_env import cli, registry
 from sad_env.errors import ConfigError, DataError
 from sad_env.json_lines import RecordError
 from sad_env.records import Trajectory, read_trajectories
@@ -49,7 +50,7 @@ class PlayConfig:
     export: Path | None = None
     """Write an asciinema recording (.cast) and show nothing."""
     env: str = ""
-    """World: toy, alfworld, webshop, hotpotqa, or a plug-in's; you play it yourself."""
+    """World: toy, alfworld, webshop, hotpotqa, searchqa, or a plug-in's; you play it yourself."""
     data: str = "generated"
     """generated, official, official:PACK, or a folder in the official layout."""
     panel: str = ""
@@ -59,7 +60,7 @@ class PlayConfig:
     seed: int = 0
     """Seed of all draws; it picks the task when none is named."""
     serve: bool = False
-    """With --env webshop: the shop as web pages, in a browser on this machine."""
+    """With --env webshop: shop in a browser on this machine, a task after the other."""
     port: int = 3000
     """Port of --serve."""
 
@@ -101,7 +102,7 @@ def play(config: PlayConfig) -> int:
         which = f" of {config.task!r}" if config.task else ""
         kind = "" if config.only == "all" else f" that is {config.only}"
         raise ConfigError(f"{one_line(config.run)} has {len(episodes)} episodes, none{which}{kind}")
-    reference = {episode.task_id: episode for episode in load(config.reference)} if config.reference else {}
+    reference = _reference(config.reference, episodes) if config.reference else {}
     pairs = ((episode, reference.get(episode.task_id)) for episode in chosen)
     printed = [one for pair in pairs for one in pair if one is not None]
     if config.export is not None:
@@ -110,7 +111,7 @@ def play(config: PlayConfig) -> int:
         print_episodes(printed, console(), hide_reasoning=config.hide_reasoning)
     elif importlib.util.find_spec("textual") is None:
         print_episodes(printed, console(), hide_reasoning=config.hide_reasoning)
-        print(f"{PROG}: for the full screen, install textual: pip install 'sad-env[play]'", file=sys.stderr)
+        print(f"{PROG}: for the full screen, install textual: pip install 'sad-env-core[play]'", file=sys.stderr)
     else:
         _full_screen(episodes, reference, config)
     return 0
@@ -131,6 +132,22 @@ def load(path: Path) -> list[Trajectory]:
             raise DataError(str(error)) from None
     # Runs write episodes down as they end; playback shows them in the same order each time.
     return [line.trajectory for line in sorted(RunFolder.open(path).episodes(), key=lambda line: line.id)]
+
+
+def _reference(path: Path, episodes: list[Trajectory]) -> dict[str, Trajectory]:
+    """The episodes of a reference by task.
+
+    Raises:
+        ConfigError: it is of other worlds: none of its tasks would ever be shown.
+    """
+    found = load(path)
+    theirs, ours = ({episode.world for episode in some} for some in (found, episodes))
+    if not theirs & ours:
+        raise ConfigError(
+            f"--reference {one_line(str(path), 80)} is of {', '.join(sorted(theirs)) or 'no world'}, the episodes are"
+            f" of {', '.join(sorted(ours))}: give one of the same world"
+        )
+    return {episode.task_id: episode for episode in found}
 
 
 def _full_screen(episodes: list[Trajectory], reference: dict[str, Trajectory], config: PlayConfig) -> None:
@@ -155,15 +172,35 @@ def _play_world(config: PlayConfig) -> int:
     if config.serve:
         if config.env != "webshop":
             raise ConfigError(f"--serve shows the shop of webshop; {config.env!r} has no web pages")
-        from sad_env.webshop.site import serve
-
-        serve(config.port, data=config.data)
-        return 0
+        return _serve(config)
     from sad_eval.playback.person import play_world
 
     return play_world(
         config.env, data=config.data, panel=config.panel, task_id=config.task, seed=config.seed, out=config.out
     )
+
+
+def _serve(config: PlayConfig) -> int:
+    """The shop in a browser, until it is interrupted; episodes are recorded like an agent's."""
+    from sad_env.webshop.env import WebShopEnv
+    from sad_env.webshop.played_shop import PlayedShop
+    from sad_env.webshop.site import server
+
+    split = config.panel or registry.world(config.env).default_panel(config.data)
+    env = WebShopEnv(data=config.data, split=split, view="original")
+    tasks = list(env.panel.task_ids)
+    if config.task and config.task not in tasks:
+        raise ConfigError(f"no task {one_line(config.task, 80)!r} in the panel {env.panel.name!r}, e.g. {tasks[0]!r}")
+    random.Random(config.seed).shuffle(tasks)
+    ordered = dict.fromkeys([config.task, *tasks] if config.task else tasks)
+    shop = PlayedShop(env, ordered, config.out, config.seed)
+    with server(shop, config.port) as running:
+        where = f"http://127.0.0.1:{running.server_address[1]}/"
+        print(
+            visible(f"the shop is open at {where}; purchases are added to {config.out}; Ctrl-C closes it"), flush=True
+        )
+        running.serve_forever()
+    return 0
 
 
 if __name__ == "__main__":

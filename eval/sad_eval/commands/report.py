@@ -14,7 +14,7 @@ from sad_env import cli
 from sad_env.errors import ConfigError
 from sad_env.safe_text import console, visible
 from sad_eval.records import exit_code
-from sad_eval.report import export
+from sad_eval.report import episode_tables, export
 from sad_eval.report.html import render_html
 from sad_eval.report.model import build_report, check_results, json_schema
 from sad_eval.report.terminal import print_report
@@ -36,7 +36,9 @@ class ReportConfig:
     latex: Path | None = None
     """A booktabs table, one line a run."""
     csv: Path | None = None
-    """One line an episode."""
+    """One line an episode with all metrics; a name in .parquet is written as Parquet (needs pyarrow)."""
+    csv_steps: Path | None = None
+    """One line a step, with its texts, tokens and times; .parquet as for --csv."""
     md: Path | None = None
     """A Markdown table, one line a run."""
     json: Path | None = None
@@ -68,13 +70,16 @@ def report(arguments: Sequence[str] | None = None) -> int:
         _write(config.html, render_html(folders, episodes=config.episodes, report=made))
     for path, form in (
         (config.latex, export.to_latex),
-        (config.csv, export.to_csv),
         (config.md, export.to_markdown),
         (config.json, export.to_json),
     ):
         if path is not None:
             _write(path, [form(made)])
-    if not any((config.html, config.latex, config.csv, config.md, config.json)):
+    if config.csv is not None:
+        _write_table(config.csv, episode_tables.episode_columns(), episode_tables.episode_lines(folders))
+    if config.csv_steps is not None:
+        _write_table(config.csv_steps, episode_tables.STEP_COLUMNS, episode_tables.step_lines(folders))
+    if not any((config.html, config.latex, config.csv, config.csv_steps, config.md, config.json)):
         for run in made.runs:
             print_report(run.results, console())
     return 0
@@ -94,7 +99,7 @@ class RescoreConfig:
     tokenizer: str = ""
     """Unit of reasoning length: words, sampled, a tokenizer.json, auto; the run's own when left out."""
     semantic: bool = False
-    """Also match reasoning by sentence embeddings, where the run did not (extra sad-env[semantic])."""
+    """Also match reasoning by sentence embeddings, where the run did not (extra sad-env-core[semantic])."""
 
 
 def rescore(arguments: Sequence[str] | None = None) -> int:
@@ -107,6 +112,11 @@ def rescore(arguments: Sequence[str] | None = None) -> int:
         run.write_results(results)
     print_report(results, console())
     return exit_code(results)
+
+
+def _write_table(path: Path, columns: Sequence[str], lines: Iterable[episode_tables.Line]) -> None:
+    episode_tables.write_table(path, columns, lines)
+    print(visible(f"wrote {path}"))
 
 
 def _write(path: Path, pieces: Iterable[str]) -> None:

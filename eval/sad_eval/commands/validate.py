@@ -26,7 +26,7 @@ class ValidateSettings:
     """
 
     env: Annotated[str, tyro.conf.Positional]
-    """World: toy, alfworld, webshop, hotpotqa, or a plug-in's."""
+    """World: toy, alfworld, webshop, hotpotqa, searchqa, or a plug-in's."""
     data: str = "generated"
     """generated, official, official:PACK, or a folder in the official layout."""
     panel: str = ""

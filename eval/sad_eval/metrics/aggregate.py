@@ -103,6 +103,15 @@ class MetricSums:
         self.counts[trajectory.status] += 1
         self.retried.append(len(line.attempts) > 1)
 
+    def last(self) -> dict[str, float | None]:
+        """The metrics of the episode that was added last, by name; None where one does not apply to it.
+
+        Raises:
+            IndexError: no episode.
+        """
+        lasts = {name: (self._parts[name][-1], self._wholes[name][-1]) for name in METRICS}
+        return {name: part / whole if whole else None for name, (part, whole) in lasts.items()}
+
     def mean(self, name: str) -> float | None:
         """A metric so far, None while it applies to no episode."""
         whole = sum(self._wholes[name])

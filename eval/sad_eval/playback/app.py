@@ -43,7 +43,7 @@ KEYS = (
     ("c", "admissible actions"),
     ("t", "the teacher's episode"),
     ("l", "list of episodes"),
-    ("?", "these keys"),
+    ("?  esc", "these keys; close them"),
     ("q", "quit"),
 )
 
@@ -209,7 +209,8 @@ class PlaybackApp(App[None]):
         line.focus()
 
     def action_leave_search(self) -> None:
-        """Close the search line."""
+        """Close the search line and the list of keys."""
+        self.query_one("#keys").display = False
         self.query_one("#search", Input).display = False
         self.set_focus(None)
 
@@ -262,9 +263,10 @@ class PlaybackApp(App[None]):
         episode = player.trajectory
         if episode is None:
             return text.append(f"{one_line(self.run_title, 80)}\n").append(f"no {player.choice} episode", _WARN)
-        text.append(one_line(episode.task_id, 120), "bold")
+        # First what must be read; a task's name may be longer than the screen is wide.
         style = _WARN if "success" in episode.unknown else _GOOD if episode.success else _BAD
-        text.append(f"  {episode.ending}", style).append(f"  score {episode.score:g}\n", _DIM)
+        text.append(episode.ending, style).append(f"  score {episode.score:g}  ", _DIM)
+        text.append(one_line(episode.task_id, 120), "bold").append("\n")
         facts = (
             f"{self.run_title} · {episode.agent} · {episode.world} · {episode.data} · episode {player.place + 1} of "
         )

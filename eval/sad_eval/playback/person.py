@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
-from sad_agents.policies import HumanAgent
+from sad_agents.policies import HELP, HumanAgent
 from sad_agents.prompts import load_prompt
 from sad_agents.rollout.rollout import Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
@@ -73,7 +73,7 @@ def _greet(world: str, task_id: str, screen: Console) -> None:
     for line in load_prompt(world).instruction.splitlines():
         if line.startswith("Actions:"):
             screen.print(safe_text(line, "dim"))
-    screen.print(safe_text("Type an action or its number; an empty line leaves.\n", "dim"))
+    screen.print(safe_text(f"{HELP}\n", "dim"))
 
 
 def _record(episode: Trajectory, out: Path) -> None:

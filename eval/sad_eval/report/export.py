@@ -1,4 +1,4 @@
-"""A report as data and as tables: JSON of a published schema, CSV of episodes, LaTeX and Markdown of metrics."""
+"""A report as data and as tables: JSON of a published schema, LaTeX and Markdown of metrics."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from sad_env.errors import ConfigError
 from sad_env.files import atomic_text
 from sad_eval.records import Results
 from sad_eval.report.escape import Cell, markdown_cell
-from sad_eval.report.model import EpisodeSummary, Report, RunReport
+from sad_eval.report.model import Report, RunReport
 from sad_eval.report.numbers import interval_text, unit_text, value_text
-from sad_eval.report.tables import csv_table, latex_table, markdown_table
-
-EPISODE_COLUMNS = ("run", "agent", "world", "data", "panel", *EpisodeSummary.model_fields)
-"""Columns of the CSV form, one line an episode."""
+from sad_eval.report.tables import latex_table, markdown_table
 
 TABLE_METRICS = (
     "success_rate",
@@ -32,7 +29,7 @@ TABLE_METRICS = (
 """Metrics of the LaTeX and Markdown tables, where a run has them; the other forms hold all."""
 
 _COUNTED = "reasoning_per_step"
-"""The one whose unit is the run's choice (`--tokenizer`), so that every cell names it."""
+"""The one whose unit is the run's choice (`--tokenizer`), so that every unit has a column."""
 
 
 def to_json(report: Report) -> str:
@@ -44,18 +41,6 @@ def results_json(runs: Sequence[Results]) -> str:
     """The results of one run as JSON, those of several as a list."""
     documents = [results.model_dump(mode="json") for results in runs]
     return json.dumps(documents[0] if len(documents) == 1 else documents, indent=2, allow_nan=False)
-
-
-def to_csv(report: Report) -> str:
-    """One line an episode, of all runs."""
-    rows: list[tuple[Cell, ...]] = []
-    for run in report.runs:
-        head = (run.name, run.agent, run.world, run.data, run.panel)
-        for episode in run.episodes:
-            values = episode.model_dump(mode="json")
-            values["success"] = int(episode.success)
-            rows.append((*head, *(values[column] for column in EPISODE_COLUMNS[len(head) :])))
-    return csv_table(EPISODE_COLUMNS, rows)
 
 
 def to_latex(report: Report) -> str:
@@ -71,25 +56,29 @@ def to_markdown(report: Report) -> str:
 
 
 def _metrics(report: Report) -> tuple[list[str], list[list[Cell]]]:
-    names = [name for name in TABLE_METRICS if any(name in run.results.metrics for run in report.runs)]
-    header = ["run", "agent", "panel", "n", *(name.replace("_", " ") for name in names)]
-    return header, [_row(run, names) for run in report.runs]
+    columns = [
+        (name, unit)
+        for name in TABLE_METRICS
+        for unit in dict.fromkeys(_unit(name, run.results) for run in report.runs if name in run.results.metrics)
+    ]
+    names = [name.replace("_", " ") + (f", {unit}" if unit else "") for name, unit in columns]
+    return ["run", "agent", "panel", "n", *names], [_row(run, columns) for run in report.runs]
 
 
-def _row(run: RunReport, names: list[str]) -> list[Cell]:
+def _unit(name: str, results: Results) -> str:
+    """The unit that a column names; "" where it is the same in all runs."""
+    return unit_text(name, results) if name == _COUNTED else ""
+
+
+def _row(run: RunReport, columns: list[tuple[str, str]]) -> list[Cell]:
     results = run.results
     cells: list[Cell] = [run.name, run.agent, f"{run.world} {run.panel} ({run.data})", results.scored]
-    return [*cells, *(_cell(name, results) for name in names)]
+    return [*cells, *(_cell(name, results) if _unit(name, results) == unit else None for name, unit in columns)]
 
 
 def _cell(name: str, results: Results) -> Cell:
     estimate = results.metrics.get(name)
-    if estimate is None:
-        return None
-    value = value_text(name, estimate)
-    if name == _COUNTED:
-        value = f"{value} {unit_text(name, results)}"
-    return f"{value} [{interval_text(name, estimate)}]"
+    return None if estimate is None else f"{value_text(name, estimate)} [{interval_text(name, estimate)}]"
 
 
 def _caption(report: Report) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from jinja2 import Environment
 
 from sad_env import html
+from sad_env.charts import BOX
 from sad_env.records import Status
 from sad_env.safe_text import one_line
 from sad_eval.report import plots
@@ -54,7 +55,7 @@ def render_html(runs: Sequence[RunFolder], *, episodes: int = 200, report: Repor
         runs=items,
         plots=figures,
         mixed=len({(run.world, run.data, run.panel_sha256) for run in report.runs}) > 1,
-        box=plots.BOX,
+        box=BOX,
         headline=HEADLINE,
     )
 

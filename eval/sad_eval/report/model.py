@@ -117,8 +117,17 @@ def report_run(run: RunFolder) -> RunReport:
     Raises:
         DataError: the folder has no results yet, or a file in it cannot be read.
     """
+    return report_of(run, (summary(line) for line in run.episodes()))
+
+
+def report_of(run: RunFolder, summaries: Iterable[EpisodeSummary]) -> RunReport:
+    """The report of a run folder whose episodes have been read.
+
+    Raises:
+        DataError: the folder has no results yet, or they cannot be read.
+    """
     manifest, results = run.manifest, run.results()
-    episodes = tuple(sorted((summary(line) for line in run.episodes()), key=_order))
+    episodes = tuple(sorted(summaries, key=_order))
     shared = RunReport.model_fields.keys() & Manifest.model_fields.keys() - {"panel"}
     return RunReport(
         **{name: getattr(manifest, name) for name in shared},

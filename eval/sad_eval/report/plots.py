@@ -4,56 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from sad_env.charts import BOX, COLOURS, Plot, Series, Tick, nice_step
 from sad_env.safe_text import one_line
 from sad_eval.report.model import RunReport
-
-COLOURS = 8
-"""Series beyond this many reuse colours; each still has its own label."""
-
-
-class Box(NamedTuple):
-    """A figure's size and its margins, in pixels."""
-
-    width: int = 640
-    height: int = 300
-    left: int = 52
-    right: int = 16
-    top: int = 14
-    bottom: int = 44
-
-
-BOX = Box()
-
-
-class Tick(NamedTuple):
-    """A mark on an axis: where, and what is written there."""
-
-    at: float
-    label: str
-
-
-class Series(NamedTuple):
-    """A line through points, or one point with an interval; `colour` counts from 0."""
-
-    label: str
-    colour: int
-    path: str
-    x: float
-    y: float
-    low: float
-    high: float
-
-
-class Plot(NamedTuple):
-    """A figure in pixels of the `BOX`."""
-
-    title: str
-    x_label: str
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
-    series: tuple[Series, ...]
 
 
 def _height(share: float) -> float:
@@ -66,20 +20,6 @@ def _across(share: float) -> float:
 
 def _percent_ticks() -> tuple[Tick, ...]:
     return tuple(Tick(_height(quarter / 4), f"{25 * quarter} %") for quarter in range(5))
-
-
-def nice_step(span: float, most: int = 8) -> int:
-    """The smallest of 1, 2, 5, 10, 20, 50, ... that divides `span` into at most `most` parts.
-
-    >>> nice_step(7), nice_step(20), nice_step(50)
-    (1, 5, 10)
-    """
-    power = 1
-    while True:
-        for factor in (1, 2, 5):
-            if span <= most * factor * power:
-                return factor * power
-        power *= 10
 
 
 def steps_plot(runs: Sequence[RunReport]) -> Plot | None:

@@ -1,21 +1,10 @@
-"""One table, written as CSV, LaTeX or Markdown."""
+"""One table, written as LaTeX or Markdown."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
-from sad_eval.report.escape import Cell, csv_cell, latex_cell, markdown_cell
-
-
-def csv_table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """The table as CSV with a header line."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([csv_cell(cell) for cell in header])
-    writer.writerows([csv_cell(cell) for cell in row] for row in rows)
-    return out.getvalue()
+from sad_eval.report.escape import Cell, latex_cell, markdown_cell
 
 
 def latex_table(header: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str) -> str:

@@ -14,7 +14,7 @@ from sad_env.records import Status
 from sad_env.safe_text import one_line, safe_text
 from sad_eval.metrics.episode_metrics import METRICS
 from sad_eval.records import Estimate, Results
-from sad_eval.report.numbers import interval_text, value_text
+from sad_eval.report.numbers import interval_text, unit_text, value_text
 
 STYLES = {
     Status.SUCCESS.value: "green",
@@ -27,7 +27,7 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
     ("", {"success_rate": "success", "score": "score", "progress": "sub-goals reached"}),
     (
         "reasoning length",
-        {"reasoning_per_step": "tokens a step", "reasoning_per_episode": "tokens an episode"},
+        {"reasoning_per_step": "a step", "reasoning_per_episode": "an episode"},
     ),
     (
         "CoT match",
@@ -42,7 +42,7 @@ GROUPS: tuple[tuple[str, dict[str, str]], ...] = (
         "steps",
         {
             "environment_steps": "in the world",
-            "environment_steps_at_limit": "  lost ones at the limit",
+            "environment_steps_at_limit": "  failures counted as the limit",
             "reasoning_and_action_steps": "reasonings + actions",
             "invalid_actions": "invalid actions",
         },
@@ -163,7 +163,7 @@ def _share_cell(estimate: Estimate | None) -> Text:
 def _heading(heading: str, results: Results) -> Text:
     text = Text(heading)
     if heading == "reasoning length" and results.tokenizer:
-        text.append_text(safe_text(f" ({one_line(results.tokenizer, 24)})", "dim"))
+        text.append_text(safe_text(f" ({unit_text('reasoning_per_step', results)})", "dim"))
     if heading == "CoT match" and results.reference:
         text.append_text(safe_text(f" (with {one_line(results.reference, 24)})", "dim"))
     return text
@@ -216,12 +216,18 @@ def side_by_side(columns: Sequence[tuple[str, Results]], console: Console) -> No
     table.add_column("")
     for name, _ in columns:
         table.add_column(safe_text(one_line(name, 24)), justify="right")
-    names = dict.fromkeys(name for _, results in columns for name in results.metrics if _main(name))
+    rows = dict.fromkeys(_row(name, results) for _, results in columns for name in results.metrics if _main(name))
     intervals = len(columns) <= _COLUMNS_WITH_INTERVALS
-    for name in names:
-        cells = [_cell(name, results.metrics.get(name), interval=intervals) for _, results in columns]
-        table.add_row(safe_text(name.replace("_", " ")), *cells)
+    for name, unit in rows:
+        own = [results.metrics.get(name) if _row(name, results) == (name, unit) else None for _, results in columns]
+        cells = [_cell(name, estimate, interval=intervals) for estimate in own]
+        table.add_row(safe_text(name.replace("_", " ") + (f", {unit}" if unit else "")), *cells)
     console.print(Padding(table, (1, 0, 0, 0)))
+
+
+def _row(name: str, results: Results) -> tuple[str, str]:
+    """A metric and the unit its row has: lengths of reasoning in different units have rows of their own."""
+    return name, unit_text(name, results) if name.startswith("reasoning_per_") else ""
 
 
 def _main(name: str) -> bool:

@@ -123,7 +123,10 @@ def _manifest(
     settings: EvalSettings, recipe: WorldRecipe, panel: Panel, agent: Agent, limits: Limits, command: str
 ) -> Manifest:
     facts = catalogue.provenance(agent)
-    digest = provenance.data_sha256(_data_path(settings))
+    source = registry.world(settings.env).entry.rpartition(":")[0]
+    # The tasks of a world that is a file alone are in its code.
+    in_code = settings.data == "generated" and source.endswith(".py")
+    digest = sha256_file(source) if in_code else provenance.data_sha256(_data_path(settings))
     bounds: dict[str, float | int | None] = {
         "max_steps": limits.max_steps,
         "max_tokens": limits.max_tokens,

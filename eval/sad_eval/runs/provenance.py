@@ -11,7 +11,7 @@ from pathlib import Path
 import sad_env
 from sad_env.files import sha256_folder
 
-_PACKAGES = ("sad-env", "numpy", "gymnasium", "torch", "transformers", "tokenizers", "alfworld", "textworld", "ray")
+_PACKAGES = ("numpy", "gymnasium", "torch", "transformers", "tokenizers", "alfworld", "textworld", "ray")
 
 MAX_HASHED_BYTES = 512 * 2**20
 """A larger data folder is named by the names and sizes of its files; reading gigabytes would delay every start."""
@@ -19,7 +19,7 @@ MAX_HASHED_BYTES = 512 * 2**20
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the installed packages that may decide a result; none is imported for it."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "sad-env": sad_env.__version__}
     for package in _PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

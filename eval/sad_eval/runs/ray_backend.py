@@ -33,7 +33,7 @@ def ray_player(plan: EvaluationPlan) -> Play:
     try:
         import ray
     except ImportError:
-        raise ConfigError("--backend ray needs Ray: pip install 'sad-env[ray]'") from None
+        raise ConfigError("--backend ray needs Ray: pip install 'sad-env-core[ray]'") from None
     if not ray.is_initialized():
         address = plan.settings.backend.partition(":")[2] or None
         try:

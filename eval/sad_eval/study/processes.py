@@ -22,7 +22,7 @@ _PRELOADED = [
     "torch",
     "transformers.models.llama.modeling_llama",
     "sad_distill.training.run",
-    "sad_agents.collect",
+    "sad_agents.collect_command",
     "sad_agents.sampling.local_model",
     "sad_eval.commands.evaluate",
 ]

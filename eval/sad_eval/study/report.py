@@ -39,7 +39,7 @@ from sad_eval.study.tables import (
 REPORT = "README.md"
 FINDINGS = "findings.md"
 """Written by hand; the report includes its text."""
-NO_FIGURES = "The figures are missing: install `sad-env[plots]` and run `sad-study` again with `--report-only`."
+NO_FIGURES = "The figures are missing: install `sad-env-core[plots]` and run `sad-study` again with `--report-only`."
 
 _METHOD = f"""## How to read it
 

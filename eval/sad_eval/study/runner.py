@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
+import os
 import sys
 import time
 from collections import defaultdict
@@ -17,8 +19,8 @@ from sad_agents.loading import shipped_student
 from sad_env.errors import ConfigError, DataError, IncompleteError
 from sad_env.files import exclusive, sha256_file, when_written, write_bytes, write_text
 from sad_env.json_lines import parse_json
-from sad_env.progress import duration
-from sad_env.safe_text import one_line, visible
+from sad_env.progress import duration, shown
+from sad_env.safe_text import one_line, safe_text, visible
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import counted
 from sad_eval.study.estimates import estimate_text
@@ -29,6 +31,10 @@ from sad_eval.study.processes import Ended, StageProcess, prepare, stop
 from sad_eval.study.stale_runs import former_keys, set_aside
 
 _POLL_SECONDS = 0.1
+_SECONDS_BETWEEN_LINES = 30.0
+"""Between two lines on the stages that run, where there is no terminal."""
+_TAIL_BYTES = 4096
+"""Of a log in which its last line is looked for."""
 
 
 def run_study(config: StudyConfig) -> int:
@@ -62,6 +68,7 @@ def run_study(config: StudyConfig) -> int:
 
 
 def _run(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
+    importlib.import_module("sad_distill")  # sad-env-core has none, and not every stage would say so
     _check_teachers(config)  # before anything is written
     with contextlib.ExitStack() as locks:
         for world in config.worlds:
@@ -188,12 +195,23 @@ class Runner:
             return
         prepare(self.config.threads)
         self._report_progress("resumed" if self._done else "begun")
-        try:
-            while self._start() or self._running:
-                self._reap()
-                time.sleep(_POLL_SECONDS)
-        finally:
-            stop([process for _, process in self._running.values()])
+        with shown(below=lambda: safe_text("\n".join(self.running())), seconds=_SECONDS_BETWEEN_LINES) as report:
+            try:
+                while self._start() or self._running:
+                    self._reap()
+                    report("stages", len(self._done), len(self.plan), None if _terminal() else self._note)
+                    time.sleep(_POLL_SECONDS)
+            finally:
+                stop([process for _, process in self._running.values()])
+
+    def running(self) -> list[str]:
+        """Names of the stages that run now, each with the last that it said of its progress."""
+        return [
+            f"{name}: {last_line(self.log(stage)) or 'starting'}" for name, (stage, _) in tuple(self._running.items())
+        ]
+
+    def _note(self) -> str:
+        return "; ".join(self.running())
 
     def complain(self) -> None:
         """Say what is missing.
@@ -286,7 +304,16 @@ class Runner:
         return sum(means.get(stage.kind, general) for stage in missing) / self.config.jobs
 
 
+def _terminal() -> bool:
+    return sys.stderr.isatty()
+
+
 def last_line(log: Path) -> str:
-    """The last line of a log that says anything."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    return next((one_line(line, 200) for line in reversed(lines) if line.strip()), "")
+    """The last line of a log that says anything; "" where nothing was said since the stage's command."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        lines = file.read().decode("utf-8", errors="replace").splitlines()
+    found = next((one_line(line, 200) for line in reversed(lines) if line.strip()), "")
+    return "" if found.startswith("$ ") else found

@@ -176,3 +176,22 @@ def test_it_begins_where_it_is_told_to(episodes: list[Trajectory]) -> None:
         assert app.player.hide_reasoning
 
     drive(PlaybackApp(episodes, title="x", task_id=episodes[4].task_id, hide_reasoning=True), script)
+
+
+def test_a_narrow_screen_shows_the_ending_of_a_task_with_a_long_name(episodes: list[Trajectory]) -> None:
+    long = episodes[0].model_copy(update={"task_id": "pick_and_place_simple-SoapBottle-None-Toilet-" * 4})
+
+    async def script(app: PlaybackApp, pilot: Pilot[Any]) -> None:
+        assert f"{long.ending}  score {long.score:g}  pick_and_place" in screen(app)
+
+    drive(PlaybackApp([long], title="x"), script, size=(80, 24))
+
+
+def test_escape_closes_the_list_of_keys(episodes: list[Trajectory]) -> None:
+    async def script(app: PlaybackApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("question_mark")
+        assert app.query_one("#keys").display
+        await pilot.press("escape")
+        assert not app.query_one("#keys").display
+
+    drive(PlaybackApp(episodes, title="x"), script)

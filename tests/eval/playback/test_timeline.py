@@ -224,6 +224,7 @@ def test_the_command_writes_a_recording(run: RunFolder, tmp_path: Path) -> None:
         (["--env", "toyy"], 2, "did you mean 'toy'"),
         (["--env", "toy", "--serve"], 2, "'toy' has no web pages"),
         (["--env", "toy", "--task", "nothing"], 2, "no task 'nothing'"),
+        (["--env", "webshop", "--serve", "--task", "nothing"], 2, "no task 'nothing' in the panel 'test'"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(
@@ -253,11 +254,21 @@ def test_a_person_plays_by_number_and_by_word_and_is_recorded_like_an_agent(tmp_
 
 def test_a_person_who_leaves_is_not_recorded(tmp_path: Path) -> None:
     screen, out = io.StringIO(), tmp_path / "human.jsonl"
-    leaving = io.StringIO("look\n\n")
+    leaving = io.StringIO("look\nquit\nlook\n")
     arguments = {"data": "generated", "panel": "", "task_id": "", "seed": 1}
     assert play_world("toy", **arguments, out=out, inbox=leaving, outbox=screen) == 130
     assert not out.exists()
     assert "Not recorded" in screen.getvalue()
+
+
+def test_a_reference_of_another_world_is_refused(
+    run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.jsonl"
+    trajectory = next(iter(run.episodes())).trajectory.model_copy(update={"world": "webshop"})
+    other.write_text(trajectory.to_json() + "\n")
+    assert main([str(run.path), "--plain", "--reference", str(other)]) == 2
+    assert "is of webshop, the episodes are of toy" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("module", ["sad_eval.commands.play", "sad_eval.commands.report", "sad_leaderboard.command"])
@@ -277,5 +288,5 @@ def test_without_textual_the_command_prints_and_says_how_to_get_it(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert main([str(run.path)]) == 0
     shown = capsys.readouterr()
-    assert "pip install 'sad-env[play]'" in shown.err
+    assert "pip install 'sad-env-core[play]'" in shown.err
     assert "✗" in shown.out

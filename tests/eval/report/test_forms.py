@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import re
@@ -12,14 +11,16 @@ from pathlib import Path
 
 import pytest
 from sad_eval.commands.evaluate import main
-from sad_eval.report.export import EPISODE_COLUMNS, to_csv, to_json, to_latex, to_markdown
+from sad_eval.report.export import to_json, to_latex, to_markdown
 from sad_eval.report.html import render_html
 from sad_eval.report.model import Report, build_report, json_schema, shown_trajectories, solved_within
 from sad_eval.report.overlay import span_texts
 from sad_eval.report.plots import nice_step, size_plot, steps_plot
+from sad_eval.report.terminal import side_by_side
 from sad_eval.runs.run_folder import RunFolder
 
 from sad_env.records import SpanKind, parse_record
+from sad_env.safe_text import console
 
 MakeRun = Callable[..., RunFolder]
 
@@ -46,14 +47,6 @@ def test_the_published_schema_describes_the_json(report: Report) -> None:
     assert set(run["properties"]) == set(json.loads(to_json(report))["runs"][0])
 
 
-def test_csv_has_a_line_for_every_episode_of_every_run(report: Report) -> None:
-    lines = list(csv.DictReader(io.StringIO(to_csv(report))))
-    assert len(lines) == 12 + 24
-    assert tuple(lines[0]) == EPISODE_COLUMNS
-    solved = sum(int(line["success"]) for line in lines if line["agent"] == "random")
-    assert solved == report.runs[1].results.counts["success"]
-
-
 def test_tables_hold_a_line_a_run_with_intervals(report: Report) -> None:
     rate = report.runs[1].results.metrics["success_rate"]
     value, low = f"{100 * rate.value:.1f}", f"{100 * rate.low:.1f}"
@@ -70,16 +63,38 @@ def test_every_length_of_reasoning_names_its_unit(runs: list[RunFolder], report:
     others = [expert.model_copy(update={"name": one.tokenizer, "results": one}) for one in (sampled, file)]
     mixed = report.model_copy(update={"runs": (expert, *others)})
     for table in (to_markdown(mixed), to_latex(mixed)):
-        assert table.count(" words ") == 1
-        assert table.count(" sampled tokens ") == 1
-        assert table.count("tokens of models/tokenizer.json ") == 1
+        header = next(line for line in table.splitlines() if "reasoning per step" in line)
+        assert header.count("reasoning per step, words") == 1
+        assert header.count("reasoning per step, sampled tokens") == 1
+        assert header.count("reasoning per step, tokens of models/tokenizer.json") == 1
         assert "Lengths of reasoning in different units do not compare." in table
+    rows = [line for line in to_markdown(mixed).splitlines() if line.startswith("| ")][1:]
+    first = (
+        next(line for line in to_markdown(mixed).splitlines() if "reasoning per step" in line)
+        .split(" | ")
+        .index("reasoning per step, words")
+    )
+    lengths = [line.split(" | ")[first : first + 3] for line in rows if "toy" in line]
+    assert [[cell != "–" for cell in line] for line in lengths] == [
+        [place == row for place in range(3)] for row in range(3)
+    ]
     alone = to_markdown(report.model_copy(update={"runs": (expert,)}))
-    assert " words " in alone
+    assert "reasoning per step, words |" in alone
     assert "do not compare" not in alone
     page = "".join(render_html(runs[:1]))
     assert "<span>reasoning a step, words</span>" in page
     assert "<small>words, bootstrap over tasks</small>" in page
+
+
+def test_side_by_side_on_a_terminal_each_unit_has_a_row(report: Report) -> None:
+    results = report.runs[0].results
+    sampled = results.model_copy(update={"tokenizer": "sampled"})
+    screen = io.StringIO()
+    side_by_side([("a", results), ("b", sampled)], console(screen, width=100))
+    rows = [line for line in screen.getvalue().splitlines() if line.startswith("reasoning per step")]
+    assert [row.count("—") for row in rows] == [1, 1]
+    assert "words" in rows[0]
+    assert "sampled tokens" in rows[1]
 
 
 def test_latex_compiles_in_structure(report: Report) -> None:

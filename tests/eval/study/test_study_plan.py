@@ -275,7 +275,7 @@ def test_the_former_name_of_the_command_still_works(capsys: pytest.CaptureFixtur
 
 
 def test_flags_of_a_plan_are_flags_that_the_commands_know() -> None:
-    from sad_agents.collect import CollectSettings
+    from sad_agents.collect_command import CollectSettings
     from sad_distill.commands.main import train_config
     from sad_distill.config_checks import check
 

@@ -1,0 +1,68 @@
+"""Long work says what it is, how far it is, and when it will be done."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+
+from sad_env import progress
+from sad_env.progress import Bars, Lines, announced
+from sad_env.safe_text import console
+
+
+class Clock:
+    """A `time.monotonic` that is set by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+def test_a_line_has_the_count_the_time_left_and_the_pace_before_the_numbers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock(monkeypatch)
+    report = Lines()
+    report("update", 100, 400)  # a run that goes on: what was done before says nothing of the pace
+    clock.now = 4.9
+    report("update", 101, 400)
+    assert capsys.readouterr().err == ""
+    clock.now = 50.0
+    report("update", 200, 400, lambda: "loss 0.5")
+    assert capsys.readouterr().err == "update  200/400  1 min 40 s left, 2.0/s  loss 0.5\n"
+    clock.now = 100.0
+    report("update", 400, 400)
+    assert capsys.readouterr().err == "update  400/400\n"
+
+
+def test_on_80_columns_step_time_left_and_pace_come_first_and_the_numbers_below() -> None:
+    bars = Bars()
+    for step in (0, 1, 2):
+        bars("update", step, 12_000, lambda: "loss 0.1234  divergence: reasoning 0.123, action 0.012  won 50%")
+        time.sleep(0.01)
+    out = io.StringIO()
+    console(out, width=80).print(bars.draw())
+    first, second = out.getvalue().splitlines()
+    assert first.startswith("update     2/12000 ")
+    assert " left, " in first
+    assert "/s" in first
+    assert second.rstrip() == "loss 0.1234  divergence: reasoning 0.123, action 0.012  won 50%"
+
+
+def test_work_that_takes_long_says_what_it_is_and_how_long_it_has_taken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with announced("loading"):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(progress, "SECONDS_OF_SILENCE", 0.01)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.01)
+    with announced("loading \x1b[31m"):
+        time.sleep(0.1)
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first == second == "loading ␛[31m ... 0 s"
+    with announced("loading", quiet=True):
+        time.sleep(0.05)
+    assert capsys.readouterr().err == ""
