@@ -142,7 +142,9 @@ def test_what_is_wrong_raises_and_leaves_nothing(
 
 def test_a_server_that_is_not_there_raises() -> None:
     with pytest.raises(InfrastructureError):
-        sad_eval.evaluate(agent="openai:http://127.0.0.1:9#none", env="toy", episodes=1, workers=0, chat="off")
+        sad_eval.evaluate(
+            agent="openai:http://127.0.0.1:9#none", env="toy", episodes=1, workers=0, chat="off", patience=0
+        )
 
 
 def test_trajectories_are_collected_with_and_without_a_file(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_every_block_that_is_not_run_says_why_and_every_program_is_ours_or_pytho
     assert programs >= {"sad-eval", "sad-play", "sad-leaderboard"}
 
 
-@pytest.mark.parametrize("guide", GUIDES)
+@pytest.mark.parametrize("guide", [GUIDES[0], *(pytest.param(one, marks=pytest.mark.slow) for one in GUIDES[1:])])
 def test_a_guides_python_runs_from_its_beginning_to_its_end(guide: str, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / guide).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks

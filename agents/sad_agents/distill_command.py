@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 
 from sad_env import cli
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `sad-distill`; returns the exit code."""
-    return cli.run("sad-distill", lambda: int(importlib.import_module("sad_distill.commands.main").main()))
+    return cli.run("sad-distill", lambda: int(importlib.import_module("sad_distill.commands.main").main(arguments)))

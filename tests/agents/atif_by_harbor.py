@@ -5,10 +5,13 @@ Harbor needs a Python of its own: the interpreter that SAD_HARBOR_PYTHON names r
 
 import sys
 
-from harbor.models.trajectories import Trajectory
 
-taken = 0
-with open(sys.argv[1], encoding="utf-8") as lines:
-    for line in lines:
-        taken += len(Trajectory.model_validate_json(line).steps) > 1
-print(taken)
+def main(path: str) -> None:
+    from harbor.models.trajectories import Trajectory  # only the Python that runs this file has it
+
+    with open(path, encoding="utf-8") as lines:
+        print(sum(len(Trajectory.model_validate_json(line).steps) > 1 for line in lines))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

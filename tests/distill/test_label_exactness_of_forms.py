@@ -40,7 +40,7 @@ PIECES = [
 TEXTS = [*PIECES, "Observation: You see: ring.\n", "Reasoning: I see.\nAction: take ring\n"] * 3
 MAKE = {"nano": lambda: train_tokenizer(TEXTS, 500), "gpt2-kind": lambda: gpt2_kind(TEXTS)}
 WRITTEN = ("lines", "tags", "think")
-CONVERSATIONS = 1000
+CONVERSATIONS = (100, pytest.param(1000, marks=pytest.mark.slow))
 
 
 @functools.cache
@@ -112,10 +112,11 @@ def check(tokenizer: PreTrainedTokenizerBase, local: LocalModel, episode: Trajec
     return found
 
 
+@pytest.mark.parametrize("conversations", CONVERSATIONS)
 @pytest.mark.parametrize("name", MAKE)
 @pytest.mark.parametrize("template", ["", "qwen2_5", "qwen3_thinking"])
 @pytest.mark.parametrize("form", WRITTEN)
-def test_a_thousand_random_conversations(form: str, template: str, name: str) -> None:
+def test_random_conversations(form: str, template: str, name: str, conversations: int) -> None:
     assert set(WRITTEN) == set(FORMS)
     tokenizer = tokenizer_with(name, template or "qwen2_5")
     model = tiny_model("llama", len(tokenizer), positions=8192)
@@ -124,13 +125,13 @@ def test_a_thousand_random_conversations(form: str, template: str, name: str) ->
     prompt = Prompt("Play it.", ("Observation: A hall.\nReasoning: hm\nAction: go\nObservation: You won.\n",))
     agent = ReActAgent(local, prompt, shots=1, sampling=Sampling(max_tokens=512))
     recipe, limits = WorldRecipe("toy", {"split": "train"}), Limits(max_steps=3)
-    jobs = [Job(f"train-{number % 50:04d}", seed=number) for number in range(CONVERSATIONS)]
+    jobs = [Job(f"train-{number % 50:04d}", seed=number) for number in range(conversations)]
     shown = random_speech(local, 0)
     for number, one in enumerate(rollout(agent, jobs, recipe, live=1, limits=limits), start=1):
         found += check(tokenizer, local, one.trajectory, shown.pop(f"{number}.0"))
     counts = {how: found.count(how) for how in dict.fromkeys(found)}
     print(f"{form}, {template or 'no chat'}, {name}: {len(found)} completions, {counts}")
-    assert len(found) > CONVERSATIONS
+    assert len(found) > conversations
     assert counts.get("other ids", 0) + counts.get("same ids", 0) > 0.99 * len(found)
 
 

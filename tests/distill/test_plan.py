@@ -113,7 +113,7 @@ def test_the_command_prints_a_table_and_writes_nothing(
 
 
 def test_a_configuration_that_is_not_there_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     config = TrainConfig(out="x")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "unheard-of"}))
     with pytest.raises(ConfigError, match="its configuration cannot be read"):

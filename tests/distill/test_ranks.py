@@ -105,6 +105,7 @@ def finish(processes: list[subprocess.Popen[bytes]]) -> list[bytes]:
     return [answer for answer, _ in answers]
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_update_of_one(files: Path, tmp_path: Path) -> None:
     for size in (1, 2):
         finish(start(size, "-c", UPDATES, str(files), str(tmp_path / str(size))))

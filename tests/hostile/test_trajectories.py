@@ -154,4 +154,4 @@ def test_an_error_message_that_quotes_the_input_is_made_visible(capsys: pytest.C
     shown = capsys.readouterr().err
     assert "\x1b" not in shown
     assert "\u202e" not in shown
-    assert len(shown) < 600
+    assert len(shown) < 1100

@@ -128,7 +128,7 @@ def test_a_slip_replays(world: TextEnv, lines: list[EpisodeLine]) -> None:
 def test_an_action_may_be_spelled_as_its_world_spells_it() -> None:
     spelled = registry.canonical_action("hotpotqa") or str
     assert (spelled("Search[Ed Wood]"), spelled("Answer[yes]")) == ("search[Ed Wood]", "finish[yes]")
-    assert registry.canonical_action("toy") is None
+    assert registry.canonical_action("alfworld") is None
 
 
 @given(draw=st.data())

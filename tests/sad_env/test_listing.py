@@ -50,7 +50,10 @@ NOT_A_WORLD = lambda split="x": None
 '''
 
 
-@pytest.mark.parametrize("name", ["toy", "alfworld", "webshop", "hotpotqa", "searchqa"])
+@pytest.mark.parametrize(
+    "name",
+    ["toy", "hotpotqa", *(pytest.param(one, marks=pytest.mark.slow) for one in ("alfworld", "webshop", "searchqa"))],
+)
 def test_every_split_that_is_listed_can_be_played_and_has_the_task_types_that_are_listed(name: str) -> None:
     assert name in sad_env.worlds()
     seen = set()
