@@ -91,7 +91,7 @@ class Bars:
     """A bar for each kind of work with its note under it, and what `below` makes under them all."""
 
     def __init__(self, below: Callable[[], RenderableType] | None = None) -> None:
-        columns = (TextColumn("{task.description}", markup=False), MofNCompleteColumn(), Pace(), BarColumn(24))
+        columns = (TextColumn("{task.description}", markup=False), MofNCompleteColumn(), PaceColumn(), BarColumn(24))
         self._bars = Progress(*columns)
         self._tasks: dict[str, TaskID] = {}
         self._notes: dict[str, Callable[[], str]] = {}
@@ -111,7 +111,7 @@ class Bars:
         return Group(self._bars.get_renderable(), *notes, self._below() if self._below else Text(end=""))
 
 
-class Pace(ProgressColumn):
+class PaceColumn(ProgressColumn):
     """Time that is left, and how fast the work goes."""
 
     max_refresh = 0.5
