@@ -101,6 +101,7 @@ def killed_again_and_again(start: Start, figures_of: Figures, tmp_path: Path, mo
     assert figures_of(tmp_path / "run") == figures_of(tmp_path / "calm")
 
 
+@pytest.mark.slow
 def test_kill_9_at_three_random_moments(start: Start, figures_of: Figures, tmp_path: Path) -> None:
     killed_again_and_again(start, figures_of, tmp_path, 3)
 
@@ -156,6 +157,7 @@ def test_ctrl_c_twice_loses_nothing(start: Start, figures_of: Figures, tmp_path:
     assert len({line.id for line in run.episodes()}) == 10
 
 
+@pytest.mark.slow
 def test_two_at_once_on_one_run(start: Start, tmp_path: Path) -> None:
     words = ("--episodes", "12", "--concurrency", "1", "--workers", "1", "--quiet", "--out", "run")
     first = start(*words, seconds=0.1)

@@ -16,6 +16,10 @@ from sad_env.errors import ConfigError
 from sad_env.files import exclusive, write_text
 from sad_env.json_lines import JsonLinesWriter
 
+# Many programs are started: with the other slow tests.
+pytestmark = pytest.mark.slow
+
+
 COMMANDS = {
     "sad-data": "sad_env.data_command",
     "sad-collect": "sad_agents.collect_command",

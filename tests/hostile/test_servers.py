@@ -28,6 +28,10 @@ from sad_env.http import Client, Patience, RequestError
 from sad_env.json_lines import RecordError, parse_json
 from sad_env.records import Status
 
+# Some 300 servers, each asked by several programs: with the other slow tests.
+pytestmark = pytest.mark.slow
+
+
 QUICK = Patience(seconds=0, attempts=2, pause=0.01, longest=0.05, connect=1.0, answer=0.3)
 REQUEST = Request("1.0", (Piece("Do it.\n"),), (Piece("Observation: x\n"),), "7")
 LOOK = "Reasoning: I look around first.\nAction: look\n"
