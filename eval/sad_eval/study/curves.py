@@ -12,7 +12,7 @@ from sad_eval.metrics.statistics import holm
 from sad_eval.records import Estimate
 from sad_eval.study.claims import LEVEL, figure
 from sad_eval.study.comparisons import MethodComparison, compare_methods
-from sad_eval.study.figures import COLOURS, METADATA, STYLE
+from sad_eval.study.figures import COLOURS, METADATA, STYLE, short_name
 from sad_eval.study.methods import REFERENCES
 from sad_eval.study.plan import run_name
 from sad_eval.study.results import WorldResults
@@ -120,7 +120,7 @@ def _figure(out: Path, world: WorldResults) -> bool:
                     xs, ys = [share for share, _ in points], [100 * one.value for _, one in points]
                     colour = COLOURS[number % len(COLOURS)]
                     axes.plot(xs, ys, style, marker="o", color=colour, label=title_of(method))
-            axes.set_title(f"{world.name}, {size}: success against processor seconds")
+            axes.set_title(f"{world.name}, {short_name(size)}: success against processor seconds")
             axes.set_xlabel("processor seconds of acting, scoring and updating")
             axes.set_ylabel("success, %")
             axes.grid(axis="y")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sad_env.files import atomic_bytes
+from sad_env.safe_text import one_line
 from sad_eval.records import Estimate
 
 if TYPE_CHECKING:
@@ -86,6 +87,11 @@ def write_figures(out: Path, world: str, points: Sequence[Point], references: Re
     return list(figures)
 
 
+def short_name(size: str) -> str:
+    """The last part of a hub id or folder, cut to 16 characters: whole paths would leave a figure no room for its axes."""
+    return one_line(size.rstrip("/").rpartition("/")[2], 16)
+
+
 def success_figure(world: str, points: Sequence[Point], references: References) -> Figure:
     """Success of each method, a row a method, a mark a size, with 95 % intervals."""
     methods, sizes = _distinct(point.method for point in points), _distinct(point.size for point in points)
@@ -98,7 +104,7 @@ def success_figure(world: str, points: Sequence[Point], references: References) 
             xerr=_errors(drawn),
             fmt=MARKERS[number % len(MARKERS)],
             color=_SIZE_COLOURS[number % len(_SIZE_COLOURS)],
-            label=size,
+            label=short_name(size),
         )
     _reference_lines(axes.axvline, references)
     axes.set_yticks(range(len(methods)), methods)
@@ -132,7 +138,7 @@ def cost_figure(world: str, unit: str, points: Sequence[Point], references: Refe
     for number, method in enumerate(methods):
         axes.fill_between([], [], color=COLOURS[number % len(COLOURS)], label=method)
     for number, size in enumerate(sizes if len(sizes) > 1 else ()):
-        axes.plot([], [], marker=MARKERS[number % len(MARKERS)], linestyle="", color="0.3", label=size)
+        axes.plot([], [], marker=MARKERS[number % len(MARKERS)], linestyle="", color="0.3", label=short_name(size))
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(lambda cost, _: _short(cost))

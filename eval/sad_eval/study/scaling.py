@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sad_env.files import atomic_bytes
-from sad_env.safe_text import one_line
 from sad_eval.records import Estimate
-from sad_eval.study.figures import COLOURS, MARKERS, METADATA, STYLE
+from sad_eval.study.figures import COLOURS, MARKERS, METADATA, STYLE, short_name
 from sad_eval.study.results import COLUMNS, WorldResults
 from sad_eval.study.tables import pooled, title_of
 
@@ -113,8 +112,7 @@ def _panel(axes: Axes, column: str, sizes: Sequence[str], lines: Sequence[Scalin
         )
     if teacher is not None and lines:
         axes.axhline(scale * teacher, linestyle="--", color="0.35", linewidth=1, label="teacher")
-    # Of hub ids and folders the last part: whole paths would leave no room for the panels.
-    axes.set_xticks(range(len(sizes)), [one_line(size.rstrip("/").rpartition("/")[2], 16) for size in sizes])
+    axes.set_xticks(range(len(sizes)), [short_name(size) for size in sizes])
     axes.set_xlim(-0.4, len(sizes) - 0.6)
     axes.set_title(COLUMNS[column].title)
     axes.grid(axis="y")
