@@ -88,7 +88,7 @@ def write_figures(out: Path, world: str, points: Sequence[Point], references: Re
 
 
 def short_name(size: str) -> str:
-    """The last part of a hub id or folder, cut to 16 characters: whole paths would leave a figure no room for its axes."""
+    """The last part of a hub id or folder, at most 16 characters: whole paths would leave a figure no room."""
     return one_line(size.rstrip("/").rpartition("/")[2], 16)
 
 
