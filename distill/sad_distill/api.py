@@ -8,15 +8,17 @@ import hashlib
 import json
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import caution, ignored_by
+from sad_distill.config_checks import caution
+from sad_distill.stages import stages_of
 from sad_distill.training.progress import Reporter, progress
 from sad_distill.training.ranks import launched
 from sad_distill.training.run import Run, silent
+from sad_distill.training.staged import train_stages
 from sad_env.calls import called_with
 from sad_env.errors import ConfigError
 from sad_env.html import environment
@@ -91,12 +93,18 @@ def distill(
     quiet = settings.pop("quiet", True)
     values = {"student": student, "env": env, "out": str(out), **settings}
     parsed = called_with(TrainConfig, values | ({"teacher": teacher} if teacher else {}))
-    parsed.refuse_ignored(ignored_by(parsed.settings))
-    config = parsed.settings if out else replaced(parsed.settings, out=str(_folder(parsed.settings)))
-    if warning := caution(config):
+    if not out:
+        parsed = replace(parsed, settings=replaced(parsed.settings, out=str(_folder(parsed.settings))))
+    stages = stages_of(parsed, "distill")
+    for warning in filter(None, (caution(stage.config) for stage in stages)):
         warnings.warn(warning, stacklevel=2)
-    with launched(config.hardware.device) as ranks, _reported(config, quiet or not ranks.first) as report:
-        return Distilled(Run(config, report, ranks).train().parent)
+    with launched(parsed.settings.hardware.device) as ranks:
+
+        def train(config: TrainConfig, _: str) -> Path:
+            with _reported(config, quiet or not ranks.first) as report:
+                return Run(config, report, ranks).train()
+
+        return Distilled(train_stages(parsed.settings, stages, train, ranks).parent)
 
 
 def _reported(config: TrainConfig, quiet: bool) -> contextlib.AbstractContextManager[Reporter]:

@@ -360,6 +360,9 @@ class TrainConfig:
     """sad; a baseline; or policy, by --terms alone."""
     mode: Mode = "online"
     """online: the student plays, the teacher scores; guided: they take turns; dagger: the teacher rewrites."""
+    stages: Annotated[tuple[str, ...], RARE] = ()
+    """Configurations one after the other, each with its share of the run: field/sad-offline=0.6 field/gigpo=0.4. Each
+    begins with the student of the one before; what else is given is for all of them."""
     model: ModelChoice = ModelChoice()
     data: TrainingData = TrainingData()
     loss: LossSettings = LossSettings()

@@ -7,21 +7,25 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sad_distill.commands.export import ExportConfig, export
 from sad_distill.commands.inspect import InspectConfig, inspect
 from sad_distill.commands.serve import ServeConfig, serve
 from sad_distill.config import TrainConfig
 from sad_distill.config_checks import FORMER_TERMS, GONE_CONFIGS, REMOVED, caution, former_term, ignored_by
+from sad_distill.stages import PACKAGE, stages_of
 from sad_env import cli
-from sad_env.errors import INTERRUPTED, UnknownNameError
+from sad_env.cli import ParsedSettings
+from sad_env.errors import INTERRUPTED, ConfigError, UnknownNameError
 from sad_env.progress import announced
 from sad_env.safe_text import console, one_line, safe_text
 
-PROG = "sad-distill"
+if TYPE_CHECKING:
+    from sad_distill.training.ranks import Ranks
 
-PACKAGE = "sad_distill"
-"""Its folder configs/ holds settings that `--config` takes by name."""
+PROG = "sad-distill"
 
 _SFT_TEACHER = {"model": "student"}
 """Flags of `sft-teacher` that had another name."""
@@ -41,11 +45,11 @@ def _command(name: str) -> Callable[[Sequence[str]], int]:
 
 
 def _train(arguments: Sequence[str]) -> int:
-    return _run(train_config(arguments))
+    return _run(_parsed(arguments))
 
 
 def _sft_teacher(arguments: Sequence[str]) -> int:
-    return _run(train_config(["--config", "sft-teacher", *arguments], prog=f"{PROG} sft-teacher", renamed=_SFT_TEACHER))
+    return _run(_parsed(["--config", "sft-teacher", *arguments], prog=f"{PROG} sft-teacher", renamed=_SFT_TEACHER))
 
 
 def train_config(
@@ -56,9 +60,17 @@ def train_config(
     Raises:
         ConfigError: no such configuration, or a setting that has no effect beside the others.
     """
+    parsed = _parsed(arguments, prog=prog, renamed=renamed)
+    parsed.refuse_ignored(ignored_by(parsed.settings))
+    return parsed.settings
+
+
+def _parsed(
+    arguments: Sequence[str], *, prog: str = PROG, renamed: Mapping[str, str] | None = None
+) -> ParsedSettings[TrainConfig]:
     words = _with_present_flags(arguments, prog)
     entries = {name: ("terms", functools.partial(former_term, name)) for name in FORMER_TERMS}
-    parsed = cli.read(
+    return cli.read(
         TrainConfig,
         words,
         prog=prog,
@@ -68,8 +80,6 @@ def train_config(
         entries=entries,
         gone=GONE_CONFIGS,
     )
-    parsed.refuse_ignored(ignored_by(parsed.settings))
-    return parsed.settings
 
 
 def _with_present_flags(arguments: Sequence[str], prog: str) -> list[str]:
@@ -96,34 +106,45 @@ def _with_present_flags(arguments: Sequence[str], prog: str) -> list[str]:
     return [*(word for name in presets for word in ("--config", name)), *rest[:place], *added, *rest[place:]]
 
 
-def _run(config: TrainConfig) -> int:
+def _run(parsed: ParsedSettings[TrainConfig]) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    config = parsed.settings
+    stages = stages_of(parsed, PROG)
     with announced(f"{PROG}: loading torch"):
         from sad_distill.training.interrupts import StoppedError
-        from sad_distill.training.progress import progress
         from sad_distill.training.ranks import launched
-        from sad_distill.training.run import Run
+        from sad_distill.training.staged import train_stages
     with launched(config.hardware.device) as ranks:
-        if ranks.first and (warning := caution(config)):
-            print(f"{PROG}: {warning}", file=sys.stderr)
-        with announced(f"{PROG}: loading models and episodes", quiet=not ranks.first):
-            run = Run(config, ranks=ranks)
-        if ranks.first and run.teacher and run.teacher.comparison:
-            print(f"{PROG}: {run.teacher.comparison}", file=sys.stderr)
         try:
-            with progress(config.optimisation.steps, shown=ranks.first) as run.report:
-                path = run.train()
+            path = train_stages(config, stages, functools.partial(_train_stage, ranks), ranks)
         except StoppedError:
             path = None
     if path is None:
         print(f"{PROG}: stopped; the state is saved: the same command goes on in {config.out}", file=sys.stderr)
         return INTERRUPTED
-    if ranks.first and not run.trained:
-        said = f"nothing trained: all {run.done:,} updates are of {run.resumed}; another --out trains again"
-        print(f"{PROG}: {said}", file=sys.stderr)
     if ranks.first:
         console().print(safe_text(f"student: {path}\nplay it: sad-eval --agent {path} --env {config.data.env}"))
     return 0
+
+
+def _train_stage(ranks: Ranks, config: TrainConfig, name: str) -> Path:
+    """A run, or a stage of one, with what a user wants to know of it on standard error."""
+    from sad_distill.training.progress import progress
+    from sad_distill.training.run import Run
+
+    if ranks.first and (warning := caution(config)):
+        print(f"{PROG}: {warning}", file=sys.stderr)
+    stage = f" of stage {name}" if name else ""
+    with announced(f"{PROG}: loading models and episodes{stage}", quiet=not ranks.first):
+        run = Run(config, ranks=ranks)
+    if ranks.first and run.teacher and run.teacher.comparison:
+        print(f"{PROG}: {run.teacher.comparison}", file=sys.stderr)
+    with progress(config.optimisation.steps, shown=ranks.first) as run.report:
+        path = run.train()
+    if ranks.first and not run.trained:
+        said = f"nothing trained{stage}: all {run.done:,} updates are of {run.resumed}; another --out trains again"
+        print(f"{PROG}: {said}", file=sys.stderr)
+    return path
 
 
 def _inspect(arguments: Sequence[str]) -> int:
@@ -139,7 +160,10 @@ def _plan(arguments: Sequence[str]) -> int:
 
     # A run's own command line may be given, and nothing is written.
     out = () if any(word.partition("=")[0] == "--out" for word in arguments) else ("--out", "plan")
-    return plan(train_config([*arguments, *out], prog=f"{PROG} plan"))
+    config = train_config([*arguments, *out], prog=f"{PROG} plan")
+    if config.stages:
+        raise ConfigError("a plan is of one stage: give its --config in the place of --stages")
+    return plan(config)
 
 
 def _export(arguments: Sequence[str]) -> int:

@@ -17,25 +17,29 @@ class Method(NamedTuple):
         title: what tables call it.
         flags: flags of `sad-distill`.
         preset: what the configuration that they name says, where the study leaves its settings to it.
+        stages: the methods that a configuration of stages takes one after the other.
     """
 
     title: str
     flags: dict[str, str]
     preset: dict[str, Any] = {}  # noqa: RUF012
+    stages: tuple[Method, ...] = ()
 
     @property
     def online(self) -> bool:
         """True when the student learns from its own episodes."""
-        return self.flags["mode"] != "offline"
+        return any(stage.flags["mode"] != "offline" for stage in self.stages or [self])
 
     @property
     def recorded(self) -> bool:
         """True when the student learns from the teacher's episodes; MiniLLM learns from both."""
-        return not self.online or self.flags["method"] == "minillm"
+        return not self.online or any(stage.flags["method"] == "minillm" for stage in self.stages or [self])
 
     @property
     def reads_episodes(self) -> bool:
         """True when training is given the teacher's episodes, be it for their order alone."""
+        if self.stages:
+            return any(stage.reads_episodes for stage in self.stages)
         begins = bool(self.preset.get("replay_every")) or self.preset.get("teacher_told") == "recorded"
         return self.recorded or bool(self.flags.get("curriculum")) or begins or self.flags["mode"] == "mixed"
 
@@ -108,6 +112,9 @@ def method_of(name: str) -> Method:
     if "/" not in name or name not in presets:
         raise UnknownNameError("method", name, [*METHODS, *(preset for preset in presets if "field/" in preset)])
     preset = read_toml(presets[name])
+    if "stages" in preset:
+        stages = tuple(method_of(entry.rpartition("=")[0]) for entry in preset["stages"])
+        return Method(name, {"config": name}, preset, stages)
     return Method(name, {"config": name, "method": preset["method"], "mode": preset["mode"]}, preset)
 
 

@@ -1,0 +1,120 @@
+"""Runs in stages: what each is told, where it begins, what the whole run leaves, what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from sad_agents.checkpoints import load_student
+from sad_distill import distill
+from sad_distill.commands.main import main
+from sad_distill.config import TrainConfig
+from sad_distill.stages import Stage, stages_of
+
+from sad_env.calls import called_with
+from sad_env.errors import ConfigError
+
+OFFLINE = 'method = "sad"\nmode = "offline"\nbatch = 4\nlearning_rate = 1e-3\n'
+REWARD = 'method = "policy"\nmode = "online"\nterms = ["gigpo=1", "k3_start=0.1"]\ngroup = 2\nrollouts = 4\n'
+
+
+@pytest.fixture
+def stages(tmp_path: Path) -> list[str]:
+    (tmp_path / "sad.toml").write_text(OFFLINE)
+    (tmp_path / "reward.toml").write_text(REWARD)
+    return [f"{tmp_path / 'sad.toml'}=0.75", f"{tmp_path / 'reward.toml'}=0.25"]
+
+
+def told(out: Path, stages: list[str], **values: Any) -> list[Stage]:
+    return stages_of(called_with(TrainConfig, {"out": str(out), "stages": stages, "env": "toy", **values}), "test")
+
+
+def flags(files: Path, stages: list[str], out: Path) -> list[str]:
+    words = ["--stages", *stages, "--env", "toy", "--student", files / "start.pt", "--teacher", files / "teacher.pt"]
+    words += ["--trajectories", files / "expert.jsonl", "--context", 200, "--max-new-tokens", 40, "--steps", 8]
+    return [*map(str, words), "--horizon-start", "3", "--keep-at", "0.5", "0.75", "--out", str(out)]
+
+
+def test_each_stage_has_its_configuration_and_what_was_given_for_all(tmp_path: Path, stages: list[str]) -> None:
+    first, second = told(tmp_path, stages, steps=100, batch=8, rollouts=6, seed=3, teacher="t.pt", keep_at=[0.5, 0.75])
+    assert (first.config.method, first.config.mode, second.config.method) == ("sad", "offline", "policy")
+    assert (first.config.optimisation.steps, second.config.optimisation.steps) == (75, 25)
+    assert first.config.data.batch == 8  # a flag beats the configuration, where it counts
+    assert second.config.data.batch == TrainConfig(out="").data.batch
+    assert (first.config.online.rollouts, second.config.online.rollouts) == (16, 6)
+    assert first.config.data.seed == second.config.data.seed == 3
+    assert first.config.output.keep_at == (pytest.approx(2 / 3),)
+    assert first.kept == {0.5: "at-66.6667.pt", 0.75: "student.pt"}
+    assert (second.kept, second.config.output.keep_at) == ({}, ())
+
+
+def test_a_budget_of_processor_seconds_is_dealt_out_too(tmp_path: Path, stages: list[str]) -> None:
+    first, second = told(tmp_path, stages, processor_seconds=400.0)
+    assert (first.config.optimisation.processor_seconds, second.config.optimisation.processor_seconds) == (300, 100)
+    assert first.config.optimisation.steps == 1000  # the length of its schedules
+
+
+def test_a_run_without_stages_is_one(tmp_path: Path) -> None:
+    parsed = called_with(TrainConfig, {"out": str(tmp_path)})
+    (only,) = stages_of(parsed, "test")
+    assert only.config is parsed.settings
+
+
+@pytest.mark.parametrize(
+    ("entries", "more", "said"),
+    [
+        (["a"], {}, "give NAME=SHARE"),
+        (["a=2"], {}, "give NAME=SHARE"),
+        (["field/sad-offline=0.5", "field/gigpo=0.4"], {}, "0.9 of the run together"),
+        (["field/sad-offline=1"], {"method": "sft"}, "--method is for the stages' configurations"),
+        (
+            ["field/sad-offline=0.5", "field/gigpo=0.5"],
+            {"guidance": 0.3},
+            "--guidance 0.3 has no effect: in every stage",
+        ),
+        (["field/nothing=1"], {}, "no configuration 'field/nothing'"),
+    ],
+)
+def test_what_stages_are_refused_with(tmp_path: Path, entries: list[str], more: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        told(tmp_path, entries, **more)
+
+
+def test_a_command_trains_all_stages_and_again_changes_nothing(files: Path, tmp_path: Path, stages: list[str]) -> None:
+    out = tmp_path / "run"
+    assert main(flags(files, stages, out)) == 0
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(8))
+    assert [line["stage"] for line in lines] == [1] * 6 + [2] * 2
+    seconds = [line["processor_seconds"] for line in lines]
+    assert seconds == sorted(seconds)
+    assert {"student.pt", "student", "at-50.pt", "at-75.pt", "training.html", "config.json"} <= {
+        path.name for path in out.iterdir()
+    }
+    at_75, first = (out / "at-75.pt").read_bytes(), (out / "1-sad" / "student.pt").read_bytes()
+    assert at_75 == first
+    begun, ended = load_student(out / "1-sad" / "student.pt"), load_student(out / "student.pt")
+    assert not all(map(torch.equal, begun.model.parameters(), ended.model.parameters()))
+    assert ended.record["settings"]["stages"] == str(tuple(stages))
+    before = (out / "student.pt").read_bytes()
+    assert main(flags(files, stages, out)) == 0
+    assert (out / "student.pt").read_bytes() == before
+
+
+def test_a_stage_is_the_run_that_it_would_be_alone(files: Path, tmp_path: Path, stages: list[str]) -> None:
+    assert main(flags(files, stages, tmp_path / "run")) == 0
+    same = {"env": "toy", "context": 200, "max_new_tokens": 40, "batch": 4, "learning_rate": 1e-3, "steps": 6}
+    alone = distill(
+        method="sad",
+        mode="offline",
+        student=str(files / "start.pt"),
+        teacher=str(files / "teacher.pt"),
+        trajectories=[str(files / "expert.jsonl")],
+        out=tmp_path / "alone",
+        **same,
+    )
+    one, other = load_student(alone.student), load_student(tmp_path / "run" / "1-sad" / "student.pt")
+    assert all(map(torch.equal, one.model.parameters(), other.model.parameters()))
