@@ -107,6 +107,7 @@ def _lost(agent: str, world: str, job: Job, reason: str) -> Trajectory:
     return Trajectory(
         world=world,
         data="",
+        split="",
         task_id=job.task_id,
         seed=job.seed,
         repeat=job.repeat,
