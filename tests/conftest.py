@@ -104,6 +104,7 @@ def ray_cluster(ray_folder: Path) -> Iterator[Any]:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent / "eval"))
         patch.setenv("DEADLY_MARKER", str(ray_folder / "dead"))
         patch.setenv("SLOW_AGENT_SECONDS", "0.3")
+        patch.setenv("RAY_worker_niceness", "0")  # it is 15, at which busy cores let a worker wait for minutes
         cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
         cluster.add_node(**node)
         cluster.wait_for_nodes()

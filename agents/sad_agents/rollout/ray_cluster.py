@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -35,10 +36,14 @@ def join_cluster(address: str) -> None:
     """
     try:
         import ray
+        from ray._private import worker
     except ImportError:
         raise ConfigError("--backend ray needs Ray: pip install 'sad-env-core[ray]'") from None
     if ray.is_initialized():
         return
+    # Where a worker dies it would print paragraphs of its own, some on standard output; there is no public switch.
+    worker._worker_logs_enabled = False
+    logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         ray.init(address=address or None, log_to_driver=False, configure_logging=False, include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
