@@ -1,4 +1,4 @@
-"""The toy world, which takes its process down at the first step that it is asked for."""
+"""The toy world, which takes its process down at the first episode that it is to begin."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class DeadlyEnv(ToyEnv):
     max_steps = 20
     experts: ClassVar[dict[str, type[ToyExpert]]] = {"expert": ToyExpert}
 
-    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         marker = Path(os.environ["DEADLY_MARKER"])
         if not marker.exists():
             marker.touch()
             os._exit(9)
-        return super().step(action)
+        return super().reset(seed=seed, options=options)
