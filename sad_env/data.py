@@ -249,3 +249,26 @@ def resolve(world: str, data: str, packs: Sequence[DataPack]) -> tuple[str, Path
             raise DataError(f"the {world} pack {wanted!r} is not in {folder.parent}: run `sad-data fetch {world}`")
         return "official", folder
     return "given", existing_folder(data, f"{world} data")
+
+
+def located(world: str, data: str, packs: Sequence[DataPack]) -> tuple[str, Path]:
+    """Where data that is not generated lies, for worlds that also take a single file.
+
+    Args:
+        world: the world's name.
+        data: "official", "official:PACK", a folder in the official schema, or a file.
+        packs: the world's packs; the first is the default.
+
+    Returns:
+        The kind ("official" or "given") and the folder or file.
+
+    Raises:
+        DataError: the folder or pack is not there.
+        ConfigError: no such pack, or data that is generated.
+    """
+    if Path(data).is_file():
+        return "given", Path(data)
+    kind, folder = resolve(world, data, packs)
+    if folder is None:
+        raise ConfigError(f"{world} generates {data!r}: it lies in no folder")
+    return kind, folder

@@ -85,3 +85,47 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         return RunFolder.open(folder)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def ray_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where agents of tests that play over a cluster leave their traces."""
+    return tmp_path_factory.mktemp("ray")
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(ray_folder: Path) -> Iterator[Any]:
+    """A Ray cluster of two nodes of a core each on this machine; their workers find the agents of tests/eval."""
+    pytest.importorskip("ray", reason="the extra sad-env[ray] is not installed")
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent / "eval"))
+        patch.setenv("DEADLY_MARKER", str(ray_folder / "dead"))
+        patch.setenv("SLOW_AGENT_SECONDS", "0.3")
+        patch.setenv("RAY_worker_niceness", "0")  # it is 15, at which busy cores let a worker wait for minutes
+        cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+        cluster.add_node(**node)
+        cluster.wait_for_nodes()
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture
+def ray_backend(ray_cluster: Any) -> Iterator[str]:
+    """The cluster as `--backend` names it; a test leaves it again."""
+    import ray
+
+    yield f"ray:{ray_cluster.address}"
+    ray.shutdown()
+
+
+@pytest.fixture
+def deadly_marker(ray_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Until this file is there, the agent deadly_agent:DeadlyOnce takes its process down."""
+    marker = ray_folder / "dead"
+    marker.unlink(missing_ok=True)
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "eval"))
+    monkeypatch.setenv("DEADLY_MARKER", str(marker))
+    return marker

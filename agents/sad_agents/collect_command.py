@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import random
@@ -18,7 +19,8 @@ from sad_agents.catalogue import provenance, resolve
 from sad_agents.model_settings import ModelSettings, ignored_by
 from sad_agents.noisy_agent import NoisyAgent
 from sad_agents.openai_answers import served_changes
-from sad_agents.rollout.rollout import Finished, Job, Limits, rollout
+from sad_agents.rollout.backend import LOCAL, check_backend, player
+from sad_agents.rollout.rollout import Finished, Job, Limits
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_env import cli, registry
 from sad_env.addresses import public_address
@@ -70,10 +72,13 @@ class CollectSettings(ModelSettings):
     """Processes that hold worlds; 0 runs them in this process."""
     concurrency: Annotated[int, formerly("live", remark="it bounds the requests to a server, too")] = 32
     """Episodes live at once: the batch of a local model, the open requests to a server."""
+    backend: str = LOCAL
+    """local, ray (starts a cluster here) or ray:ADDRESS."""
     quiet: bool = False
     """Show no progress."""
 
     def __post_init__(self) -> None:
+        check_backend(self.backend)
         for name in ("episodes", "workers", "max_steps"):
             cli.at_least(name, getattr(self, name), 0)
         cli.at_least("concurrency", self.concurrency, 1)
@@ -87,7 +92,7 @@ class CollectSettings(ModelSettings):
 
 
 _FREE = frozenset(
-    {"episodes", "workers", "concurrency", "patience", "omit", "request", "api", "device", "quiet", "out"}
+    {"episodes", "workers", "concurrency", "backend", "patience", "omit", "request", "api", "device", "quiet", "out"}
 )
 """Settings that a later call may change: they decide how much is collected or how fast, but not what an episode is."""
 
@@ -161,8 +166,9 @@ class CollectOutcome(NamedTuple):
         endings: episodes that it played, by how they ended.
         kept: those of them that were written.
         owed: episodes that are still to be played.
-        fault: one line when a model or a world's source stopped answering.
+        fault: one line when a model, a world's source or a cluster stopped answering.
         idle: nothing was owed, so that nothing was played.
+        why: an episode is owed, in one line.
     """
 
     endings: Counter[Status]
@@ -170,6 +176,7 @@ class CollectOutcome(NamedTuple):
     owed: int = 0
     fault: str = ""
     idle: bool = False
+    why: str = ""
 
 
 def collect(settings: CollectSettings) -> CollectOutcome:
@@ -191,8 +198,10 @@ def collect(settings: CollectSettings) -> CollectOutcome:
         owed = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in done]
         if not owed:
             return CollectOutcome(Counter(), idle=True)
-        finished = rollout(agent, owed, recipe, live=settings.concurrency, workers=settings.workers, limits=limits)
-        return _write(settings, finished, rename, done=len(jobs) - len(owed), total=len(jobs))
+        make = functools.partial(_agent, settings, recipe)
+        live, workers = settings.concurrency, settings.workers
+        play = player(settings.backend, agent, make, recipe, live=live, workers=workers, limits=limits)
+        return _write(settings, play(owed), rename, done=len(jobs) - len(owed), total=len(jobs))
 
 
 def _jobs(panel: Panel, settings: CollectSettings) -> list[Job]:
@@ -308,7 +317,7 @@ def _write(
     total: int,
 ) -> CollectOutcome:
     endings: Counter[Status] = Counter()
-    kept, fault = 0, ""
+    kept, fault, why = 0, "", ""
     with (
         JsonLinesWriter(settings.out) as out,
         JsonLinesWriter(_left_out(settings.out)) if settings.only_success else nullcontext() as left_out,
@@ -318,6 +327,7 @@ def _write(
             for job, trajectory, _ in finished:
                 endings[trajectory.status] += 1
                 if trajectory.status.owed:
+                    why = trajectory.error
                     continue
                 done += 1
                 if left_out is not None and not trajectory.success:
@@ -328,7 +338,7 @@ def _write(
                 report(f"{settings.env} episodes", done, total)
         except InfrastructureError as error:
             fault = str(error)
-    return CollectOutcome(endings, kept, total - done, fault)
+    return CollectOutcome(endings, kept, total - done, fault, why=why)
 
 
 def _say_idle(settings: CollectSettings) -> None:
@@ -343,4 +353,5 @@ def _summarise(settings: CollectSettings, outcome: CollectOutcome) -> None:
     counts = " · ".join(f"{status.value} {count:,}" for status, count in outcome.endings.most_common())
     print(f"{outcome.kept:,} trajectories written to {settings.out}" + (f"   ended by: {counts}" if counts else ""))
     if outcome.owed:
-        print(f"{outcome.owed:,} episodes are owed: run the same command to go on", file=sys.stderr)
+        why = f" ({one_line(outcome.why, 120)})" if outcome.why else ""
+        print(f"{outcome.owed:,} episodes are owed{why}: run the same command to go on", file=sys.stderr)

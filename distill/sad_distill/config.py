@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import tyro
+from sad_agents.rollout.backend import LOCAL
 from sad_agents.windowing import Windowing
 
 from sad_distill.config_policy import PolicySettings, ValidationSettings
@@ -290,6 +291,8 @@ class OnlineSettings:
     """How it falls: over the whole run, or by half a cosine over four fifths of it (Guided-OPD)."""
     workers: Annotated[int, RARE] = 0
     """Processes that hold worlds; 0 runs them in this process."""
+    backend: Annotated[str, RARE] = LOCAL
+    """local, ray (starts a cluster here) or ray:ADDRESS."""
 
     @property
     def own_share(self) -> Schedule:

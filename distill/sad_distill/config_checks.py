@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sad_agents.rollout.backend import LOCAL, check_backend
+
 from sad_distill.config import SAMPLER, TrainConfig
 from sad_distill.schedules import Schedule
 from sad_env.errors import ConfigError
@@ -151,6 +153,18 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
     ),
     (
         lambda config: (
+            config.online.backend != LOCAL
+            and (
+                config.mode == "guided"
+                or config.method == "minillm"
+                or bool(config.online.sampler or config.optimisation.processor_seconds)
+            )
+        ),
+        "--backend {backend} sends the student alone to a cluster, whose time nobody counts: leave it out beside --mode"
+        " guided, --method minillm, --sampler or --processor-seconds",
+    ),
+    (
+        lambda config: (
             config.curriculum.curriculum != "none" and (config.online.group > 1 or config.online.replay_every > 0)
         ),
         "--curriculum {curriculum} draws one task an episode by itself: leave out --group and --replay-every",
@@ -234,6 +248,7 @@ def check(config: TrainConfig) -> None:
     if not 0 <= (config.online.online_share_end or 0) <= 1:
         raise ConfigError(f"--online-share-end {config.online.online_share_end:g}: give a number between 0 and 1")
     Schedule.of(config.terms.method_weight)
+    check_backend(config.online.backend)
     for holds, message in _CONTRADICTIONS:
         if holds(config):
             raise ConfigError(message.format(**values))
@@ -251,30 +266,15 @@ def caution(config: TrainConfig) -> str:
 
 
 _BY_KIND = (
-    "reason_weight",
-    "act_weight",
-    "reduction",
-    "learned_weights",
-    "project",
-    "reason_loss",
-    "act_loss",
-    "masks",
-    "action_support",
-    "outside",
-)
+    "reason_weight", "act_weight", "reduction", "learned_weights", "project", "reason_loss", "act_loss", "masks",
+    "action_support", "outside",
+)  # fmt: skip
 _NOT_ALIGNED = ("reduction", "reason_loss", "act_loss", "learned_weights", "project", "action_support", "outside")
 _EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy", "curriculum_scale")
 _LIVE = (
-    "rollouts",
-    "updates",
-    "passes",
-    "sampling_temperature",
-    "sampler",
-    "horizon_start",
-    "workers",
-    "tasks",
+    "rollouts", "updates", "passes", "sampling_temperature", "sampler", "horizon_start", "workers", "backend", "tasks",
     "group",
-)
+)  # fmt: skip
 _COMPARISON = ("divergence", "beta", "kd_temperature")
 
 _COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sad_agents.rollout.rollout import Finished, Job
-from sad_eval.commands.evaluate import player
+from sad_eval.commands.evaluate import player_of
 from sad_eval.records import EpisodeKey, EpisodeLine, Manifest
 from sad_eval.runs.harness import evaluate
 from sad_eval.runs.plan import EvaluationPlan, claimed, make_plan
@@ -74,7 +74,7 @@ def rerunner(agent: str, *, data: str = "", workers: int = 2, progress: Progress
 
 def _played_again(plan: EvaluationPlan, report: Callable[[int], None]) -> dict[EpisodeKey, bytes]:
     """Play the plan's episodes; `report` is called with the number of those that have ended."""
-    play = player(plan)
+    play = player_of(plan)
 
     def counted(jobs: Sequence[Job]) -> Iterator[Finished]:
         for number, finished in enumerate(play(jobs), start=1):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from sad_env.alfworld import dialect as dialects
@@ -17,7 +16,7 @@ from sad_env.alfworld.session import ALFWorldSession
 from sad_env.alfworld.sources import open_store
 from sad_env.alfworld.store import GameStore, GeneratedStore, scene_of
 from sad_env.core import TextEnv, Turn
-from sad_env.data import resolve
+from sad_env.data import located
 from sad_env.errors import ConfigError, DataError, ResetNeededError, UnknownNameError
 from sad_env.panels import Panel
 
@@ -189,11 +188,8 @@ def _open(data: str, split: str, tasks: int | None, seed: int) -> tuple[str, Gam
         return data, GeneratedStore(split, tasks, seed)
     if tasks is not None or seed:
         raise ConfigError("tasks and generator_seed belong to data='generated'")
-    if Path(data).is_file():
-        return "given", open_store(Path(data), split)
-    kind, folder = resolve("alfworld", data, DATA.packs)
-    assert folder is not None
-    return kind, open_store(folder, split)
+    kind, path = located("alfworld", data, DATA.packs)
+    return kind, open_store(path, split)
 
 
 def _panel(kind: str, store: GameStore, split: str, task_type: str | None, tasks: int | None) -> Panel:

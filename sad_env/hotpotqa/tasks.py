@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from sad_env.data import read_packs, resolve
+from sad_env.data import located, read_packs
 from sad_env.encyclopedia.articles import Article
 from sad_env.encyclopedia.fiction import Fiction
 from sad_env.encyclopedia.names import SPLITS
@@ -129,14 +129,13 @@ def open_tasks(data: str, split: str | None) -> TaskSet:
         if split not in SIZES:
             raise UnknownNameError("split of generated hotpotqa", split, [*SIZES, UNSEEN])
         return _generated(split)
-    path = Path(data)
-    if path.is_file():
+    kind, folder = located(WORLD, data, PACKS)
+    if folder.is_file():
+        path, folder = folder, folder.parent
         own = next((name for name, file in OFFICIAL_FILES.items() if file == path.name), path.stem)
         # Before files had the names of their splits, a file's split was called after the file.
         name = own if split in (None, path.stem) else str(split)
-        return _load("given", name, ((own, path),), path.parent, _stamp(path.parent, {own: path}))
-    kind, folder = resolve(WORLD, data, PACKS)
-    assert folder is not None
+        return _load(kind, name, ((own, path),), folder, _stamp(folder, {own: path}))
     built = {name: questions_file(folder, name) for name in OFFICIAL_FILES}
     plain = {name: folder / file for name, file in OFFICIAL_FILES.items()}
     there = {name: path for name in OFFICIAL_FILES for path in (plain[name], built[name]) if path.is_file()}

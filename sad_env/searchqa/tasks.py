@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from sad_env.data import pack_folder, read_packs, resolve
+from sad_env.data import located, pack_folder, read_packs
 from sad_env.encyclopedia.articles import AMBIGUOUS, Article
 from sad_env.encyclopedia.fiction import Fiction
 from sad_env.encyclopedia.names import SPLITS as GENERATED_SPLITS
@@ -130,13 +130,11 @@ def open_questions(data: str, split: str | None) -> QuestionSet:
         if (split or "test") not in SIZES:
             raise UnknownNameError("split of generated searchqa", str(split), SIZES)
         return _generated(split or "test")
-    path = Path(data)
+    kind, path = located(WORLD, data, PACKS)
     if path.is_file():
-        kind, folder, there = "given", path.parent, {path.stem: {path.stem: path}}
+        folder, there = path.parent, {path.stem: {path.stem: path}}
     else:
-        kind, found = resolve(WORLD, data, PACKS)
-        assert found is not None
-        folder, there = found, question_files(found)
+        folder, there = path, question_files(path)
     if not there:
         raise DataError(
             f"{folder}: no question files (DATASET/SPLIT.jsonl, DATASET_SPLIT.jsonl or SPLIT.jsonl) are there"

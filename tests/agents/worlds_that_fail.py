@@ -18,7 +18,7 @@ class FailingEnv(ToyEnv):
     """The toy world, which fails in step 1 of `bad_task` as often as `times` says, counted across processes.
 
     Args:
-        how: raise, kill, exit, hang, stop, infrastructure, data, print or sleep.
+        how: raise, kill, exit, hang, stop, infrastructure, data, print, or reset, which raises before the first step.
         bad_task: the task that fails.
         counter: a folder; each failure leaves a file.
         times: failures before it behaves.
@@ -32,18 +32,24 @@ class FailingEnv(ToyEnv):
         if self.how == "data" and task_id == self.bad_task:
             raise DataError(f"the game of {task_id} is corrupt")
         self.playing = task_id
+        if self.how == "reset":
+            self._fail_for_a_while()
         return super()._begin(task_id)
 
     def _act(self, action: str) -> Turn:
-        if self.playing == self.bad_task and len(list(self.counter.iterdir())) < self.times:
-            (self.counter / f"{time.time_ns()}").touch()
-            self._fail()
+        if self.how != "reset":
+            self._fail_for_a_while()
         if self.how == "print":
             print("noise on standard output")
         return super()._act(action)
 
+    def _fail_for_a_while(self) -> None:
+        if self.playing == self.bad_task and len(list(self.counter.iterdir())) < self.times:
+            (self.counter / f"{time.time_ns()}").touch()
+            self._fail()
+
     def _fail(self) -> None:
-        if self.how == "raise":
+        if self.how in ("raise", "reset"):
             raise RuntimeError("the world broke")
         if self.how == "infrastructure":
             raise InfrastructureError("the page source does not answer")

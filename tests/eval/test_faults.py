@@ -54,10 +54,11 @@ def test_a_world_that_fails_once_changes_no_number(
     assert any("were tried more than once" in remark for remark in remarks)
 
 
+@pytest.mark.parametrize("how", ["raise", "reset"])
 def test_a_world_that_keeps_failing_is_owed_with_both_bounds_and_made_good_later(
-    failing_world: str, evaluate: Evaluate, figures_of: Figures, tmp_path: Path
+    failing_world: str, evaluate: Evaluate, figures_of: Figures, tmp_path: Path, how: str
 ) -> None:
-    words = flags(failing_world, "run", "raise", tmp_path / "faults")
+    words = flags(failing_world, "run", how, tmp_path / "faults")
     words[words.index("times=1")] = "times=4"
     assert evaluate(*words) == 3
     run = RunFolder.open(tmp_path / "run")

@@ -9,8 +9,10 @@ own, e.g. sad_worlds.py in the folder that they are run in:
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import sys
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +27,10 @@ __all__ = ["WorldEnv", "WorldEnvConfig", "WorldHarness", "WorldTaskset", "WorldT
 
 _PLUGIN = "sad_worlds"
 _SECONDS = 600.0
+_TRIES = 6
+"""Of one request, over about 20 seconds."""
+_PASSING = (408, 429)
+"""Statuses below 500 that another try may not meet."""
 _CERTIFICATES = ssl.create_default_context()
 """Made once: a client makes one for itself, too, and takes longer for that than a world for an episode."""
 
@@ -92,15 +98,34 @@ class WorldHarness(vf.Harness[vf.HarnessConfig]):
             messages.append({"role": "user", "content": prompt})
         else:
             messages += [message_to_wire(message) for message in prompt or []]
-        async with httpx.AsyncClient(timeout=_SECONDS, verify=_CERTIFICATES, trust_env=False) as client:
-            answer = await client.post(
-                f"{endpoint.rstrip('/')}/chat/completions",
-                json={"model": ctx.model, "messages": messages},
-                headers={"Authorization": f"Bearer {secret}"},
-            )
-        return vf.ProgramResult(
-            exit_code=int(answer.is_error), stdout="", stderr=answer.text if answer.is_error else ""
-        )
+        fault = await _asked(endpoint, secret, {"model": ctx.model, "messages": messages})
+        return vf.ProgramResult(exit_code=int(bool(fault)), stdout="", stderr=fault)
+
+
+async def _asked(endpoint: str, secret: str, body: dict[str, Any]) -> str:
+    """Ask the model, again while its server is busy or out of reach; what was wrong in the end, "" for nothing.
+
+    verifiers never asks a server twice by itself: it hands the status on, and counts on a harness to try again.
+    """
+    call, fault = uuid.uuid4().hex, ""
+    async with httpx.AsyncClient(timeout=_SECONDS, verify=_CERTIFICATES, trust_env=False) as client:
+        for tried in range(_TRIES):
+            # These two make all tries one turn of the trace.
+            headers = {
+                "Authorization": f"Bearer {secret}",
+                "Idempotency-Key": call,
+                "x-stainless-retry-count": str(tried),
+            }
+            try:
+                answer = await client.post(f"{endpoint.rstrip('/')}/chat/completions", json=body, headers=headers)
+            except httpx.TransportError as error:
+                fault = f"{type(error).__name__}: {error}"
+            else:
+                fault = answer.text if answer.is_error else ""
+                if not fault or (answer.status_code not in _PASSING and answer.status_code < 500):
+                    return fault
+            await asyncio.sleep(min(0.5 * 2**tried, 8.0))
+    return fault
 
 
 class WorldEnvConfig(vf.EnvConfig):

@@ -260,6 +260,7 @@ def check_shared(config: TrainConfig) -> None:
     for flag, used in (
         ("--project", config.loss.project),
         ("--processor-seconds", bool(config.optimisation.processor_seconds)),
+        ("--backend ray, which would begin a cluster for each,", config.online.backend == "ray"),
         ("--terms contrastive", "contrastive" in config.terms.weights),
         ("--mode dagger with a teacher that writes", writes),
     ):

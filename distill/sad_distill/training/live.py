@@ -7,45 +7,32 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from sad_agents.agent import Agent, EpisodeStart, Sampling
-from sad_agents.prompts import Prompt
-from sad_agents.react import ReActAgent
-from sad_agents.rollout.rollout import Job, Limits, rollout
-from sad_agents.sampling.local_model import LocalModel
-from sad_agents.windowing import Windowing
+from sad_agents.agent import Agent
+from sad_agents.rollout.rollout import Job, Limits
 
-from sad_distill.config import TrainConfig
 from sad_distill.data.curriculum import EpochOrder, horizon
-from sad_distill.data.labels import encode
 from sad_distill.data.rows import Row
 from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language
 from sad_distill.models.mixture import MixtureModel
 from sad_distill.signals.outcomes import Outcome, alike, outcomes_of
 from sad_distill.signals.policy import PolicyTerm
-from sad_distill.teachers.registry import Teacher
 from sad_distill.training.build import Parts, rewritten, tell
 from sad_distill.training.guided_agent import GuidedAgent
 from sad_distill.training.interrupts import TrainingInterrupts
 from sad_distill.training.learner import Learner, Metrics
 from sad_distill.training.live_rows import guided_steps, relabelled, without_replayed
+from sad_distill.training.playing import ActingModel, StudentMaker, guide_of, play, player_on
 from sad_distill.training.recorded import UpdateRows
 from sad_distill.training.replay import Prefixes
-from sad_distill.training.run_dir import RunDir, read_whole
-from sad_distill.training.served_student import ServedStudent, served_student
+from sad_distill.training.run_dir import RunDir
+from sad_distill.training.served_student import served_student
 from sad_distill.training.task_order import TaskOrder
 from sad_distill.training.tasks import TaskStream
 from sad_env import registry
 from sad_env.errors import ConfigError, InfrastructureError
-from sad_env.json_lines import JsonLinesWriter
 from sad_env.records import Trajectory
-from sad_env.safe_text import one_line
-from sad_env.transcript import form_of
-
-_ROUNDS = 3
-"""How often the episodes of an iteration that are still owed are played, each with the retries of a rollout."""
 
 
 class Live:
@@ -174,7 +161,8 @@ class Live:
         limit = horizon(pace.iteration(self.iteration), online.horizon_start, online.horizon_every, self._longest)
         own = ranks.share(jobs)
         path = self._folder.rollouts(self.iteration, ranks.rank)
-        played = play(agent, self._tasks, own, path, limit) if own else []
+        player = player_on(self._tasks, self._parts.config, agent, self._maker(), Limits(max_steps=limit))
+        played = play(player, own, path) if own else []
         if ranks.size == 1:
             return played
         lines = ranks.whole(ranks.gather([episode.to_json() for episode in played]))
@@ -191,6 +179,11 @@ class Live:
         share = config.online.guidance_schedule.at(self._parts.pace.at(self.step), config.optimisation.steps)
         tokenizer = self._parts.student.tokenizer
         return GuidedAgent(self._student.agent, guide, share, config.data.seed, tokenizer=tokenizer)
+
+    def _maker(self) -> StudentMaker:
+        """Makes the student in a worker of a cluster, where no teacher takes turns."""
+        parts, iteration = self._parts, self._parts.pace.iteration(self.iteration)
+        return StudentMaker(parts.student, parts.windowing, parts.config, self._prefixes, iteration)
 
     def _guide(self) -> Agent | None:
         """The teacher as an agent, where it is a model in this process."""
@@ -258,108 +251,9 @@ class Live:
         return [part for number in passes for part in shares(rows, each, self.iteration, number)]
 
 
-class ActingModel:
-    """A local model as an agent of the worlds, as `sad-eval` will play it.
-
-    Args:
-        language: the model and its tokenizer.
-        windowing: what it sees.
-        config: temperature and seed.
-        prompt: comes before an episode; a student has none.
-        told: what it ends with, see `ReActAgent`.
-        served: makes a model on a server in the place of a `LocalModel`.
-    """
-
-    def __init__(
-        self,
-        language: Language,
-        windowing: Windowing,
-        config: TrainConfig,
-        prompt: str = "",
-        told: Callable[[EpisodeStart], str] | None = None,
-        served: Callable[..., ServedStudent] | None = None,
-    ) -> None:
-        limits = {"constrained": True} if config.data.constrained == "on" else {}
-        self._model = (served or LocalModel)(
-            unwrap(language.model),
-            language.tokenizer,
-            windowing=windowing,
-            name="student",
-            start_ids=language.start_ids,
-            form=form_of(language.form),
-            chat=language.chat,
-            **limits,
-        )
-        sampling = Sampling(
-            temperature=config.online.sampling_temperature,
-            max_tokens=config.model.max_new_tokens,
-            seed=config.data.seed,
-        )
-        self.agent = ReActAgent(self._model, Prompt(prompt), sampling=sampling, told=told)
-
-    def refresh(self) -> None:
-        """Forget all that was computed with the weights before an update; a server loads those of now."""
-        self._model.clear()
-
-
 def policy_of(learner: Learner) -> PolicyTerm | None:
     """The learner's term of signals, which wants to know what was sampled."""
     return next((term for term in learner.extras if isinstance(term, PolicyTerm)), None)
-
-
-def guide_of(teacher: Teacher, student: Language, config: TrainConfig) -> Agent:
-    """A local teacher as an agent that writes as the student does, in the student's context or in its own."""
-    assert teacher.language is not None
-    language, windowing, view = teacher.language, config.model.windowing, teacher.view
-    if view is None:
-        shown = replace(language, start_ids=(), form=student.form, chat=student.chat)
-        return ActingModel(shown, windowing, config).agent
-    shown = replace(
-        language, tokenizer=view.tokenizer, start_ids=view.start_ids, form=student.form, chat=view.glue is not None
-    )
-    # Its own observations may take more ids than the student's do.
-    budget = min(teacher.context, 2 * windowing.budget + len(encode(view.tokenizer, view.prompt)))
-
-    def told(start: EpisodeStart) -> str:
-        return view.told(start.world, str(start.info["split"]), start.task_id, start.world_seed)
-
-    return ActingModel(shown, replace(windowing, budget=budget), config, view.prompt, told).agent
-
-
-def play(agent: Agent, tasks: TaskStream, jobs: Sequence[Job], path: Path, max_steps: int | None) -> list[Trajectory]:
-    """Play jobs and return their episodes in the order of the jobs.
-
-    Each episode is written to `path` as it ends; jobs whose episodes are there already are not played again. An owed
-    episode, whose world or agent failed, is no experience: it is played again with the same seeds.
-
-    Raises:
-        InfrastructureError: episodes are still owed after `_ROUNDS` rounds; a later call plays them again.
-    """
-    have = {_job_of(one): one for one in read_whole(path) if not one.status.owed}
-    why = ""
-    for _ in range(_ROUNDS):
-        missing = [job for job in jobs if (job.task_id, job.seed, job.repeat) not in have]
-        if not missing:
-            break
-        limits = Limits(max_steps=max_steps)
-        with JsonLinesWriter(path) as writer:
-            for finished in rollout(agent, missing, tasks.world, live=tasks.live, workers=tasks.workers, limits=limits):
-                trajectory = finished.trajectory
-                writer.append(trajectory.to_json())
-                if trajectory.status.owed:
-                    why = trajectory.error
-                else:
-                    have[_job_of(trajectory)] = trajectory
-    if owed := [job for job in jobs if (job.task_id, job.seed, job.repeat) not in have]:
-        raise InfrastructureError(
-            f"{len(owed)} of {len(jobs)} episodes of an iteration could not be played in {_ROUNDS} rounds"
-            f" ({one_line(why, 120)}): nothing is lost, the same command plays them again"
-        )
-    return [have[job.task_id, job.seed, job.repeat] for job in jobs]
-
-
-def _job_of(trajectory: Trajectory) -> tuple[str, int, int]:
-    return trajectory.task_id, trajectory.seed, trajectory.repeat
 
 
 def without_loops(trajectory: Trajectory, repeats: int = 3) -> Trajectory:

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from sad_agents.checkpoints import save_student
+from sad_agents.rollout.backend import join
 from sad_agents.tracking import tracker_names
 
 from sad_distill.config import TrainConfig
@@ -74,7 +75,8 @@ class Run:
     """
 
     def __init__(self, config: TrainConfig, report: Report = silent, ranks: Ranks = ALONE) -> None:
-        tracker_names(config.output.report_to)  # before models are loaded
+        tracker_names(config.output.report_to)  # before models are loaded, as all that may not be there
+        join(config.online.backend)
         self.config = config
         self.report = report
         self.ranks = ranks
@@ -283,7 +285,7 @@ class Run:
 
     def _settings(self) -> dict[str, str]:
         """The settings as others may read them: files by name and hash, without the paths of this machine."""
-        hidden = {"out", "cache", "sampler", *(["data"] if Path(self.config.data.data).exists() else [])}
+        hidden = {"out", "cache", "sampler", "backend", *(["data"] if Path(self.config.data.data).exists() else [])}
         shown = {key: str(value) for key, value in flat(self.config).items() if key not in hidden}
         return {**shown, **self.contents}
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sad_agents.rollout.rollout import Job, rollout
+from sad_agents.rollout.episodes import NO_LIMITS
+from sad_agents.rollout.rollout import Job
 
 from sad_distill.training.build import Parts
 from sad_distill.training.learner import Metrics
-from sad_distill.training.live import ActingModel
+from sad_distill.training.playing import StudentMaker, player_on
 from sad_distill.training.state import load_state, save_state
 from sad_distill.training.tasks import TaskStream, held_out
 from sad_env.errors import InfrastructureError
@@ -37,11 +38,9 @@ class Validation:
         self._parts, self._path = parts, folder / "best.safetensors"
         self._config = parts.config.validation
         if self._config.validate_every:
-            stream = TaskStream.of(parts.config)
-            self._world, self._live, self._workers = stream.world, stream.live, stream.workers
-            self._jobs = [
-                Job(task, seed=parts.config.data.seed) for task in held_out(parts.config, self._world.panel().task_ids)
-            ]
+            self._tasks = TaskStream.of(parts.config)
+            names = held_out(parts.config, self._tasks.world.panel().task_ids)
+            self._jobs = [Job(task, seed=parts.config.data.seed) for task in names]
 
     def after(self, iteration: int, updates: int) -> Metrics:
         """Play the panel where that is due, and keep the best state.
@@ -69,9 +68,10 @@ class Validation:
         """How many tasks were won, and all steps; each process plays its share."""
         parts = self._parts
         greedy = replaced(parts.config, sampling_temperature=0.0)
-        agent = ActingModel(parts.student, parts.windowing, greedy).agent
+        make = StudentMaker(parts.student, parts.windowing, greedy)
+        play = player_on(self._tasks, greedy, make(), make, NO_LIMITS)
         own, numbers = parts.ranks.share(self._jobs), torch.zeros(2, dtype=torch.float64)
-        for finished in rollout(agent, own, self._world, live=self._live, workers=self._workers) if own else ():
+        for finished in play(own) if own else ():
             played = finished.trajectory
             if played.status.owed:
                 raise InfrastructureError(f"validation could not be played ({one_line(played.error, 99)}): go on later")

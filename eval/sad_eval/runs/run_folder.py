@@ -190,7 +190,9 @@ class RunFolder:
                 line = parse_record(EpisodeLine, text)
             except RecordError as error:
                 raise DataError(f"{self.path / name}:{number}: {error}") from None
-            said = (line.trajectory.world, line.trajectory.data, line.trajectory.agent)
+            # A world that failed before its first word, or a worker that was lost, has not said what its data are.
+            data = line.trajectory.data or ours[1]
+            said = (line.trajectory.world, data, line.trajectory.agent)
             if said != ours:
                 listed, wanted = (one_line(" · ".join(one), 80) for one in (said, ours))
                 raise DataError(f"{self.path / name}:{number}: an episode of {listed}; the run is of {wanted}")

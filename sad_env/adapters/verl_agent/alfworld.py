@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from sad_env.adapters.verl_agent.groups import WON, Groups
 from sad_env.alfworld.env import ALFWorldEnv
 from sad_env.alfworld.problem import GAME_FILE, TASK_TYPES
 from sad_env.alfworld.progress import progress
 from sad_env.alfworld.session import ALFWorldSession
 from sad_env.alfworld.sources import open_store
 from sad_env.alfworld.store import FolderStore, GameStore
-from sad_env.errors import ConfigError, DataError, ResetNeededError, UnknownNameError
+from sad_env.errors import ConfigError, DataError, UnknownNameError
 
-_WON = 10.0
 _STEPS = 50
 _OPTIONS = ("eval_dataset", "data")
 _SPLITS = {
@@ -89,7 +89,7 @@ class _Episode:
         }
 
 
-class VerlALFWorldEnvs:
+class VerlALFWorldEnvs(Groups[_Episode]):
     """What `build_alfworld_envs` gives.
 
     Args:
@@ -99,15 +99,10 @@ class VerlALFWorldEnvs:
         group_n: episodes of a group; all on one game.
     """
 
-    multi_modal = False
-
     def __init__(self, games: GameList, seed: int, env_num: int, group_n: int) -> None:
-        if env_num < 1 or group_n < 1:
-            raise ConfigError(f"env_num and group_n are 1 or more, not {env_num} and {group_n}")
-        self.group_n, self.num_processes = group_n, env_num * group_n
+        super().__init__(env_num, group_n)
         self._games = games
         self._orders = [games.shuffled(seed + group) for group in range(env_num)]
-        self._episodes: list[_Episode] = []
 
     def reset(self) -> tuple[list[str], None, list[dict[str, Any]]]:
         """Begin each group's next game; texts, no images, infos."""
@@ -126,14 +121,10 @@ class VerlALFWorldEnvs:
             ResetNeededError: before the first reset.
             ConfigError: not one action for each episode.
         """
-        if not self._episodes:
-            raise ResetNeededError("no episode has begun: call reset() before step()")
-        if len(actions) != self.num_processes:
-            raise ConfigError(f"{self.num_processes} episodes take as many actions, not {len(actions)}")
-        for episode, action in zip(self._episodes, actions, strict=True):
+        for episode, action in self._paired(actions):
             episode.step(action)
         infos = [dict(one.info) for one in self._episodes]
-        rewards = [_WON * info["won"] for info in infos]
+        rewards = [WON * info["won"] for info in infos]
         return [one.text for one in self._episodes], None, rewards, [one.done for one in self._episodes], infos
 
     @property
@@ -142,10 +133,6 @@ class VerlALFWorldEnvs:
         if not self._episodes:
             return [None] * self.num_processes
         return [one.info["admissible_commands"] for one in self._episodes]
-
-    def close(self) -> None:
-        """Forget the episodes."""
-        self._episodes = []
 
 
 def build_alfworld_envs(

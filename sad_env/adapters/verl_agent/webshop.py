@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from sad_env.errors import ConfigError, ResetNeededError, UnknownNameError
+from sad_env.adapters.verl_agent.groups import WON, Groups
+from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.webshop.goals import GoalKind, ShoppingGoal, make_goals
 from sad_env.webshop.official import find_files
 from sad_env.webshop.session import Shop, WebShopSession
 from sad_env.webshop.shops import INDEX_SPLITS, open_shop
 
-_WON = 10.0
 _TEST_GOALS = INDEX_SPLITS["index-test"].stop
 _OPTIONS = (
     "data",
@@ -58,7 +58,7 @@ class _Shopper:
         return {"has_search_bar": self._session.page.has_search_bar, "clickables": list(self._session.clickables)}
 
 
-class VerlWebShopEnvs:
+class VerlWebShopEnvs(Groups[_Shopper]):
     """What `build_webshop_envs` gives; its arguments are explained there."""
 
     def __init__(
@@ -73,7 +73,7 @@ class VerlWebShopEnvs:
         goal_seed: int | None,
         rich: bool,
     ) -> None:
-        self.env_num, self.group_n, self.num_processes = env_num, group_n, env_num * group_n
+        super().__init__(env_num, group_n)
         self.is_train, self._rich = is_train, rich
         self._draw = np.random.RandomState(seed)
         self._seeds = [seed + group if goal_seed is None else goal_seed for group in range(env_num)]
@@ -84,18 +84,17 @@ class VerlWebShopEnvs:
             raise ConfigError(
                 f"{env_num} groups need as many goals; of {count} there are {len(self.goal_idxs)} to draw"
             )
-        self._shoppers: list[_Shopper] = []
 
     def reset(self) -> tuple[list[str], list[dict[str, Any]]]:
         """Draw a goal for each group; texts and infos."""
         numbers = self._draw.choice(self.goal_idxs, size=self.env_num, replace=False)
-        self._shoppers = []
+        self._episodes = []
         for number, seed in zip(numbers.tolist(), self._seeds, strict=True):
             shop = self._shop_of(seed)
             goal = shop.goals.goals[number]
-            self._shoppers += [_Shopper(shop, goal, str(number), rich=self._rich) for _ in range(self.group_n)]
-        infos = [{"available_actions": one.available(), "won": False} for one in self._shoppers]
-        return [one.text for one in self._shoppers], infos
+            self._episodes += [_Shopper(shop, goal, str(number), rich=self._rich) for _ in range(self.group_n)]
+        infos = [{"available_actions": one.available(), "won": False} for one in self._episodes]
+        return [one.text for one in self._episodes], infos
 
     def step(self, actions: Sequence[str]) -> tuple[list[str], list[float], list[bool], list[dict[str, Any]]]:
         """Take one action in each episode.
@@ -107,22 +106,14 @@ class VerlWebShopEnvs:
             ResetNeededError: before the first reset.
             ConfigError: not one action for each episode.
         """
-        if not self._shoppers:
-            raise ResetNeededError("no episode has begun: call reset() before step()")
-        if len(actions) != self.num_processes:
-            raise ConfigError(f"{self.num_processes} episodes take as many actions, not {len(actions)}")
         rewards, dones, infos = [], [], []
-        for shopper, action in zip(self._shoppers, actions, strict=True):
+        for shopper, action in self._paired(actions):
             score, done = shopper.step(action)
             won = done and score == 1.0
-            rewards.append(_WON if won else 0.0)
+            rewards.append(WON if won else 0.0)
             dones.append(done)
             infos.append({"available_actions": shopper.available(), "task_score": score, "won": won})
-        return [one.text for one in self._shoppers], rewards, dones, infos
-
-    def close(self) -> None:
-        """Forget the episodes."""
-        self._shoppers = []
+        return [one.text for one in self._episodes], rewards, dones, infos
 
 
 def build_webshop_envs(
@@ -161,8 +152,8 @@ def build_webshop_envs(
     for name in options:
         if name not in _OPTIONS:
             raise UnknownNameError("entry of env_kwargs", str(name), _OPTIONS)
-    if env_num < 1 or group_n < 1 or (group_n > 1 and not is_train):
-        raise ConfigError(f"env_num and group_n are 1 or more, and group_n is 1 in tests; not {env_num} and {group_n}")
+    if group_n > 1 and not is_train:
+        raise ConfigError(f"group_n is 1 in tests, where nothing compares the episodes of a group; not {group_n}")
     mode = options.get("observation_mode", "text")
     if mode not in ("text", "text_rich"):
         raise UnknownNameError("observation mode of this WebShop", str(mode), ["text", "text_rich"])
