@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import torch
 from sad_agents.agent import Agent, EpisodeStart, Sampling
 from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent
@@ -279,7 +281,10 @@ class ActingModel:
         told: Callable[[EpisodeStart], str] | None = None,
         served: Callable[..., ServedStudent] | None = None,
     ) -> None:
-        limits = {"constrained": True} if config.data.constrained == "on" else {}
+        limits: dict[str, Any] = {"constrained": True} if config.data.constrained == "on" else {}
+        if served is None and config.hardware.precision == "bf16" and config.online.sampling_temperature:
+            # What is learned from is computed alike; greedy decoding is as sad-eval has it.
+            limits["precision"] = torch.bfloat16
         self._model = (served or LocalModel)(
             unwrap(language.model),
             language.tokenizer,
