@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from sad_agents.agent import Agent, EpisodeStart, Sampling
@@ -266,7 +266,7 @@ class ActingModel:
     Args:
         language: the model and its tokenizer.
         windowing: what it sees.
-        config: temperature and seed.
+        config: temperature and seed. What is drawn is computed as it is learned, greedy decoding as by `sad-eval`.
         prompt: comes before an episode; a student has none.
         told: what it ends with, see `ReActAgent`.
         served: makes a model on a server in the place of a `LocalModel`.
@@ -281,11 +281,11 @@ class ActingModel:
         told: Callable[[EpisodeStart], str] | None = None,
         served: Callable[..., ServedStudent] | None = None,
     ) -> None:
-        limits: dict[str, Any] = {"constrained": True} if config.data.constrained == "on" else {}
-        if served is None and config.hardware.precision == "bf16" and config.online.sampling_temperature:
-            # What is learned from is computed alike; greedy decoding is as sad-eval has it.
-            limits["precision"] = torch.bfloat16
-        self._model = (served or LocalModel)(
+        limits = {"constrained": True} if config.data.constrained == "on" else {}
+        temperature, most = config.online.sampling_temperature, config.model.max_new_tokens
+        half = config.hardware.precision == "bf16" and temperature > 0
+        local = functools.partial(LocalModel, precision=torch.bfloat16 if half else torch.float32)
+        self._model = (served or local)(
             unwrap(language.model),
             language.tokenizer,
             windowing=windowing,
@@ -295,11 +295,7 @@ class ActingModel:
             chat=language.chat,
             **limits,
         )
-        sampling = Sampling(
-            temperature=config.online.sampling_temperature,
-            max_tokens=config.model.max_new_tokens,
-            seed=config.data.seed,
-        )
+        sampling = Sampling(temperature=temperature, max_tokens=most, seed=config.data.seed)
         self.agent = ReActAgent(self._model, Prompt(prompt), sampling=sampling, told=told)
 
     def refresh(self) -> None:
@@ -384,8 +380,7 @@ def shares(rows: Sequence[Row], count: int, seed: int, number: int = 0) -> list[
     """The rows in `count` random shares of like size, others in each pass; fewer when there are fewer rows."""
     order = list(rows)
     random.Random(f"shares {seed}" + (f" {number}" if number else "")).shuffle(order)
-    dealt = [order[index::count] for index in range(count)]
-    return [share for share in dealt if share]
+    return [share for index in range(count) if (share := order[index::count])]
 
 
 def rollout_metrics(episodes: Sequence[Trajectory], seconds: float) -> Metrics:
