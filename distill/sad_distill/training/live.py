@@ -281,10 +281,10 @@ class ActingModel:
         told: Callable[[EpisodeStart], str] | None = None,
         served: Callable[..., ServedStudent] | None = None,
     ) -> None:
-        limits = {"constrained": True} if config.data.constrained == "on" else {}
         temperature, most = config.online.sampling_temperature, config.model.max_new_tokens
         half = config.hardware.precision == "bf16" and temperature > 0
-        local = functools.partial(LocalModel, precision=torch.bfloat16 if half else torch.float32)
+        precision = torch.bfloat16 if half else torch.float32
+        local = functools.partial(LocalModel, precision=precision, constrained=config.data.constrained == "on")
         self._model = (served or local)(
             unwrap(language.model),
             language.tokenizer,
@@ -293,7 +293,6 @@ class ActingModel:
             start_ids=language.start_ids,
             form=form_of(language.form),
             chat=language.chat,
-            **limits,
         )
         sampling = Sampling(temperature=temperature, max_tokens=most, seed=config.data.seed)
         self.agent = ReActAgent(self._model, Prompt(prompt), sampling=sampling, told=told)
