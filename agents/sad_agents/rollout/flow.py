@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sad_agents.agent import Decision, DecisionFlow
+from sad_agents.agent import Agent, Decision, DecisionFlow, flow_of
 from sad_agents.rollout.calls import CallEnd
 from sad_agents.rollout.episodes import LiveEpisode, checked
 
@@ -13,13 +13,13 @@ class Flow:
     """The calls of `Calls`, in this thread.
 
     Args:
-        flow: gives the agent's flow, which is one that has begun nothing.
+        agent: has flows.
+        flow: the first one.
         decide: decisions of several episodes, whatever the agent raises.
     """
 
-    def __init__(self, flow: Callable[[], DecisionFlow], decide: Callable[[list[LiveEpisode]], list[Decision]]) -> None:
-        self._new, self._decide = flow, decide
-        self._flow = flow()
+    def __init__(self, agent: Agent, flow: DecisionFlow, decide: Callable[[list[LiveEpisode]], list[Decision]]) -> None:
+        self._agent, self._flow, self._decide = agent, flow, decide
         self._ready: list[LiveEpisode] = []
         self._asked: dict[int, LiveEpisode] = {}
 
@@ -36,7 +36,7 @@ class Flow:
             made = self._flow.answers()
         except Exception:
             # Whose fault it is shows where each acts by itself.
-            self._flow = self._new()
+            self._flow = flow_of(self._agent) or self._flow
             made = list(zip(self._asked, self._decide(list(self._asked.values())), strict=True))
         ended = [(self._asked.pop(number), decision) for number, decision in made]
         return [CallEnd(episode, checked([decision], 1)[0]) for episode, decision in ended]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -118,8 +117,8 @@ class _Rollout:
         if threads:
             self._calls = Calls(lambda episode: self._decide([episode])[0], threads)
             pool.watch(self._calls)
-        elif isinstance(pool, LocalPool) and flow_of(agent) is not None:
-            self._calls = Flow(functools.partial(flow_of, agent), self._decide)
+        elif isinstance(pool, LocalPool) and (flow := flow_of(agent)) is not None:
+            self._calls = Flow(agent, flow, self._decide)
 
     def run(self) -> Iterator[Finished]:
         try:
