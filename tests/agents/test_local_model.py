@@ -115,10 +115,10 @@ def test_where_a_flow_fails_each_episode_acts_by_itself() -> None:
     model = local()
     own, advance = agent(model), model.sampler.advance
 
-    def fails_with_one(working, sampling):  # type: ignore[no-untyped-def]
+    def fails_with_one(working, sampling, *further):  # type: ignore[no-untyped-def]
         if any(job.request.key == "2.0" for job in working):
             raise RuntimeError("this one")
-        advance(working, sampling)
+        advance(working, sampling, *further)
 
     model.sampler.advance = fails_with_one  # type: ignore[method-assign]
     jobs = [Job(task) for task in TASKS[:3]]

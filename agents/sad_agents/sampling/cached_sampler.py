@@ -46,7 +46,7 @@ _SHARED_PREFIX = 32
 _DRAFT, _DRAFTS = 3, 64
 """Most draft ids of a row where there are many rows, and of all rows together where there are few."""
 _COMPACT = 0.75
-"""Rows at work are moved to the front once they are less than this share of what they span: moving is not free."""
+"""Where all wait for the last to end, rows at work are moved once they are less than this share of what they span."""
 
 
 @dataclass(frozen=True)
@@ -209,26 +209,25 @@ class CachedSampler:
 
     def sample(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
         """Continue each request until `stop`, an end id, or `sampling.max_tokens`."""
-        jobs = working = self.begin(requests, sampling)
-        while working:
-            self.advance(working, sampling)
-            working = [job for job in working if job.pending]
+        with self.evaluating():
+            jobs = working = self.begin(requests, sampling)
+            while working:
+                self.advance(working, sampling, _COMPACT)
+                working = [job for job in working if job.pending]
         return [job.sample(sampling.logprobs) for job in jobs]
 
     def begin(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Continuation]:
-        """Give each request a row, beside those at work; `advance` is to be called until they have ended."""
-        with self._evaluating():
-            jobs = self._assign(requests, sampling)
-            self._share_prefix(jobs)
+        """Give each request a row, beside those at work; `advance` is to be called until they have ended.
+
+        This and `advance` are called within `evaluating`.
+        """
+        jobs = self._assign(requests, sampling)
+        self._share_prefix(jobs)
         return jobs
 
-    def advance(self, working: Sequence[Continuation], sampling: Sampling) -> None:
-        """One forward pass for these, none of which has ended: feed pending ids, and sample where all are fed."""
-        with self._evaluating():
-            self._advance(sorted(working, key=lambda job: job.row.index), sampling)
-
     @contextmanager
-    def _evaluating(self) -> Iterator[None]:
+    def evaluating(self) -> Iterator[None]:
+        """Within, the model is in evaluation mode and keeps nothing for a backward pass."""
         training = self.model.training
         self.model.train(False)
         try:
@@ -310,8 +309,16 @@ class CachedSampler:
             self._borrow(job.row, job.request)
             job.pending = list(job.request.ids[len(job.row.ids) :])
 
-    def _advance(self, jobs: list[Continuation], sampling: Sampling) -> None:
-        if len(jobs) < _COMPACT * (jobs[-1].row.index + 1):
+    def advance(self, working: Sequence[Continuation], sampling: Sampling, compact: float = 1.0) -> None:
+        """One forward pass for these, none of which has ended: feed pending ids, and sample where all are fed.
+
+        Args:
+            working: all that are at work.
+            sampling: how.
+            compact: they are moved to the front where they are less than this share of the rows up to their last.
+        """
+        jobs = sorted(working, key=lambda job: job.row.index)
+        if len(jobs) < compact * (jobs[-1].row.index + 1):
             self._bring_to_front(jobs)
         turns = self._turns(jobs, sampling.max_tokens)
         logits = self._cache.forward(

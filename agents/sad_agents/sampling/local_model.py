@@ -280,15 +280,17 @@ class CompletionFlow:
     def ask(self, requests: Sequence[Request]) -> None:
         """Begin a completion for each request."""
         begun = [self._model.begun(request) for request in requests]
-        jobs = self._model.sampler.begin(list(map(self._model.wanted, requests, begun)), self._sampling)
+        with self._model.sampler.evaluating():
+            jobs = self._model.sampler.begin(list(map(self._model.wanted, requests, begun)), self._sampling)
         self._working += zip(requests, begun, jobs, strict=True)
 
     def answers(self) -> list[tuple[Request, Completion]]:
         """Go on until some have ended, and give those; none where nothing is asked."""
         working, ended = self._working, list[tuple[Request, Begun, Continuation]]()
-        while working and not ended:
-            self._model.sampler.advance([job for _, _, job in working], self._sampling)
-            ended = [one for one in working if not one[2].pending]
+        with self._model.sampler.evaluating():
+            while working and not ended:
+                self._model.sampler.advance([job for _, _, job in working], self._sampling)
+                ended = [one for one in working if not one[2].pending]
         self._working = [one for one in working if one[2].pending]
         told = self._sampling.logprobs
         return [(request, self._model.answer(begun, job.sample(told))) for request, begun, job in ended]
