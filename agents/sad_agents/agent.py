@@ -112,6 +112,27 @@ class Agent(Protocol):
         ...
 
 
+class DecisionFlow(Protocol):
+    """Decisions of which new ones may be asked for before others are made, so that a model's passes stay full.
+
+    An agent whose model can do this has a method `flow` that gives one, or None.
+    """
+
+    def ask(self, episodes: Sequence[int]) -> None:
+        """Begin a decision for each of these episodes."""
+        ...
+
+    def answers(self) -> list[tuple[int, Decision]]:
+        """Go on until some are made: episode and decision; none where nothing is asked."""
+        ...
+
+
+def flow_of(agent: object) -> DecisionFlow | None:
+    """A flow of an agent that has one."""
+    flow = getattr(agent, "flow", None)
+    return flow() if callable(flow) else None
+
+
 def writes(agent: Agent) -> tuple[FormName, bool]:
     """How an agent writes: its form's name, and whether in turns of a chat. Without such attributes: the default form.
 

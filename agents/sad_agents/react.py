@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sad_agents.agent import GREEDY, Decision, EpisodeStart, Sampling, concurrent
+from sad_agents.agent import GREEDY, Decision, DecisionFlow, EpisodeStart, Sampling, concurrent
 from sad_agents.model import Completion, Model, Piece, Request
 from sad_agents.outcomes import TriedActions
 from sad_agents.prompts import Prompt
@@ -16,6 +16,8 @@ from sad_env.errors import ConfigError
 from sad_env.records import FormName, Span, SpanKind, Status, Trajectory
 from sad_env.transcript import LINES, Form, form_of
 from sad_env.transcript.think import THINK_FORM
+
+_OUTGROWN = "the episode outgrew the model's context"
 
 
 @dataclass
@@ -136,11 +138,26 @@ class ReActAgent:
             episode: completions[index * self._votes : (index + 1) * self._votes] for index, episode in enumerate(asked)
         }
         return [
-            Decision.stopped(Status.BUDGET, "the episode outgrew the model's context")
+            Decision.stopped(Status.BUDGET, _OUTGROWN)
             if episode in full
             else self._elect(self._memories[episode], ballots[episode], seconds)
             for episode in episodes
         ]
+
+    def flow(self) -> DecisionFlow | None:
+        """See `DecisionFlow`: for single votes, from a model that has a flow of completions."""
+        flow = getattr(self.model, "flow", None)
+        return _Flow(self, flow(self._sampling)) if flow is not None and self._votes == 1 else None
+
+    def asked(self, episode: int) -> Request | Decision:
+        """What the model is to write in an episode of single votes, or the decision that ends it."""
+        if self._outgrown(self._memories[episode]):
+            return Decision.stopped(Status.BUDGET, _OUTGROWN)
+        return self._requests(episode)[0]
+
+    def decided(self, episode: int, completion: Completion, seconds: float) -> Decision:
+        """What a completion decides."""
+        return self._elect(self._memories[episode], [completion], seconds)
 
     def observe(self, episode: int, decision: Decision, observation: str, info: Mapping[str, Any]) -> None:
         """Add the step to the history."""
@@ -231,6 +248,46 @@ class ReActAgent:
             generated_tokens=generated,
             seconds=seconds,
         )
+
+
+class _Flow:
+    """Decisions from a flow of completions; the time of a pass is shared by those that are in it.
+
+    Args:
+        agent: whose.
+        completions: a `sad_agents.sampling.local_model.CompletionFlow`.
+    """
+
+    def __init__(self, agent: ReActAgent, completions: Any) -> None:
+        self._agent, self._completions = agent, completions
+        self._seconds: dict[int, float] = {}
+        """So far, of each episode that the model writes for."""
+        self._made: list[tuple[int, Decision]] = []
+
+    def ask(self, episodes: Sequence[int]) -> None:
+        """See `DecisionFlow`."""
+        began = time.perf_counter()
+        asked = [(episode, self._agent.asked(episode)) for episode in episodes]
+        self._made += [(episode, one) for episode, one in asked if isinstance(one, Decision)]
+        requests = {episode: one for episode, one in asked if isinstance(one, Request)}
+        if requests:
+            self._completions.ask(list(requests.values()))
+            self._seconds |= dict.fromkeys(requests, (time.perf_counter() - began) / len(requests))
+
+    def answers(self) -> list[tuple[int, Decision]]:
+        """See `DecisionFlow`."""
+        made, self._made = self._made, []
+        if made:
+            return made
+        began = time.perf_counter()
+        written = self._completions.answers()
+        share = (time.perf_counter() - began) / max(1, len(self._seconds))
+        self._seconds = {episode: seconds + share for episode, seconds in self._seconds.items()}
+        episodes = [int(request.key.partition(".")[0]) for request, _ in written]
+        return [
+            (episode, self._agent.decided(episode, completion, self._seconds.pop(episode)))
+            for episode, (_, completion) in zip(episodes, written, strict=True)
+        ]
 
 
 def label(ends: Sequence[int], spans: Sequence[Span]) -> str:

@@ -55,6 +55,26 @@ def test_logits_are_those_of_the_models_own_modules(options: dict[str, object]) 
     torch.testing.assert_close(torch.cat([first, then]), expected, atol=2e-4, rtol=1e-4)
 
 
+def test_logits_in_bfloat16_are_as_near_as_those_of_autocast() -> None:
+    model = llama(attention_bias=True)
+    cache = RowKVCache(model, precision=torch.bfloat16)
+    cache.reserve(3, 64)
+    ids = torch.randint(VOCABULARY, (3, 50), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        own = model(input_ids=ids).logits
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = model(input_ids=ids).logits.float()
+        first = cache.forward([Feed(row, 0, ids[row, : 20 + row].tolist(), 20 + row) for row in range(3)])
+        cache.reserve(5, 200)
+        cache.copy(1, 4, 21)
+        cache.swap(0, 2, 22)
+        then = cache.forward([Feed(2, 20, ids[0, 20:23].tolist(), 3), Feed(4, 21, ids[1, 21:22].tolist(), 1)])
+    places = [own[0, :20], own[1, :21], own[2, :22], own[0, 20:23], own[1, 21:22]]
+    ours = (torch.cat([first, then]) - torch.cat(places)).square().mean().sqrt()
+    theirs = (rounded - own).square().mean().sqrt()
+    assert 0 < ours < 1.5 * theirs
+
+
 def test_other_models_go_through_their_own_modules() -> None:
     assert not can_fuse(tiny_model("qwen2"))
     assert not can_fuse(llama().to(torch.bfloat16))

@@ -86,16 +86,58 @@ def test_greedy_twice_gives_identical_episodes_that_outgrow_the_window() -> None
     assert all(sum(map(len, steps)) > 100 for steps in runs[0].values())
 
 
+def test_episodes_that_join_a_batch_are_those_that_wait_for_one_another() -> None:
+    jobs, limits = [Job(task) for task in TASKS[:6]], Limits(max_steps=5)
+    runs, passes = [], []
+    for together in (True, False):
+        model = local(positions=256, windowing=Windowing(budget=256, room=24))
+        # Completions of all lengths, so that some wait for others or do not.
+        model.sampler._stop, model.sampler._stop_ids = lambda ids: ids[-1] % 7 == 3, frozenset(range(len(TOKENIZER)))
+        own = agent(model)
+        if together:
+            own.flow = lambda: None  # type: ignore[method-assign]
+        counted, forward = [0], model.sampler._cache.forward
+
+        def count(feeds, counted=counted, forward=forward):  # type: ignore[no-untyped-def]
+            counted[0] += 1
+            return forward(feeds)
+
+        model.sampler._cache.forward = count  # type: ignore[method-assign]
+        finished = rollout(own, jobs, WorldRecipe("toy"), live=4, limits=limits)
+        runs.append({one.job.task_id: [step.token_ids for step in one.trajectory.steps] for one in finished})
+        passes.append(counted[0])
+    assert runs[0] == runs[1]
+    assert len(runs[0]) == 6
+    assert passes[1] < passes[0]
+
+
+def test_where_a_flow_fails_each_episode_acts_by_itself() -> None:
+    model = local()
+    own, advance = agent(model), model.sampler.advance
+
+    def fails_with_one(working, sampling, *further):  # type: ignore[no-untyped-def]
+        if any(job.request.key == "2.0" for job in working):
+            raise RuntimeError("this one")
+        advance(working, sampling, *further)
+
+    model.sampler.advance = fails_with_one  # type: ignore[method-assign]
+    jobs = [Job(task) for task in TASKS[:3]]
+    finished = list(rollout(own, jobs, WorldRecipe("toy"), live=3, limits=Limits(max_steps=2)))
+    errors = {one.job.task_id: one.trajectory.error for one in finished}
+    assert errors[TASKS[1]] == "RuntimeError: this one"
+    assert [errors[task] for task in (TASKS[0], TASKS[2])] == ["", ""]
+
+
 def test_what_the_model_sees_is_header_and_newest_history() -> None:
     model = local(windowing=Windowing(budget=220, room=24))
     seen: list[list[int]] = []
-    plain = model.sampler.sample
+    plain = model.sampler.begin
 
     def watched(requests, sampling):  # type: ignore[no-untyped-def]
         seen.extend(list(request.ids) for request in requests)
         return plain(requests, sampling)
 
-    model.sampler.sample = watched  # type: ignore[method-assign]
+    model.sampler.begin = watched  # type: ignore[method-assign]
     (one,) = rollout(agent(model), [Job(TASKS[0])], WorldRecipe("toy"), limits=Limits(max_steps=8))
     header = decode(TOKENIZER, seen[0])
     assert header == f"Find it.\n\nObservation: {one.trajectory.observation}\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -185,6 +185,16 @@ def fault_of(decision: object) -> str:
         where = ".".join(str(part) for part in first["loc"]) or "decision"
         return one_line(f"no decision that can be recorded: {where}: {first['msg']}")
     return ""
+
+
+def checked(given: object, count: int) -> list[Decision]:
+    """What `act` gave, with what is no decision replaced by its episode's end."""
+    if not isinstance(given, Sequence) or len(given) != count:
+        what = f"{len(given)} decisions" if isinstance(given, Sequence) else f"a {type(given).__name__}"
+        return [Decision.stopped(Status.AGENT_ERROR, f"act gave {what} where a list of {count} is due")] * count
+    return [
+        Decision.stopped(Status.AGENT_ERROR, fault) if (fault := fault_of(decision)) else decision for decision in given
+    ]
 
 
 def _written(decision: Decision) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sad_agents.agent import Agent, Decision, EpisodeStart, concurrent
+from sad_agents.agent import Agent, Decision, EpisodeStart, concurrent, flow_of
 from sad_agents.rollout.calls import Calls
 from sad_agents.rollout.episodes import (
     NO_LIMITS,
@@ -16,10 +16,11 @@ from sad_agents.rollout.episodes import (
     Limits,
     LiveEpisode,
     Task,
+    checked,
     episode_seed,
-    fault_of,
     verdict,
 )
+from sad_agents.rollout.flow import Flow
 from sad_agents.rollout.world_pool import Event, LocalPool, Pool, ProcessPool, Slot, check
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.rollout.world_worker import ResetRequest, StepRequest, WorldResponse
@@ -56,7 +57,8 @@ def rollout(
 
     Args:
         agent: serves all live episodes. Its `act` gets all that wait for it in one call, or, where the agent says that
-            it is concurrent, each by itself, in threads.
+            it is concurrent, each by itself, in threads; with worlds in this process, one that has a flow
+            (`DecisionFlow`) takes them in one by one.
         jobs: consumed as slots become free.
         world: how to make the world.
         live: episodes at once.
@@ -110,11 +112,13 @@ class _Rollout:
         self._failed_calls = 0
         self._why = ""
         self._act_seconds = 0.0
-        self._calls: Calls[LiveEpisode, Decision] | None = None
+        self._calls: Calls[LiveEpisode, Decision] | Flow | None = None
         """Where each episode acts by itself; otherwise all that are ready act in one call."""
         if threads:
             self._calls = Calls(lambda episode: self._decide([episode])[0], threads)
             pool.watch(self._calls)
+        elif isinstance(pool, LocalPool) and (flow := flow_of(agent)) is not None:
+            self._calls = Flow(agent, flow, self._decide)
 
     def run(self) -> Iterator[Finished]:
         try:
@@ -265,7 +269,7 @@ class _Rollout:
         for episode, decision in zip(ready, decisions, strict=True):
             self._play_on(episode, decision)
 
-    def _act_apart(self, calls: Calls[LiveEpisode, Decision]) -> None:
+    def _act_apart(self, calls: Calls[LiveEpisode, Decision] | Flow) -> None:
         """Ask for those that are ready, and go on with those whose world or agent has answered meanwhile."""
         ready, self._ready = self._ready, []
         for episode in ready:
@@ -293,7 +297,7 @@ class _Rollout:
 
     def _decide(self, episodes: list[LiveEpisode]) -> list[Decision]:
         try:
-            return _checked(self._agent.act([episode.number for episode in episodes]), len(episodes))
+            return checked(self._agent.act([episode.number for episode in episodes]), len(episodes))
         except InfrastructureError as error:
             return [Decision.stopped(Status.INFRA_ERROR, one_line(str(error)))] * len(episodes)
         except _SETUP:
@@ -376,16 +380,6 @@ class _Rollout:
 
 def _without_verdict(info: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in info.items() if key not in _VERDICTS}
-
-
-def _checked(given: object, count: int) -> list[Decision]:
-    """What `act` gave, with what is no decision replaced by its episode's end."""
-    if not isinstance(given, Sequence) or len(given) != count:
-        what = f"{len(given)} decisions" if isinstance(given, Sequence) else f"a {type(given).__name__}"
-        return [Decision.stopped(Status.AGENT_ERROR, f"act gave {what} where a list of {count} is due")] * count
-    return [
-        Decision.stopped(Status.AGENT_ERROR, fault) if (fault := fault_of(decision)) else decision for decision in given
-    ]
 
 
 def _reason(error: Exception) -> str:

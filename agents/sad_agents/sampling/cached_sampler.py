@@ -5,12 +5,14 @@
 1. Assign. Each conversation has a row of a cache (`RowKVCache`, or `OwnCaches` for models that it does not describe),
    and the row remembers the ids that it holds. What the row and the request have in common stays; the other ids of the
    request are pending. A new conversation copies the longest prefix that any row offers.
-2. Prefill. While some row has more than one id pending, forward passes feed only those that are behind, many ids each.
-   A prefix that all of them share goes through the model once and is copied.
-3. Decode. Then each forward pass feeds every row its one pending id and a draft of what may follow (`NgramDraft`). Of
+2. Prefill. A row that has more than one id pending is fed many of them in a forward pass. A prefix that several new
+   requests share goes through the model once and is copied.
+3. Decode. The same passes feed every other row its one pending id and a draft of what may follow (`NgramDraft`). Of
    the draft, the ids that the model would have sampled itself are kept, so that drafts change speed and nothing else.
 4. A row ends at an end id, at `stop`, or at the longest completion. Rows at work are moved to the front now and then,
    where attention takes them as one block.
+
+With `begin` and `advance`, requests join while others are at work, so that passes stay full (`flow.CompletionFlow`).
 
 Each request draws from random numbers of its own: what is sampled does not depend on what else is in the batch.
 """
@@ -19,7 +21,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice, repeat
 from typing import NamedTuple
@@ -33,6 +36,7 @@ from sad_agents.sampling.choice import choose
 from sad_agents.sampling.kv_cache import Feed
 from sad_agents.sampling.ngram_draft import CONTEXT, NgramDraft
 from sad_agents.sampling.own_caches import cache_for
+from sad_agents.sampling.prefixes import common_prefix
 
 _PREFILL_TOKENS = {"cpu": 1024}
 _PREFILL_TOKENS_ELSEWHERE = 8192
@@ -42,7 +46,7 @@ _SHARED_PREFIX = 32
 _DRAFT, _DRAFTS = 3, 64
 """Most draft ids of a row where there are many rows, and of all rows together where there are few."""
 _COMPACT = 0.75
-"""Rows at work are moved to the front once they are less than this share of what they span: moving is not free."""
+"""Where all wait for the last to end, rows at work are moved once they are less than this share of what they span."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +105,13 @@ class _Row:
 
 
 @dataclass(eq=False)
-class _Job:
+class Continuation:
     """A request at work.
 
     Attributes:
         request: what is continued.
         row: its row.
-        pending: ids that the row has yet to be fed; none once the job has ended.
+        pending: ids that the row has yet to be fed; none once it has ended.
         draw: gives one number for each sampled id.
         recent: the last `CONTEXT` ids of all that was written.
         numbers: drawn and not yet used.
@@ -126,7 +130,12 @@ class _Job:
     generated: int = 0
     broken: bool = False
 
+    def sample(self, told: bool) -> Sample:
+        """What was sampled, with log-probabilities where they are told."""
+        return Sample(self.sampled, self.generated, self.broken, self.logprobs if told else None)
+
     def next_numbers(self, count: int) -> list[float]:
+        """The numbers that the next ids are drawn with."""
         self.numbers += [self.draw.random() for _ in range(count - len(self.numbers))]
         return self.numbers[:count]
 
@@ -134,7 +143,7 @@ class _Job:
 class _Turn(NamedTuple):
     """What a job is fed in a forward pass: certain ids and guessed ones; `wanted` logits are sampled from."""
 
-    job: _Job
+    job: Continuation
     ids: list[int]
     draft: list[int]
     wanted: int
@@ -150,6 +159,7 @@ class CachedSampler:
         end_ids: ids that end a row and are not part of it.
         columns: no request and its completion are longer; None where nothing is known.
         known: ids that may be sampled; a head can have further rows, which are padding. None takes all rows.
+        precision: see `LlamaPass`; models of another form compute in that of their weights.
     """
 
     def __init__(
@@ -161,6 +171,7 @@ class CachedSampler:
         end_ids: frozenset[int],
         columns: int | None = None,
         known: frozenset[int] | None = None,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         self.model = model
         self._known = known
@@ -170,7 +181,7 @@ class CachedSampler:
         self._end_ids = end_ids
         self._rows: list[_Row] = []
         self._clock = 0
-        self._cache = cache_for(model, columns)
+        self._cache = cache_for(model, columns, precision)
         self._draft = NgramDraft()
         self._prefill_tokens = _PREFILL_TOKENS.get(model.device.type, _PREFILL_TOKENS_ELSEWHERE)
 
@@ -196,23 +207,38 @@ class CachedSampler:
             logits = logits.index_fill(-1, self._padding.to(logits.device), -math.inf)
         return logits
 
-    @torch.inference_mode()
     def sample(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
         """Continue each request until `stop`, an end id, or `sampling.max_tokens`."""
+        with self.evaluating():
+            jobs = working = self.begin(requests, sampling)
+            while working:
+                self.advance(working, sampling, _COMPACT)
+                working = [job for job in working if job.pending]
+        return [job.sample(sampling.logprobs) for job in jobs]
+
+    def begin(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Continuation]:
+        """Give each request a row, beside those at work; `advance` is to be called until they have ended.
+
+        This and `advance` are called within `evaluating`.
+        """
+        jobs = self._assign(requests, sampling)
+        self._share_prefix(jobs)
+        return jobs
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Within, the model is in evaluation mode and keeps nothing for a backward pass."""
         training = self.model.training
         self.model.train(False)
         try:
-            jobs = self._assign(requests, sampling)
-            self._share_prefix(jobs)
-            self._run(jobs, sampling)
+            with torch.inference_mode():
+                yield
         finally:
             self.model.train(training)
-        told = sampling.logprobs
-        return [Sample(job.sampled, job.generated, job.broken, job.logprobs if told else None) for job in jobs]
 
     # --- rows ----------------------------------------------------------------------------------------------
 
-    def _assign(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[_Job]:
+    def _assign(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Continuation]:
         """A row for each request, cut to the prefix that it shares with the request."""
         self._clock += 1
         longest = max(len(request.ids) for request in requests) + sampling.max_tokens
@@ -233,7 +259,7 @@ class CachedSampler:
             pending = list(request.ids[len(row.ids) :])
             draw = random.Random(f"{sampling.seed}/{request.seed}")
             begun = list(request.ids[len(request.ids) - request.begun :])
-            jobs.append(_Job(request, row, pending, draw, tuple(request.ids[-CONTEXT:]), begun=begun))
+            jobs.append(Continuation(request, row, pending, draw, tuple(request.ids[-CONTEXT:]), begun=begun))
         return jobs
 
     def _claim(self, request: SampleRequest) -> _Row:
@@ -251,7 +277,7 @@ class CachedSampler:
             self._cache.copy(best.index, row.index, shared)
             row.ids = list(ids[:shared])
 
-    def _bring_to_front(self, jobs: list[_Job]) -> None:
+    def _bring_to_front(self, jobs: list[Continuation]) -> None:
         """Make the first rows those of the jobs, and order the jobs alike."""
         wanted = {job.row.index for job in jobs}
         holes = [index for index in range(len(jobs)) if index not in wanted]
@@ -267,7 +293,7 @@ class CachedSampler:
 
     # --- feeding and sampling ------------------------------------------------------------------------------------
 
-    def _share_prefix(self, jobs: list[_Job]) -> None:
+    def _share_prefix(self, jobs: list[Continuation]) -> None:
         """Feed what the first row that is behind has in common with another one, and copy it to the others."""
         behind = [job for job in jobs if len(job.pending) > 1]
         if len(behind) < 2:
@@ -283,18 +309,17 @@ class CachedSampler:
             self._borrow(job.row, job.request)
             job.pending = list(job.request.ids[len(job.row.ids) :])
 
-    def _run(self, jobs: list[_Job], sampling: Sampling) -> None:
-        """Feed and sample until every job has ended."""
-        working = sorted(jobs, key=lambda job: job.row.index)
-        while working:
-            behind = [job for job in working if len(job.pending) > 1]
-            if not behind and len(working) < _COMPACT * (working[-1].row.index + 1):
-                self._bring_to_front(working)
-            self._advance(behind or working, sampling)
-            working = [job for job in working if job.pending]
+    def advance(self, working: Sequence[Continuation], sampling: Sampling, compact: float = 1.0) -> None:
+        """One forward pass for these, none of which has ended: feed pending ids, and sample where all are fed.
 
-    def _advance(self, jobs: Sequence[_Job], sampling: Sampling) -> None:
-        """Feed pending ids in one forward pass, and sample where all of them are fed."""
+        Args:
+            working: all that are at work.
+            sampling: how.
+            compact: they are moved to the front where they are less than this share of the rows up to their last.
+        """
+        jobs = sorted(working, key=lambda job: job.row.index)
+        if len(jobs) < compact * (jobs[-1].row.index + 1):
+            self._bring_to_front(jobs)
         turns = self._turns(jobs, sampling.max_tokens)
         logits = self._cache.forward(
             [Feed(job.row.index, len(job.row.ids), [*ids, *draft], wanted) for job, ids, draft, wanted in turns]
@@ -310,7 +335,7 @@ class CachedSampler:
             if wanted:
                 self._take(job, list(islice(chosen, wanted)), draft, sampling.max_tokens)
 
-    def _turns(self, jobs: Sequence[_Job], max_tokens: int) -> list[_Turn]:
+    def _turns(self, jobs: Sequence[Continuation], max_tokens: int) -> list[_Turn]:
         """What each of these jobs, or as many as go in one pass, is fed next."""
         turns: list[_Turn] = []
         room = self._prefill_tokens
@@ -327,7 +352,9 @@ class CachedSampler:
                 turns.append(_Turn(job, ids, draft, 1 + len(draft)))
         return turns
 
-    def _take(self, job: _Job, chosen: list[tuple[int, float | None]], draft: list[int], max_tokens: int) -> None:
+    def _take(
+        self, job: Continuation, chosen: list[tuple[int, float | None]], draft: list[int], max_tokens: int
+    ) -> None:
         """Take what was sampled after each fed id, up to the first id that had been guessed wrongly."""
         for (token, logprob), guessed in zip(chosen, [*draft, None], strict=True):
             if self._ends(job, token, logprob, max_tokens):
@@ -339,7 +366,7 @@ class CachedSampler:
                 return
             job.row.ids.append(token)
 
-    def _ends(self, job: _Job, token: int, logprob: float | None, max_tokens: int) -> bool:
+    def _ends(self, job: Continuation, token: int, logprob: float | None, max_tokens: int) -> bool:
         """Take a sampled id; True when it ends the job."""
         if token < 0:
             job.broken = True
@@ -366,21 +393,3 @@ def limit(logits: torch.Tensor, turns: Sequence[_Turn]) -> None:
                     forbidden[list(allowed)] = False
                     logits[row + count].masked_fill_(forbidden, -torch.inf)
         row += wanted
-
-
-def common_prefix(first: Sequence[int], other: Sequence[int]) -> int:
-    """How many leading ids two sequences share.
-
-    >>> common_prefix([1, 2, 3], [1, 2, 4, 5])
-    2
-    """
-    low, high = 0, min(len(first), len(other))
-    if first[:high] == other[:high]:
-        return high
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if first[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low

@@ -28,6 +28,8 @@ _NAME = "sad_rows"
 UNSERVED = ("softcap", "s_aux", "position_bias")
 """What some models ask of attention beyond queries, keys, values and a scale."""
 
+_WIDTH = 128
+"""Columns that attention looks at in plain products are a multiple of this."""
 _RAGGED = 8
 """Neighbours with at most so many new ids each share a block: padding these costs less than one more block."""
 
@@ -82,6 +84,7 @@ class RowKVCache:
     Args:
         model: a causal LM with full attention in every layer, in any precision, on any device.
         columns: no row gets more of them; None where nothing is known.
+        precision: see `LlamaPass`, for models of that form.
 
     Raises:
         ConfigError: a model with other attention, or one that does not use the attention interface of transformers.
@@ -90,10 +93,16 @@ class RowKVCache:
     rewinds = True
     """A row may go on from any of its columns."""
 
-    def __init__(self, model: PreTrainedModel, columns: int | None = None) -> None:
+    def __init__(
+        self, model: PreTrainedModel, columns: int | None = None, precision: torch.dtype = torch.float32
+    ) -> None:
         check_cacheable(model, columns)
         self.model = model
         self._can_fuse = can_fuse(model)
+        self._dtype = precision if self._can_fuse else model.dtype
+        self._plain = self._can_fuse and precision is torch.bfloat16
+        """Attention in plain products, of keys stored as [rows, heads, d, columns]: 1.5 times as quick there. Kernels
+        in bfloat16 are generated for each shape, which takes longer than they run: sizes are rounded up."""
         self._fused: LlamaPass | None = None
         self._rows = self._columns = 0
         self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -111,16 +120,24 @@ class RowKVCache:
         if rows <= self._rows and columns <= self._columns:
             return
         self._rows = max(rows, self._rows)
+        if self._plain:
+            columns = rounded(columns, _WIDTH)
         if columns > self._columns:
             self._columns = max(columns, int(1.5 * self._columns))
         for layer, states in self._layers.items():
-            self._layers[layer] = (self._grown(states[0]), self._grown(states[1]))
+            grown = self._empty(*(old[:, :, 0] for old in states))
+            for old, new in zip(states, grown, strict=True):
+                new[: len(old), :, : old.shape[2]] = old
+            self._layers[layer] = grown
 
-    def _grown(self, states: torch.Tensor) -> torch.Tensor:
-        rows, heads, columns, d = states.shape
-        grown = states.new_zeros(self._rows, heads, self._columns, d)
-        grown[:rows, :, :columns] = states
-        return grown
+    def _empty(self, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values of a layer whose new ones are like these, [..., heads, d]."""
+        (heads, d), (_, d_value) = key.shape[-2:], value.shape[-2:]
+        if self._plain:
+            values = value.new_zeros(self._rows + 1, heads, self._columns, d_value)
+            return key.new_zeros(self._rows + 1, heads, d, self._columns).transpose(2, 3), values
+        values = value.new_zeros(self._rows, heads, self._columns, d_value)
+        return key.new_zeros(self._rows, heads, self._columns, d), values
 
     def swap(self, row: int, other: int, columns: int) -> None:
         """Exchange two rows' first columns."""
@@ -150,13 +167,19 @@ class RowKVCache:
         rows = [feed.row for feed in feeds for _ in feed.ids]
         ends = list(accumulate(len(feed.ids) for feed in feeds))
         wanted = [index for feed, end in zip(feeds, ends, strict=True) for index in range(end - feed.wanted, end)]
+        if self._plain:  # to rows that nobody reads
+            more = rounded(len(ids), 16 if len(ids) <= 64 else 64) - len(ids)
+            ids, columns, rows = ids + [0] * more, columns + [0] * more, rows + [self._rows] * more
         packed = torch.tensor([ids, columns, rows], device=device)
         self._places = packed[2], packed[1]
         self._blocks = [self._block(members, before, packed[1]) for members, before in _neighbours(feeds)]
+        count = len(wanted)
+        if self._plain:
+            wanted += [0] * (rounded(count, 16) - count)
         keep = torch.tensor(wanted, dtype=torch.long, device=device)
         if self._can_fuse:
-            self._fused = self._fused or LlamaPass(cast(LlamaForCausalLM, self.model))
-            return self._fused(packed[0], packed[1], keep, self.attend)
+            self._fused = self._fused or LlamaPass(cast(LlamaForCausalLM, self.model), self._dtype)
+            return self._fused(packed[0], packed[1], keep, self.attend)[:count]
         with _serving_attention(self):
             out = cast(Any, self.model)(
                 input_ids=packed[:1], position_ids=packed[1:2], use_cache=False, logits_to_keep=keep
@@ -175,6 +198,10 @@ class RowKVCache:
         """
         counts = [len(feed.ids) for feed in members]
         new = max(counts)
+        width = max(feed.start + len(feed.ids) for feed in members)
+        if self._plain:
+            new = 1 << (new - 1).bit_length() if new <= _RAGGED else rounded(new, 32)
+            width = min(rounded(width, _WIDTH), self._columns)
         packed: slice | torch.Tensor = slice(first, first + sum(counts))
         if min(counts) < new:
             begins = accumulate(counts, initial=first)
@@ -184,11 +211,10 @@ class RowKVCache:
                 for place in range(new)
             ]
             packed = torch.tensor(grid, device=columns.device)
-        width = max(feed.start + len(feed.ids) for feed in members)
         mask = None
         if new > 1 or any(feed.start + 1 < width for feed in members):
             hidden = torch.arange(width, device=columns.device) > columns[packed, None]
-            mask = torch.zeros(hidden.shape, dtype=self.model.dtype, device=columns.device)
+            mask = torch.zeros(hidden.shape, dtype=self._dtype, device=columns.device)
             mask = mask.masked_fill_(hidden, -torch.inf).view(len(members), 1, new, width)
         return _Block(packed, slice(members[0].row, members[-1].row + 1), width, mask)
 
@@ -208,8 +234,7 @@ class RowKVCache:
             [packed, heads, d].
         """
         if layer not in self._layers:
-            shapes = [(self._rows, new.shape[1], self._columns, new.shape[2]) for new in (key, value)]
-            self._layers[layer] = key.new_zeros(shapes[0]), value.new_zeros(shapes[1])
+            self._layers[layer] = self._empty(key, value)
         keys, values = self._layers[layer]
         rows, columns = self._places
         keys[rows, :, columns] = key
@@ -219,13 +244,18 @@ class RowKVCache:
         for block in self._blocks:
             seen = block.rows, slice(None), slice(block.width)
             mask = block.mask_for(group)
-            outs.append(_attention(query[block.packed], keys[seen], values[seen], mask, scaling))
-        if len(outs) == 1 and type(self._blocks[0].packed) is slice:
+            outs.append(_attention(query[block.packed], keys[seen], values[seen], mask, scaling, self._plain))
+        if len(outs) == 1 and type(self._blocks[0].packed) is slice and len(outs[0]) == len(query):
             return outs[0]
-        attended = query.new_empty(*query.shape[:2], value.shape[2])
+        attended = query.new_zeros(*query.shape[:2], value.shape[2])
         for block, out in zip(self._blocks, outs, strict=True):
             attended[block.packed] = out
         return attended
+
+
+def rounded(count: int, step: int) -> int:
+    """The least multiple of a step that is not less."""
+    return -(-count // step) * step
 
 
 def _neighbours(feeds: Sequence[Feed]) -> Iterator[tuple[Sequence[Feed], int]]:
@@ -243,7 +273,12 @@ def _neighbours(feeds: Sequence[Feed]) -> Iterator[tuple[Sequence[Feed], int]]:
 
 
 def _attention(
-    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+    plain: bool,
 ) -> torch.Tensor:
     """Attention of a block. The heads that share keys become further queries of one head.
 
@@ -255,6 +290,7 @@ def _attention(
         values: the same.
         mask: [rows, 1, heads that share keys * new, width], or broadcast to it.
         scaling: of the scores.
+        plain: in plain products instead of torch's fused attention.
 
     Returns:
         [rows * new, heads, d].
@@ -263,7 +299,11 @@ def _attention(
     new, (heads, d) = query.shape[0] // count, query.shape[1:]
     group = heads // shared
     folded = query.reshape(count, new, shared, group, d).permute(0, 2, 3, 1, 4).reshape(count, shared, group * new, d)
-    out = scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scaling)
+    if plain:
+        scores = torch.matmul(folded * (scaling or d**-0.5), keys.transpose(2, 3))
+        out = torch.matmul((scores if mask is None else scores.add_(mask)).softmax(-1), values)
+    else:
+        out = scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scaling)
     return out.reshape(count, heads, new, -1).transpose(1, 2).reshape(count * new, heads, -1)
 
 

@@ -1,8 +1,9 @@
 """Forward passes of small Llamas on a processor in few, large operations, where calls cost more than arithmetic.
 
-The numbers are those of transformers' own modules up to rounding: queries, keys and values come from one matrix, as do
-gate and up; rotary embeddings are products of complex numbers, for which the dimensions of queries and keys are
-reordered so that pairs are neighbours (their products do not change).
+In float32 the numbers are those of transformers' own modules up to rounding: queries, keys and values come from one
+matrix, as do gate and up; rotary embeddings are products of complex numbers, for which the dimensions of queries and
+keys are reordered so that pairs are neighbours (their products do not change). In bfloat16 the matrices and what they
+multiply are rounded, as under autocast; the stream between them stays in float32.
 """
 
 from __future__ import annotations
@@ -54,17 +55,19 @@ class LlamaPass:
 
     Args:
         model: one that `can_fuse`.
+        precision: of the matrices.
     """
 
-    def __init__(self, model: LlamaForCausalLM) -> None:
+    def __init__(self, model: LlamaForCausalLM, precision: torch.dtype = torch.float32) -> None:
         config: Any = model.config
+        self._precision = precision
         self._heads, self._shared = config.num_attention_heads, config.num_key_value_heads
         self._d = model.model.layers[0].self_attn.head_dim
         self._eps = config.rms_norm_eps
         self._width = config.hidden_size
         self._embedding = model.model.embed_tokens.weight
         self._norm = model.model.norm.weight
-        self._head = model.lm_head.weight
+        self._head = model.lm_head.weight.to(precision)
         frequencies = cast(Tensor, model.model.rotary_emb.inv_freq).float()
         angles = torch.arange(config.max_position_embeddings)[:, None] * frequencies
         self._turns = torch.polar(torch.ones_like(angles), angles)[:, None]
@@ -89,8 +92,8 @@ class LlamaPass:
         return part.weight[order], None if part.bias is None else part.bias[order]
 
     def _joined(self, *parts: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None]:
-        weight = torch.cat([weight for weight, _ in parts])
-        biases = [bias for _, bias in parts if bias is not None]
+        weight = torch.cat([weight for weight, _ in parts]).to(self._precision)
+        biases = [bias.to(self._precision) for _, bias in parts if bias is not None]
         return weight, torch.cat(biases) if biases else None
 
     def __call__(self, ids: Tensor, columns: Tensor, keep: Tensor, attend: Attend) -> Tensor:
@@ -106,12 +109,13 @@ class LlamaPass:
         turns, size = self._turns[columns], (self._width,)
         both = self._heads + self._shared
         for number, layer in enumerate(self._layers):
-            normed = rms_norm(x, size, layer.before_attention, self._eps)
+            normed = rms_norm(x, size, layer.before_attention, self._eps).to(self._precision)
             qkv = linear(normed, *layer.qkv).view(len(x), both + self._shared, self._d)
-            paired = torch.view_as_complex(qkv[:, :both].view(len(x), both, -1, 2))
-            rotated = torch.view_as_real(paired * turns).flatten(2)
+            paired = torch.view_as_complex(qkv[:, :both].float().view(len(x), both, -1, 2))
+            rotated = torch.view_as_real(paired * turns).flatten(2).to(self._precision)
             seen = attend(number, rotated[:, : self._heads], rotated[:, self._heads :], qkv[:, both:], None)
             x = x + linear(seen.flatten(1), *layer.out)
-            gate, up = linear(rms_norm(x, size, layer.before_mlp, self._eps), *layer.gate_up).chunk(2, -1)
+            normed = rms_norm(x, size, layer.before_mlp, self._eps).to(self._precision)
+            gate, up = linear(normed, *layer.gate_up).chunk(2, -1)
             x = x + linear(silu(gate) * up, *layer.down)
-        return linear(rms_norm(x[keep], size, self._norm, self._eps), self._head)
+        return linear(rms_norm(x[keep], size, self._norm, self._eps).to(self._precision), self._head).float()

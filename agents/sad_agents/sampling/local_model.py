@@ -7,13 +7,14 @@ from collections.abc import Callable, Hashable, Sequence
 from itertools import accumulate, repeat
 from typing import Protocol
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sad_agents.agent import Sampling
 from sad_agents.chat import ChatGlue, message_text
 from sad_agents.model import Completion, Piece, Request
-from sad_agents.sampling.action_trie import ActionLimits, AllowedNext
-from sad_agents.sampling.cached_sampler import CachedSampler, Sample, SampleRequest
+from sad_agents.sampling.action_trie import ActionLimits
+from sad_agents.sampling.cached_sampler import CachedSampler, Continuation, Sample, SampleRequest
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
 from sad_env.errors import ConfigError
@@ -25,6 +26,8 @@ _REPLACEMENT = "\ufffd"
 """What the bytes of a part of a character are decoded to."""
 _DIGITS = 6
 """Of a recorded log-probability: float32 logits hold no more."""
+Begun = tuple[str, tuple[int, ...]]
+"""What a completion begins with that nobody samples: text and ids."""
 
 
 class Sampler(Protocol):
@@ -111,17 +114,18 @@ class TokenModel:
 
     def complete(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         """Sample one completion a request; a row with NaN logits ends as AGENT_ERROR."""
-        begun = [self._begun(request) for request in requests]
-        wanted = [
-            SampleRequest(
-                request.key, self._context(request, ids), request.seed, begun=len(ids), allowed=self._allowed(request)
-            )
-            for request, (_, ids) in zip(requests, begun, strict=True)
-        ]
-        samples = self.sampler.sample(wanted, sampling)
-        return [self._answer(beginning, sample) for beginning, sample in zip(begun, samples, strict=True)]
+        begun = [self.begun(request) for request in requests]
+        samples = self.sampler.sample(list(map(self.wanted, requests, begun)), sampling)
+        return list(map(self.answer, begun, samples))
 
-    def _answer(self, begun: tuple[str, tuple[int, ...]], sample: Sample) -> Completion:
+    def wanted(self, request: Request, begun: Begun) -> SampleRequest:
+        """What a sampler is to continue for a request."""
+        ids = begun[1]
+        allowed = self._limits.among(request.admissible) if self._limits and request.admissible else None
+        return SampleRequest(request.key, self._context(request, ids), request.seed, begun=len(ids), allowed=allowed)
+
+    def answer(self, begun: Begun, sample: Sample) -> Completion:
+        """The completion that a sample makes of its beginning."""
         if sample.missing:
             return Completion("", stop=Status.INFRA_ERROR, error=sample.missing, generated=sample.generated)
         if sample.broken:
@@ -134,14 +138,11 @@ class TokenModel:
         """Whether actions are sampled among the admissible ones."""
         return self._limits is not None
 
-    def _allowed(self, request: Request) -> AllowedNext | None:
-        return self._limits.among(request.admissible) if self._limits and request.admissible else None
-
     def ids_with(self, request: Request, continuation: str) -> tuple[list[int], tuple[int, ...]]:
         """Ids of what comes before a continuation of the request's forced beginning, and ids of the continuation."""
-        return self._context(request, self._begun(request)[1]), self._encode(continuation)
+        return self._context(request, self.begun(request)[1]), self._encode(continuation)
 
-    def _begun(self, request: Request) -> tuple[str, tuple[int, ...]]:
+    def begun(self, request: Request) -> Begun:
         """What the completion begins with that nobody samples: thoughts that a template opens, then a forced text."""
         forced = request.forced
         if self.glue is None or not self.glue.begun:
@@ -211,6 +212,7 @@ class LocalModel(TokenModel):
         form: how it writes.
         chat: see `TokenModel`.
         constrained: see `TokenModel`.
+        precision: see `CachedSampler`.
 
     Raises:
         ConfigError: a window that the model does not have, a chat template that cannot be used, or a form whose actions
@@ -230,6 +232,7 @@ class LocalModel(TokenModel):
         form: Form = LINES,
         chat: bool = False,
         constrained: bool = False,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         context = context_of(model)
         window = windowing or Windowing(budget=context, room=min(COMPLETION_TOKENS, context // 2))
@@ -252,7 +255,45 @@ class LocalModel(TokenModel):
             end_ids=ends,
             columns=window.budget,
             known=ends | frozenset(tokenizer.get_vocab().values()),
+            precision=precision,
         )
+
+    def flow(self, sampling: Sampling) -> CompletionFlow:
+        """Completions of which new ones may begin before others have ended."""
+        return CompletionFlow(self, sampling)
+
+
+class CompletionFlow:
+    """Completions that come and go one by one, so that the passes of a model stay full.
+
+    What is written is what `LocalModel.complete` writes: no draw depends on what else is in a pass.
+
+    Args:
+        model: writes them.
+        sampling: how.
+    """
+
+    def __init__(self, model: LocalModel, sampling: Sampling) -> None:
+        self._model, self._sampling = model, sampling
+        self._working: list[tuple[Request, Begun, Continuation]] = []
+
+    def ask(self, requests: Sequence[Request]) -> None:
+        """Begin a completion for each request."""
+        begun = [self._model.begun(request) for request in requests]
+        with self._model.sampler.evaluating():
+            jobs = self._model.sampler.begin(list(map(self._model.wanted, requests, begun)), self._sampling)
+        self._working += zip(requests, begun, jobs, strict=True)
+
+    def answers(self) -> list[tuple[Request, Completion]]:
+        """Go on until some have ended, and give those; none where nothing is asked."""
+        working, ended = self._working, list[tuple[Request, Begun, Continuation]]()
+        with self._model.sampler.evaluating():
+            while working and not ended:
+                self._model.sampler.advance([job for _, _, job in working], self._sampling)
+                ended = [one for one in working if not one[2].pending]
+        self._working = [one for one in working if one[2].pending]
+        told = self._sampling.logprobs
+        return [(request, self._model.answer(begun, job.sample(told))) for request, begun, job in ended]
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:

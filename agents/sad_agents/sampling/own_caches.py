@@ -115,15 +115,18 @@ class OwnCaches:
         return bool((then[-1] - whole[-1]).abs().max() < 0.1 * whole[-1].std())
 
 
-def cache_for(model: PreTrainedModel, columns: int | None) -> RowKVCache | OwnCaches:
+def cache_for(
+    model: PreTrainedModel, columns: int | None, precision: torch.dtype = torch.float32
+) -> RowKVCache | OwnCaches:
     """The quick cache where it describes a model's attention, otherwise the model's own.
 
     Args:
         model: a causal LM.
         columns: as of `RowKVCache`.
+        precision: as of `RowKVCache`.
     """
     try:
         check_cacheable(model, columns)
     except ConfigError:
         return OwnCaches(model)
-    return RowKVCache(model, columns)
+    return RowKVCache(model, columns, precision)

@@ -273,8 +273,7 @@ def shares(rows: Sequence[Row], count: int, seed: int, number: int = 0) -> list[
     """The rows in `count` random shares of like size, others in each pass; fewer when there are fewer rows."""
     order = list(rows)
     random.Random(f"shares {seed}" + (f" {number}" if number else "")).shuffle(order)
-    dealt = [order[index::count] for index in range(count)]
-    return [share for share in dealt if share]
+    return [share for index in range(count) if (share := order[index::count])]
 
 
 def rollout_metrics(episodes: Sequence[Trajectory], seconds: float) -> Metrics:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from sad_agents.agent import Agent, EpisodeStart, Sampling
 from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent
@@ -42,7 +44,7 @@ class ActingModel:
     Args:
         language: the model and its tokenizer.
         windowing: what it sees.
-        config: temperature and seed.
+        config: temperature and seed. What is drawn is computed as it is learned, greedy decoding as by `sad-eval`.
         prompt: comes before an episode; a student has none.
         told: what it ends with, see `ReActAgent`.
         served: makes a model on a server in the place of a `LocalModel`.
@@ -57,8 +59,11 @@ class ActingModel:
         told: Callable[[EpisodeStart], str] | None = None,
         served: Callable[..., ServedStudent] | None = None,
     ) -> None:
-        limits = {"constrained": True} if config.data.constrained == "on" else {}
-        self._model = (served or LocalModel)(
+        temperature, most = config.online.sampling_temperature, config.model.max_new_tokens
+        half = config.hardware.precision == "bf16" and temperature > 0
+        precision = torch.bfloat16 if half else torch.float32
+        local = functools.partial(LocalModel, precision=precision, constrained=config.data.constrained == "on")
+        self._model = (served or local)(
             unwrap(language.model),
             language.tokenizer,
             windowing=windowing,
@@ -66,13 +71,8 @@ class ActingModel:
             start_ids=language.start_ids,
             form=form_of(language.form),
             chat=language.chat,
-            **limits,
         )
-        sampling = Sampling(
-            temperature=config.online.sampling_temperature,
-            max_tokens=config.model.max_new_tokens,
-            seed=config.data.seed,
-        )
+        sampling = Sampling(temperature=temperature, max_tokens=most, seed=config.data.seed)
         self.agent = ReActAgent(self._model, Prompt(prompt), sampling=sampling, told=told)
 
     def refresh(self) -> None:
