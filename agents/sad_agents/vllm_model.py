@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sad_agents.acting import acting_of, writing_of
+from sad_agents.acting import acting_of, head_by, writing_of
 from sad_agents.agent import Agent
 from sad_agents.chat import ChatGlue
 from sad_agents.loading import AgentOptions, begin_ids, react_agent
@@ -80,6 +80,11 @@ def vllm_agent(rest: str, world: str, options: AgentOptions) -> Agent:
     patience = replace(PATIENCE, seconds=options.patience)
     server = VllmServer(url, name, concurrency=options.concurrency, patience=patience)
     tokenizer, record = _description(server)
+    if head_by(server.model, record):
+        raise ConfigError(
+            f"{server.shown} serves a student that acts by its action head, which no server has: play its folder or"
+            " student.pt"
+        )
     prompt, window = acting_of(server.model, record)
     form, chat = writing_of(server.model, record, tokenizer, options.form, options.chat)
     context = min(server.context or options.context, options.context)

@@ -27,10 +27,10 @@ from typing import NamedTuple
 import torch
 from transformers import PreTrainedModel
 
-from sad_agents.agent import Sampling
+from sad_agents.agent import GREEDY, Sampling
 from sad_agents.sampling.action_trie import AllowedNext
 from sad_agents.sampling.choice import choose
-from sad_agents.sampling.kv_cache import Feed
+from sad_agents.sampling.kv_cache import Feed, common_prefix
 from sad_agents.sampling.ngram_draft import CONTEXT, NgramDraft
 from sad_agents.sampling.own_caches import cache_for
 
@@ -210,6 +210,29 @@ class CachedSampler:
         told = sampling.logprobs
         return [Sample(job.sampled, job.generated, job.broken, job.logprobs if told else None) for job in jobs]
 
+    @torch.inference_mode()
+    def states(self, requests: Sequence[SampleRequest]) -> torch.Tensor:
+        """What the model's head reads after each request's last id, [requests, D]; the caches go on as in `sample`."""
+        training = self.model.training
+        self.model.train(False)
+        try:
+            jobs = self._assign(requests, GREEDY)
+            for job in jobs:
+                while len(job.pending) > _SHARED_PREFIX:
+                    self._fed([job], min(self._prefill_tokens, len(job.pending) - 1), wanted=0)
+            return self._fed(jobs, _SHARED_PREFIX, wanted=1)
+        finally:
+            self.model.train(training)
+
+    def _fed(self, jobs: Sequence[_Job], most: int, wanted: int) -> torch.Tensor:
+        """What the head reads after these pending ids of each job."""
+        feeds = [Feed(job.row.index, len(job.row.ids), job.pending[:most], wanted) for job in jobs]
+        states = self._cache.forward(feeds, states=True)
+        for job, feed in zip(jobs, feeds, strict=True):
+            job.row.ids += feed.ids
+            del job.pending[: len(feed.ids)]
+        return states
+
     # --- rows ----------------------------------------------------------------------------------------------
 
     def _assign(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[_Job]:
@@ -366,21 +389,3 @@ def limit(logits: torch.Tensor, turns: Sequence[_Turn]) -> None:
                     forbidden[list(allowed)] = False
                     logits[row + count].masked_fill_(forbidden, -torch.inf)
         row += wanted
-
-
-def common_prefix(first: Sequence[int], other: Sequence[int]) -> int:
-    """How many leading ids two sequences share.
-
-    >>> common_prefix([1, 2, 3], [1, 2, 4, 5])
-    2
-    """
-    low, high = 0, min(len(first), len(other))
-    if first[:high] == other[:high]:
-        return high
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if first[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low

@@ -93,7 +93,7 @@ class LlamaPass:
         biases = [bias for _, bias in parts if bias is not None]
         return weight, torch.cat(biases) if biases else None
 
-    def __call__(self, ids: Tensor, columns: Tensor, keep: Tensor, attend: Attend) -> Tensor:
+    def __call__(self, ids: Tensor, columns: Tensor, keep: Tensor, attend: Attend, *, states: bool = False) -> Tensor:
         """Logits after some of the packed ids.
 
         Args:
@@ -101,6 +101,7 @@ class LlamaPass:
             columns: [tokens], their positions.
             keep: indices of the ids that logits are wanted after.
             attend: stores keys and values, and attends.
+            states: what the head reads is wanted instead.
         """
         x = embedding(ids, self._embedding)
         turns, size = self._turns[columns], (self._width,)
@@ -114,4 +115,5 @@ class LlamaPass:
             x = x + linear(seen.flatten(1), *layer.out)
             gate, up = linear(rms_norm(x, size, layer.before_mlp, self._eps), *layer.gate_up).chunk(2, -1)
             x = x + linear(silu(gate) * up, *layer.down)
-        return linear(rms_norm(x[keep], size, self._norm, self._eps), self._head)
+        read = rms_norm(x[keep], size, self._norm, self._eps)
+        return read if states else linear(read, self._head)

@@ -118,8 +118,12 @@ class TokenModel:
             )
             for request, (_, ids) in zip(requests, begun, strict=True)
         ]
-        samples = self.sampler.sample(wanted, sampling)
+        samples = self.samples(requests, wanted, sampling)
         return [self._answer(beginning, sample) for beginning, sample in zip(begun, samples, strict=True)]
+
+    def samples(self, requests: Sequence[Request], wanted: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
+        """What is sampled for each of these requests."""
+        return self.sampler.sample(wanted, sampling)
 
     def _answer(self, begun: tuple[str, tuple[int, ...]], sample: Sample) -> Completion:
         if sample.missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections import Counter
@@ -13,6 +14,8 @@ from sad_agents.agent import Agent, EpisodeStart, Sampling
 from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, rollout
+from sad_agents.sampling.action_head import ActionHead
+from sad_agents.sampling.headed_model import HeadedModel
 from sad_agents.sampling.local_model import LocalModel
 from sad_agents.windowing import Windowing
 
@@ -81,7 +84,11 @@ class Live:
             recorded = [rewritten(one, parts.student) for one in parts.episodes]
             self._prefixes = Prefixes.of(recorded, config.online.replay_every, config.online.group, self._tasks.tasks)
         self._student = ActingModel(
-            self._sampled(), parts.windowing, config, served=served_student(parts, folder.folder)
+            self._sampled(),
+            parts.windowing,
+            config,
+            served=served_student(parts, folder.folder),
+            head=parts.head,
         )
         self._longest = registry.world(config.data.env).max_steps
 
@@ -268,6 +275,7 @@ class ActingModel:
         prompt: comes before an episode; a student has none.
         told: what it ends with, see `ReActAgent`.
         served: makes a model on a server in the place of a `LocalModel`.
+        head: chooses its actions.
     """
 
     def __init__(
@@ -278,9 +286,11 @@ class ActingModel:
         prompt: str = "",
         told: Callable[[EpisodeStart], str] | None = None,
         served: Callable[..., ServedStudent] | None = None,
+        head: ActionHead | None = None,
     ) -> None:
+        local = LocalModel if head is None else functools.partial(HeadedModel, head)
         limits = {"constrained": True} if config.data.constrained == "on" else {}
-        self._model = (served or LocalModel)(
+        self._model = (served or local)(
             unwrap(language.model),
             language.tokenizer,
             windowing=windowing,

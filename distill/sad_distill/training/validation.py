@@ -60,8 +60,7 @@ class Validation:
         if success > self.best:
             self.best, self.at, self.worse = success, updates, 0
             if self._parts.ranks.first:
-                student = self._parts.learner.modules["student"]
-                tensors = {name: one.detach() for name, one in student.named_parameters() if one.requires_grad}
+                tensors = {name: one.detach() for name, one in self._parts.acting_parameters()}
                 save_state(self._path, tensors, {"updates": updates, "success": success})
         return {"validation_success": success, "validation_steps": steps / len(self._jobs)}
 
@@ -69,7 +68,7 @@ class Validation:
         """How many tasks were won, and all steps; each process plays its share."""
         parts = self._parts
         greedy = replaced(parts.config, sampling_temperature=0.0)
-        agent = ActingModel(parts.student, parts.windowing, greedy).agent
+        agent = ActingModel(parts.student, parts.windowing, greedy, head=parts.head).agent
         own, numbers = parts.ranks.share(self._jobs), torch.zeros(2, dtype=torch.float64)
         for finished in rollout(agent, own, self._world, live=self._live, workers=self._workers) if own else ():
             played = finished.trajectory
@@ -100,7 +99,6 @@ class Validation:
             return None
         tensors, record = load_state(self._path)
         with torch.no_grad():
-            for name, parameter in self._parts.learner.modules["student"].named_parameters():
-                if parameter.requires_grad:
-                    parameter.copy_(tensors[name])
+            for name, parameter in self._parts.acting_parameters():
+                parameter.copy_(tensors[name])
         return int(record["updates"])
