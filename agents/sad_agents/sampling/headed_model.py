@@ -80,9 +80,8 @@ class HeadedModel(LocalModel):
             )
         begun = [list(one.ids[len(one.ids) - one.begun :]) for one in wanted]
         turns = [self._is_turn(ids) for ids in begun]
-        sampled = iter(
-            self.sampler.sample([one for one, turn in zip(wanted, turns, strict=True) if not turn], sampling)
-        )
+        writing = [one for one, turn in zip(wanted, turns, strict=True) if not turn]
+        sampled = iter(self.sampler.sample(writing, sampling) if writing else ())
         samples = [
             Sample([], 0, logprobs=[] if sampling.logprobs else None) if turn else next(sampled) for turn in turns
         ]
