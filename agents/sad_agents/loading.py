@@ -66,8 +66,8 @@ class AgentOptions:
         request: further fields of a server's requests, KEY=VALUE.
         api: by what a server is asked, see `OpenAIModel`.
         form: a form of `sad_env.transcript`, or "auto": what a student's record names, "lines" for other models.
-        constrained: "on" samples the actions of a local model among the admissible ones, "off" does not, "auto" does
-            what a student's record says.
+        constrained: "on" samples actions among the admissible ones (a local model's, or those of a model on vLLM or
+            llama.cpp), "off" does not, "auto" does what a student's record says.
         chat: "on", "off", or "auto": what a student's record says; for other local models whether their tokenizer has a
             chat template; for served ones see `OpenAIModel`.
         world: keyword arguments of the world, for agents that make a copy of it.
@@ -252,7 +252,10 @@ def react_agent(
         facts: further entries of its `provenance`.
     """
     if options.constrained == "on" and not getattr(backend, "constrained", False):
-        raise ConfigError("--constrained on: only a local model's actions can be sampled among the admissible ones")
+        raise ConfigError(
+            "--constrained on: only a local model's actions, or those of one on vLLM or llama.cpp, can be sampled among"
+            " the admissible ones"
+        )
     sampling = options.sampling
     if backend.windowing is not None:
         sampling = replace(sampling, max_tokens=min(sampling.max_tokens, backend.windowing.room))
@@ -374,6 +377,7 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
         chat=options.chat,
         api=options.api,
         tools=registry.action_tools(world, options.world),
+        constrained=options.constrained == "on",
     )
     shown = one_line(public_address(url), 120)
     if not model.identity.keys() - {"owned_by"}:
@@ -387,6 +391,8 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
         agent.provenance["omit"] = " ".join(options.omit)
     if options.request:
         agent.provenance["request"] = one_line(" ".join(options.request), 400)
+    if model.constrained:
+        agent.provenance["decoding"] = "constrained"
     if options.api == "tools":
         agent.provenance["api"] = "tools"
     agent.provenance.update({f"served {name}": value for name, value in model.identity.items()})

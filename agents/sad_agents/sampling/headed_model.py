@@ -16,6 +16,7 @@ from sad_agents.sampling.action_head import ActionHead, decides, input_embedding
 from sad_agents.sampling.action_trie import spelled
 from sad_agents.sampling.cached_sampler import Sample, SampleRequest
 from sad_agents.sampling.choice import choose
+from sad_agents.sampling.continuing import further, joined
 from sad_agents.sampling.local_model import LocalModel, ids_with
 from sad_env.errors import ConfigError
 from sad_env.records import SpanKind
@@ -135,15 +136,3 @@ class HeadedModel(LocalModel):
         path = list(self._paths([request.admissible[choice.ids[0]]])[0])
         told = None if choice.logprobs is None else [*choice.logprobs, *[0.0] * (len(path) - 1)]
         return joined(sample, Sample(path, len(path), logprobs=told))
-
-
-def further(request: SampleRequest, ids: Sequence[int]) -> SampleRequest:
-    """The request that goes on after these ids of its completion."""
-    seed = f"{request.seed}/action"
-    return replace(request, ids=[*request.ids, *ids], begun=request.begun + len(ids), seed=seed)
-
-
-def joined(first: Sample, rest: Sample) -> Sample:
-    """Two parts of one completion."""
-    logprobs = None if first.logprobs is None or rest.logprobs is None else first.logprobs + rest.logprobs
-    return Sample(first.ids + rest.ids, first.generated + rest.generated, rest.broken, logprobs, rest.missing)
