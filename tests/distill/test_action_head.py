@@ -461,10 +461,12 @@ def test_a_trained_head_acts(
     jobs = [Job(task) for task in toy_panel("test").task_ids[:20]]
     episodes = [one.trajectory for one in rollout(agent, jobs, WorldRecipe("toy"), live=20, limits=Limits(max_steps=8))]
     steps = [step for episode in episodes for step in episode.steps]
-    assert all(step.valid and step.action in (step.admissible or ()) for step in steps)
-    assert len({step.action for step in steps}) > 3
-    assert sum(bool(step.reasoning) for step in steps) > len(steps) / 2
-    for step in steps:
+    written = [step for step in steps if step.action]  # a thought may also grow too long
+    assert len(written) > 0.9 * len(steps)
+    assert all(step.valid and step.action in (step.admissible or ()) for step in written)
+    assert len({step.action for step in written}) > 3
+    assert sum(bool(step.reasoning) for step in written) > len(written) / 2
+    for step in written:
         acted = [id_ for id_, label in zip(step.token_ids, step.token_labels, strict=True) if label == "A"]
         assert toy_tokenizer.decode(acted) == f"Action: {step.action}\n"
         assert toy_tokenizer.decode(list(step.token_ids)) == step.completion
