@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 def can_score(model: Model) -> TypeGuard[LocalModel]:
     """Whether a model tells log-probabilities of given words; asked without importing torch.
 
-    A student with an action head does not: actions are no words to it.
+    A served one does not, nor does a student with an action head: actions are no words to it.
     """
-    return hasattr(getattr(model, "sampler", None), "without_padding") and not hasattr(model, "head")
+    sampler = getattr(model, "sampler", None)
+    served = sampler is not None and not hasattr(sampler, "without_padding")
+    return hasattr(model, "ids_with") and not served and not hasattr(model, "head")
 
 
 def action_chances(model: Model, request: Request, actions: Sequence[str]) -> list[float] | None:
