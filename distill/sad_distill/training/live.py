@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 import time
 from collections import Counter
@@ -10,14 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sad_agents.agent import Agent, EpisodeStart, Sampling
-from sad_agents.prompts import Prompt
-from sad_agents.react import ReActAgent
+from sad_agents.agent import Agent, EpisodeStart
 from sad_agents.rollout.rollout import Job, Limits, rollout
-from sad_agents.sampling.action_head import ActionHead
-from sad_agents.sampling.headed_model import HeadedModel
-from sad_agents.sampling.local_model import LocalModel
-from sad_agents.windowing import Windowing
 
 from sad_distill.config import TrainConfig
 from sad_distill.data.curriculum import EpochOrder, horizon
@@ -29,6 +22,7 @@ from sad_distill.models.mixture import MixtureModel
 from sad_distill.signals.outcomes import Outcome, alike, outcomes_of
 from sad_distill.signals.policy import PolicyTerm
 from sad_distill.teachers.registry import Teacher
+from sad_distill.training.acting_model import ActingModel
 from sad_distill.training.build import Parts, rewritten, tell
 from sad_distill.training.guided_agent import GuidedAgent
 from sad_distill.training.interrupts import TrainingInterrupts
@@ -37,7 +31,7 @@ from sad_distill.training.live_rows import guided_steps, relabelled, without_rep
 from sad_distill.training.recorded import UpdateRows
 from sad_distill.training.replay import Prefixes
 from sad_distill.training.run_dir import RunDir, read_whole
-from sad_distill.training.served_student import ServedStudent, served_student
+from sad_distill.training.served_student import served_student
 from sad_distill.training.task_order import TaskOrder
 from sad_distill.training.tasks import TaskStream
 from sad_env import registry
@@ -45,7 +39,6 @@ from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
 from sad_env.records import Trajectory
 from sad_env.safe_text import one_line
-from sad_env.transcript import form_of
 
 _ROUNDS = 3
 """How often the episodes of an iteration that are still owed are played, each with the retries of a rollout."""
@@ -263,53 +256,6 @@ class Live:
         each = max(1, updates // config.online.passes)
         passes = range(min(config.online.passes, updates))
         return [part for number in passes for part in shares(rows, each, self.iteration, number)]
-
-
-class ActingModel:
-    """A local model as an agent of the worlds, as `sad-eval` will play it.
-
-    Args:
-        language: the model and its tokenizer.
-        windowing: what it sees.
-        config: temperature and seed.
-        prompt: comes before an episode; a student has none.
-        told: what it ends with, see `ReActAgent`.
-        served: makes a model on a server in the place of a `LocalModel`.
-        head: chooses its actions.
-    """
-
-    def __init__(
-        self,
-        language: Language,
-        windowing: Windowing,
-        config: TrainConfig,
-        prompt: str = "",
-        told: Callable[[EpisodeStart], str] | None = None,
-        served: Callable[..., ServedStudent] | None = None,
-        head: ActionHead | None = None,
-    ) -> None:
-        local = LocalModel if head is None else functools.partial(HeadedModel, head)
-        limits = {"constrained": True} if config.data.constrained == "on" else {}
-        self._model = (served or local)(
-            unwrap(language.model),
-            language.tokenizer,
-            windowing=windowing,
-            name="student",
-            start_ids=language.start_ids,
-            form=form_of(language.form),
-            chat=language.chat,
-            **limits,
-        )
-        sampling = Sampling(
-            temperature=config.online.sampling_temperature,
-            max_tokens=config.model.max_new_tokens,
-            seed=config.data.seed,
-        )
-        self.agent = ReActAgent(self._model, Prompt(prompt), sampling=sampling, told=told)
-
-    def refresh(self) -> None:
-        """Forget all that was computed with the weights before an update; a server loads those of now."""
-        self._model.clear()
 
 
 def policy_of(learner: Learner) -> PolicyTerm | None:

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from sad_agents.rollout.rollout import Job, rollout
 
+from sad_distill.training.acting_model import ActingModel
 from sad_distill.training.build import Parts
 from sad_distill.training.learner import Metrics
-from sad_distill.training.live import ActingModel
 from sad_distill.training.state import load_state, save_state
 from sad_distill.training.tasks import TaskStream, held_out
 from sad_env.errors import InfrastructureError
