@@ -133,7 +133,7 @@ class VllmHandler(BaseHTTPRequestHandler):
             for id_, bias in body.get("logit_bias", {}).items():
                 logits[int(id_)] += bias
             if constraint := self.constraint(body):
-                self.keep_to(constraint, logits, ids)
+                self.keep_to(constraint, logits, ids, set(body.get("stop_token_ids", ())))
             if body["temperature"]:
                 token = int(torch.multinomial((logits / body["temperature"]).softmax(-1), 1))
             else:
@@ -155,13 +155,15 @@ class VllmHandler(BaseHTTPRequestHandler):
             return str(body.get("guided_regex", ""))
         return str(body.get("structured_outputs", {}).get("regex", ""))
 
-    def keep_to(self, constraint: str, logits: torch.Tensor, ids: list[int]) -> None:
+    def keep_to(self, constraint: str, logits: torch.Tensor, ids: list[int], stops: set[int]) -> None:
         """Leave what may come next in a text of the expression, and an end where it is whole."""
         pattern, written = regex.compile(constraint), self.server.tokenizer.decode(ids)
         letters = {piece[:1] for piece in self.server.pieces}
         follow = {letter for letter in letters if letter and pattern.fullmatch(written + letter, partial=True)}
         for token, piece in enumerate(self.server.pieces):
-            if token in self.server.ends:
+            if token in stops and token not in self.server.ends:
+                kept = False  # as in vLLM, they are no part of the text
+            elif token in self.server.ends:
                 kept = pattern.fullmatch(written) is not None
             else:
                 kept = piece[:1] in follow and pattern.fullmatch(written + piece, partial=True) is not None

@@ -69,6 +69,8 @@ class VllmSampler:
 
     def _sample(self, request: SampleRequest, sampling: Sampling, fields: Mapping[str, Any]) -> Sample:
         begun = list(request.ids[len(request.ids) - request.begun :])
+        # vLLM takes ids that end an answer out of the text that a constraint is of: it ends the answer itself.
+        ending = frozenset[int]() if fields else self._stop_ids | self._end_ids
         ids: list[int] = []
         logprobs: list[float] = []
         generated = 0
@@ -78,7 +80,7 @@ class VllmSampler:
                     [*request.ids, *ids],
                     sampling,
                     sampling.max_tokens - generated,
-                    self._stop_ids | self._end_ids,
+                    ending,
                     self.model,
                     fields,
                 )
