@@ -350,6 +350,8 @@ def test_a_run_trains_a_head_that_the_agent_acts_by(files: Path, tmp_path: Path,
         assert any(bool(parameter.any()) for parameter in agent.model.head.parameters())
     with pytest.raises(ConfigError, match="--constrained off: this student chooses by its action head"):
         model_agent(str(path), "toy", AgentOptions(constrained="off"))
+    with pytest.raises(ConfigError, match="has not learned to write actions: name another teacher"):
+        Run(settings(files, tmp_path / "next", teacher=str(path)))
 
 
 def test_a_resumed_run_ends_with_the_same_head(files: Path, tmp_path: Path) -> None:
