@@ -157,7 +157,7 @@ class RowKVCache:
         if self._can_fuse:
             self._fused = self._fused or LlamaPass(cast(LlamaForCausalLM, self.model))
             return self._fused(packed[0], packed[1], keep, self.attend, states=states)
-        with _serving_attention(self), head_inputs(self.model) as seen:
+        with _serving_attention(self), head_inputs(self.model, wanted=states) as seen:
             out = cast(Any, self.model)(
                 input_ids=packed[:1], position_ids=packed[1:2], use_cache=False, logits_to_keep=keep
             )
@@ -301,9 +301,12 @@ def _serving_attention(cache: RowKVCache) -> Iterator[None]:
 
 
 @contextmanager
-def head_inputs(model: PreTrainedModel) -> Iterator[list[torch.Tensor]]:
-    """Within, collects what the model's head reads in each pass."""
+def head_inputs(model: PreTrainedModel, *, wanted: bool) -> Iterator[list[torch.Tensor]]:
+    """Within, collects what the model's head reads in each pass; nothing where it is not wanted."""
     seen: list[torch.Tensor] = []
+    if not wanted:  # a mixture of models has no one head
+        yield seen
+        return
     head = cast(Any, model).get_output_embeddings()
     hook = head.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     try:

@@ -101,7 +101,7 @@ class OwnCaches:
         options = {"logits_to_keep": max(1, min(wanted, len(ids)))} if self._keeps else {}
         if cache is not None:
             options[self._name] = cache
-        with head_inputs(self.model) as seen:
+        with head_inputs(self.model, wanted=states) as seen:
             out = self.model(input_ids=torch.tensor([list(ids)], device=self.model.device), use_cache=True, **options)
         told = seen[-1][0] if states else out.logits[0]
         return told, getattr(out, self._name, None) if self._name else None
