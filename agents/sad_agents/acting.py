@@ -53,6 +53,18 @@ def constrained_by(spec: str, record: Mapping[str, Any], asked: str = "auto") ->
     return recorded if asked == "auto" else asked == "on"
 
 
+def head_by(spec: str, record: Mapping[str, Any]) -> str:
+    """The kind of action head that a student acts by, as its record says; empty for none.
+
+    Raises:
+        CheckpointError: a record that names none of this release.
+    """
+    kind = record.get("acting", {}).get("action_head", "")
+    if kind not in ("", "linear", "pointer"):
+        raise CheckpointError(f"{one_line(spec, 120)}: 'action_head' in its record's 'acting' is linear or pointer")
+    return str(kind)
+
+
 def acting_of(spec: str, record: Mapping[str, Any]) -> tuple[Prompt | None, Windowing | None]:
     """The prompt and the window that a student was trained with, where its record says so."""
     acting = record.get("acting", {})

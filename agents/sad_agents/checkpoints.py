@@ -8,6 +8,7 @@ A `*.pt` file is what `torch.save` makes of one dict:
     tokenizer_config  special tokens by role, and the chat template of a student that chats, JSON text
     record            how the student was trained and is to be used, JSON text
     weights           name -> tensor; tied tensors once
+    action_head       only of a student that acts by one: kind and actions (JSON text), and weights: name -> tensor
 
 It is read with `weights_only=True` and `mmap=True`, after its zip directory and before its weights have been checked.
 What a file says of itself reaches a message only through `safe_text`.
@@ -34,6 +35,7 @@ from sad_agents.architecture import (
     settings_of,
 )
 from sad_agents.model_folder import CHAT_TEMPLATE, ROLES, check_vocabulary, load_folder, plain_tokenizer
+from sad_agents.sampling.action_head import HEAD_FILE, ActionHead, made_head, read_head
 from sad_agents.student_folder import save_folder
 from sad_env.errors import ConfigError
 from sad_env.files import atomic_bytes
@@ -44,6 +46,7 @@ _AutoModel: Any = AutoModelForCausalLM  # not typed
 FORMAT = "sad-student-1"
 
 _TEXTS = ("format", "config", "tokenizer", "tokenizer_config", "record")
+_HEAD = "action_head"
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 _PICKLE_BYTES = 32 * 2**20
 """The part of a checkpoint that is not tensors: names, shapes, configuration and tokenizer."""
@@ -58,7 +61,11 @@ class Student(NamedTuple):
 
 
 def save_student(
-    path: Path | str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, record: Mapping[str, Any]
+    path: Path | str,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    record: Mapping[str, Any],
+    head: ActionHead | None = None,
 ) -> Path:
     """Write a checkpoint atomically: a file when `path` ends with ".pt", a folder otherwise.
 
@@ -68,7 +75,9 @@ def save_student(
         tokenizer: a fast tokenizer.
         record: plain JSON values: how the student was trained. `record["acting"]` may hold `prompt` (the text it was
             trained to see first), `window` (`budget`, `room`, `keep` of `Windowing`), `form` (a name of
-            `sad_env.transcript.FORMS`) and `chat` (true: in turns of the tokenizer's chat template, which is saved).
+            `sad_env.transcript.FORMS`), `chat` (true: in turns of the tokenizer's chat template, which is saved) and
+            `action_head` (the kind of `head`).
+        head: chooses its actions.
 
     Raises:
         ConfigError: a tokenizer without tokenizer.json, or weights that are not finite.
@@ -88,12 +97,40 @@ def save_student(
             "tokenizer": tokenizer.backend_tokenizer.to_str(),
             "tokenizer_config": json.dumps({**_special_tokens(tokenizer), **_chat_template(tokenizer, record)}),
             "record": text,
-            "weights": {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()},
+            "weights": _plain(weights),
+            **({} if head is None else {_HEAD: _head_content(head)}),
         }
         with atomic_bytes(target) as file:
             torch.save(content, file)
         return target
-    return save_folder(target, model, tokenizer, record)
+    return save_folder(target, model, tokenizer, record, head=head)
+
+
+def _plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def _head_content(head: ActionHead) -> dict[str, Any]:
+    return {"kind": head.kind, "actions": json.dumps(head.actions), "weights": _plain(head.float().state_dict())}
+
+
+def load_head(path: Path | str, width: int) -> ActionHead:
+    """The action head of a checkpoint whose record says that it has one.
+
+    Args:
+        path: as of `load_student`.
+        width: of the student's states.
+
+    Raises:
+        CheckpointError: there is none, or it is not sound.
+    """
+    source = Path(path)
+    if source.is_dir():
+        return read_head(source / HEAD_FILE, width)
+    head = _content(source).get(_HEAD)
+    if not isinstance(head, dict):
+        refuse(source, "its record says that it acts by an action head, and it holds none")
+    return made_head(source, {**head, "weights": _checked_weights(source, head.get("weights"))}, width)
 
 
 def load_student(path: Path | str, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Student:
@@ -163,15 +200,24 @@ def _chat_template(tokenizer: PreTrainedTokenizerBase, record: Mapping[str, Any]
 # --- one file -------------------------------------------------------------------------------------------------
 
 
-def _load_file(path: Path) -> Student:
+def _content(path: Path) -> dict[str, Any]:
     _check_container(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception:
         # torch's own message names what the file wanted to call, and how to let it.
         refuse(path, "refused: it holds more than tensors and text, or is damaged")
-    if not isinstance(content, dict) or set(content) != {*_TEXTS, "weights"} or content.get("format") != FORMAT:
+    if (
+        not isinstance(content, dict)
+        or set(content) - {_HEAD} != {*_TEXTS, "weights"}
+        or content.get("format") != FORMAT
+    ):
         refuse(path, f"not a student of this release (a dict of {', '.join(_TEXTS)} and weights, format {FORMAT})")
+    return content
+
+
+def _load_file(path: Path) -> Student:
+    content = _content(path)
     texts = {key: content[key] for key in _TEXTS}
     if not all(type(text) is str for text in texts.values()):
         refuse(path, "configuration, tokenizer and record have to be JSON text")

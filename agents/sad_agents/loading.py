@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -12,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sad_agents.acting import acting_of, constrained_by, writing_of
+from sad_agents.acting import acting_of, constrained_by, head_by, writing_of
 from sad_agents.agent import GREEDY, Agent, EpisodeStart, Sampling
 from sad_agents.model import Model, ScriptedModel, read_script
 from sad_agents.openai_requests import Api
@@ -33,10 +34,12 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from sad_agents.sampling.action_head import ActionHead
+
 STUDENTS = "students"
 """Folder of this package with the shipped students, WORLD.pt each."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-_WEIGHTS = ("*.safetensors", "config.json", "tokenizer.json")
+_WEIGHTS = ("*.safetensors", "*.st", "config.json", "tokenizer.json")
 """The files of a model's folder that decide what it answers."""
 _HUB_ID = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?")
 
@@ -63,8 +66,8 @@ class AgentOptions:
         request: further fields of a server's requests, KEY=VALUE.
         api: by what a server is asked, see `OpenAIModel`.
         form: a form of `sad_env.transcript`, or "auto": what a student's record names, "lines" for other models.
-        constrained: "on" samples the actions of a local model among the admissible ones, "off" does not, "auto" does
-            what a student's record says.
+        constrained: "on" samples actions among the admissible ones (a local model's, or those of a model on vLLM or
+            llama.cpp), "off" does not, "auto" does what a student's record says.
         chat: "on", "off", or "auto": what a student's record says; for other local models whether their tokenizer has a
             chat template; for served ones see `OpenAIModel`.
         world: keyword arguments of the world, for agents that make a copy of it.
@@ -108,6 +111,7 @@ class LoadedModel:
         identity: a name for keys and records: a file's or folder's name and hash, a hub id with its commit, or the
             package's name.
         path: the file or folder that it was read from; None where a package carries it.
+        head: chooses its actions; None for models that write them.
     """
 
     model: PreTrainedModel
@@ -116,6 +120,7 @@ class LoadedModel:
     start_ids: tuple[int, ...]
     identity: str
     path: Path | None
+    head: ActionHead | None = None
 
 
 def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") -> LoadedModel:
@@ -136,8 +141,9 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
     """
     import torch
 
-    from sad_agents.checkpoints import load_student
+    from sad_agents.checkpoints import load_head, load_student
     from sad_agents.model_folder import RECORD_FILE, hub_folder
+    from sad_agents.sampling.action_head import input_embedding
 
     place = device_of(device)
     if dtype not in (*DTYPES, "checkpoint"):
@@ -158,7 +164,10 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
     student = load_student(path, device=str(place), dtype=precision)
     ours = path.is_file() or (path / RECORD_FILE).is_file()
     start = () if ours else begin_ids(student.tokenizer)
-    return LoadedModel(*student, start_ids=start, identity=identity or file_identity(path), path=path)
+    head = None
+    if head_by(spec, student.record):
+        head = load_head(path, input_embedding(student.model).shape[1]).to(place)
+    return LoadedModel(*student, start_ids=start, identity=identity or file_identity(path), path=path, head=head)
 
 
 def model_path(spec: str) -> Path | None:
@@ -243,7 +252,10 @@ def react_agent(
         facts: further entries of its `provenance`.
     """
     if options.constrained == "on" and not getattr(backend, "constrained", False):
-        raise ConfigError("--constrained on: only a local model's actions can be sampled among the admissible ones")
+        raise ConfigError(
+            "--constrained on: only a local model's actions, or those of one on vLLM or llama.cpp, can be sampled among"
+            " the admissible ones"
+        )
     sampling = options.sampling
     if backend.windowing is not None:
         sampling = replace(sampling, max_tokens=min(sampling.max_tokens, backend.windowing.room))
@@ -304,6 +316,7 @@ def nano_agent(world: str, options: AgentOptions) -> Agent:
 
 def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") -> Agent:
     """`FILE.pt`, a model folder, or `hf:ID`: a language model in this process."""
+    from sad_agents.sampling.headed_model import HeadedModel
     from sad_agents.sampling.local_model import LocalModel
 
     loaded = load_language_model(spec, device=options.device, dtype=options.dtype)
@@ -315,7 +328,10 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
         facts |= {"model": one_line(spec.removeprefix("hf:"), 120), "identity": one_line(loaded.identity, 160)}
     else:
         facts |= {"checkpoint": local.name, "checkpoint_sha256": _sha256(local)}
-    model = LocalModel(
+    if loaded.head is not None and options.constrained == "off":
+        raise ConfigError("--constrained off: this student chooses by its action head among admissible actions")
+    make = LocalModel if loaded.head is None else functools.partial(HeadedModel, loaded.head)
+    model = make(
         loaded.model,
         loaded.tokenizer,
         name=name or (local.stem if local else spec.removeprefix("hf:")),
@@ -326,7 +342,7 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
         constrained=constrained_by(spec, loaded.record, options.constrained),
     )
     if model.constrained:
-        facts["decoding"] = "constrained"
+        facts["decoding"] = "constrained" if loaded.head is None else f"action head, {loaded.head.kind}"
     if model.glue is not None:
         facts["chat_sha256"] = model.glue.sha256
     elif loaded.start_ids:
@@ -361,6 +377,7 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
         chat=options.chat,
         api=options.api,
         tools=registry.action_tools(world, options.world),
+        constrained=options.constrained == "on",
     )
     shown = one_line(public_address(url), 120)
     if not model.identity.keys() - {"owned_by"}:
@@ -374,6 +391,8 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
         agent.provenance["omit"] = " ".join(options.omit)
     if options.request:
         agent.provenance["request"] = one_line(" ".join(options.request), 400)
+    if model.constrained:
+        agent.provenance["decoding"] = "constrained"
     if options.api == "tools":
         agent.provenance["api"] = "tools"
     agent.provenance.update({f"served {name}": value for name, value in model.identity.items()})

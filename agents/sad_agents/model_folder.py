@@ -29,6 +29,7 @@ from sad_agents.architecture import (
     settings_of,
 )
 from sad_agents.reachable import reachable
+from sad_agents.sampling.action_head import HEAD_FILE
 from sad_env.addresses import public_address
 from sad_env.errors import InfrastructureError
 from sad_env.safe_text import one_line
@@ -43,7 +44,7 @@ RECORD_FILE = "sad_record.json"
 ROLES = ("bos_token", "eos_token", "pad_token", "unk_token")
 CHAT_TEMPLATE = "chat_template"
 """Name of the chat template among the settings of a tokenizer; a file of this name with .jinja is in folders."""
-_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", f"{CHAT_TEMPLATE}.jinja")
+_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", f"{CHAT_TEMPLATE}.jinja", HEAD_FILE)
 """What is fetched from the hub: nothing that can run code; chat templates are rendered in a sandbox."""
 _ELSEWHERE = ("*/*", "consolidated*")
 """What is not: other formats of the same weights."""

@@ -64,7 +64,8 @@ class ModelSettings:
     """Episodes as turns of a chat; auto: where a local model has a chat template, where a served one's name says
     instruct or its server has no completions, and as a student was trained."""
     constrained: Annotated[Literal["auto", "on", "off"], RARE] = "auto"
-    """Actions of a local model are sampled among those that the world lists; auto: as a student was trained."""
+    """Actions of a local model, or of one on vLLM or llama.cpp, are sampled among those that the world lists; auto: as
+    a student was trained."""
     api: Api = "auto"
     """How a model server is asked; tools: by chat, its actions as calls of functions; auto: as --chat says."""
     request: Annotated[tuple[str, ...], RARE] = ()

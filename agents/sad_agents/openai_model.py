@@ -29,6 +29,7 @@ from sad_agents.openai_answers import (
     with_version,
 )
 from sad_agents.openai_requests import Api, RequestFields, further_fields, messages_of
+from sad_agents.served_choices import check_form, constraint_of, kept_to, up_to_header
 from sad_agents.tool_calls import CALLS, call_messages, called_completion
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
 from sad_env.addresses import endpoint, public_address, split_address, web_address
@@ -94,6 +95,7 @@ class OpenAIModel:
         api: "chat" and "completions" say the same of the server; "tools" asks for chat completions whose actions are
             calls of `tools`; "auto" goes by `chat`.
         tools: the world's actions as functions.
+        constrained: actions are asked for among a request's admissible ones, behind the header of what was written.
 
     Raises:
         InfrastructureError: the server does not answer, or not in this protocol.
@@ -117,6 +119,7 @@ class OpenAIModel:
         chat: Chat = "auto",
         api: Api = "auto",
         tools: Sequence[ActionTool] = (),
+        constrained: bool = False,
     ) -> None:
         web_address(url, "a model server is named by its address, e.g. http://localhost:8000, which")
         self._tools = tuple(tools) if api == "tools" else ()
@@ -145,6 +148,18 @@ class OpenAIModel:
         self._stops = True
         self._told_of_length = False
         self._refused = ""
+        if constrained:
+            check_form(form)
+            if self._tools:
+                raise ConfigError("--constrained on is of text, which calls are not: leave it out, or --api tools")
+        root = split_address(self._base)
+        address = root._replace(path=root.path.removesuffix("/v1")).geturl()
+        self._constraint = constraint_of(entry, self._client, address) if constrained else None
+
+    @property
+    def constrained(self) -> bool:
+        """Whether actions are kept among the admissible ones."""
+        return self._constraint is not None
 
     @property
     def windowing(self) -> Windowing:
@@ -170,7 +185,7 @@ class OpenAIModel:
 
     def _complete(self, request: Request, sampling: Sampling) -> Completion:
         try:
-            return self._ask(request, sampling)
+            return self._among(request, self._ask(request, sampling), sampling)
         except InfrastructureError as error:
             return Completion("", stop=Status.INFRA_ERROR, error=str(error))
         except ContextError as error:
@@ -195,9 +210,25 @@ class OpenAIModel:
             )
         return completion
 
-    def _answer(self, request: Request, sampling: Sampling, stop: Sequence[str]) -> Completion:
+    def _among(self, request: Request, written: Completion, sampling: Sampling) -> Completion:
+        """A completion whose action is one of the admissible ones: asked for again, unless it is the likeliest."""
+        begun = up_to_header(written.text, self.form)
+        if self._constraint is None or not request.admissible or begun is None:
+            return written
+        if sampling.temperature == 0 and kept_to(self.form.parse(written.text).action, request.admissible):
+            return written
+        fields = self._constraint(request.admissible)
+        chosen = self._answer(replace(request, forced=begun), sampling, (), fields)
+        if not chosen.complaint and not kept_to(self.form.parse(chosen.text).action, request.admissible):
+            raise InfrastructureError(f"{self._shown} does not keep to the actions that it is given")
+        return replace(chosen, generated=written.generated + chosen.generated)
+
+    def _answer(
+        self, request: Request, sampling: Sampling, stop: Sequence[str], fields: Mapping[str, Any] | None = None
+    ) -> Completion:
         def post(path: str, **content: Any) -> Completion:
-            return self._post(path, request, lambda: self._fields.body(sampling, request.seed, stop) | content)
+            further = content | dict(fields or {})
+            return self._post(path, request, lambda: self._fields.body(sampling, request.seed, stop) | further)
 
         if not self.chat:
             try:

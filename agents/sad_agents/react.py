@@ -147,7 +147,8 @@ class ReActAgent:
     def flow(self) -> DecisionFlow | None:
         """See `DecisionFlow`: for single votes, from a model that has a flow of completions."""
         flow = getattr(self.model, "flow", None)
-        return _Flow(self, flow(self._sampling)) if flow is not None and self._votes == 1 else None
+        completions = flow(self._sampling) if flow is not None and self._votes == 1 else None
+        return None if completions is None else _Flow(self, completions)
 
     def asked(self, episode: int) -> Request | Decision:
         """What the model is to write in an episode of single votes, or the decision that ends it."""

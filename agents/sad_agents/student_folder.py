@@ -14,6 +14,7 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from sad_agents.architecture import quiet_transformers
 from sad_agents.chat import ChatGlue
 from sad_agents.model_folder import RECORD_FILE
+from sad_agents.sampling.action_head import HEAD_FILE, ActionHead, head_bytes
 from sad_agents.sampling.local_model import end_ids, turn_end
 from sad_env.files import part_folder, sync_folder
 
@@ -27,6 +28,7 @@ def save_folder(
     tokenizer: PreTrainedTokenizerBase,
     record: Mapping[str, Any],
     texts: Mapping[str, str] | None = None,
+    head: ActionHead | None = None,
 ) -> Path:
     """Write a folder whole; one of the same name is replaced.
 
@@ -36,6 +38,7 @@ def save_folder(
         tokenizer: fast; its chat template is kept.
         record: see `sad_agents.checkpoints.save_student`.
         texts: further files, content by name.
+        head: chooses its actions.
     """
     with part_folder(target) as scratch:
         own, model.generation_config = model.generation_config, generation_of(model, tokenizer, record)
@@ -48,6 +51,8 @@ def save_folder(
         _name_plainly(scratch / "tokenizer_config.json")
         for name, text in {RECORD_FILE: json.dumps(dict(record), allow_nan=False) + "\n", **(texts or {})}.items():
             (scratch / name).write_text(text, encoding="utf-8")
+        if head is not None:
+            (scratch / HEAD_FILE).write_bytes(head_bytes(head))
         install_folder(scratch, target)
     return target
 

@@ -29,6 +29,9 @@ token-level loss. span_mean: each span is averaged, then the spans of a kind."""
 SpanLoss = Literal["divergence", "likelihood"]
 """What a kind of span is learned by: the divergence from the teacher (Eq. 4, 5), or the cross-entropy with the recorded
 tokens (Eq. 19)."""
+ActLoss = Literal["divergence", "likelihood", "linear_head", "pointer_head"]
+"""The same of actions, or a head in the place of their tokens, by which the student then acts (appendix L)."""
+ACT_HEADS = ("linear_head", "pointer_head")
 OptimiserName = Literal["adamw", "muon"]
 SAMPLER = "vllm:"
 """What a server's address that samples begins with."""
@@ -176,8 +179,9 @@ class LossSettings:
     """Of predicting observations."""
     reason_loss: Annotated[SpanLoss, RARE] = "divergence"
     """What reasoning is learned by: divergence from the teacher, or likelihood of the recorded tokens."""
-    act_loss: Annotated[SpanLoss, RARE] = "divergence"
-    """The same of actions; both by likelihood are Eq. 19."""
+    act_loss: Annotated[ActLoss, RARE] = "divergence"
+    """The same of actions (both by likelihood are Eq. 19), or a head that chooses whole actions and then acts: with a
+    row for each action of the trajectories (App. L), or with rows made of their words."""
     reduction: Reduction = "type_mean"
     """Average per kind of span; Eq. 4-6; one average; average per span."""
     learned_weights: Annotated[bool, RARE] = False

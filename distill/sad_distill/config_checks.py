@@ -9,6 +9,7 @@ from typing import Any
 from sad_agents.rollout.backend import LOCAL, check_backend
 
 from sad_distill.config import SAMPLER, TrainConfig
+from sad_distill.config_heads import CONTRADICTIONS, by_head
 from sad_distill.schedules import Schedule
 from sad_env.errors import ConfigError
 from sad_env.settings import flat, present_names
@@ -170,8 +171,8 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "--curriculum {curriculum} draws one task an episode by itself: leave out --group and --replay-every",
     ),
     (
-        lambda config: config.data.constrained == "on" and bool(signals_of(config)),
-        "--constrained on draws actions from another distribution than the terms weigh: leave it out",
+        lambda config: (config.data.constrained == "on" or by_head(config)) and bool(signals_of(config)),
+        "--constrained on and action heads draw actions from another distribution than the terms weigh: leave it out",
     ),
     (
         lambda config: config.curriculum.curriculum != "none" and config.mode == "dagger",
@@ -230,6 +231,7 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         lambda config: config.mode in ("offline", "mixed") and not config.data.trajectories,
         "mode {mode} needs recorded trajectories: give --trajectories FILE.jsonl",
     ),
+    *CONTRADICTIONS,
 )
 """Settings that cannot go together, and what is said then: a format of all settings."""
 
@@ -331,6 +333,8 @@ def ignored_by(config: TrainConfig) -> dict[str, str]:
     if not config.model.teacher or config.model.teacher.startswith("expert"):
         needing = ("top", "cache", "patience", *(name for name in values if name.startswith("teacher_")))
         found |= dict.fromkeys(needing, "it needs a --teacher that scores")
+    if by_head(config):
+        found["constrained"] = "an action head chooses among the admissible actions anyway"
     if config.model.form == "think":
         found |= dict.fromkeys(("action_support", "outside"), "actions of the form think have no token sets")
     return found

@@ -34,9 +34,8 @@ def parse_action(text: str) -> Action:
 def canonical_action(text: str) -> str:
     """An action as models write it, turned into what the world takes; the agent layer calls it.
 
-    ReAct's loop lowers the first letter and no other; `Answer[...]` is how the prompt of appendix D of the
-    Structured Agent Distillation paper (arXiv 2505.13820) says `finish[...]`. Everything else stays as it is, and the
-    world answers it.
+    ReAct's loop lowers the first letter and no other; `Answer[...]` is how appendix L of the Structured Agent
+    Distillation paper (arXiv 2505.13820) says `finish[...]`. Everything else stays as it is, and the world answers it.
 
     >>> canonical_action("Search[Ed Wood]"), canonical_action("Answer[yes]")
     ('search[Ed Wood]', 'finish[yes]')

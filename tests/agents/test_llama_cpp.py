@@ -20,6 +20,7 @@ from sad_agents.catalogue import AgentOptions, resolve
 from sad_agents.model import Piece, Request
 from sad_agents.openai_model import OpenAIModel
 from sad_agents.rollout.rollout import Job, Limits, WorldRecipe, rollout
+from sad_agents.served_choices import kept_to
 
 from sad_env.errors import ConfigError
 from sad_env.http import Patience
@@ -115,6 +116,16 @@ def test_fields_of_llama_cpp_go_with_a_request(server: str) -> None:
     model = OpenAIModel(server, patience=PATIENCE, api="chat", further=[f"grammar={grammar}"])
     (answer,) = model.complete([REQUEST], SAMPLING)
     assert answer.text in {f"Reasoning: x\nAction: go to {room}\n" for room in ("attic", "cellar")}
+
+
+@pytest.mark.parametrize("api", ["completions", "chat"])
+def test_actions_are_kept_among_the_admissible_ones(server: str, api: Any) -> None:
+    actions = ("go to attic", 'say "hello"', "search[<query>]")
+    model = OpenAIModel(server, patience=PATIENCE, api=api, constrained=True, room=40)
+    asked = Request("1.0", HEAD, (), "7", forced="Reasoning: I go on.\nAction:", admissible=actions)
+    for answer in model.complete([asked] * 2, Sampling(temperature=1.0, max_tokens=40)):
+        assert answer.stop is None, answer.error
+        assert answer.complaint or kept_to(model.form.parse(answer.text).action, actions)
 
 
 def test_a_server_without_log_probabilities_of_a_prompt_is_no_scoring_teacher_but_writes(server: str) -> None:

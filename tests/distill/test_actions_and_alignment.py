@@ -12,6 +12,7 @@ import pytest
 import torch
 from sad_agents.sampling.action_trie import Trie, spelled
 from sad_agents.windowing import Windowing
+from sad_distill.auxiliary.action_head import PointerTerm
 from sad_distill.auxiliary.alignment import (
     Tokens,
     align_min,
@@ -23,7 +24,7 @@ from sad_distill.auxiliary.alignment import (
     span_costs,
 )
 from sad_distill.auxiliary.alignment_term import AlignmentTerm, align
-from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm, action_scores, choices_of
+from sad_distill.auxiliary.atomic import AtomicTerm, action_scores, choices_of
 from sad_distill.auxiliary.contrastive import ContrastiveTerm, info_nce
 from sad_distill.config import Measure, Optimisation, TrainConfig
 from sad_distill.data.action_support import ActionSupport, ByteSpellings, action_start

@@ -14,7 +14,7 @@ from sad_distill.auxiliary.alignment import AlignmentMeasure, Tokens
 from sad_distill.auxiliary.alignment_term import align
 from sad_distill.auxiliary.observation_head import ObservationHead
 from sad_distill.auxiliary.start import StartTerm
-from sad_distill.config import Measure
+from sad_distill.config import Measure, TrainConfig
 from sad_distill.data.batch import ACT, OBS, REASON, Batch, collate
 from sad_distill.data.curriculum import Curriculum, CurriculumOrder, Difficulty, complexities
 from sad_distill.data.rows import Row, rows_from
@@ -22,10 +22,14 @@ from sad_distill.losses.objective import Objective, Totals, combine, counts_of, 
 from sad_distill.losses.scoring import score_positions
 from sad_distill.losses.targets import DenseTarget
 from sad_distill.models.heads import head_logits
+from sad_distill.teachers.difficulty import difficulties_of
+from sad_distill.teachers.local import LocalTeacher
 from sad_distill.training.gradient_metrics import GradientMetrics
+from sad_distill.training.methods import objective_of
 from transformers import PreTrainedTokenizerFast
 
 from sad_env.records import Trajectory
+from sad_env.settings import replaced
 
 Tiny = Callable[..., Any]
 
@@ -88,6 +92,20 @@ def test_equations_4_to_6_and_18_and_27(case: Case) -> None:
     assert found == pytest.approx((0.7 * case.kl(REASON) + 1.3 * case.kl(ACT)) / 3, rel=1e-9)
 
 
+def test_equation_7_is_one_average_over_all_tokens_of_the_agent(case: Case) -> None:
+    config = replaced(TrainConfig(out="x"), method="token_flat", reason_weight=3.0)
+    agent = sum(kind in (REASON, ACT) for kind in case.kinds)
+    assert case.loss(objective_of(config)) == pytest.approx((case.kl(REASON) + case.kl(ACT)) / agent, rel=1e-9)
+
+
+def test_word_level_kd_is_cross_entropy_and_divergence_in_halves(case: Case) -> None:
+    """Appendix J's optional KL between the distributions of student and teacher, beside the recorded tokens."""
+    config = replaced(TrainConfig(out="x"), method="word_kd", mode="offline")
+    agent = sum(kind in (REASON, ACT) for kind in case.kinds)
+    both = [case.kl(kind) + case.cross_entropy(kind) for kind in (REASON, ACT)]
+    assert case.loss(objective_of(config)) == pytest.approx(0.5 * sum(both) / agent, rel=1e-9)
+
+
 def test_equation_19(case: Case) -> None:
     by_likelihood: dict[str, Any] = {"reason_loss": "likelihood", "act_loss": "likelihood"}
     found = case.loss(
@@ -131,6 +149,36 @@ def test_equation_13_as_printed() -> None:
     assert found == pytest.approx({"a": 10 + 0.5 * 4 + 2 * 0.5, "b": 3 + 0.5 * 9 + 2 * 2.0}, rel=1e-12)
 
 
+def test_the_curriculums_term_decides_what_is_drawn_and_has_no_gradient() -> None:
+    """App. N.2: γ H_curric is not among what is differentiated."""
+    pool = {"short, unsure": Difficulty(2, 2, 3.0), "long, sure": Difficulty(5, 3, 0.1)}
+    losses, orders = [], []
+    for gamma in (0.0, 5.0):
+        config = replaced(TrainConfig(out="x"), curriculum="walk", curriculum_entropy=gamma, curriculum_scale="raw")
+        losses.append(objective_of(config))
+        found = complexities(pool, 1.0, 1.0, gamma, "raw")
+        orders.append(sorted(found, key=found.__getitem__))
+    assert losses[0] == losses[1]
+    assert orders[0] == orders[1][::-1]
+
+
+def test_the_span_entropy_of_appendix_n(batch: Batch, tiny_llama: Tiny) -> None:
+    """H_span: the mean entropy of the teacher over the tokens of reasoning and actions, whatever the loss takes out."""
+    teacher = tiny_llama(16, seed=1)
+    rows = [replace(row, labels=row.labels.replace("A", "N"), unmasked=row.labels) for row in batch.rows]
+    found = difficulties_of(rows, LocalTeacher(teacher, "teacher"), torch.device("cpu"), size=2)
+    nats: dict[str, list[float]] = {}
+    for row in batch.rows:
+        logits = teacher(input_ids=torch.tensor([row.ids])).logits[0].double()
+        for at in range(1, len(row.ids)):
+            if row.labels[at] in "RA":
+                log_p = log_softmax(logits[at - 1].tolist())
+                nats.setdefault(row.episode, []).append(-math.fsum(math.exp(one) * one for one in log_p))
+    assert found.keys() == nats.keys()
+    for name, values in nats.items():
+        assert found[name].entropy == pytest.approx(math.fsum(values) / len(values), rel=1e-5)
+
+
 def test_sorting_walks_from_the_easiest_to_the_hardest_in_every_epoch() -> None:
     """§3.8: trajectories are sorted by C."""
     rows = [Row((1,), "R", (), episode=name) for name in ("hard", "easy", "hard", "middle")]
@@ -145,6 +193,8 @@ def test_masks_are_disjoint_and_whole(batch: Batch) -> None:
     places = list(zip(everything.row_N.tolist(), everything.at_N.tolist(), strict=True))
     assert len(places) == len(set(places))
     assert OBS in everything.kind_N.tolist()
+    labelled = {(n, at) for n, row in enumerate(batch.rows) for at in range(1, len(row.ids)) if row.labels[at] != "N"}
+    assert set(places) == labelled
 
 
 # --- alignment (appendix H) ----------------------------------------------------------------------------------------

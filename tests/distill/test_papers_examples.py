@@ -51,6 +51,20 @@ def test_the_masks_of_appendix_d3() -> None:
     ]
 
 
+def test_the_linearised_episode_is_as_printed() -> None:
+    """Eq. 3 and 10: [REASON] r [ACT] a [OBS] o for each step, as the form `tags` renders it."""
+    steps = (
+        ("I will first check the table.", "search[tray]", "You see a tray."),
+        ("Now I will pick it up.", "pickup[tray]", "Tray in inventory."),
+    )
+    form = form_of("tags")
+    written = "".join(form.render(reason, act).text + form.observation(seen) for reason, act, seen in steps)
+    assert " ".join(written.split()) == (
+        "[REASON] I will first check the table. [ACT] search[tray] [OBS] You see a tray. "
+        "[REASON] Now I will pick it up. [ACT] pickup[tray] [OBS] Tray in inventory."
+    )
+
+
 def test_the_two_steps_of_appendix_m_have_one_kind_a_token() -> None:
     text = (
         "[REASON] I will first check the table. [ACT] search[tray] [OBS] You see a tray.\n"

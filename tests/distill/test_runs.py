@@ -30,8 +30,8 @@ from sad_distill.data.rows import Row, rows_from
 from sad_distill.models.heads import head_logits
 from sad_distill.models.language import load_language
 from sad_distill.teachers.registry import load_teacher
+from sad_distill.training.acting_model import ActingModel
 from sad_distill.training.live import shares, without_loops
-from sad_distill.training.playing import ActingModel
 from sad_distill.training.recorded import curriculum_of
 from sad_distill.training.run import Run
 from sad_distill.training.task_order import TaskOrder

@@ -23,8 +23,8 @@ from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.relabel_agent import agent_turns, branches_as_rows, decision_of, turn_rows
 from sad_distill.teachers.self_teacher import SelfTeacher
 from sad_distill.teachers.won_episodes import WonEpisodes
+from sad_distill.training.acting_model import ActingModel
 from sad_distill.training.live_rows import steps_by, without_replayed
-from sad_distill.training.playing import ActingModel
 from sad_distill.training.replay import REPLAY, Prefixes
 from sad_distill.training.run import Run
 from sad_distill.training.tasks import TaskStream, held_out

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 from sad_agents.model import Model, Request
 
 if TYPE_CHECKING:
+    from sad_agents.sampling.headed_model import HeadedModel
     from sad_agents.sampling.local_model import LocalModel
 
 
 def can_score(model: Model) -> TypeGuard[LocalModel]:
-    """Whether a model tells log-probabilities of given words; asked without importing torch."""
-    return hasattr(model, "ids_with")
+    """Whether a model tells log-probabilities of given words; asked without importing torch.
+
+    A served one does not, nor does a student with an action head: actions are no words to it.
+    """
+    sampler = getattr(model, "sampler", None)
+    served = sampler is not None and not hasattr(sampler, "without_padding")
+    return hasattr(model, "ids_with") and not served and not hasattr(model, "head")
+
+
+def action_chances(model: Model, request: Request, actions: Sequence[str]) -> list[float] | None:
+    """Log-weight of each of these admissible actions for a model that chooses among them; None for other models.
+
+    Args:
+        model: a student with an action head gives what the head says, another local model the likelihood of its words.
+        request: ends where the action begins.
+        actions: the admissible ones.
+    """
+    if hasattr(model, "head"):
+        return cast("HeadedModel", model).chances(request, actions)
+    return score_actions(model, request, [f" {action}" for action in actions]) if can_score(model) else None
 
 
 def score_actions(model: LocalModel, request: Request, actions: Sequence[str], *, batch: int = 16) -> list[float]:

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import torch
 from transformers import PreTrainedModel
 
-from sad_agents.agent import Sampling
+from sad_agents.agent import GREEDY, Sampling
 from sad_agents.sampling.action_trie import AllowedNext
 from sad_agents.sampling.choice import choose
 from sad_agents.sampling.kv_cache import Feed
@@ -235,6 +235,25 @@ class CachedSampler:
                 yield
         finally:
             self.model.train(training)
+
+    @torch.inference_mode()
+    def states(self, requests: Sequence[SampleRequest]) -> torch.Tensor:
+        """What the model's head reads after each request's last id, [requests, D]; the caches go on as in `sample`."""
+        with self.evaluating():
+            jobs = self._assign(requests, GREEDY)
+            for job in jobs:
+                while len(job.pending) > _SHARED_PREFIX:
+                    self._fed([job], min(self._prefill_tokens, len(job.pending) - 1), wanted=0)
+            return self._fed(jobs, _SHARED_PREFIX, wanted=1)
+
+    def _fed(self, jobs: Sequence[Continuation], most: int, wanted: int) -> torch.Tensor:
+        """What the head reads after these pending ids of each job."""
+        feeds = [Feed(job.row.index, len(job.row.ids), job.pending[:most], wanted) for job in jobs]
+        states = self._cache.forward(feeds, states=True)
+        for job, feed in zip(jobs, feeds, strict=True):
+            job.row.ids += feed.ids
+            del job.pending[: len(feed.ids)]
+        return states
 
     # --- rows ----------------------------------------------------------------------------------------------
 

@@ -155,11 +155,11 @@ class RowKVCache:
         for layer in self._layers.values():
             yield from layer
 
-    def forward(self, feeds: Sequence[Feed]) -> torch.Tensor:
+    def forward(self, feeds: Sequence[Feed], *, states: bool = False) -> torch.Tensor:
         """Feed new ids; neighbouring rows next to one another, with few or equally many ids each, cost least.
 
         Returns:
-            Logits after the wanted ids, [wanted of all feeds, vocabulary].
+            Logits after the wanted ids, [wanted of all feeds, vocabulary]; with `states` what the head reads there.
         """
         device = self.model.device
         ids = [id_ for feed in feeds for id_ in feed.ids]
@@ -179,12 +179,12 @@ class RowKVCache:
         keep = torch.tensor(wanted, dtype=torch.long, device=device)
         if self._can_fuse:
             self._fused = self._fused or LlamaPass(cast(LlamaForCausalLM, self.model), self._dtype)
-            return self._fused(packed[0], packed[1], keep, self.attend)[:count]
-        with _serving_attention(self):
+            return self._fused(packed[0], packed[1], keep, self.attend, states=states)[:count]
+        with _serving_attention(self), head_inputs(self.model, wanted=states) as seen:
             out = cast(Any, self.model)(
                 input_ids=packed[:1], position_ids=packed[1:2], use_cache=False, logits_to_keep=keep
             )
-        logits = cast(torch.Tensor, out.logits[0])
+        logits = cast(torch.Tensor, seen[-1][0] if states else out.logits[0])
         # Some models of older releases give the logits of all ids whatever they are asked to keep.
         return logits if len(logits) == len(wanted) else logits[keep]
 
@@ -340,10 +340,43 @@ def _serving_attention(cache: RowKVCache) -> Iterator[None]:
         _serving.reset(token)
 
 
+@contextmanager
+def head_inputs(model: PreTrainedModel, *, wanted: bool) -> Iterator[list[torch.Tensor]]:
+    """Within, collects what the model's head reads in each pass; nothing where it is not wanted."""
+    seen: list[torch.Tensor] = []
+    if not wanted:  # a mixture of models has no one head
+        yield seen
+        return
+    head = cast(Any, model).get_output_embeddings()
+    hook = head.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    try:
+        yield seen
+    finally:
+        hook.remove()
+
+
 def context_of(model: PreTrainedModel) -> int:
     """Positions that a model has; a large number where its configuration names none."""
     config = model.config.get_text_config()
     return int(getattr(config, "max_position_embeddings", None) or 2**20)
+
+
+def common_prefix(first: Sequence[int], other: Sequence[int]) -> int:
+    """How many leading ids two sequences share.
+
+    >>> common_prefix([1, 2, 3], [1, 2, 4, 5])
+    2
+    """
+    low, high = 0, min(len(first), len(other))
+    if first[:high] == other[:high]:
+        return high
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if first[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def check_cacheable(model: PreTrainedModel, columns: int | None = None) -> None:

@@ -96,7 +96,7 @@ class LlamaPass:
         biases = [bias.to(self._precision) for _, bias in parts if bias is not None]
         return weight, torch.cat(biases) if biases else None
 
-    def __call__(self, ids: Tensor, columns: Tensor, keep: Tensor, attend: Attend) -> Tensor:
+    def __call__(self, ids: Tensor, columns: Tensor, keep: Tensor, attend: Attend, *, states: bool = False) -> Tensor:
         """Logits after some of the packed ids.
 
         Args:
@@ -104,6 +104,7 @@ class LlamaPass:
             columns: [tokens], their positions.
             keep: indices of the ids that logits are wanted after.
             attend: stores keys and values, and attends.
+            states: what the head reads is wanted instead.
         """
         x = embedding(ids, self._embedding)
         turns, size = self._turns[columns], (self._width,)
@@ -118,4 +119,5 @@ class LlamaPass:
             normed = rms_norm(x, size, layer.before_mlp, self._eps).to(self._precision)
             gate, up = linear(normed, *layer.gate_up).chunk(2, -1)
             x = x + linear(silu(gate) * up, *layer.down)
-        return linear(rms_norm(x[keep], size, self._norm, self._eps).to(self._precision), self._head).float()
+        read = rms_norm(x[keep], size, self._norm, self._eps)
+        return read if states else linear(read.to(self._precision), self._head).float()

@@ -115,8 +115,12 @@ class TokenModel:
     def complete(self, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
         """Sample one completion a request; a row with NaN logits ends as AGENT_ERROR."""
         begun = [self.begun(request) for request in requests]
-        samples = self.sampler.sample(list(map(self.wanted, requests, begun)), sampling)
+        samples = self.samples(requests, list(map(self.wanted, requests, begun)), sampling)
         return list(map(self.answer, begun, samples))
+
+    def samples(self, requests: Sequence[Request], wanted: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
+        """What is sampled for each of these requests."""
+        return self.sampler.sample(wanted, sampling)
 
     def wanted(self, request: Request, begun: Begun) -> SampleRequest:
         """What a sampler is to continue for a request."""
@@ -258,8 +262,8 @@ class LocalModel(TokenModel):
             precision=precision,
         )
 
-    def flow(self, sampling: Sampling) -> CompletionFlow:
-        """Completions of which new ones may begin before others have ended."""
+    def flow(self, sampling: Sampling) -> CompletionFlow | None:
+        """Completions of which new ones may begin before others have ended; None for a model that makes none."""
         return CompletionFlow(self, sampling)
 
 

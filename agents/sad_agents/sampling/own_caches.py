@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from sad_agents.sampling.kv_cache import Feed, RowKVCache, check_cacheable
+from sad_agents.sampling.kv_cache import Feed, RowKVCache, check_cacheable, head_inputs
 from sad_env.errors import ConfigError
 
 _NAMES = ("cache", "past_key_values", "cache_params")
@@ -68,21 +68,21 @@ class OwnCaches:
         whole = columns == len(held.ids)
         self._rows[target] = _Held(held.ids[:columns], copy.deepcopy(held.cache) if whole else None)
 
-    def forward(self, feeds: Sequence[Feed]) -> torch.Tensor:
+    def forward(self, feeds: Sequence[Feed], *, states: bool = False) -> torch.Tensor:
         """Feed new ids, row after row.
 
         Returns:
-            Logits after the wanted ids, [wanted of all feeds, vocabulary].
+            Logits after the wanted ids, [wanted of all feeds, vocabulary]; with `states` what the head reads there.
         """
         if self._goes_on is None:
             self._goes_on = self._probe()
-        logits = [self._feed(feed) for feed in feeds]
+        logits = [self._feed(feed, states) for feed in feeds]
         return torch.cat([part[len(part) - feed.wanted :] for part, feed in zip(logits, feeds, strict=True)])
 
     def _held(self, row: int) -> _Held:
         return self._rows.setdefault(row, _Held())
 
-    def _feed(self, feed: Feed) -> torch.Tensor:
+    def _feed(self, feed: Feed, states: bool) -> torch.Tensor:
         """Logits after some of the last ids of a feed, at least as many as are wanted."""
         held = self._held(feed.row)
         ids = list(feed.ids)
@@ -92,17 +92,19 @@ class OwnCaches:
         size = len(ids) if self._goes_on or held.cache is None else 1
         parts = []
         for start in range(0, len(ids), size):
-            logits, held.cache = self._pass(ids[start : start + size], held.cache, feed.wanted)
+            logits, held.cache = self._pass(ids[start : start + size], held.cache, feed.wanted, states)
             parts.append(logits)
         held.ids += ids
         return torch.cat(parts[-max(1, feed.wanted) :])
 
-    def _pass(self, ids: Sequence[int], cache: Any, wanted: int) -> tuple[torch.Tensor, Any]:
+    def _pass(self, ids: Sequence[int], cache: Any, wanted: int, states: bool = False) -> tuple[torch.Tensor, Any]:
         options = {"logits_to_keep": max(1, min(wanted, len(ids)))} if self._keeps else {}
         if cache is not None:
             options[self._name] = cache
-        out = self.model(input_ids=torch.tensor([list(ids)], device=self.model.device), use_cache=True, **options)
-        return out.logits[0], getattr(out, self._name, None) if self._name else None
+        with head_inputs(self.model, wanted=states) as seen:
+            out = self.model(input_ids=torch.tensor([list(ids)], device=self.model.device), use_cache=True, **options)
+        told = seen[-1][0] if states else out.logits[0]
+        return told, getattr(out, self._name, None) if self._name else None
 
     def _probe(self) -> bool:
         """Whether the model goes on from its cache with several ids at once as it should; some states take only one."""

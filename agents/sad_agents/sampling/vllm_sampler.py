@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
 
 from sad_agents.agent import Sampling
 from sad_agents.sampling.cached_sampler import Sample, SampleRequest
@@ -45,8 +46,15 @@ class VllmSampler:
     def forget(self, key: Hashable) -> None:
         """Nothing is kept here."""
 
-    def sample(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
+    def sample(
+        self, requests: Sequence[SampleRequest], sampling: Sampling, fields: Sequence[Mapping[str, Any]] = ()
+    ) -> list[Sample]:
         """Continue each request until `stop`, an end id, or `sampling.max_tokens`; one that fails says why.
+
+        Args:
+            requests: what to continue.
+            sampling: temperature and so on.
+            fields: further ones for the server, of each request.
 
         Raises:
             ConfigError: log-probabilities are asked for that the server does not tell.
@@ -56,10 +64,13 @@ class VllmSampler:
                 "vLLM tells log-probabilities before temperature and nucleus: record them at a temperature of 1 (or 0)"
                 " and a nucleus of 1"
             )
-        return list(self.server.threads.map(lambda request: self._sample(request, sampling), requests))
+        asked = zip(requests, fields or [{}] * len(requests), strict=True)
+        return list(self.server.threads.map(lambda one: self._sample(one[0], sampling, one[1]), asked))
 
-    def _sample(self, request: SampleRequest, sampling: Sampling) -> Sample:
+    def _sample(self, request: SampleRequest, sampling: Sampling, fields: Mapping[str, Any]) -> Sample:
         begun = list(request.ids[len(request.ids) - request.begun :])
+        # vLLM takes ids that end an answer out of the text that a constraint is of: it ends the answer itself.
+        ending = frozenset[int]() if fields else self._stop_ids | self._end_ids
         ids: list[int] = []
         logprobs: list[float] = []
         generated = 0
@@ -69,8 +80,9 @@ class VllmSampler:
                     [*request.ids, *ids],
                     sampling,
                     sampling.max_tokens - generated,
-                    self._stop_ids | self._end_ids,
+                    ending,
                     self.model,
+                    fields,
                 )
                 generated += len(more)
                 ids += more

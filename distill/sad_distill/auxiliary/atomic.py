@@ -20,7 +20,6 @@ from sad_distill.losses.divergence import divergence
 from sad_distill.losses.scoring import Scores
 from sad_distill.losses.targets import not_finite
 from sad_distill.losses.whole_actions import Choice, Form, action_scores, choices_of
-from sad_distill.models.heads import unwrap
 from sad_distill.teachers.by_text import TextTeacher
 from sad_env.errors import ConfigError
 
@@ -79,63 +78,4 @@ class AtomicTerm:
         for log_p, log_q in zip(theirs, mine, strict=True):
             soft_p, soft_q = ((one.to(log_q) / tau).log_softmax(0) for one in (log_p, log_q))
             total = total + divergence(soft_p, soft_q, self.measure.divergence, self.measure.beta) * tau**2
-        return total
-
-
-class PointerTerm(nn.Module):
-    """A pointer head over admissible actions that learns the teacher's posterior; an `ExtraTerm` with parameters.
-
-    z(a) = (U h) · (W e(a)) with h the student's state at "Action:" and e(a) the mean embedding of the action's ids.
-
-    Args:
-        teacher: a local model with the student's tokenizer, or one that reads text in its own.
-        tokenizer: of the student.
-        width: of the student's states.
-        rank: of U and W.
-        weight: of the term.
-    """
-
-    def __init__(
-        self,
-        teacher: nn.Module | TextTeacher,
-        tokenizer: PreTrainedTokenizerBase,
-        width: int,
-        rank: int = 64,
-        weight: float = 1.0,
-    ) -> None:
-        super().__init__()
-        # The teacher is not part of the head: a list keeps it out of the module tree.
-        self._teacher = [teacher]
-        self._tokenizer = tokenizer
-        self.weight = weight
-        self.state = nn.Linear(width, rank, bias=False)
-        self.action = nn.Linear(width, rank, bias=False)
-
-    def count(self, batch: Batch) -> int:
-        """Steps with admissible actions."""
-        return len(choices_of(batch.rows, self._tokenizer))
-
-    def scores(self, embedding: Tensor, choice: Choice, states: Tensor) -> Tensor:
-        """Z of each admissible action.
-
-        Args:
-            embedding: the student's input embeddings, [V, D].
-            choice: the step.
-            states: the student's states on the batch, [B, T, D].
-        """
-        means = torch.stack([embedding[torch.tensor(path, device=embedding.device)].mean(0) for path in choice.paths])
-        z: Tensor = self.action(means) @ self.state(states[choice.row, choice.at])
-        return z
-
-    def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
-        """See `ExtraTerm`: KL(teacher's posterior ‖ softmax z), summed over steps."""
-        choices = choices_of(batch.rows, self._tokenizer)
-        total = states.sum() * 0
-        if not choices:
-            return total
-        theirs = teacher_scores(self._teacher[0], batch.rows, choices, "posterior", states.device)
-        embedding = unwrap(student).get_input_embeddings().weight
-        for choice, log_p in zip(choices, theirs, strict=True):
-            log_q = self.scores(embedding, choice, states).float().log_softmax(0)
-            total = total + divergence(log_p.to(log_q), log_q)
         return total

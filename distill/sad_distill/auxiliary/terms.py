@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from torch import nn
 
+from sad_distill.auxiliary.action_head import LinearTerm, PointerTerm, actions_of
 from sad_distill.auxiliary.alignment import AlignmentMeasure
 from sad_distill.auxiliary.alignment_term import ALIGNMENTS, AlignmentTerm
-from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm
+from sad_distill.auxiliary.atomic import AtomicTerm
 from sad_distill.auxiliary.contrastive import ContrastiveTerm
 from sad_distill.auxiliary.minillm import policy_plan as minillm_plan
 from sad_distill.auxiliary.observation_head import ObservationHead
@@ -98,14 +99,36 @@ def _alignment(name: str) -> Term:
     return Term(make, needs="scores", alone=True)
 
 
+def _weight_in_place_of_actions(name: str) -> Callable[[TrainConfig], float]:
+    """λ_a, where the settings let this term take the place of L_Act."""
+
+    def weight(config: TrainConfig) -> float:
+        asked = config.method == "sad" and config.loss.act_loss == name and not config.terms.aligned
+        return config.loss.act_weight if asked else 0.0
+
+    return weight
+
+
+def _linear(context: TermContext) -> ExtraTerm:
+    student = context.student
+    actions = actions_of(context.rows, student.tokenizer)
+    term = LinearTerm(context.local, student.tokenizer, width_of(student.model), actions, context.weight)
+    term.by_rows = context.config.loss.reduction == "paper_sum"
+    return term
+
+
+def _pointer(context: TermContext) -> ExtraTerm:
+    width = width_of(context.student.model)
+    term = PointerTerm(context.local, context.student.tokenizer, width, weight=context.weight)
+    term.by_rows = context.config.loss.act_loss == "pointer_head" and context.config.loss.reduction == "paper_sum"
+    return term
+
+
 TERMS: dict[str, Term] = {
     **{f"align_{name}": _alignment(name) for name in ALIGNMENTS},
-    "pointer": Term(
-        lambda context: PointerTerm(
-            context.local, context.student.tokenizer, width_of(context.student.model), weight=context.weight
-        ),
-        needs="actions",
-    ),
+    "pointer": Term(_pointer, needs="actions"),
+    "linear_head": Term(_linear, needs="actions", weight=_weight_in_place_of_actions("linear_head")),
+    "pointer_head": Term(_pointer, needs="actions", weight=_weight_in_place_of_actions("pointer_head")),
     "atomic": _atomic("posterior", "actions"),
     "atomic_local": _atomic("local", "local"),
     "observation_head": Term(

@@ -76,4 +76,4 @@ def _write(config: ExportConfig, folder: Path, results: list[Evaluated]) -> None
     world = config.student.removeprefix("nano:")
     spec = config.student if world == config.student else str(shipped_student(world))
     loaded = load_language_model(spec, dtype="checkpoint")
-    export_folder(folder, loaded.model, loaded.tokenizer, loaded.record, name=name, results=results)
+    export_folder(folder, loaded.model, loaded.tokenizer, loaded.record, name=name, results=results, head=loaded.head)

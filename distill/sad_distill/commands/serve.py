@@ -41,7 +41,7 @@ def serve(config: ServeConfig) -> int:
     from sad_distill.teachers.server import TeacherServer
 
     precision = teacher_precision(config.precision, config.device)
-    language = load_language(config.model, config.device, DTYPES[precision])
+    language = load_language(config.model, config.device, DTYPES[precision], teaches=True)
     # Clients know a teacher, and keep its answers, by its name.
     name = language.identity + ("" if precision == "fp32" else f"-{precision}")
     sampling = Sampling(temperature=config.temperature)

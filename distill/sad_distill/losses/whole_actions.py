@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+from sad_agents.sampling.action_head import decides
 from sad_agents.sampling.action_trie import Trie, before_slot, spelled
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
@@ -47,14 +48,21 @@ class Choice:
     paths: tuple[tuple[int, ...], ...]
 
 
-def choices_of(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, *, most: int = 64) -> list[Choice]:
-    """The steps of these rows whose admissible actions can be compared; at most `most` actions each are."""
+def choices_of(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, *, slots: bool = True) -> list[Choice]:
+    """The steps of these rows whose admissible actions can be compared; at most `action_head.MOST` each are.
+
+    Args:
+        rows: of episodes.
+        tokenizer: of the rows.
+        slots: False leaves out steps that list an action with a slot, at which no action head decides; otherwise their
+            other actions are compared.
+    """
     choices = []
     for number, row in enumerate(rows):
         for unit in row.units:
             actions = tuple(action for action in unit.admissible or () if before_slot(action) is None)
             start = action_start(tokenizer, row.ids[unit.start : unit.end], row.span_labels[unit.start : unit.end])
-            if start is None or not 2 <= len(actions) <= most:
+            if start is None or not decides(actions if slots else unit.admissible or ()):
                 continue
             paths = tuple(tuple(encode(tokenizer, spelled(action))) for action in actions)
             choices.append(Choice(number, unit.start + start - 1, actions, paths))

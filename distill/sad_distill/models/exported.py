@@ -12,6 +12,7 @@ from sad_agents.adapters import CONFIG_FILE, WEIGHTS_FILE
 from sad_agents.loading import load_language_model
 from sad_agents.model_facts import model_facts
 from sad_agents.model_folder import CHAT_TEMPLATE, RECORD_FILE
+from sad_agents.sampling.action_head import HEAD_FILE, ActionHead, head_bytes
 from sad_agents.student_folder import install_folder, save_folder
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -24,6 +25,7 @@ _ADAPTER_FILES = (
     CONFIG_FILE,
     WEIGHTS_FILE,
     RECORD_FILE,
+    HEAD_FILE,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -39,6 +41,7 @@ def export_folder(
     *,
     name: str = "",
     results: Sequence[Evaluated] = (),
+    head: ActionHead | None = None,
 ) -> Path:
     """Write a student as a folder that `from_pretrained` and vLLM load; one of the same name is replaced.
 
@@ -49,9 +52,10 @@ def export_folder(
         record: its training record.
         name: on the card; empty takes the folder's.
         results: evaluations for the card.
+        head: chooses its actions.
     """
     card = model_card(name or folder.name, record, model_facts(model, tokenizer, record), results)
-    return save_folder(folder, model, tokenizer, record, {CARD_FILE: card})
+    return save_folder(folder, model, tokenizer, record, {CARD_FILE: card}, head)
 
 
 def adapter_base(spec: str) -> str:
@@ -66,7 +70,12 @@ def adapter_base(spec: str) -> str:
 
 
 def save_adapter(
-    folder: Path, model: Any, tokenizer: PreTrainedTokenizerBase, record: Mapping[str, Any], base: str
+    folder: Path,
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    record: Mapping[str, Any],
+    base: str,
+    head: ActionHead | None = None,
 ) -> Path:
     """Write the adapters of a student alone, as peft and vLLM load them; a folder of the same name is replaced.
 
@@ -76,6 +85,7 @@ def save_adapter(
         tokenizer: the student's.
         record: its training record.
         base: folder or hub id of the model that the adapters belong to.
+        head: chooses its actions.
     """
     while hasattr(model, "module"):
         model = model.module
@@ -87,6 +97,8 @@ def save_adapter(
         path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         tokenizer.save_pretrained(scratch)
         (scratch / RECORD_FILE).write_text(json.dumps(dict(record), allow_nan=False) + "\n", encoding="utf-8")
+        if head is not None:
+            (scratch / HEAD_FILE).write_bytes(head_bytes(head))
         install_folder(scratch, folder)
     return folder
 

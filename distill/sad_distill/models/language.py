@@ -45,16 +45,27 @@ class Language:
     ours: bool = False
 
 
-def load_language(spec: str, device: str = "cpu", dtype: str = "float32") -> Language:
+def load_language(spec: str, device: str = "cpu", dtype: str = "float32", *, teaches: bool = False) -> Language:
     """A model and its tokenizer, loaded as the agents load them.
 
+    Args:
+        spec: see `sad_agents.loading.load_language_model`.
+        device: see there.
+        dtype: see there.
+        teaches: it is asked for likelihoods of actions.
+
     Raises:
+        ConfigError: a teacher that acts by an action head.
         SadEnvError: see `sad_agents.loading.load_language_model`.
     """
     if spec != "smollm2" and not spec.startswith("hf:") and model_path(spec) is None:
         name = one_line(spec, 80)
         print(f"sad-distill: {name} is now hf:{name}; the bare name goes with the next release", file=sys.stderr)
     loaded = load_language_model(spec, device=device, dtype=dtype)
+    if teaches and loaded.head is not None:
+        raise ConfigError(
+            f"{one_line(spec, 80)} chooses by an action head and has not learned to write actions: name another teacher"
+        )
     restrict(loaded.model, TokenIds.of(loaded.tokenizer.get_vocab().values()))
     form, chat = writing_of(spec, loaded.record, loaded.tokenizer)
     ours = bool(loaded.record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -33,7 +34,8 @@ def difficulties_of(
         lengths[row.episode].update(row.span_labels)
     for start in range(0, len(rows) if teacher else 0, size):
         assert teacher is not None
-        batch = collate(rows[start : start + size]).to(device)
+        # By spans: what an ablation or an action head takes out of the loss counts here.
+        batch = collate([replace(row, labels=row.span_labels) for row in rows[start : start + size]]).to(device)
         target = teacher.score(batch)
         for index in torch.split(torch.arange(len(batch.kind_N), device=device), 256):
             values = entropy(target.outcomes(index, None, 1.0, "bucket").log_p)

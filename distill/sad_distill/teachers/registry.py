@@ -121,7 +121,7 @@ def _openai(spec: str, config: TrainConfig) -> Teacher:
 
 
 def _local(spec: str, config: TrainConfig) -> Teacher:
-    language = load_language(spec, config.hardware.device, DTYPES[_precision(config)])
+    language = load_language(spec, config.hardware.device, DTYPES[_precision(config)], teaches=True)
     teacher = LocalTeacher(language.model, language.identity, config.model.top)
 
     def fits(student: Language) -> TokenIds | None:

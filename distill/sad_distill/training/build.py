@@ -9,13 +9,17 @@ from typing import Any
 import torch
 from sad_agents.loading import device_of
 from sad_agents.rollout.world_recipe import WorldRecipe
+from sad_agents.sampling.action_head import ActionHead
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import Windowing
+from torch import Tensor
 
+from sad_distill.auxiliary.action_head import head_of, left_to_head
 from sad_distill.auxiliary.minillm import RECORDED
 from sad_distill.auxiliary.terms import make_terms
 from sad_distill.config import TrainConfig
 from sad_distill.config_checks import check
+from sad_distill.config_heads import by_head
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.label_masks import remask
 from sad_distill.data.labels import glue_of
@@ -38,7 +42,7 @@ from sad_env import registry
 from sad_env.errors import ConfigError, DataError, UnknownNameError
 from sad_env.records import FormName, Trajectory, read_trajectories
 from sad_env.safe_text import one_line
-from sad_env.transcript import in_form
+from sad_env.transcript import form_of, in_form
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,17 @@ class Parts:
     def windowing(self) -> Windowing:
         """What the student sees."""
         return self.config.model.windowing
+
+    @property
+    def head(self) -> ActionHead | None:
+        """The head that chooses the student's actions; None where the student writes them."""
+        return head_of(self.learner.extras, self.config.loss.act_loss) if by_head(self.config) else None
+
+    def acting_parameters(self) -> list[tuple[str, Tensor]]:
+        """What is trained of all that the student acts by, by name."""
+        modules = {"": self.learner.modules["student"], **({"action_head.": self.head} if self.head else {})}
+        named = [(prefix + name, one) for prefix, module in modules.items() for name, one in module.named_parameters()]
+        return [(name, one) for name, one in named if one.requires_grad]
 
     def rows_of(self, episodes: Sequence[Trajectory]) -> list[Row]:
         """Rows of these episodes for this student."""
@@ -102,6 +117,11 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
     if config.mode == "guided" and not itself and (teacher is None or teacher.language is None):
         raise ConfigError("mode guided needs a local teacher, which acts and scores: give --teacher student.pt")
     student = build_student(config, teacher, episodes)
+    if by_head(config) and form_of(student.form).closing != "\n":
+        raise ConfigError(
+            f"--act-loss {config.loss.act_loss}: actions of the form {student.form} end with more than their line: give"
+            " --form lines or tags"
+        )
     if itself:
         teacher = self_teacher(config.model.teacher, student, config.model.top)
     if config.model.teacher == BASE:
@@ -247,6 +267,8 @@ def labelled_rows(config: TrainConfig, student: Language, episodes: Sequence[Tra
     """Rows of these episodes, labelled as the settings ask."""
     written = [rewritten(one, student) for one in episodes]
     rows = rows_from(written, student.tokenizer, config.model.windowing)
+    if by_head(config):
+        rows = [left_to_head(row, student.tokenizer) for row in rows]
     return [remask(row, config.data.masks, config.data.seed) for row in rows]
 
 

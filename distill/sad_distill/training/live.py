@@ -18,12 +18,13 @@ from sad_distill.models.language import Language
 from sad_distill.models.mixture import MixtureModel
 from sad_distill.signals.outcomes import Outcome, alike, outcomes_of
 from sad_distill.signals.policy import PolicyTerm
+from sad_distill.training.acting_model import ActingModel
 from sad_distill.training.build import Parts, rewritten, tell
 from sad_distill.training.guided_agent import GuidedAgent
 from sad_distill.training.interrupts import TrainingInterrupts
 from sad_distill.training.learner import Learner, Metrics
 from sad_distill.training.live_rows import guided_steps, relabelled, without_replayed
-from sad_distill.training.playing import ActingModel, StudentMaker, guide_of, play, player_on
+from sad_distill.training.playing import StudentMaker, guide_of, play, player_on
 from sad_distill.training.recorded import UpdateRows
 from sad_distill.training.replay import Prefixes
 from sad_distill.training.run_dir import RunDir
@@ -68,7 +69,11 @@ class Live:
             recorded = [rewritten(one, parts.student) for one in parts.episodes]
             self._prefixes = Prefixes.of(recorded, config.online.replay_every, config.online.group, self._tasks.tasks)
         self._student = ActingModel(
-            self._sampled(), parts.windowing, config, served=served_student(parts, folder.folder)
+            self._sampled(),
+            parts.windowing,
+            config,
+            served=served_student(parts, folder.folder),
+            head=parts.head,
         )
         self._longest = registry.world(config.data.env).max_steps
 
@@ -183,7 +188,7 @@ class Live:
     def _maker(self) -> StudentMaker:
         """Makes the student in a worker of a cluster, where no teacher takes turns."""
         parts, iteration = self._parts, self._parts.pace.iteration(self.iteration)
-        return StudentMaker(parts.student, parts.windowing, parts.config, self._prefixes, iteration)
+        return StudentMaker(parts.student, parts.windowing, parts.config, parts.head, self._prefixes, iteration)
 
     def _guide(self) -> Agent | None:
         """The teacher as an agent, where it is a model in this process."""

@@ -6,18 +6,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sad_distill.auxiliary.minillm import single_step
 from sad_distill.auxiliary.terms import chosen_terms, plan_of_signals
-from sad_distill.config import TrainConfig
+from sad_distill.config import ACT_HEADS, TrainConfig
 from sad_distill.losses.objective import Objective
 
 
 def _sad(config: TrainConfig) -> Objective:
-    """Eq. 6 and 18; Eq. 19 where all is learned by likelihood; each kind by its own loss where they differ."""
-    by_likelihood = config.loss.reason_loss == config.loss.act_loss == "likelihood"
+    """Eq. 6 and 18; Eq. 19 where all is learned by likelihood; each kind by its own loss where they differ.
+
+    What an action head leaves of actions to the language head, "Action:" above all, is learned as reasoning is.
+    """
+    loss = config.loss
+    if loss.act_loss in ACT_HEADS:
+        loss = replace(loss, act_loss=loss.reason_loss)
+    by_likelihood = loss.reason_loss == loss.act_loss == "likelihood"
     likelihood, divergence = (1.0, 0.0) if by_likelihood else (0.0, 1.0)
-    return Objective(**vars(config.loss), likelihood=likelihood, divergence=divergence)
+    return Objective(**vars(loss), likelihood=likelihood, divergence=divergence)
 
 
 def _flat(likelihood: float, divergence: float) -> Callable[[TrainConfig], Objective]:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import copy
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from sad_agents.agent import Agent, EpisodeStart, Sampling
-from sad_agents.prompts import Prompt
-from sad_agents.react import ReActAgent
+from sad_agents.agent import Agent, EpisodeStart
 from sad_agents.rollout.backend import Play, player
 from sad_agents.rollout.rollout import Job, Limits
-from sad_agents.sampling.local_model import LocalModel
+from sad_agents.sampling.action_head import ActionHead
 from sad_agents.windowing import Windowing
 from torch import nn
 
@@ -24,60 +20,17 @@ from sad_distill.data.labels import encode
 from sad_distill.models.heads import unwrap
 from sad_distill.models.language import Language
 from sad_distill.teachers.registry import Teacher
+from sad_distill.training.acting_model import ActingModel
 from sad_distill.training.replay import Prefixes
 from sad_distill.training.run_dir import read_whole
-from sad_distill.training.served_student import ServedStudent
 from sad_distill.training.tasks import TaskStream
 from sad_env.errors import InfrastructureError
 from sad_env.json_lines import JsonLinesWriter
 from sad_env.records import Trajectory
 from sad_env.safe_text import one_line
-from sad_env.transcript import form_of
 
 _ROUNDS = 3
 """How often the episodes of an iteration that are still owed are played, each with the retries of a rollout."""
-
-
-class ActingModel:
-    """A local model as an agent of the worlds, as `sad-eval` will play it.
-
-    Args:
-        language: the model and its tokenizer.
-        windowing: what it sees.
-        config: temperature and seed. What is drawn is computed as it is learned, greedy decoding as by `sad-eval`.
-        prompt: comes before an episode; a student has none.
-        told: what it ends with, see `ReActAgent`.
-        served: makes a model on a server in the place of a `LocalModel`.
-    """
-
-    def __init__(
-        self,
-        language: Language,
-        windowing: Windowing,
-        config: TrainConfig,
-        prompt: str = "",
-        told: Callable[[EpisodeStart], str] | None = None,
-        served: Callable[..., ServedStudent] | None = None,
-    ) -> None:
-        temperature, most = config.online.sampling_temperature, config.model.max_new_tokens
-        half = config.hardware.precision == "bf16" and temperature > 0
-        precision = torch.bfloat16 if half else torch.float32
-        local = functools.partial(LocalModel, precision=precision, constrained=config.data.constrained == "on")
-        self._model = (served or local)(
-            unwrap(language.model),
-            language.tokenizer,
-            windowing=windowing,
-            name="student",
-            start_ids=language.start_ids,
-            form=form_of(language.form),
-            chat=language.chat,
-        )
-        sampling = Sampling(temperature=temperature, max_tokens=most, seed=config.data.seed)
-        self.agent = ReActAgent(self._model, Prompt(prompt), sampling=sampling, told=told)
-
-    def refresh(self) -> None:
-        """Forget all that was computed with the weights before an update; a server loads those of now."""
-        self._model.clear()
 
 
 def guide_of(teacher: Teacher, student: Language, config: TrainConfig) -> Agent:
@@ -107,6 +60,7 @@ class StudentMaker:
         language: the student and its tokenizer.
         windowing: what it sees.
         config: temperature and seed.
+        head: chooses its actions.
         prefixes: recorded beginnings that are played again first, if any.
         iteration: decides how much of them.
     """
@@ -114,12 +68,13 @@ class StudentMaker:
     language: Language
     windowing: Windowing
     config: TrainConfig
+    head: ActionHead | None = None
     prefixes: Prefixes | None = None
     iteration: int = 0
 
     def __call__(self) -> Agent:
         """The agent, with a sampler of its own."""
-        agent = ActingModel(self.language, self.windowing, self.config).agent
+        agent = ActingModel(self.language, self.windowing, self.config, head=self.head).agent
         return agent if self.prefixes is None else self.prefixes.agent(agent, self.iteration)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -242,21 +242,21 @@ class Run:
         """Write the student as it is: student.pt, the folder student/, and adapter/ where others can load its base."""
         record = self._record()
         plain, tokenizer = self._plain(), self.student.tokenizer
-        export_folder(self.folder / "student", plain, tokenizer, record, name=self.folder.resolve().name)
+        head = self.parts.head
+        export_folder(self.folder / "student", plain, tokenizer, record, name=self.folder.resolve().name, head=head)
         if self.config.model.adapters and (base := adapter_base(self.config.model.student)):
-            save_adapter(self.folder / "adapter", self.student.model, tokenizer, record, base)
-        return save_student(self.folder / "student.pt", plain, tokenizer, record)
+            save_adapter(self.folder / "adapter", self.student.model, tokenizer, record, base, head)
+        return save_student(self.folder / "student.pt", plain, tokenizer, record, head)
 
     @torch.no_grad()
     def _keep_at(self, share: float) -> None:
         """Write the student that the run would save if it ended here."""
-        trained = {name: one.clone() for name, one in self.student.model.named_parameters() if one.requires_grad}
+        trained = {name: one.clone() for name, one in self.parts.acting_parameters()}
         self.kept = self.validation.restore_best()
         path = self.folder / f"at-{100 * share:g}.pt"
-        save_student(path, self._plain(), self.student.tokenizer, self._record())
-        for name, one in self.student.model.named_parameters():
-            if name in trained:
-                one.copy_(trained[name])
+        save_student(path, self._plain(), self.student.tokenizer, self._record(), self.parts.head)
+        for name, one in self.parts.acting_parameters():
+            one.copy_(trained[name])
 
     def _record(self) -> dict[str, Any]:
         return {
@@ -281,6 +281,7 @@ class Run:
             **({} if student.form == "lines" else {"form": student.form}),
             **({"chat": True} if student.chat else {}),
             **({"constrained": True} if self.config.data.constrained == "on" else {}),
+            **({"action_head": self.parts.head.kind} if self.parts.head else {}),
         }
 
     def _settings(self) -> dict[str, str]:

@@ -59,8 +59,7 @@ class Validation:
         if success > self.best:
             self.best, self.at, self.worse = success, updates, 0
             if self._parts.ranks.first:
-                student = self._parts.learner.modules["student"]
-                tensors = {name: one.detach() for name, one in student.named_parameters() if one.requires_grad}
+                tensors = {name: one.detach() for name, one in self._parts.acting_parameters()}
                 save_state(self._path, tensors, {"updates": updates, "success": success})
         return {"validation_success": success, "validation_steps": steps / len(self._jobs)}
 
@@ -68,7 +67,7 @@ class Validation:
         """How many tasks were won, and all steps; each process plays its share."""
         parts = self._parts
         greedy = replaced(parts.config, sampling_temperature=0.0)
-        make = StudentMaker(parts.student, parts.windowing, greedy)
+        make = StudentMaker(parts.student, parts.windowing, greedy, parts.head)
         play = player_on(self._tasks, greedy, make(), make, NO_LIMITS)
         own, numbers = parts.ranks.share(self._jobs), torch.zeros(2, dtype=torch.float64)
         for finished in play(own) if own else ():
@@ -100,7 +99,6 @@ class Validation:
             return None
         tensors, record = load_state(self._path)
         with torch.no_grad():
-            for name, parameter in self._parts.learner.modules["student"].named_parameters():
-                if parameter.requires_grad:
-                    parameter.copy_(tensors[name])
+            for name, parameter in self._parts.acting_parameters():
+                parameter.copy_(tensors[name])
         return int(record["updates"])

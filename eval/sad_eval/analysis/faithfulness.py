@@ -24,7 +24,7 @@ import numpy as np
 from sad_agents.agent import Sampling
 from sad_agents.model import Model, Request
 from sad_agents.react import recorded_request, up_to_action
-from sad_agents.sampling.action_scores import can_score, score_actions
+from sad_agents.sampling.action_scores import action_chances
 
 from sad_env.errors import DataError, InfrastructureError
 from sad_env.records import Trajectory
@@ -154,8 +154,7 @@ def _answer(model: Model, probe: Probe, reasoning: str, max_tokens: int) -> _Ans
     request = Request(
         probe.request.key, probe.request.head, probe.request.tail, probe.request.seed, probe.request.step, forced
     )
-    if probe.possible and can_score(model):
-        scores = score_actions(model, request, [f" {action}" for action in probe.possible])
+    if probe.possible and (scores := action_chances(model, request, probe.possible)) is not None:
         best = max(range(len(scores)), key=scores.__getitem__)
         return _Answer(probe.possible[best], _normalised(scores))
     completion = model.complete([request], Sampling(max_tokens=max_tokens))[0]

@@ -1,0 +1,230 @@
+"""Served models whose actions are among the admissible ones: the thought is free, the action is asked for again."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sad_agents.agent import Sampling
+from sad_agents.catalogue import resolve
+from sad_agents.checkpoints import load_student, save_student
+from sad_agents.loading import AgentOptions, shipped_student
+from sad_agents.model import Piece, Request
+from sad_agents.openai_model import OpenAIModel
+from sad_agents.react import ReActAgent
+from sad_agents.rollout.rollout import Job, Limits, rollout
+from sad_agents.rollout.world_recipe import WorldRecipe
+from sad_agents.sampling.action_head import LinearHead
+from sad_agents.sampling.action_trie import Trie
+from sad_agents.served_choices import expression, grammar
+
+from sad_env.errors import ConfigError
+from sad_env.http import Patience
+from sad_env.records import Status, Trajectory
+from sad_env.transcript import form_of
+
+sys.path.insert(0, str(Path(__file__).parent))
+from real_vllm import real_vllm
+from served import Answer, ModelServer
+from served import serving as serving_answers
+from vllm_requests import PROMPT
+from vllm_stub import VllmStub, serving
+
+HASTE = Patience(seconds=0, attempts=1, connect=2, answer=30)
+HEAD = (Piece("Say what you do.\n", role="system"), Piece("Observation: You are in a hall.\n", role="user"))
+ACTIONS = ("go to shelf 1", "go to shelf 10", "take (a) pen", "look")
+REQUEST = Request("1.0", HEAD, (), "7", admissible=ACTIONS)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped ALFWorld student as a folder."""
+    student = load_student(shipped_student("alfworld"))
+    return save_student(tmp_path_factory.mktemp("choices") / "alfworld", *student)
+
+
+@pytest.fixture(scope="module")
+def stub(folder: Path) -> Iterator[VllmStub]:
+    with serving(folder) as one:
+        yield one
+
+
+def episodes(spec: str, count: int, max_steps: int | None = None, **options: Any) -> list[Trajectory]:
+    """Episodes of ALFWorld at a temperature at which the shipped student often leaves the admissible actions."""
+    sampling = Sampling(temperature=1.6, max_tokens=96)
+    found = resolve(spec, "alfworld", AgentOptions(sampling=sampling, **options))
+    assert isinstance(found, ReActAgent)
+    recipe = WorldRecipe.of("alfworld", "generated", "valid_unseen")
+    jobs = [Job(task) for task in recipe.panel().head(count).task_ids]
+    return [one.trajectory for one in rollout(found, jobs, recipe, live=8, limits=Limits(max_steps=max_steps))]
+
+
+def strayed(played: list[Trajectory]) -> tuple[int, int]:
+    """Steps whose action is not among the admissible ones, and all steps that have an action."""
+    acted = [step for one in played for step in one.steps if step.action]
+    return sum(step.action not in (step.admissible or ()) for step in acted), len(acted)
+
+
+def check_exact(played: list[Trajectory], folder: Path) -> None:
+    """The ids of each completion are its text, and those labelled A are its action with the header."""
+    tokenizer = load_student(folder).tokenizer
+    for step in (step for one in played for step in one.steps if step.action):
+        assert tokenizer.decode(list(step.token_ids)) == step.completion
+        acted = [id_ for id_, label in zip(step.token_ids, step.token_labels, strict=True) if label == "A"]
+        assert tokenizer.decode(acted) == f"Action: {step.action}\n"
+
+
+def test_by_ids_no_action_leaves_the_admissible_ones(stub: VllmStub, folder: Path) -> None:
+    played = episodes(f"vllm:{stub.url}", 3, 2, constrained="on")
+    kept, acted = strayed(played)
+    assert (kept, acted > 2) == (0, True)
+    check_exact(played, folder)
+    constrained = [body for _, body in stub.seen if "structured_outputs" in body]
+    assert constrained
+    assert all(set(body["structured_outputs"]) == {"regex"} for body in constrained)
+
+
+def test_older_releases_are_asked_in_their_words(folder: Path) -> None:
+    with serving(folder, version="0.10.2") as old:
+        kept, acted = strayed(episodes(f"vllm:{old.url}", 3, 1, constrained="on"))
+        assert (kept, acted > 0) == (0, True)
+        assert any("guided_regex" in body for _, body in old.seen)
+        assert not any("structured_outputs" in body for _, body in old.seen)
+
+
+def test_greedy_actions_that_are_admissible_are_not_asked_for_again(stub: VllmStub) -> None:
+    agent = resolve(f"vllm:{stub.url}", "alfworld", AgentOptions(constrained="on", sampling=Sampling(max_tokens=96)))
+    assert isinstance(agent, ReActAgent)
+    assert agent.provenance["decoding"] == "constrained"
+    free = resolve(f"vllm:{stub.url}", "alfworld", AgentOptions(sampling=Sampling(max_tokens=96)))
+    assert isinstance(free, ReActAgent)
+    head = (Piece("", role="system"), Piece(f"Observation: {PROMPT}", role="user"))
+    (before,) = free.model.complete([Request("1.0", head, (), "7")], Sampling(max_tokens=96))
+    action = free.model.form.parse(before.text).action
+    asked = len(stub.seen)
+    told = Request("1.0", head, (), "7", admissible=(action, "look"))
+    assert agent.model.complete([told], Sampling(max_tokens=96)) == [before]
+    assert not any("structured_outputs" in body for _, body in stub.seen[asked:])
+    other = Request("1.0", head, (), "7", admissible=("look", "inventory"))
+    (again,) = agent.model.complete([other], Sampling(max_tokens=96))
+    assert again.text.startswith(before.text[: before.text.index("Action:")])
+    assert agent.model.form.parse(again.text).action in {"look", "inventory"}
+
+
+def test_a_student_that_was_trained_so_is_served_so(folder: Path, tmp_path: Path) -> None:
+    model, tokenizer, record = load_student(folder)
+    told = {**record, "acting": {**record["acting"], "constrained": True}}
+    with serving(save_student(tmp_path / "constrained", model, tokenizer, told)) as stub:
+        agent = resolve(f"vllm:{stub.url}", "alfworld", AgentOptions())
+        assert isinstance(agent, ReActAgent)
+        assert agent.provenance["decoding"] == "constrained"
+        free = resolve(f"vllm:{stub.url}", "alfworld", AgentOptions(constrained="off"))
+        assert isinstance(free, ReActAgent)
+        assert "decoding" not in free.provenance
+
+
+def test_a_student_with_an_action_head_is_not_served(folder: Path, tmp_path: Path) -> None:
+    model, tokenizer, record = load_student(folder)
+    told = {**record, "acting": {**record["acting"], "action_head": "linear"}}
+    head = LinearHead(model.config.hidden_size, ["look"])
+    with (
+        serving(save_student(tmp_path / "headed", model, tokenizer, told, head)) as stub,
+        pytest.raises(ConfigError, match="acts by its action head, which no server has"),
+    ):
+        resolve(f"vllm:{stub.url}", "alfworld", AgentOptions())
+
+
+# --- by text ----------------------------------------------------------------------------------------------------------
+
+
+def answers(thought: str, action: str) -> Any:
+    """A server that writes a thought with a foreign action, and an action where it is constrained."""
+
+    def answer(path: str, body: dict[str, Any]) -> Answer:
+        held = {"structured_outputs", "guided_regex", "grammar"} & body.keys()
+        text = action if held else f"Reasoning: {thought}\nAction: fly\n"
+        said = {"text": text} if path == "completions" else {"message": {"role": "assistant", "content": text}}
+        choice = {"index": 0, "finish_reason": "stop", **said}
+        return 200, {"choices": [choice], "usage": {"completion_tokens": 5}}
+
+    return answer
+
+
+def listed(owner: str) -> Answer:
+    return 200, {"object": "list", "data": [{"id": "m", "owned_by": owner, "max_model_len": 900}]}
+
+
+@pytest.mark.parametrize(("owner", "field"), [("vllm", "structured_outputs"), ("llamacpp", "grammar")])
+@pytest.mark.parametrize("api", ["completions", "chat"])
+def test_by_text_the_action_line_is_asked_for_behind_the_thought(owner: str, field: str, api: Any) -> None:
+    with serving_answers(ModelServer(answers("I see.", " look\n"), models=listed(owner))) as server:
+        model = OpenAIModel(server.url, api=api, constrained=True, patience=HASTE)
+        (found,) = model.complete([REQUEST], Sampling(temperature=1.0, max_tokens=40))
+        assert found.text == "Reasoning: I see.\nAction: look\n"
+        assert found.generated == 10
+        first, second = server.bodies
+        assert field not in first
+        told = second[field]["regex"] if owner == "vllm" else second[field]
+        assert told == (expression(ACTIONS) if owner == "vllm" else grammar(ACTIONS))
+        before = second["prompt"] if api == "completions" else second["messages"][-1]["content"]
+        assert before.endswith("Reasoning: I see.\nAction:")
+        (free,) = model.complete([Request("1.0", HEAD, (), "7")], Sampling(max_tokens=40))
+        assert free.text == "Reasoning: I see.\nAction: fly\n"  # the world lists nothing
+
+
+def test_a_server_that_passes_over_the_constraint_owes_the_episode() -> None:
+    with serving_answers(ModelServer(answers("I see.", " swim\n"), models=listed("vllm"))) as server:
+        model = OpenAIModel(server.url, api="completions", constrained=True, patience=HASTE)
+        (found,) = model.complete([REQUEST], Sampling(max_tokens=40))
+        assert found.stop is Status.INFRA_ERROR
+        assert "does not keep to the actions that it is given" in found.error
+
+
+def test_what_cannot_be_constrained_is_refused() -> None:
+    with serving_answers(ModelServer(answers("", ""), models=listed("somebody"))) as server:
+        with pytest.raises(ConfigError, match=r"says neither that it is vLLM nor that it is llama\.cpp"):
+            OpenAIModel(server.url, constrained=True, patience=HASTE)
+        with pytest.raises(ConfigError, match="actions that end with their line, not the form 'think'"):
+            OpenAIModel(server.url, constrained=True, patience=HASTE, form=form_of("think"))
+
+
+def test_an_expression_matches_the_actions_as_they_are_spelled_and_nothing_else() -> None:
+    pattern = re.compile(expression((*ACTIONS, "search[<query>]")))
+    for action in (*ACTIONS, "search[a red ring]"):
+        assert pattern.fullmatch(f" {action}\n")
+    for text in (" go to shelf\n", " go to shelf 1", " take a pen\n", " search[a\nring]\n", "look\n", ""):
+        assert not pattern.fullmatch(text)
+
+
+# --- vLLM itself ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.vllm
+def test_no_action_of_20_episodes_on_vllm_leaves_the_admissible_ones(folder: Path) -> None:
+    tokenizer = load_student(folder).tokenizer
+    with real_vllm(folder) as url:
+        print(f"free: {strayed(episodes(f'vllm:{url}', 5, 5))}")
+        for spec, count, enough in ((f"vllm:{url}", 20, 60), (f"openai:{url}", 5, 10)):
+            played = episodes(spec, count, 5, constrained="on", shots=0)
+            kept, acted = strayed(played)
+            print(f"{spec}: {kept} of {acted} actions strayed")
+            assert (kept, acted > enough) == (0, True)
+            assert not any(one.status.owed for one in played)
+            if spec.startswith("vllm:"):
+                check_exact(played, folder)
+                assert not off_trie(played, tokenizer)
+
+
+def off_trie(played: list[Trajectory], tokenizer: Any) -> list[str]:
+    """Actions whose ids, as the server chose them, leave the tokenizer's own spelling of the admissible ones."""
+    found = []
+    for step in (step for one in played for step in one.steps if step.action):
+        acted = [id_ for id_, label in zip(step.token_ids, step.token_labels, strict=True) if label == "A"]
+        header = len(tokenizer("Action:")["input_ids"])
+        if [] in Trie.of(tokenizer, step.admissible or ()).walk(acted[header:]):
+            found.append(step.action)
+    return found
