@@ -315,6 +315,8 @@ class HardwareSettings:
     """Rows in the models at one time at most."""
     recompute: Annotated[bool, RARE] = False
     """Recompute activations in the backward pass to save memory."""
+    shard_learner: Annotated[bool, RARE] = False
+    """With --sampler: cut weights, gradients and optimiser state over the processes (FSDP) instead of copying them."""
 
 
 @dataclass(frozen=True, kw_only=True)
