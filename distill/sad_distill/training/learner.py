@@ -104,7 +104,7 @@ class Learner:
         if self._learned is not None:
             self.modules["weights"] = self._learned.to(self.device)
         check_head(student)
-        self._sharded = Sharded(self.modules, ranks, halves=precision == "bf16") if shard else None
+        self._sharded = Sharded(self.modules, ranks) if shard else None
         self.parameters = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
         """All that is trained, in a fixed order."""
         weighing = self._learned.parameters() if self._learned is not None else ()
@@ -332,7 +332,9 @@ class Learner:
         metrics.add_scores(scores, batch)
         weights = plan.weights[:2] if self._learned is None else self._learned.weights.detach()
         parts = weights.to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
-        return parts[REASON], parts[ACT], loss if self._sharded is None else self._sharded.touched(loss)
+        if self._sharded is not None:
+            parts, loss = parts.detach(), self._sharded.touched(loss)
+        return parts[REASON], parts[ACT], loss
 
     def _loss(self, sums: Tensor, plan: UpdatePlan, rows: int) -> Tensor:
         if self._learned is None:

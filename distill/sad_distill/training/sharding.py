@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from sad_distill.models.heads import unwrap
@@ -30,13 +30,12 @@ class Sharded(nn.Module):
     Args:
         modules: the student, under that name, and others; they are changed.
         ranks: the processes.
-        halves: layers compute in bfloat16, and are sent in it.
 
     Raises:
         ConfigError: weights of several precisions, or a student without a stack of layers.
     """
 
-    def __init__(self, modules: Mapping[str, nn.Module], ranks: Ranks, *, halves: bool = False) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module], ranks: Ranks) -> None:
         super().__init__()
         self._ranks = ranks
         student = modules["student"]
@@ -51,10 +50,9 @@ class Sharded(nn.Module):
         self._copy = copied  # a list keeps it out of the module tree
         self.trained = nn.ModuleDict(modules)
         mesh = init_device_mesh(ranks.device.type, (ranks.size,))
-        # Between layers numbers stay in float32, as they do under autocast in one process.
-        policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
+        # Autocast, not a policy of FSDP, makes bfloat16 of them: that would round the gains of norms, too.
         for layer in layers:
-            fully_shard(layer, mesh=mesh, mp_policy=policy if halves else MixedPrecisionPolicy())
+            fully_shard(layer, mesh=mesh)
         fully_shard(self, mesh=mesh)
         for module in self.modules():
             if isinstance(module, FSDPModule):  # gradients are added up, not averaged
