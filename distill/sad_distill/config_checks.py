@@ -24,7 +24,7 @@ def signals_of(config: TrainConfig) -> list[str]:
 _RANGES = (
     *((name, 1, math.inf) for name in ("steps", "batch", "micro_batch", "rollouts", "updates", "passes", "save_every")),
     *((name, 1, math.inf) for name in ("group", "validate_episodes")),
-    *((name, 0, math.inf) for name in ("redraws", "replay_every", "noise_every", "processor_seconds")),
+    *((name, 0, math.inf) for name in ("redraws", "replay_every", "processor_seconds")),
     *((name, 0, math.inf) for name in ("validate_every", "validate_patience")),
     *((name, 0, math.inf) for name in ("invalid_penalty", "ratio_clip")),
     ("teacher_concurrency", 1, math.inf),
@@ -107,10 +107,6 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
     (
         lambda config: config.loss.learned_weights and config.terms.method_weight != "1",
         "--learned-weights weighs the method's loss itself: leave --method-weight out",
-    ),
-    (
-        lambda config: config.loss.project and bool(config.output.noise_every),
-        "--project changes gradients before their noise could be seen: leave --noise-every out",
     ),
     (
         lambda config: config.model.teacher.partition(":")[0] == "self" and bool(config.model.cache),
@@ -337,19 +333,10 @@ def ignored_by(config: TrainConfig) -> dict[str, str]:
             found.pop(name, None)
     if config.method == "policy":
         found["method_weight"] = "method policy has no loss beside its terms"
-    if not config.validation.validate_every:
-        found |= dict.fromkeys(("validate_episodes", "validate_patience", "keep"), "it needs --validate-every")
-    if config.online.group < 2:
-        found["redraws"] = "it needs --group of 2 or more"
-    if not config.online.horizon_start:
-        found["horizon_every"] = "it needs --horizon-start"
+    found |= _switched_off(config)
     if not config.model.teacher or config.model.teacher.startswith("expert"):
         needing = ("top", "cache", "patience", *(name for name in values if name.startswith("teacher_")))
         found |= dict.fromkeys(needing, "it needs a --teacher that scores")
-    if config.hardware.shard_learner:
-        found |= dict.fromkeys(
-            ("gradients_every", "noise_every"), "no process sees whole gradients with --shard-learner"
-        )
     if config.model.form == "think":
         found |= dict.fromkeys(("action_support", "outside"), "actions of the form think have no token sets")
     return found
@@ -361,4 +348,18 @@ def _without_signals(config: TrainConfig) -> dict[str, str]:
     if not signals_of(config):
         needed = "it needs --terms of the student's tokens, e.g. opd=1 or grpo=1"
         found |= dict.fromkeys(("reward", "invalid_penalty", "ratio_clip", "averaging"), needed)
+    return found
+
+
+def _switched_off(config: TrainConfig) -> dict[str, str]:
+    """What has no effect beside a number that is 0, or a switch."""
+    found: dict[str, str] = {}
+    if not config.validation.validate_every:
+        found |= dict.fromkeys(("validate_episodes", "validate_patience", "keep"), "it needs --validate-every")
+    if config.online.group < 2:
+        found["redraws"] = "it needs --group of 2 or more"
+    if not config.online.horizon_start:
+        found["horizon_every"] = "it needs --horizon-start"
+    if config.hardware.shard_learner:
+        found["gradients_every"] = "no process sees whole gradients with --shard-learner"
     return found

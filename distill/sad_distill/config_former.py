@@ -14,6 +14,7 @@ FORMER_TERMS = {"contrastive": "contrastive={}", "alignment": "align_{}=1", "act
 REMOVED = {
     "temperature": "--kd-temperature for the loss, --sampling-temperature for the student's draws",
     "preset": "--config NAME",
+    "noise_every": "--gradients-every",
 }
 """Settings of the release before that a file may not have any more, with what to give instead."""
 

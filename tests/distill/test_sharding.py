@@ -217,6 +217,6 @@ def test_what_a_cut_student_cannot_do_is_refused(changes: dict[str, Any], said: 
     check(config)
     with pytest.raises(ConfigError, match=said):
         check(replaced(config, **changes))
-    assert {"gradients_every", "noise_every"} <= ignored_by(config).keys()
+    assert "gradients_every" in ignored_by(config)
     with pytest.raises(ConfigError, match="cuts over processes: launch several"):
         build(config, ALONE)

@@ -89,7 +89,7 @@ SOURCES: dict[str, dict[str, Any]] = {
         "terms": ("rloo=linear:0:1",),
         "method_weight": "linear:1:0.1",
         "learning_rate": 1e-2,
-        "noise_every": 2,
+        "gradients_every": 2,
         "validate_every": 1,
         "validate_episodes": 2,
         "keep": "best",
@@ -383,8 +383,8 @@ def test_validation_holds_out_tasks_keeps_the_best_and_ends_what_falls(
 
 def test_noise_of_a_gradient_is_seen_without_changing_it(files: Path, tmp_path: Path) -> None:
     changes = {"method": "sad", "mode": "offline", "batch": 8, "horizon_start": 0, "learning_rate": 1e-2, "steps": 2}
-    Run(settings(files, tmp_path / "seen", noise_every=1, **changes)).train()
-    Run(settings(files, tmp_path / "unseen", **changes)).train()
+    Run(settings(files, tmp_path / "seen", gradients_every=1, **changes)).train()
+    Run(settings(files, tmp_path / "unseen", gradients_every=0, **changes)).train()
     for line in metrics(tmp_path / "seen"):
         assert -1 < line["gradient_agreement"] < 1
         assert line["gradient_noise"] is None or line["gradient_noise"] > 0

@@ -146,7 +146,6 @@ def build_learner(
         ranks=ranks,
         gradients_every=0 if shard else config.output.gradients_every,
         weight=Schedule.of(config.terms.method_weight),
-        noise_every=0 if shard else config.output.noise_every,
         shard=shard,
     )
 

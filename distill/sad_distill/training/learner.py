@@ -14,6 +14,7 @@ from sad_agents.sampling.kv_cache import context_of
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from sad_distill.auxiliary.contrastive import ContrastiveTerm
 from sad_distill.auxiliary.projection import Projection
 from sad_distill.config import Optimisation
 from sad_distill.data.batch import ACT, OBS, REASON, Batch, Supports, collate
@@ -26,7 +27,6 @@ from sad_distill.schedules import ALWAYS, Schedule
 from sad_distill.teachers.base import ScoringTeacher, concurrency_of
 from sad_distill.teachers.http import in_order
 from sad_distill.training.gradient_metrics import GradientMetrics
-from sad_distill.training.noise import flat_gradient, noise_of
 from sad_distill.training.optimiser import make_optimisers, set_rate
 from sad_distill.training.ranks import ALONE, Ranks
 from sad_distill.training.sharding import Sharded, Value, own_part, whole_tensor
@@ -57,7 +57,6 @@ class Learner:
         ranks: processes that share the rows of an update.
         gradients_every: updates between two looks at the gradients (`GradientMetrics`).
         weight: of the objective beside the further terms, over the run.
-        noise_every: updates after which the gradient's noise is measured; 0 never.
         shard: cut what is trained over the processes, see `Sharded`; nothing is measured of gradients then.
 
     Raises:
@@ -79,7 +78,6 @@ class Learner:
         ranks: Ranks = ALONE,
         gradients_every: int = 0,
         weight: Schedule = ALWAYS,
-        noise_every: int = 0,
         shard: bool = False,
     ) -> None:
         if objective.divergence and teacher is None:
@@ -95,7 +93,6 @@ class Learner:
         self.recorded = recorded
         self.ranks = ranks
         self.weight = weight
-        self.noise_every = noise_every
         self.modules: dict[str, nn.Module] = {"student": student}
         self.modules |= {f"extra{place}": term for place, term in enumerate(extras) if isinstance(term, nn.Module)}
         self._learned = (
@@ -113,7 +110,10 @@ class Learner:
         """Updates in which no parameter moved, since loss or gradients were not finite."""
         self.skipped_in_row = 0
         self._projection = Projection(self.parameters) if objective.project else None
-        self._gradients = GradientMetrics(self.parameters, gradients_every)
+        self._gradients = GradientMetrics(self.parameters, gradients_every, ranks)
+        comparing = any(isinstance(term, ContrastiveTerm) for term in extras)
+        self._halved = not comparing and not objective.project
+        """Whether the rows of an update may be learned in two halves, and their gradients be seen apart."""
 
     @property
     def device(self) -> torch.device:
@@ -192,8 +192,10 @@ class Learner:
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         self._gradients.begin(step)
-        sums, noise = self._with_noise(rows, step, at)
-        metrics = {**sums.reduced(self.ranks, extra=bool(self.extras)), **noise}
+        halves = (rows[::2], rows[1::2]) if self._halved and len(rows) > 1 and self._gradients.looks(step) else ()
+        sums = self.add_gradients(rows, self.objective, self.extras, at, halves=halves)
+        self._gradients.whole(len(rows))
+        metrics = sums.reduced(self.ranks, extra=bool(self.extras))
         tokens, score_seconds = sums.tokens, sums.score_seconds
         if recorded and self.recorded is not None:
             other = self.add_gradients(recorded, self.recorded)
@@ -217,19 +219,6 @@ class Learner:
             "update_seconds": time.perf_counter() - began - score_seconds,
         }
 
-    def _with_noise(self, rows: Sequence[Row], step: int, at: float) -> tuple[UpdateMetrics, Metrics]:
-        """The gradients of an update's rows by the run's objective and terms; with their noise where that is due."""
-        if not self.noise_every or step % self.noise_every or len(rows) < 2:
-            return self.add_gradients(rows, self.objective, self.extras, at), {}
-        half: list[Tensor] = []
-        halves = (rows[::2], rows[1::2])
-
-        def between() -> None:
-            half.append(self.ranks.add(flat_gradient(self.parameters)))
-
-        sums = self.add_gradients(rows, self.objective, self.extras, at, halves=halves, between=between)
-        return sums, noise_of(half[0], self.ranks.add(flat_gradient(self.parameters)), len(rows))
-
     def add_gradients(
         self,
         rows: Sequence[Row],
@@ -238,7 +227,6 @@ class Learner:
         at: float | None = None,
         *,
         halves: Sequence[Sequence[Row]] = (),
-        between: Callable[[], None] = lambda: None,
     ) -> UpdateMetrics:
         """Add the gradients of these rows to those of the parameters; no parameter moves.
 
@@ -247,8 +235,7 @@ class Learner:
             objective: what they are learned by.
             extras: further terms of the loss.
             at: where the schedule of the objective's weight is; None is weight 1.
-            halves: the rows in two parts, where something is to be seen between them.
-            between: called after the first part.
+            halves: the rows in two parts, where the gradients of the first are looked at.
         """
         parts = [self.collate(part, objective.kinds) for part in halves or (rows,)]
         weight = 1.0 if at is None else self.weight.at(at, self.optimisation.steps)
@@ -258,7 +245,7 @@ class Learner:
         answers = self._asked_ahead([batch for part in (*parts, idle) for batch in part])
         for number, part in enumerate(parts):
             if number:
-                between()
+                self._gradients.half()
             for batch in part:
                 self._accumulate(batch.to(self.device), plan, metrics, answers)
         for batch in idle:

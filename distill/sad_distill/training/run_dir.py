@@ -25,7 +25,7 @@ _FREE = frozenset(
     # What form, chat and precision come to is among the contents.
     | {"form", "chat", "teacher_precision", "teacher_concurrency"}
     # Draws of another sampler are others of the same distribution.
-    | {"sampler", "shard_learner", "gradients_every", "noise_every", "keep_at"}
+    | {"sampler", "shard_learner", "gradients_every", "keep_at"}
 )
 """Settings that may change between two starts of a run: they change no result but for rounding and draws; `steps` may
 grow."""
