@@ -19,7 +19,7 @@ class GradientMetrics:
     `gradient_cosine` is the cosine of the gradients of λ_r L_CoT and λ_a L_Act on the first micro-batch of every k-th
     update: below 0 the two are in conflict. `gradient_variance` is |g - g'|² / (|g|² + |g'|²) of that update and the
     one before, on evenly chosen coordinates: 0 where both are the same, about 1 where they have nothing in common.
-    `gradient_noise` and `gradient_agreement` (`noise_of`) are of two halves of that update's rows, on the same coordinates.
+    `gradient_noise` and `gradient_agreement` (`noise_of`) are of two halves of its rows, on the same coordinates.
 
     Args:
         parameters: what the gradients are of.
