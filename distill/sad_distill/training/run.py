@@ -219,7 +219,7 @@ class Run:
         if self.follower is not None:
             self.follower.follow(self.learner.student)
         if (policy := policy_of(self.learner)) is not None:
-            metrics |= policy.numbers()
+            metrics |= policy.numbers(self.ranks.add)
         supports = self.learner.supports
         if isinstance(supports, ActionSupport) and supports.counts.positions:
             metrics["off_trie_rate"] = supports.counts.off_trie_rate
