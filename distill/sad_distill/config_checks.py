@@ -13,12 +13,15 @@ from sad_env.settings import flat
 _LIKELIHOOD = ("sft", "seqkd")
 _COMPARING = ("sad", "word_kd", "token_flat")
 _UNMIXED = ("forward", "reverse")
-_OF_TEXT = ("contrastive", "start", "observation_head", "atomic", "atomic_local", "pointer", "minillm")
 
 
 def signals_of(config: TrainConfig) -> list[str]:
     """Names of the terms that are signals: they speak of tokens that the student sampled."""
-    return [name for name in config.terms.schedules if name not in _OF_TEXT and not name.startswith("align_")]
+    if not config.terms.schedules:
+        return []
+    from sad_distill.auxiliary.terms import TERMS  # it needs torch, and settings alone do not
+
+    return [name for name in config.terms.schedules if name not in TERMS]
 
 
 _RANGES = (
@@ -236,6 +239,7 @@ def check(config: TrainConfig) -> None:
 
     Raises:
         ConfigError: naming them.
+        UnknownNameError: a further term that there is not.
     """
     values = flat(config)
     for name, low, high in _RANGES:
@@ -245,6 +249,10 @@ def check(config: TrainConfig) -> None:
     if not 0 <= (config.online.online_share_end or 0) <= 1:
         raise ConfigError(f"--online-share-end {config.online.online_share_end:g}: give a number between 0 and 1")
     Schedule.of(config.terms.method_weight)
+    if config.terms.schedules:
+        from sad_distill.auxiliary.terms import weights_of_terms
+
+        weights_of_terms(config)  # refuses unknown names
     for holds, message in _CONTRADICTIONS:
         if holds(config):
             raise ConfigError(message.format(**values))
