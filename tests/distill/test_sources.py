@@ -20,6 +20,7 @@ from sad_distill.data.batch import ACT, collate
 from sad_distill.data.rows import rows_from
 from sad_distill.models.language import load_language
 from sad_distill.teachers.local import LocalTeacher
+from sad_distill.teachers.relabel import infos_of
 from sad_distill.teachers.relabel_agent import agent_turns, branches_as_rows, decision_of, turn_rows
 from sad_distill.teachers.self_teacher import SelfTeacher
 from sad_distill.teachers.won_episodes import WonEpisodes
@@ -391,6 +392,24 @@ def test_noise_of_a_gradient_is_seen_without_changing_it(files: Path, tmp_path: 
     assert "gradient_noise" not in metrics(tmp_path / "unseen")[0]
     for one, other in zip(weights(tmp_path / "seen"), weights(tmp_path / "unseen"), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+
+
+def test_a_teacher_that_rewrites_turns_may_read_its_own_context(files: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"method": "sft", "mode": "dagger", "steps": 1, "context": 400}
+    for context in ("own", "privileged"):
+        config = settings(files, tmp_path / context, **changes, teacher_context=context, teacher_prompt="toy")
+        Run(config).train()
+        assert metrics(tmp_path / context)[0]["loss"] > 0
+
+
+def test_what_the_world_told_a_player_is_told_to_who_rewrites_its_turns(toy_episodes: list[Trajectory]) -> None:
+    episode = toy_episodes[0]
+    infos = infos_of(episode)
+    assert len(infos) == len(episode.steps) + 1
+    assert {info["split"] for info in infos} == {"train"}
+    assert [info["valid_action"] for info in infos] == [True, *(step.valid for step in episode.steps)]
+    offered = [tuple(info["admissible_actions"]) for info in infos[:-1]]
+    assert offered == [step.admissible for step in episode.steps]
 
 
 # --- a student as its own teacher ------------------------------------------------------------------------------------
