@@ -1,15 +1,18 @@
-"""Settings of a command as keyword arguments of a call from Python."""
+"""Calls from Python: a command's settings as keyword arguments, and rows as a table of pandas."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from sad_env.cli import Config, ParsedSettings
 from sad_env.config_files import as_kind
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.safe_text import one_line
 from sad_env.settings import build, settings_of
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def called_with(config: type[Config], values: Mapping[str, Any]) -> ParsedSettings[Config]:
@@ -35,3 +38,16 @@ def called_with(config: type[Config], values: Mapping[str, Any]) -> ParsedSettin
     if absent := [name for name, setting in known.items() if setting.required and name not in checked]:
         raise ConfigError(f"needs {' and '.join(absent)}: {absent[0]}=...")
     return ParsedSettings(build(config, checked), frozenset(checked))
+
+
+def data_frame(rows: Sequence[Mapping[str, Any]], **how: Any) -> pandas.DataFrame:
+    """Rows as a table; `how` is passed on to pandas.
+
+    Raises:
+        ConfigError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise ConfigError("to_pandas needs pandas: pip install pandas") from None
+    return pandas.DataFrame(rows, **how)

@@ -234,7 +234,9 @@ def choice_of(answer: Answer, *, minus_infinity: bool = False) -> tuple[dict[str
 
 def _refuse_error(error: dict[str, Any] | str, wait: float) -> None:
     """Refuse an error that came with status 200: gateways pass on so what their provider answered."""
-    code = error.get("code") if isinstance(error, dict) else None
+    told = str(error.get("code")) if isinstance(error, dict) else ""
+    # OpenAI's own code is a word, such as context_length_exceeded; gateways put the status there, as number or text.
+    code = int(told) if told.isdecimal() and len(told) == 3 else None
     said = one_line(public_address(str(error.get("message") if isinstance(error, dict) else error)), 120)
     if code == 413 or (code in (None, 400, 422, 500) and is_too_long(said)):
         raise ContextError(said)

@@ -19,8 +19,7 @@ from sad_distill.training.progress import Reporter, progress
 from sad_distill.training.ranks import launched
 from sad_distill.training.run import Run, silent
 from sad_distill.training.staged import train_stages
-from sad_env.calls import called_with
-from sad_env.errors import ConfigError
+from sad_env.calls import called_with, data_frame
 from sad_env.html import environment
 from sad_env.json_lines import parse_json, read_lines
 from sad_env.settings import flat, replaced
@@ -55,11 +54,7 @@ class Distilled:
         Raises:
             ConfigError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise ConfigError("to_pandas needs pandas: pip install pandas") from None
-        return pandas.DataFrame(self.metrics)
+        return data_frame(self.metrics)
 
     def __repr__(self) -> str:
         return f"<{self.student}: {len(self.metrics):,} updates, last loss {self.metrics[-1]['loss']}>"

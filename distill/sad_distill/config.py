@@ -322,6 +322,8 @@ class HardwareSettings:
     """Rows in the models at one time at most."""
     recompute: Annotated[bool, RARE] = False
     """Recompute activations in the backward pass to save memory."""
+    shard_learner: Annotated[bool, RARE] = False
+    """With --sampler: cut weights, gradients and optimiser state over the processes (FSDP) instead of copying them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,13 +335,11 @@ class RunOutput:
     stored: Annotated[Literal["fp32", "bf16"], RARE] = "fp32"
     """Numbers of student.pt; bf16 halves the file."""
     gradients_every: Annotated[int, RARE] = 50
-    """Updates between two looks at gradients: cosine of reasoning and action, change between updates; 0 for none."""
+    """Updates between two looks at gradients: cosine of reasoning and action, change, noise; 0 for none."""
     keep_at: Annotated[tuple[float, ...], RARE] = ()
     """Shares of the run after which the student is also saved: 0.25 as at-25.pt."""
     report_to: Annotated[str, RARE, formerly(switches={"tensorboard": "tensorboard"})] = ""
     """Trackers of curves and episodes: tensorboard, trackio, wandb; several with commas."""
-    noise_every: Annotated[int, RARE] = 0
-    """Updates after which the gradient's noise is measured on two halves of the rows; 0 never."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,9 @@
-"""Which settings of a distillation contradict one another, have no effect, or had other names."""
+"""Which settings of a distillation contradict one another, or have no effect."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from sad_agents.rollout.backend import LOCAL, check_backend
 
@@ -12,23 +11,26 @@ from sad_distill.config import SAMPLER, TrainConfig
 from sad_distill.config_heads import CONTRADICTIONS, by_head
 from sad_distill.schedules import Schedule
 from sad_env.errors import ConfigError
-from sad_env.settings import flat, present_names
+from sad_env.settings import flat
 
 _LIKELIHOOD = ("sft", "seqkd")
 _COMPARING = ("sad", "word_kd", "token_flat")
 _UNMIXED = ("forward", "reverse")
-_OF_TEXT = ("contrastive", "start", "observation_head", "atomic", "atomic_local", "pointer", "minillm")
 
 
 def signals_of(config: TrainConfig) -> list[str]:
     """Names of the terms that are signals: they speak of tokens that the student sampled."""
-    return [name for name in config.terms.schedules if name not in _OF_TEXT and not name.startswith("align_")]
+    if not config.terms.schedules:
+        return []
+    from sad_distill.auxiliary.terms import TERMS  # it needs torch, and settings alone do not
+
+    return [name for name in config.terms.schedules if name not in TERMS]
 
 
 _RANGES = (
     *((name, 1, math.inf) for name in ("steps", "batch", "micro_batch", "rollouts", "updates", "passes", "save_every")),
     *((name, 1, math.inf) for name in ("group", "validate_episodes")),
-    *((name, 0, math.inf) for name in ("redraws", "replay_every", "noise_every", "processor_seconds")),
+    *((name, 0, math.inf) for name in ("redraws", "replay_every", "processor_seconds")),
     *((name, 0, math.inf) for name in ("validate_every", "validate_patience")),
     *((name, 0, math.inf) for name in ("invalid_penalty", "ratio_clip")),
     ("teacher_concurrency", 1, math.inf),
@@ -113,10 +115,6 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "--learned-weights weighs the method's loss itself: leave --method-weight out",
     ),
     (
-        lambda config: config.loss.project and bool(config.output.noise_every),
-        "--project changes gradients before their noise could be seen: leave --noise-every out",
-    ),
-    (
         lambda config: config.model.teacher.partition(":")[0] == "self" and bool(config.model.cache),
         "--cache keeps answers of a teacher that stays, which --teacher {teacher} is not: leave it out",
     ),
@@ -143,6 +141,22 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
     (
         lambda config: bool(config.online.sampler) and not config.online.sampler.startswith(SAMPLER),
         "--sampler {sampler}: give vllm:URL, e.g. vllm:http://localhost:8000, or leave it out",
+    ),
+    (
+        lambda config: config.hardware.shard_learner and not config.online.sampler,
+        "--shard-learner leaves no process with the whole student to play: give --sampler vllm:URL, or leave it out",
+    ),
+    (
+        lambda config: config.hardware.shard_learner and bool(config.validation.validate_every),
+        "--validate-every plays the whole student in each process: leave it out, or --shard-learner",
+    ),
+    (
+        lambda config: config.hardware.shard_learner and config.model.teacher.partition(":")[0] == "self",
+        "--teacher {teacher} is a whole copy in each process: serve the student's start, or leave out --shard-learner",
+    ),
+    (
+        lambda config: config.hardware.shard_learner and bool({"atomic", "atomic_local"} & config.terms.weights.keys()),
+        "the terms atomic and atomic_local pass through the student as often as rows ask: leave out --shard-learner",
     ),
     (
         lambda config: bool(config.online.sampler) and config.method == "minillm",
@@ -241,6 +255,7 @@ def check(config: TrainConfig) -> None:
 
     Raises:
         ConfigError: naming them.
+        UnknownNameError: a further term that there is not.
     """
     values = flat(config)
     for name, low, high in _RANGES:
@@ -251,6 +266,10 @@ def check(config: TrainConfig) -> None:
         raise ConfigError(f"--online-share-end {config.online.online_share_end:g}: give a number between 0 and 1")
     Schedule.of(config.terms.method_weight)
     check_backend(config.online.backend)
+    if config.terms.schedules:
+        from sad_distill.auxiliary.terms import weights_of_terms
+
+        weights_of_terms(config)  # refuses unknown names
     for holds, message in _CONTRADICTIONS:
         if holds(config):
             raise ConfigError(message.format(**values))
@@ -324,12 +343,7 @@ def ignored_by(config: TrainConfig) -> dict[str, str]:
             found.pop(name, None)
     if config.method == "policy":
         found["method_weight"] = "method policy has no loss beside its terms"
-    if not config.validation.validate_every:
-        found |= dict.fromkeys(("validate_episodes", "validate_patience", "keep"), "it needs --validate-every")
-    if config.online.group < 2:
-        found["redraws"] = "it needs --group of 2 or more"
-    if not config.online.horizon_start:
-        found["horizon_every"] = "it needs --horizon-start"
+    found |= _switched_off(config)
     if not config.model.teacher or config.model.teacher.startswith("expert"):
         needing = ("top", "cache", "patience", *(name for name in values if name.startswith("teacher_")))
         found |= dict.fromkeys(needing, "it needs a --teacher that scores")
@@ -349,52 +363,15 @@ def _without_signals(config: TrainConfig) -> dict[str, str]:
     return found
 
 
-FORMER_TERMS = {"contrastive": "contrastive={}", "alignment": "align_{}=1", "action_head": "{}=1"}
-"""Settings of the release before that are further terms now, as formats of their value."""
-
-REMOVED = {
-    "temperature": "--kd-temperature for the loss, --sampling-temperature for the student's draws",
-    "preset": "--config NAME",
-}
-"""Settings of the release before that a file may not have any more, with what to give instead."""
-
-
-_RATIOS = "Tables 6 and 12 are the ratios of λ: give paper/table6/1-1 and so on, or --reason-weight and --act-weight"
-_ENTROPY = "γ weighs entropy in Eq. 13, paper/table15/entropy-1.0; the strength of draws is --curriculum-strength"
-GONE_CONFIGS = {
-    "paper/table3/sad": "the paper's whole method is paper/table3/ours; --method sad is the default",
-    "paper/table3/token-level": "the printed row is MiniLLM, paper/table3/token; the flat loss is --method token_flat",
-    "paper/table3/minillm": "it is paper/table3/token with the paper's values; or give --method minillm --passes 4",
-    "paper/table3/word-kd": "it is paper/table3/kd with the paper's values; or give --method word_kd --mode offline",
-    "paper/table3/sft": "Table 3 has no such row: give --method sft --mode offline",
-    "paper/table5/full": "it is paper/table5/ours, the paper's whole method",
-    "paper/table5/no-reasoning": "it is paper/table5/only-action with the paper's values; or give --reason-weight 0",
-    "paper/table5/no-action": "it is paper/table5/only-reasoning with the paper's values; or give --act-weight 0",
-    "paper/table5/random-mask": "it is paper/table5/random-masking with the paper's values; or give --masks random",
-    "paper/table5/no-curriculum": "the curriculum is in Table 13: give paper/table13/without-curriculum",
-    "paper/table6/full": "components are in Table 5: give paper/table5/ours",
-    "paper/table6/no-curriculum": "the curriculum is in Table 13: give paper/table13/without-curriculum",
-    "paper/table6/no-segmentation": "components are in Table 5: give paper/table5/no-segmentation",
-    "paper/table6/random-mask": "components are in Table 5: give paper/table5/random-masking",
-    **{f"paper/table13/{ratio}": _RATIOS for ratio in ("0-1", "1-0", "1-1", "1-2", "2-1")},
-    "paper/table14/fixed": "it is in no table; fixed weights are the default",
-    "paper/table14/learned": "it is in no table: give --learned-weights",
-    "paper/table14/projected": "it is in no table: give --project",
-    **{f"paper/table15/gamma-{gamma}": _ENTROPY for gamma in ("0", "0.5", "1", "2")},
-}
-"""Configurations of the release before that meant something else than the paper's tables, with what to give instead."""
-
-
-def former_term(name: str, value: str) -> str:
-    """The further term that a former setting asked for, "" for none."""
-    return "" if value in ("none", "0", "0.0") else FORMER_TERMS[name].format(value)
-
-
-def present_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Recorded flat settings, those of the release before included, as they would be given now."""
-    kept = {name: value for name, value in values.items() if name not in FORMER_TERMS}
-    found = present_names(TrainConfig, kept)
-    if "temperature" in found:
-        found["kd_temperature"] = found.pop("temperature")
-    terms = [former_term(name, str(values[name])) for name in FORMER_TERMS if name in values]
-    return {**found, "terms": sorted([*found.get("terms", ()), *filter(None, terms)])}
+def _switched_off(config: TrainConfig) -> dict[str, str]:
+    """What has no effect beside a number that is 0, or a switch."""
+    found: dict[str, str] = {}
+    if not config.validation.validate_every:
+        found |= dict.fromkeys(("validate_episodes", "validate_patience", "keep"), "it needs --validate-every")
+    if config.online.group < 2:
+        found["redraws"] = "it needs --group of 2 or more"
+    if not config.online.horizon_start:
+        found["horizon_every"] = "it needs --horizon-start"
+    if config.hardware.shard_learner:
+        found["gradients_every"] = "no process sees whole gradients with --shard-learner"
+    return found

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import GONE_CONFIGS, ignored_by
+from sad_distill.config_checks import ignored_by
+from sad_distill.config_former import GONE_CONFIGS
 from sad_env import cli
 from sad_env.cli import ParsedSettings
 from sad_env.errors import ConfigError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sad_agents.api import named
 
-from sad_env.calls import called_with
+from sad_env.calls import called_with, data_frame
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.records import Trajectory
 from sad_eval.analysis import compare as paired
@@ -70,14 +70,9 @@ class EvaluatedRun:
         Raises:
             ConfigError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise ConfigError("to_pandas needs pandas: pip install pandas") from None
         place = self._places()
         order = [place[line.id] for line in self.run.episodes()]
-        frame = pandas.DataFrame(list(episode_lines([self.run])), columns=list(episode_columns()), index=order)
-        return frame.sort_index()
+        return data_frame(list(episode_lines([self.run])), columns=list(episode_columns()), index=order).sort_index()
 
     def __repr__(self) -> str:
         found = self.results

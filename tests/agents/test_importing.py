@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -235,6 +236,16 @@ def test_nothing_readable_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureF
     assert imported(file, "atif", "webshop", code=5) == []
     assert "schema_version is ATIF-v1.0 to ATIF-v1.8" in capsys.readouterr().err
     assert sorted(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("key", ["tool_call_id", "source_call_id"])
+def test_the_id_of_a_call_that_is_no_text_is_told(key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "runs.jsonl"
+    text = json.dumps(ATIF)
+    assert f'"{key}": "' in text
+    file.write_text(re.sub(f'"{key}": "[^"]*"', f'"{key}": ["x"]', text) + "\n")
+    assert imported(file, "atif", "webshop", code=5) == []
+    assert "the id of a call is a text" in capsys.readouterr().err
 
 
 def test_what_a_version_of_before_wrote_says_nothing_of_unknowns(tmp_path: Path) -> None:

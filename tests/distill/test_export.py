@@ -145,6 +145,14 @@ def test_an_evaluation_that_owes_episodes_is_no_result(evaluated: Path) -> None:
         read_results(evaluated)
 
 
+@pytest.mark.parametrize("metrics", [[], "x", {"success_rate": {"value": []}}])
+def test_results_of_another_shape_are_told(evaluated: Path, metrics: object) -> None:
+    path = evaluated / "results.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": metrics}))
+    with pytest.raises(DataError, match="holds no results of sad-eval"):
+        read_results(evaluated)
+
+
 def test_a_record_cannot_write_a_card() -> None:
     """Text of a record is text of the card: no heading, no link, no cell, no markup of it."""
     evil = "x | y\n# heading\n---\n[a](http://b) <script>alert(1)</script> `code`"

@@ -11,14 +11,17 @@ import torch
 from sad_agents.checkpoints import load_student
 from sad_distill.auxiliary.terms import TERMS, Term
 from sad_distill.config import TrainConfig
+from sad_distill.config_checks import check, ignored_by
 from sad_distill.data.batch import Batch
 from sad_distill.losses.objective import Objective
 from sad_distill.losses.scoring import Scores
 from sad_distill.losses.targets import DenseTarget, Target
+from sad_distill.signals.table import SIGNALS
 from sad_distill.teachers.registry import TEACHERS, Teacher
 from sad_distill.training.methods import METHODS
 from sad_distill.training.run import Run
 
+from sad_env.errors import ConfigError
 from sad_env.settings import replaced
 
 
@@ -54,6 +57,18 @@ def test_a_loss_term(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delitem(TERMS, "small states")
     asked = two_updates(files, tmp_path / "asked", terms=("small=0.5",))
     assert [line["extra"] for line in asked] == [line["extra"] for line in lines]
+    # It speaks of text: a method that learns by signals alone, or a setting of theirs, needs others.
+    config = replaced(TrainConfig(out="x"), terms=("small=0.5",), method="policy", ratio_clip=0.1)
+    assert "ratio_clip" in ignored_by(config)
+    with pytest.raises(ConfigError, match="method policy learns by terms alone"):
+        check(config)
+
+
+def test_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SIGNALS, "mine", SIGNALS["opd"])
+    config = replaced(TrainConfig(out="x"), terms=("mine=0.5",), method="policy", ratio_clip=0.1)
+    check(config)
+    assert "ratio_clip" not in ignored_by(config)
 
 
 def test_a_teacher(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,20 @@ def test_the_published_models_have_their_published_sizes() -> None:
     assert cache_width(config_of(LARGE, config)) == 2 * 28 * 4 * 128
 
 
+def test_a_student_is_its_own_teacher_or_is_cut_and_served() -> None:
+    config = replaced(TrainConfig(out="x"), student=SMALL, teacher="self:0.9")
+    needs = by_name(needs_of(config))
+    assert needs["teacher: weights"] == needs["student: weights"] == 4 * 494_032_768
+    served = replaced(config, teacher="openai:http://localhost:8000#M", sampler="vllm:http://localhost:8001")
+    assert not any("cache" in need.name for need in needs_of(served))
+    cut = {need.name: need for need in needs_of(replaced(served, shard_learner=True))}
+    for part in ("weights", "gradients", "optimiser"):
+        assert cut[f"student: {part}"].on(4) == -(-needs[f"student: {part}"] // 4)
+    # Tied embeddings of 151,936 rows of 896, the last norm, and two of 24 layers; each with its gradient.
+    layer = (494_032_768 - 151_936 * 896 - 896) // 24
+    assert cut["student: whole at a time"].on(4) == 2 * 4 * (151_936 * 896 + 896 + 2 * layer)
+
+
 @pytest.mark.parametrize("changes", [{}, {"optimiser": "muon"}, {"adapters": 4}])
 def test_weights_gradients_and_optimiser_are_those_of_a_real_update(tmp_path: Path, changes: dict[str, Any]) -> None:
     shape = LlamaConfig(

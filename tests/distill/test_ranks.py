@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -147,6 +148,34 @@ def test_a_launched_run_equals_a_single_one_and_survives_a_kill(files: Path, tmp
     if mode == "online":
         shares = [list(read_trajectories(path)) for path in sorted((killed / "rollouts").glob("000007*.jsonl"))]
         assert [len(one) for one in shares] == [2, 3] or [len(one) for one in shares] == [3, 2]
+
+
+@pytest.mark.slow
+def test_two_processes_weigh_groups_and_signals_as_one_does(files: Path, tmp_path: Path) -> None:
+    signals = (
+        "--method policy --terms opd=1 grpo=1 k3_start=0.1 --group 2 --redraws 1 --rollouts 6 --updates 2 --passes 2"
+    )
+    more = f"--mode online {signals} --ratio-clip 0.001 --invalid-penalty 0.1 --reward progress --gradients-every 1"
+    for size in (1, 2):
+        command = flags(files, tmp_path / str(size), *more.split(), "--horizon-start", "3", "--steps", "4")
+        finish(start(size, *command))
+    lines = [
+        [json.loads(line) for line in (tmp_path / str(size) / "metrics.jsonl").read_text().splitlines()]
+        for size in (1, 2)
+    ]
+    # Of the first micro-batch of the first process, and of this call.
+    own = {"gradient_cosine", "off_trie_rate"}
+    for alone, both in zip(*lines, strict=True):
+        assert alone.keys() == both.keys()
+        assert {"clipped", "entropy", "kl_teacher", "kl_start", "flat_groups", "rollout_steps"} <= alone.keys()
+        for name, value in alone.items():
+            if name not in own and "seconds" not in name:
+                # Noise without a signal is infinite, and null there.
+                assert both[name] == (value and pytest.approx(value, rel=1e-3, abs=1e-5)), name
+    assert any(0 < line["clipped"] < 1 for line in lines[0])
+    weights = [load_student(tmp_path / str(size) / "student.pt").model.state_dict() for size in (1, 2)]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=0, atol=2e-4)
 
 
 @pytest.mark.slow

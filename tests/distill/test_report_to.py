@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sad_distill.commands.main import train_config
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import present_settings
+from sad_distill.config_former import present_settings
 from sad_distill.training.run import Run
 
 from sad_env.settings import flat, replaced

@@ -24,7 +24,8 @@ from sad_agents.sampling.local_model import LocalModel
 from sad_agents.windowing import Windowing
 from sad_distill.commands.main import main, train_config
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import GONE_CONFIGS, caution, check
+from sad_distill.config_checks import caution, check
+from sad_distill.config_former import GONE_CONFIGS
 from sad_distill.data.batch import collate
 from sad_distill.data.rows import Row, rows_from
 from sad_distill.models.heads import head_logits

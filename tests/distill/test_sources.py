@@ -20,6 +20,7 @@ from sad_distill.data.batch import ACT, collate
 from sad_distill.data.rows import rows_from
 from sad_distill.models.language import load_language
 from sad_distill.teachers.local import LocalTeacher
+from sad_distill.teachers.relabel import infos_of
 from sad_distill.teachers.relabel_agent import agent_turns, branches_as_rows, decision_of, turn_rows
 from sad_distill.teachers.self_teacher import SelfTeacher
 from sad_distill.teachers.won_episodes import WonEpisodes
@@ -89,7 +90,7 @@ SOURCES: dict[str, dict[str, Any]] = {
         "terms": ("rloo=linear:0:1",),
         "method_weight": "linear:1:0.1",
         "learning_rate": 1e-2,
-        "noise_every": 2,
+        "gradients_every": 2,
         "validate_every": 1,
         "validate_episodes": 2,
         "keep": "best",
@@ -383,14 +384,32 @@ def test_validation_holds_out_tasks_keeps_the_best_and_ends_what_falls(
 
 def test_noise_of_a_gradient_is_seen_without_changing_it(files: Path, tmp_path: Path) -> None:
     changes = {"method": "sad", "mode": "offline", "batch": 8, "horizon_start": 0, "learning_rate": 1e-2, "steps": 2}
-    Run(settings(files, tmp_path / "seen", noise_every=1, **changes)).train()
-    Run(settings(files, tmp_path / "unseen", **changes)).train()
+    Run(settings(files, tmp_path / "seen", gradients_every=1, **changes)).train()
+    Run(settings(files, tmp_path / "unseen", gradients_every=0, **changes)).train()
     for line in metrics(tmp_path / "seen"):
         assert -1 < line["gradient_agreement"] < 1
         assert line["gradient_noise"] is None or line["gradient_noise"] > 0
     assert "gradient_noise" not in metrics(tmp_path / "unseen")[0]
     for one, other in zip(weights(tmp_path / "seen"), weights(tmp_path / "unseen"), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+
+
+def test_a_teacher_that_rewrites_turns_may_read_its_own_context(files: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"method": "sft", "mode": "dagger", "steps": 1, "context": 400}
+    for context in ("own", "privileged"):
+        config = settings(files, tmp_path / context, **changes, teacher_context=context, teacher_prompt="toy")
+        Run(config).train()
+        assert metrics(tmp_path / context)[0]["loss"] > 0
+
+
+def test_what_the_world_told_a_player_is_told_to_who_rewrites_its_turns(toy_episodes: list[Trajectory]) -> None:
+    episode = toy_episodes[0]
+    infos = infos_of(episode)
+    assert len(infos) == len(episode.steps) + 1
+    assert {info["split"] for info in infos} == {"train"}
+    assert [info["valid_action"] for info in infos] == [True, *(step.valid for step in episode.steps)]
+    offered = [tuple(info["admissible_actions"]) for info in infos[:-1]]
+    assert offered == [step.admissible for step in episode.steps]
 
 
 # --- a student as its own teacher ------------------------------------------------------------------------------------

@@ -36,6 +36,16 @@ def test_a_run_leaves_a_page_with_its_curves(files: Path, tmp_path: Path) -> Non
     assert "http" not in text.replace("http-equiv", "")
 
 
+def test_a_success_of_nothing_is_shown_and_a_divergence_of_nothing_is_not(tmp_path: Path) -> None:
+    numbers = {"step": 0, "loss": 1.5, "rollout_success": 0.0, "reason_divergence": 0.0, "act_divergence": 0.25}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(numbers) + "\n")
+    TrainingPage(tmp_path, {"steps": 1}).write()
+    text = (tmp_path / "training.html").read_text(encoding="utf-8")
+    assert "success of rollouts" in text
+    assert "divergence, action" in text
+    assert "divergence, reasoning" not in text
+
+
 def test_the_page_is_written_when_it_is_due_and_not_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(page.time, "monotonic", lambda: now[0])

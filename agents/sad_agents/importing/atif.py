@@ -74,7 +74,7 @@ def _turns(step: Mapping[str, Any], message: str, number: int) -> list[LoggedTur
         name, arguments = (call.get("function_name"), call.get("arguments")) if isinstance(call, dict) else (None, None)
         if not isinstance(name, str) or not isinstance(arguments, dict):
             raise RecordError(f"step {number}: a tool call has function_name and arguments")
-        texts = results.pop(call.get("tool_call_id"), [])
+        texts = results.pop(_call_id(call.get("tool_call_id"), number), [])
         if place == len(calls) - 1:
             # What names no call came after all of them.
             texts = [*texts, *(text for others in results.values() for text in others)]
@@ -93,18 +93,25 @@ def _as_written(turn: LoggedTurn, step: Mapping[str, Any], number: int) -> Logge
     return turn._replace(completion=extra["completion"], spans=spans_of(extra["spans"], f"step {number}"))
 
 
-def _results(step: Mapping[str, Any], number: int) -> dict[Any, list[str]]:
-    """Texts of the observation by the call that they answer, None where they name none."""
+def _call_id(told: Any, number: int) -> str:
+    """The name of a call; empty where there is none."""
+    if told is not None and not isinstance(told, str):
+        raise RecordError(f"step {number}: the id of a call is a text")
+    return told or ""
+
+
+def _results(step: Mapping[str, Any], number: int) -> dict[str, list[str]]:
+    """Texts of the observation by the call that they answer, "" where they name none."""
     observation = step.get("observation") or {}
     results = observation.get("results", []) if isinstance(observation, dict) else None
     if not isinstance(results, list):
         raise RecordError(f"step {number}: an observation has a list of results")
-    found: dict[Any, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for result in results:
         if not isinstance(result, dict):
             raise RecordError(f"step {number}: a result is an object")
         text = text_parts(result.get("content"), f"step {number}")
-        found.setdefault(result.get("source_call_id"), []).append(text)
+        found.setdefault(_call_id(result.get("source_call_id"), number), []).append(text)
     return found
 
 

@@ -79,7 +79,7 @@ def read_results(folder: Path) -> Evaluated:
         return Evaluated(world, data, panel, digest, figures)
     except OSError as error:
         raise DataError(f"{shown}: {error.strerror}: give the folder of a finished sad-eval run") from None
-    except (RecordError, KeyError, TypeError, ValueError):
+    except (RecordError, KeyError, TypeError, ValueError, AttributeError):
         raise DataError(f"{shown} holds no results of sad-eval") from None
 
 

@@ -6,7 +6,7 @@ With A_t the weighted sum of the advantages and r_t = q / (q at sampling) the lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -93,7 +93,7 @@ class PolicyTerm:
         self.advantages: dict[str, list[Tensor]] = {}
         """Of each signal that is one, by `Row.number`."""
         self._told: dict[int, _Told] = {}
-        self._clipped = [0.0, 0.0]
+        self._clipped = torch.zeros(2, dtype=torch.float64)
 
     # --- once an iteration -----------------------------------------------------------------------------------
 
@@ -221,11 +221,16 @@ class PolicyTerm:
                 advantage = advantage + weights[name] * values[number]
             told = {name: values[place] for name, values in losses.items()}
             self._told[number] = _Told(advantage * facts[place].own, mean[place], told)
-        self._clipped = [0.0, 0.0]
+        self._clipped = torch.zeros(2, dtype=torch.float64)
 
-    def numbers(self) -> dict[str, float]:
-        """Of the update: the share of the student's own tokens whose ratio was clipped, in this process."""
-        return {"clipped": self._clipped[0] / self._clipped[1]} if self._clipped[1] else {}
+    def numbers(self, add: Callable[[Tensor], Tensor] = lambda mine: mine) -> dict[str, float]:
+        """Of the update: the share of the student's own tokens whose ratio was clipped.
+
+        Args:
+            add: sums up a tensor over all processes.
+        """
+        cut, own = add(self._clipped).tolist()
+        return {"clipped": cut / own} if own else {}
 
     def count(self, batch: Batch) -> int:
         """None: `begin` has divided by the counts of the update already."""
@@ -257,8 +262,7 @@ class PolicyTerm:
         advantage = told.advantage.to(log_q)
         values, cut = clipped(ratio, advantage, self.plan.clip)
         with torch.no_grad():
-            self._clipped[0] += float(cut.sum())
-            self._clipped[1] += float(facts.own.sum())
+            self._clipped += torch.tensor([float(cut.sum()), float(facts.own.sum())], dtype=torch.float64)
         return (told.mean.to(log_q) * values).sum()
 
 

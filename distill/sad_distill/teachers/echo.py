@@ -53,13 +53,17 @@ def echoes_of(answer: Answer, texts: Sequence[str]) -> list[Echo]:
         DataError: the answer has another form.
     """
     _, value = choice_of(answer, minus_infinity=True)
-    choices = sorted(value["choices"], key=lambda one: one.get("index", 0))
-    if len(choices) != len(texts):
-        raise DataError(f"{len(choices)} answers to {len(texts)} prompts")
-    return [_echo(choice.get("logprobs"), text) for choice, text in zip(choices, texts, strict=True)]
+    try:
+        choices = sorted(value["choices"], key=lambda one: int(one.get("index", 0)))
+        told = [choice.get("logprobs") for choice in choices]
+        if len(told) != len(texts):
+            raise DataError(f"{len(told)} answers to {len(texts)} prompts")
+        return [_echo(one) for one in told]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise DataError("the answer has another form than echoes of prompts") from None
 
 
-def _echo(told: Any, text: str) -> Echo:
+def _echo(told: Any) -> Echo:
     tokens = told.get("tokens") if isinstance(told, dict) else None
     values = told.get("token_logprobs") if isinstance(told, dict) else None
     if not tokens or not values or len(tokens) != len(values) or values[0] is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from sad_agents.windowing import Windowing
 from transformers import PreTrainedTokenizerBase
@@ -23,20 +24,26 @@ def expert_completions(trajectory: Trajectory, expert: str = "expert", seed: int
     The expert sees what the student saw: observations and admissible actions.
     """
     policy = registry.make_expert(trajectory.world, expert, seed=seed)
-    base = {"task_type": trajectory.task_type, "task_id": trajectory.task_id, "split": trajectory.split}
-    infos = [
-        {**base, "valid_action": True, **({} if offered is None else {"admissible_actions": list(offered)})}
-        for offered in (step.admissible for step in trajectory.steps)
-    ]
+    infos = infos_of(trajectory)
     completions = []
     for index, step in enumerate(trajectory.steps):
         if index == 0:
             policy.begin(trajectory.observation, infos[0])
         completions.append(form_of(trajectory.form).render(*policy.decide()).text)
         if index + 1 < len(trajectory.steps):
-            info = {**infos[index + 1], "valid_action": step.valid}
-            policy.observe(step.action, step.observation, info)
+            policy.observe(step.action, step.observation, infos[index + 1])
     return completions
+
+
+def infos_of(trajectory: Trajectory) -> list[dict[str, Any]]:
+    """What the world told a player at first and after each step, as far as it was recorded."""
+    base = {"task_type": trajectory.task_type, "task_id": trajectory.task_id, "split": trajectory.split}
+    valid = [True, *(step.valid for step in trajectory.steps)]
+    offered = [*(step.admissible for step in trajectory.steps), None]
+    return [
+        {**base, "valid_action": taken, **({} if actions is None else {"admissible_actions": list(actions)})}
+        for taken, actions in zip(valid, offered, strict=True)
+    ]
 
 
 def teacher_completions(

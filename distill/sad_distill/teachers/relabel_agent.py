@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from sad_distill.data.labels import Labelled
 from sad_distill.data.rows import Row, Unit, episode_name
-from sad_distill.teachers.relabel import relabelled_rows
+from sad_distill.teachers.relabel import infos_of, relabelled_rows
 from sad_env.records import SpanKind, Step, Trajectory
 
 _COMPLAINT = ("No action was taken: ", ".")
@@ -38,17 +38,18 @@ def agent_turns(agent: Agent, episodes: Sequence[Trajectory], seed: int = 0) -> 
         seed: first part of the seeds of its draws.
     """
     turns: list[list[Decision]] = [[] for _ in episodes]
+    infos = [infos_of(one) for one in episodes]
     for number, one in enumerate(episodes):
         text = f"relabel {seed} {episode_name(one)}"
         drawn = int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:6], "big")
-        agent.begin(number, EpisodeStart(one.world, one.task_id, one.observation, {}, drawn, one.seed))
+        agent.begin(number, EpisodeStart(one.world, one.task_id, one.observation, infos[number][0], drawn, one.seed))
     for place in range(max((len(one.steps) for one in episodes), default=0)):
         live = [number for number, one in enumerate(episodes) if len(one.steps) > place]
         for number, turn in zip(live, agent.act(live), strict=True):
             turns[number].append(turn)
             step = episodes[number].steps[place]
             played = replace(decision_of(step), token_ids=step.token_ids, token_labels=step.token_labels)
-            agent.observe(number, played, step.observation, {"valid_action": step.valid})
+            agent.observe(number, played, step.observation, infos[number][place + 1])
     for number in range(len(episodes)):
         agent.end(number)
     return turns

@@ -100,6 +100,10 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
     check(config)
     if ranks.size > 1:
         check_shared(config)
+    elif config.hardware.shard_learner:
+        raise ConfigError(
+            "--shard-learner cuts over processes: launch several, e.g. torchrun --nproc-per-node 4 -m ..."
+        )
     episodes = [without_prompt(one) for path in config.data.trajectories for one in read_trajectories(path)]
     if config.data.trajectories and not episodes:
         raise DataError(f"no episode in {', '.join(config.data.trajectories)}: collect some with sad-collect")
@@ -148,6 +152,7 @@ def build_learner(
     compared = config.method == "sad" and config.loss.act_loss == "divergence"
     by_ids = compared and not (teacher and teacher.comparison)
     mode = config.data.action_support if by_ids else "full"
+    shard = config.hardware.shard_learner
     return Learner(
         student.model,
         objective_of(config),
@@ -159,9 +164,9 @@ def build_learner(
         extras=make_terms(config, student, teacher, rows),
         recorded=RECORDED if config.method == "minillm" else None,
         ranks=ranks,
-        gradients_every=config.output.gradients_every,
+        gradients_every=0 if shard else config.output.gradients_every,
         weight=Schedule.of(config.terms.method_weight),
-        noise_every=config.output.noise_every,
+        shard=shard,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the paper says of gradients, as numbers of a run: how both terms agree (§3.4), how updates differ (§3.6)."""
+"""Gradients in numbers: how both terms agree (§3.4), how updates differ (§3.6), how noisy they are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from sad_distill.training.ranks import ALONE, Ranks
 
 _SAMPLED = 2**16
 """About as many coordinates are kept from one update to the next."""
@@ -17,22 +19,29 @@ class GradientMetrics:
     `gradient_cosine` is the cosine of the gradients of λ_r L_CoT and λ_a L_Act on the first micro-batch of every k-th
     update: below 0 the two are in conflict. `gradient_variance` is |g - g'|² / (|g|² + |g'|²) of that update and the
     one before, on evenly chosen coordinates: 0 where both are the same, about 1 where they have nothing in common.
+    `gradient_noise` and `gradient_agreement` (`noise_of`) are of two halves of its rows, on the same coordinates.
 
     Args:
         parameters: what the gradients are of.
         every: k; 0 never looks.
+        ranks: processes whose gradients are added up.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], every: int) -> None:
-        self._parameters, self._every = parameters, every
+    def __init__(self, parameters: Sequence[nn.Parameter], every: int, ranks: Ranks = ALONE) -> None:
+        self._parameters, self._every, self._ranks = parameters, every, ranks
         self._stride = max(1, sum(parameter.numel() for parameter in parameters) // _SAMPLED)
         self._before: Tensor | None = None
+        self._half: Tensor | None = None
         self._due = False
         self._found: dict[str, float] = {}
 
+    def looks(self, step: int) -> bool:
+        """Whether this update is looked at."""
+        return bool(self._every) and step % self._every == 0
+
     def begin(self, step: int) -> None:
         """An update begins."""
-        self._due = bool(self._every) and step % self._every == 0
+        self._due = self.looks(step)
 
     def compare(self, reason: Tensor, act: Tensor) -> None:
         """The two terms of a micro-batch, before its backward pass; of the first one only their gradients are taken."""
@@ -50,11 +59,21 @@ class GradientMetrics:
         if squares_r and squares_a:
             self._found["gradient_cosine"] = dot / (squares_r * squares_a) ** 0.5
 
+    def half(self) -> None:
+        """The gradients of half of an update's rows are there."""
+        self._half = self._ranks.add(self._sample())
+
+    def whole(self, rows: int) -> None:
+        """Those of the other half have been added to them, of `rows` in all."""
+        if self._half is not None:
+            self._found |= noise_of(self._half, self._ranks.add(self._sample()), rows)
+            self._half = None
+
     def end(self, step: int) -> dict[str, float]:
         """The numbers of an update whose gradients are complete; most updates have none."""
         if not self._every:
             return {}
-        if step % self._every == 0 and self._before is not None:
+        if self.looks(step) and self._before is not None:
             now, before = self._sample(), self._before
             scale = float(now.square().sum() + before.square().sum())
             if scale:
@@ -69,3 +88,25 @@ class GradientMetrics:
             for parameter in self._parameters
         ]
         return torch.cat([part.double() for part in parts])
+
+
+def noise_of(half: Tensor, whole: Tensor, rows: int) -> dict[str, float]:
+    """Noise of a gradient that is a mean over rows (McCandlish et al. 2018).
+
+    Args:
+        half: the part of the gradient that half of the rows brought.
+        whole: the gradient.
+        rows: how many there were.
+
+    Returns:
+        ``gradient_noise``, the number of rows at which noise and signal are alike (infinite where the halves disagree
+        so much that no signal is seen), and ``gradient_agreement``, the cosine between the halves.
+    """
+    first, second = 2 * half, 2 * (whole - half)
+    signal = float(first @ second)
+    noise = rows * float((first - second).square().sum()) / 4
+    lengths = float(first.norm() * second.norm())
+    return {
+        "gradient_noise": noise / signal if signal > 0 else float("inf"),
+        "gradient_agreement": signal / lengths if lengths else 0.0,
+    }

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sad_agents.agent import Agent, Decision, EpisodeStart
+from sad_agents.agent import Agent, Decision, EpisodeStart, writes
 from transformers import PreTrainedTokenizerBase
 
 from sad_distill.data.labels import encode
@@ -60,7 +60,7 @@ class GuidedAgent:
 
     def _ended(self, decision: Decision) -> Decision:
         """The decision with ids for its final newline, where the student needs them."""
-        if self.tokenizer is None or not decision.token_ids or getattr(self.student, "chat", False):
+        if self.tokenizer is None or not decision.token_ids or self.chat:
             return decision
         if str(self.tokenizer.decode(list(decision.token_ids[-4:]))).endswith("\n"):
             return decision
@@ -71,12 +71,12 @@ class GuidedAgent:
     @property
     def form(self) -> FormName:
         """The student's, in which the teacher writes, too."""
-        return getattr(self.student, "form", "lines")
+        return writes(self.student)[0]
 
     @property
     def chat(self) -> bool:
         """The student's."""
-        return bool(getattr(self.student, "chat", False))
+        return writes(self.student)[1]
 
     def _chosen(self, episode: int) -> bool:
         draw = random.Random(f"guide {self.seed} {self._starts[episode].seed} {self._turns[episode]}")

@@ -6,7 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -14,21 +14,23 @@ from sad_agents.sampling.kv_cache import context_of
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from sad_distill.auxiliary.contrastive import ContrastiveTerm
 from sad_distill.auxiliary.projection import Projection
 from sad_distill.config import Optimisation
 from sad_distill.data.batch import ACT, OBS, REASON, Batch, Supports, collate
 from sad_distill.data.rows import Row
 from sad_distill.losses.objective import ExtraTerm, LearnedWeights, Objective, Totals, combine, counts_of, sums_of
-from sad_distill.losses.scoring import Scores, score_positions
+from sad_distill.losses.scoring import score_positions
 from sad_distill.losses.targets import Target
 from sad_distill.models.heads import check_head, unwrap
 from sad_distill.schedules import ALWAYS, Schedule
 from sad_distill.teachers.base import ScoringTeacher, concurrency_of
 from sad_distill.teachers.http import in_order
 from sad_distill.training.gradient_metrics import GradientMetrics
-from sad_distill.training.noise import flat_gradient, noise_of
 from sad_distill.training.optimiser import make_optimisers, set_rate
 from sad_distill.training.ranks import ALONE, Ranks
+from sad_distill.training.sharding import Sharded, Value, own_part, whole_tensor
+from sad_distill.training.update import UpdateMetrics, UpdatePlan
 from sad_env.errors import ConfigError, DivergedError
 
 Precision = Literal["fp32", "bf16"]
@@ -55,10 +57,10 @@ class Learner:
         ranks: processes that share the rows of an update.
         gradients_every: updates between two looks at the gradients (`GradientMetrics`).
         weight: of the objective beside the further terms, over the run.
-        noise_every: updates after which the gradient's noise is measured; 0 never.
+        shard: cut what is trained over the processes, see `Sharded`; nothing is measured of gradients then.
 
     Raises:
-        ConfigError: a divergence is asked for and there is no teacher.
+        ConfigError: a divergence is asked for and there is no teacher, or a student that cannot be cut.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Learner:
         ranks: Ranks = ALONE,
         gradients_every: int = 0,
         weight: Schedule = ALWAYS,
-        noise_every: int = 0,
+        shard: bool = False,
     ) -> None:
         if objective.divergence and teacher is None:
             raise ConfigError("this objective compares with a teacher: give --teacher, or use method sft or seqkd")
@@ -91,7 +93,6 @@ class Learner:
         self.recorded = recorded
         self.ranks = ranks
         self.weight = weight
-        self.noise_every = noise_every
         self.modules: dict[str, nn.Module] = {"student": student}
         self.modules |= {f"extra{place}": term for place, term in enumerate(extras) if isinstance(term, nn.Module)}
         self._learned = (
@@ -99,6 +100,8 @@ class Learner:
         )
         if self._learned is not None:
             self.modules["weights"] = self._learned.to(self.device)
+        check_head(student)
+        self._sharded = Sharded(self.modules, ranks) if shard else None
         self.parameters = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
         """All that is trained, in a fixed order."""
         weighing = self._learned.parameters() if self._learned is not None else ()
@@ -107,8 +110,10 @@ class Learner:
         """Updates in which no parameter moved, since loss or gradients were not finite."""
         self.skipped_in_row = 0
         self._projection = Projection(self.parameters) if objective.project else None
-        self._gradients = GradientMetrics(self.parameters, gradients_every)
-        check_head(student)
+        self._gradients = GradientMetrics(self.parameters, gradients_every, ranks)
+        comparing = any(isinstance(term, ContrastiveTerm) for term in extras)
+        self._halved = not comparing and not objective.project
+        """Whether the rows of an update may be learned in two halves, and their gradients be seen apart."""
 
     @property
     def device(self) -> torch.device:
@@ -122,11 +127,31 @@ class Learner:
             rows: the whole batch.
             kinds: letters of the kinds whose positions are scored.
         """
-        ordered = self.ranks.share(sorted(rows, key=lambda row: len(row.ids)))
         return [
             collate(part, kinds=kinds, supports=self.supports, length=self._width(part))
-            for part in self._parts(ordered)
+            for part in self._parts(self.ranks.share(_by_length(rows)))
         ]
+
+    def _idle(self, rows: Sequence[Row], kinds: str, have: int) -> list[Batch]:
+        """Micro-batches that count nothing, up to as many as the process with the most has; none unless sharded."""
+        if self._sharded is None:
+            return []
+        shares = [replace(self.ranks, rank=rank).share(_by_length(rows)) for rank in range(self.ranks.size)]
+        row = replace(min(rows, key=lambda row: len(row.ids)), number=-1)
+        batch = collate([row], kinds=kinds, length=self._width([row]))
+        return [batch] * (max(len(self._parts(share)) for share in shares) - have)
+
+    def within(self, compute: Callable[[], Value]) -> Value:
+        """What `compute` returns, with weights that are whole; where sharded, all processes make the same passes."""
+        found: Value = compute() if self._sharded is None else self._sharded(compute)
+        return found
+
+    def whole(self) -> nn.Module | None:
+        """The student with all of its weights; where sharded a copy, None in all processes but the first.
+
+        All processes have to call it at the same time.
+        """
+        return self.student if self._sharded is None else self._sharded.whole()
 
     def _parts(self, ordered: Sequence[Row]) -> list[list[Row]]:
         limit = math.inf if self.extras else _TOKENS.get(self.device.type, math.inf)
@@ -167,18 +192,21 @@ class Learner:
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         self._gradients.begin(step)
-        sums, noise = self._with_noise(rows, step, at)
-        metrics = {**sums.reduced(self.ranks, extra=bool(self.extras)), **noise}
+        halves = (rows[::2], rows[1::2]) if self._halved and len(rows) > 1 and self._gradients.looks(step) else ()
+        sums = self.add_gradients(rows, self.objective, self.extras, at, halves=halves)
+        self._gradients.whole(len(rows))
+        metrics = sums.reduced(self.ranks, extra=bool(self.extras))
         tokens, score_seconds = sums.tokens, sums.score_seconds
         if recorded and self.recorded is not None:
             other = self.add_gradients(recorded, self.recorded)
             metrics["recorded_loss"] = other.reduced(self.ranks, extra=False)["loss"]
             tokens, score_seconds = tokens + other.tokens, score_seconds + other.score_seconds
-        self.ranks.add_gradients(self.parameters)
+        if self._sharded is None:
+            self.ranks.add_gradients(self.parameters)
         if self._projection is not None:
             metrics["cosine"] = self._projection.combine()
         if self._learned is not None:
-            metrics |= zip(("reason_weight", "act_weight"), self._learned.weights.tolist(), strict=True)
+            metrics |= zip(("reason_weight", "act_weight"), whole_tensor(self._learned.weights).tolist(), strict=True)
         metrics |= self._gradients.end(step)
         norm = self._step(at, metrics["loss"] + metrics.get("recorded_loss", 0.0))
         return {
@@ -191,19 +219,6 @@ class Learner:
             "update_seconds": time.perf_counter() - began - score_seconds,
         }
 
-    def _with_noise(self, rows: Sequence[Row], step: int, at: float) -> tuple[UpdateMetrics, Metrics]:
-        """The gradients of an update's rows by the run's objective and terms; with their noise where that is due."""
-        if not self.noise_every or step % self.noise_every or len(rows) < 2:
-            return self.add_gradients(rows, self.objective, self.extras, at), {}
-        half: list[Tensor] = []
-        halves = (rows[::2], rows[1::2])
-
-        def between() -> None:
-            half.append(self.ranks.add(flat_gradient(self.parameters)))
-
-        sums = self.add_gradients(rows, self.objective, self.extras, at, halves=halves, between=between)
-        return sums, noise_of(half[0], self.ranks.add(flat_gradient(self.parameters)), len(rows))
-
     def add_gradients(
         self,
         rows: Sequence[Row],
@@ -212,7 +227,6 @@ class Learner:
         at: float | None = None,
         *,
         halves: Sequence[Sequence[Row]] = (),
-        between: Callable[[], None] = lambda: None,
     ) -> UpdateMetrics:
         """Add the gradients of these rows to those of the parameters; no parameter moves.
 
@@ -221,19 +235,21 @@ class Learner:
             objective: what they are learned by.
             extras: further terms of the loss.
             at: where the schedule of the objective's weight is; None is weight 1.
-            halves: the rows in two parts, where something is to be seen between them.
-            between: called after the first part.
+            halves: the rows in two parts, where the gradients of the first are looked at.
         """
         parts = [self.collate(part, objective.kinds) for part in halves or (rows,)]
         weight = 1.0 if at is None else self.weight.at(at, self.optimisation.steps)
         plan = self._plan([batch for part in parts for batch in part], len(rows), objective, extras, weight)
         metrics = UpdateMetrics(self.device, plan.tokens)
-        answers = self._asked_ahead([batch for part in parts for batch in part])
+        idle = self._idle(rows, objective.kinds, sum(map(len, parts)))
+        answers = self._asked_ahead([batch for part in (*parts, idle) for batch in part])
         for number, part in enumerate(parts):
             if number:
-                between()
+                self._gradients.half()
             for batch in part:
                 self._accumulate(batch.to(self.device), plan, metrics, answers)
+        for batch in idle:
+            self._accumulate(batch.to(self.device), plan, UpdateMetrics(self.device, 0), answers, share=0.0)
         return metrics
 
     def _asked_ahead(self, batches: Sequence[Batch]) -> Iterator[Target] | None:
@@ -259,8 +275,25 @@ class Learner:
         return UpdatePlan(objective, weights, extras, counts, divisors, rows, int(numbers[3]))
 
     def _accumulate(
-        self, batch: Batch, plan: UpdatePlan, metrics: UpdateMetrics, answers: Iterator[Target] | None
+        self,
+        batch: Batch,
+        plan: UpdatePlan,
+        metrics: UpdateMetrics,
+        answers: Iterator[Target] | None,
+        share: float = 1.0,
     ) -> None:
+        """Add the gradients of a micro-batch, times `share`."""
+        reason, act, loss = self.within(lambda: self._losses(batch, plan, metrics, answers))
+        self._gradients.compare(reason, act)
+        if self._projection is not None:
+            self._projection.backward(reason, act, loss - (reason + act))
+        else:
+            torch.autograd.backward(loss * share)
+
+    def _losses(
+        self, batch: Batch, plan: UpdatePlan, metrics: UpdateMetrics, answers: Iterator[Target] | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The parts of reasoning and of actions in a micro-batch's loss, and the loss."""
         objective = plan.objective
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             began = time.perf_counter()
@@ -286,11 +319,9 @@ class Learner:
         metrics.add_scores(scores, batch)
         weights = plan.weights[:2] if self._learned is None else self._learned.weights.detach()
         parts = weights.to(sums) * sums[:2] / plan.counts[:2].to(sums).clamp(min=1)
-        self._gradients.compare(parts[REASON], parts[ACT])
-        if self._projection is not None:
-            self._projection.backward(parts[REASON], parts[ACT], loss - parts.sum())
-        else:
-            torch.autograd.backward(loss)
+        if self._sharded is not None:
+            parts, loss = parts.detach(), self._sharded.touched(loss)
+        return parts[REASON], parts[ACT], loss
 
     def _loss(self, sums: Tensor, plan: UpdatePlan, rows: int) -> Tensor:
         if self._learned is None:
@@ -302,7 +333,7 @@ class Learner:
 
     def _step(self, at: float, loss: float) -> float:
         limit = self.optimisation.clip or float("inf")
-        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, limit))
+        norm = float(whole_tensor(torch.nn.utils.clip_grad_norm_(self.parameters, limit)))
         finite = math.isfinite(norm) and math.isfinite(loss)
         for optimiser in self.optimisers:
             set_rate(optimiser, self.optimisation.share_of_peak(at))
@@ -318,7 +349,7 @@ class Learner:
         Raises:
             DivergedError: one of them is NaN or infinite.
         """
-        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
+        if self.ranks.any(not all(bool(own_part(one).isfinite().all()) for one in self.parameters)):
             raise DivergedError("the student's weights are no longer finite: give a smaller --learning-rate")
 
     @property
@@ -328,57 +359,5 @@ class Learner:
         return model
 
 
-@dataclass(frozen=True)
-class UpdatePlan:
-    """What is known of an update before any model has run.
-
-    Attributes:
-        objective: what its rows are learned by.
-        weights: λ_r, λ_a and that of observations, times the objective's own, on the device.
-        extras: further terms of the loss.
-        counts: what the sums of each kind are divided by, over all micro-batches and processes.
-        divisors: the same of each further term.
-        rows: of the whole batch.
-        tokens: predicted ones of the whole batch.
-    """
-
-    objective: Objective
-    weights: Tensor
-    extras: Sequence[ExtraTerm]
-    counts: Tensor
-    divisors: Sequence[float]
-    rows: int
-    tokens: int
-
-
-class UpdateMetrics:
-    """Sums over the micro-batches of an update; they stay on the device until it is over.
-
-    Args:
-        device: of the student.
-        tokens: predicted ones of the whole batch.
-    """
-
-    def __init__(self, device: torch.device, tokens: int) -> None:
-        self.tokens = tokens
-        self.score_seconds = 0.0
-        self.loss = torch.zeros((), dtype=torch.float64, device=device)
-        self.extra = torch.zeros((), dtype=torch.float64, device=device)
-        self._kinds = torch.zeros(len(Scores._fields) + 1, 3, dtype=torch.float64, device=device)
-
-    @torch.no_grad()
-    def add_scores(self, scores: Scores, batch: Batch) -> None:
-        """Add positions to the averages by kind."""
-        columns = torch.stack([*(values.double() for values in scores), torch.ones_like(scores.nll).double()])
-        self._kinds.index_add_(1, batch.kind_N, columns)
-
-    def reduced(self, ranks: Ranks, *, extra: bool) -> Metrics:
-        """Loss and means by kind of span over all processes; with `extra` also the part of the further terms."""
-        whole = ranks.add(torch.cat([self.loss[None], self.extra[None], self._kinds.flatten()])).cpu()
-        metrics = {"loss": float(whole[0])}
-        *columns, counts = whole[2:].reshape(-1, 3).tolist()
-        for kind, label in ((REASON, "reason"), (ACT, "act"), (OBS, "observation")):
-            if counts[kind]:
-                for name, column in zip(Scores._fields, columns, strict=True):
-                    metrics[f"{label}_{name}"] = column[kind] / counts[kind]
-        return {**metrics, "extra": float(whole[1])} if extra else metrics
+def _by_length(rows: Sequence[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: len(row.ids))

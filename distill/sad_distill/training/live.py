@@ -232,8 +232,8 @@ class Live:
         # Of whole episodes: what a loop was cut off still counts for what the world said.
         outcomes = self._outcomes(episodes)
         scores = teacher.scores if teacher else None
-        model, device = parts.student.model, parts.learner.device
-        return policy.remember(model, scores, rows, device, outcomes, guided_steps(kept))
+        model, device, guided = parts.student.model, parts.learner.device, guided_steps(kept)
+        return parts.learner.within(lambda: policy.remember(model, scores, rows, device, outcomes, guided))
 
     def _recorded_rows(self, count: int) -> list[Row]:
         """Rows of recorded episodes in place of live ones (mode mixed)."""

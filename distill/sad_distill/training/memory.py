@@ -14,9 +14,10 @@ from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM, P
 
 from sad_distill.config import TrainConfig
 from sad_distill.models.heads import hidden_states, unwrap, vocabulary_of
-from sad_distill.models.nano import SIZES, scratch_config
+from sad_distill.models.nano import SIZES, layers_of, scratch_config
 from sad_distill.models.students import with_adapters
 from sad_distill.teachers.registry import BASE
+from sad_distill.teachers.self_teacher import decay_of
 from sad_distill.training.optimiser import optimiser_bytes
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.safe_text import one_line
@@ -64,36 +65,49 @@ def needs_of(config: TrainConfig) -> list[MemoryPart]:
         ConfigError: a configuration that cannot be read.
         InfrastructureError: a hub id whose configuration is not at hand.
     """
-    word = config.model.teacher
-    local = bool(word) and "://" not in word and not word.startswith(("expert", "openai:")) and word != BASE
-    teacher = laid_out(config_of(word, config)) if local else None
+    word, itself = config.model.teacher, decay_of(config.model.teacher) is not None
+    absent = not word or itself or word == BASE or word.startswith(("expert", "openai:")) or "://" in word
+    teacher = None if absent else laid_out(config_of(word, config))
     student: Any = laid_out(_student_config(config, teacher))
     if config.model.student_precision == "bf16":
         student = student.to(torch.bfloat16)
     if config.model.adapters:
         student = with_adapters(student, config.model.adapters)
-    trained = [one for one in student.parameters() if one.requires_grad]
-    needs = [
-        MemoryPart("student: weights", _bytes(student.parameters()), exact=True),
-        MemoryPart("student: gradients", _bytes(trained), exact=True),
-        MemoryPart("student: optimiser", optimiser_bytes(config.optimisation, [student]), exact=True),
-        MemoryPart("student: activations", activation_bytes(student, config)),
-    ]
-    if config.hardware.precision == "bf16":
-        copies = sum(2 * one.numel() for one in trained if one.dtype is torch.float32)
-        needs.append(MemoryPart("student: bf16 copies", copies))
+    needs = _student_needs(student, config)
+    if itself:
+        needs.append(MemoryPart("teacher: weights", _bytes(student.parameters()), exact=True))
     if teacher is not None:
         item = _ITEM["fp32" if config.model.teacher_precision == "fp32" else "bf16"]
         weights = sum(item * one.numel() for one in teacher.parameters())
         needs.append(MemoryPart("teacher: weights", weights, exact=True))
         needs.append(MemoryPart("teacher: one pass", _WORKING * item * _tokens(config) * _widest(teacher.config)))
     needs.append(MemoryPart("logits", 4 * _COPIES * min(_tokens(config) * vocabulary_of(student), _LOGITS)))
-    if config.mode != "offline":
+    if config.mode != "offline" and not config.online.sampler:
         item = _ITEM[config.model.student_precision]
         live = config.online.rollouts * config.model.context
         needs.append(
             MemoryPart("episodes: key/value cache", live * item * cache_width(unwrap(student).config), shared=True)
         )
+    return needs
+
+
+def _student_needs(student: Any, config: TrainConfig) -> list[MemoryPart]:
+    trained = [one for one in student.parameters() if one.requires_grad]
+    cut = config.hardware.shard_learner
+    needs = [
+        MemoryPart("student: weights", _bytes(student.parameters()), shared=cut, exact=True),
+        MemoryPart("student: gradients", _bytes(trained), shared=cut, exact=True),
+        MemoryPart("student: optimiser", optimiser_bytes(config.optimisation, [student]), shared=cut, exact=True),
+        MemoryPart("student: activations", activation_bytes(student, config)),
+    ]
+    if cut:
+        layers = layers_of(unwrap(student))
+        outside = _bytes(student.parameters()) - _bytes(layers.parameters())
+        # With their gradients: embeddings and head for the time of a pass, a layer and the next one.
+        needs.append(MemoryPart("student: whole at a time", 2 * outside + 4 * _bytes(layers[0].parameters())))
+    if config.hardware.precision == "bf16":
+        copies = sum(2 * one.numel() for one in trained if one.dtype is torch.float32)
+        needs.append(MemoryPart("student: bf16 copies", copies))
     return needs
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sad_distill.config import Optimisation
+from sad_distill.training.sharding import part_of
 
 _WEIGHTS_RATE = 1e-2
 """Peak rate of learned weights of the loss: at a student's rate of 2e-5 a thousand updates move them by 1 %."""
@@ -102,7 +103,12 @@ def load_optimisers(optimisers: Sequence[torch.optim.Optimizer], tensors: dict[s
             state[int(index)][name] = value
     for offset, optimiser in zip(_offsets(optimisers), optimisers, strict=True):
         numbers = range(offset, offset + _count(optimiser))
-        own = {number - offset: state[number] for number in numbers if number in state}
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        own = {
+            number - offset: {name: part_of(one, parameter) for name, one in state[number].items()}
+            for number, parameter in zip(numbers, parameters, strict=True)
+            if number in state
+        }
         optimiser.load_state_dict({**optimiser.state_dict(), "state": own})
 
 

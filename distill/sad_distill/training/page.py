@@ -56,7 +56,12 @@ class TrainingPage:
         self._curves.read()
         latest, done = self._curves.latest, self._curves.updates
         steps = self._settings.get("steps")
-        shown = [(label, form.format(latest[name])) for name, label, form in _CARDS if latest.get(name)]
+        # A divergence of 0 says that nothing was compared.
+        shown = [
+            (label, form.format(value))
+            for name, label, form in _CARDS
+            if (value := latest.get(name)) is not None and (value or not name.endswith("divergence"))
+        ]
         page = self._template.render(
             title=f"Training of {self.folder.resolve().name}",
             done=done,

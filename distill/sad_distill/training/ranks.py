@@ -117,7 +117,8 @@ def launched(device: str) -> Iterator[Ranks]:
         if os.environ.get(variable, "").lower() in ("1", "true"):
             raise ConfigError(
                 f"{name} would cut the model into pieces, and a student acts and learns whole on each device:"
-                " launch with --multi_gpu, and save memory by --adapters, --recompute or --precision bf16"
+                " launch with --multi_gpu, and save memory by --adapters, --recompute or --precision bf16, or, where"
+                " --sampler serves the student, by --shard-learner"
             )
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple
 from typing import NamedTuple
 
+import torch
+
 from sad_distill.data.curriculum import Curriculum, CurriculumOrder, Difficulty, EpochOrder, Order, complexities
 from sad_distill.data.rows import Row
 from sad_distill.teachers.difficulty import difficulties_of
@@ -93,7 +95,10 @@ def curriculum_of(parts: Parts) -> tuple[Curriculum, Mapping[str, Difficulty]]:
     teacher = parts.teacher.scores if parts.teacher else None
     if teacher is None and config.curriculum_entropy:
         raise ConfigError("the curriculum's entropy needs a teacher that scores: give one or --curriculum-entropy 0")
-    difficulties = shared_difficulties(difficulties_of(parts.rows, teacher, parts.learner.device), parts.ranks)
+    learner = parts.learner
+    with torch.no_grad():  # a teacher may be a part of the student
+        found = learner.within(lambda: difficulties_of(parts.rows, teacher, learner.device))
+    difficulties = shared_difficulties(found, parts.ranks)
     complexity = complexities(
         difficulties,
         config.curriculum_reason,

@@ -16,6 +16,7 @@ import torch
 from sad_agents.checkpoints import save_student
 from sad_agents.rollout.backend import join
 from sad_agents.tracking import tracker_names
+from torch import nn
 
 from sad_distill.config import TrainConfig
 from sad_distill.data.action_support import ActionSupport
@@ -33,6 +34,7 @@ from sad_distill.training.live import Live, policy_of
 from sad_distill.training.ranks import ALONE, Ranks
 from sad_distill.training.recorded import Recorded, UpdateRows
 from sad_distill.training.run_dir import RunDir
+from sad_distill.training.sharding import gathered
 from sad_distill.training.state import learner_tensors, load_learner, load_state, save_state
 from sad_distill.training.validation import Validation
 from sad_env.errors import DivergedError
@@ -139,10 +141,10 @@ class Run:
                 raise
             self.learner.check_finite()
             for share in self.config.output.keep_at:
-                if self.pace.share(self.done) < share and self.ranks.first:  # it ended before
+                if self.pace.share(self.done) < share:  # it ended before
                     self._keep_at(share)
             self.kept = self.validation.restore_best()
-            path = self.save() if self.ranks.first else self.folder / "student.pt"
+            path = self.save()
             self.ranks.wait()
             return path
 
@@ -176,7 +178,7 @@ class Run:
             if self.ranks.first:
                 self.report(round(self.pace.at(self.done)), self.config.optimisation.steps, metrics)
             for share in self.config.output.keep_at:
-                if before < share <= self.pace.share(self.done) and self.ranks.first:
+                if before < share <= self.pace.share(self.done):
                     self._keep_at(share)
             # A shorter run would end as if it had learned.
             if self.learner.skipped_in_row >= min(_DIVERGED, self.config.optimisation.steps):
@@ -201,8 +203,8 @@ class Run:
 
     def _save_state(self, directory: RunDir, source: Recorded | Live) -> None:
         self.learner.check_finite()
+        tensors = gathered(learner_tensors(self.learner.modules, self.learner.optimisers), self.ranks)
         if self.ranks.first:
-            tensors = learner_tensors(self.learner.modules, self.learner.optimisers)
             record = {
                 **source.position,
                 "seconds": self.seconds,
@@ -219,7 +221,7 @@ class Run:
         if self.follower is not None:
             self.follower.follow(self.learner.student)
         if (policy := policy_of(self.learner)) is not None:
-            metrics |= policy.numbers()
+            metrics |= policy.numbers(self.ranks.add)
         supports = self.learner.supports
         if isinstance(supports, ActionSupport) and supports.counts.positions:
             metrics["off_trie_rate"] = supports.counts.off_trie_rate
@@ -240,21 +242,25 @@ class Run:
 
     def save(self) -> Path:
         """Write the student as it is: student.pt, the folder student/, and adapter/ where others can load its base."""
-        record = self._record()
-        plain, tokenizer = self._plain(), self.student.tokenizer
+        whole, path = self.learner.whole(), self.folder / "student.pt"
+        if whole is None or not self.ranks.first:
+            return path
+        record, plain, tokenizer = self._record(), self._plain(whole), self.student.tokenizer
         head = self.parts.head
         export_folder(self.folder / "student", plain, tokenizer, record, name=self.folder.resolve().name, head=head)
         if self.config.model.adapters and (base := adapter_base(self.config.model.student)):
-            save_adapter(self.folder / "adapter", self.student.model, tokenizer, record, base, head)
-        return save_student(self.folder / "student.pt", plain, tokenizer, record, head)
+            save_adapter(self.folder / "adapter", whole, tokenizer, record, base, head)
+        return save_student(path, plain, tokenizer, record, head)
 
     @torch.no_grad()
     def _keep_at(self, share: float) -> None:
         """Write the student that the run would save if it ended here."""
         trained = {name: one.clone() for name, one in self.parts.acting_parameters()}
         self.kept = self.validation.restore_best()
-        path = self.folder / f"at-{100 * share:g}.pt"
-        save_student(path, self._plain(), self.student.tokenizer, self._record(), self.parts.head)
+        whole = self.learner.whole()
+        if whole is not None and self.ranks.first:
+            path = self.folder / f"at-{100 * share:g}.pt"
+            save_student(path, self._plain(whole), self.student.tokenizer, self._record(), self.parts.head)
         for name, one in self.parts.acting_parameters():
             one.copy_(trained[name])
 
@@ -290,6 +296,6 @@ class Run:
         shown = {key: str(value) for key, value in flat(self.config).items() if key not in hidden}
         return {**shown, **self.contents}
 
-    def _plain(self) -> Any:
-        plain = unwrap(merged(self.student.model))
+    def _plain(self, whole: nn.Module) -> Any:
+        plain = unwrap(merged(whole))
         return copy.deepcopy(plain).to(torch.bfloat16) if self.config.output.stored == "bf16" else plain

@@ -11,7 +11,7 @@ from typing import Any
 from sad_agents.tracking import Trackers, open_trackers
 
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import present_settings
+from sad_distill.config_former import present_settings
 from sad_distill.training.page import TrainingPage
 from sad_env.addresses import public_address
 from sad_env.errors import ConfigError
@@ -25,7 +25,7 @@ _FREE = frozenset(
     # What form, chat and precision come to is among the contents.
     | {"form", "chat", "teacher_precision", "teacher_concurrency"}
     # Draws of another sampler are others of the same distribution.
-    | {"sampler", "backend", "gradients_every", "noise_every", "keep_at"}
+    | {"sampler", "backend", "shard_learner", "gradients_every", "keep_at"}
 )
 """Settings that may change between two starts of a run: they change no result but for rounding and draws; `steps` may
 grow."""

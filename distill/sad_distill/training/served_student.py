@@ -45,14 +45,14 @@ class Serving:
 
     Attributes:
         url: of the server, with ``#NAME`` where it serves several models.
-        student: with its adapters, where it has some.
+        whole: the student with its adapters, where it has some; None where another process has it. All call it.
         folder: of the run.
         ranks: the first one writes and loads, the others wait.
         base: folder or hub id that a student with adapters was made of; empty otherwise.
     """
 
     url: str
-    student: nn.Module
+    whole: Callable[[], nn.Module | None]
     folder: Path
     ranks: Ranks
     base: str = ""
@@ -94,9 +94,10 @@ class ServedStudent(VllmModel):
         self._serving, self._ranks = serving, serving.ranks
         self._folder = (serving.folder / FOLDER).resolve()
         self.tokenizer = tokenizer
-        if self._ranks.first and not serving.base:
+        whole = serving.whole()
+        if whole is not None and self._ranks.first and not serving.base:
             refuse_foreign(self._folder, RECORD_FILE)
-            self._write()  # what a server can be started with
+            self._write(whole)  # what a server can be started with
         address, _, served = serving.url.partition("#")
         try:
             server = VllmServer(address, served, patience=TEACHER_PATIENCE)
@@ -126,36 +127,39 @@ class ServedStudent(VllmModel):
             ConfigError: it cannot load them, or answers as another model would.
             InfrastructureError: it does not answer.
         """
-        if self._ranks.first and self._as_adapters:
-            self._load_adapters()
-        elif self._ranks.first:
-            self._write()
-            self.sampler.server.reload(self._folder)
+        whole = self._serving.whole()
+        if whole is not None and self._ranks.first:
+            if self._as_adapters:
+                self._load_adapters(whole)
+            else:
+                self._write(whole)
+                self.sampler.server.reload(self._folder)
         self._as_adapters = self._ranks.any(self._ranks.first and self._as_adapters)
         self.sampler.model = _ADAPTER if self._as_adapters else ""
-        self._check()
+        if whole is not None:
+            self._check(whole)
 
-    def _write(self) -> None:
-        save_folder(self._folder, unwrap(merged(self._serving.student)), self.tokenizer, {})
+    def _write(self, whole: nn.Module) -> None:
+        save_folder(self._folder, unwrap(merged(whole)), self.tokenizer, {})
 
-    def _load_adapters(self) -> None:
+    def _load_adapters(self, whole: nn.Module) -> None:
         """Each time from another folder: the server's cache of prefixes goes by name and folder."""
         last, self._loaded = self._folder / f"{self._loaded:06d}", self._loaded + 1
         target = self._folder / f"{self._loaded:06d}"
-        save_adapter(target, self._serving.student, self.tokenizer, {}, self.sampler.server.root)
+        save_adapter(target, whole, self.tokenizer, {}, self.sampler.server.root)
         try:
             self.sampler.server.load_adapter(_ADAPTER, target)
         except ConfigError:
             if self._loaded > 1:
                 raise
             self._as_adapters = False  # it was started without: they are merged
-            self._write()
+            self._write(whole)
             self.sampler.server.reload(self._folder)
         shutil.rmtree(last, ignore_errors=True)
 
-    def _check(self) -> None:
+    def _check(self, whole: nn.Module) -> None:
         ids = self._encode(_PROBE)
-        here = log_probs(self._serving.student, ids)
+        here = log_probs(whole, ids)
         there = self.sampler.server.log_probs(ids, self.sampler.model)
         apart = fmean(abs(a - b) for a, b in zip(here, there, strict=True))
         if not apart < _APART:
@@ -172,7 +176,7 @@ def served_student(parts: Parts, folder: Path) -> Callable[..., ServedStudent] |
         return None
     url = config.online.sampler.removeprefix(SAMPLER)
     base = adapter_base(config.model.student) if config.model.adapters else ""
-    return functools.partial(ServedStudent, Serving(url, parts.student.model, folder, parts.ranks, base))
+    return functools.partial(ServedStudent, Serving(url, parts.learner.whole, folder, parts.ranks, base))
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sad_distill.training.optimiser import load_optimisers, optimiser_tensors
+from sad_distill.training.sharding import part_of
 from sad_env.errors import CheckpointError
 from sad_env.files import write_bytes
 from sad_env.json_lines import parse_json
@@ -45,7 +46,11 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def learner_tensors(modules: dict[str, nn.Module], optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
-    """All that an exact continuation needs: trainable parameters, optimisers, torch's random state."""
+    """All that an exact continuation needs: trainable parameters, optimisers, torch's random state.
+
+    Parts of what is cut over processes are whole after `sharding.gathered`: a state is the same file however many wrote
+    it.
+    """
     tensors = {
         f"{prefix}.{name}": parameter.detach()
         for prefix, module in modules.items()
@@ -71,6 +76,6 @@ def load_learner(
             found = tensors.get(f"{prefix}.{name}")
             if found is None or found.shape != parameter.shape:
                 raise CheckpointError(f"the training state is of another model: {prefix}.{name} does not fit")
-            parameter.copy_(found)
+            parameter.copy_(part_of(found, parameter))
     load_optimisers(optimisers, tensors)
     torch.set_rng_state(tensors["random"])

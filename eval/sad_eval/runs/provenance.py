@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
@@ -9,12 +10,12 @@ import sys
 from pathlib import Path
 
 import sad_env
-from sad_env.files import sha256_folder
+from sad_env.files import sha256_file, sha256_folder
 
 _PACKAGES = ("numpy", "gymnasium", "torch", "transformers", "tokenizers", "alfworld", "textworld", "ray")
 
 MAX_HASHED_BYTES = 512 * 2**20
-"""A larger data folder is named by the names and sizes of its files; reading gigabytes would delay every start."""
+"""Larger data are named by the names and sizes of their files; reading gigabytes would delay every start."""
 
 
 def versions() -> dict[str, str]:
@@ -55,14 +56,18 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def data_sha256(folder: Path | None) -> str:
-    """Hex sha256 of a data folder: names and contents, or names and sizes above `MAX_HASHED_BYTES`.
+def data_sha256(source: Path | None) -> str:
+    """Hex sha256 of given or fetched data: a file's content, or the names and contents of a folder's files.
 
     Returns:
-        The hash, with "sizes:" before it where contents were not read; "" without a folder (generated data are
-        named by the version of sad-env).
+        The hash, with "sizes:" before it where contents were not read, since there are more than `MAX_HASHED_BYTES`;
+        "" without data of its own (generated data are named by the version of sad-env).
     """
-    if folder is None:
+    if source is None:
         return ""
-    whole = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= MAX_HASHED_BYTES
-    return sha256_folder(folder) if whole else f"sizes:{sha256_folder(folder, contents=False)}"
+    if source.is_file():
+        size = source.stat().st_size
+        whole = size <= MAX_HASHED_BYTES
+        return sha256_file(source) if whole else f"sizes:{hashlib.sha256(str(size).encode()).hexdigest()}"
+    whole = sum(path.stat().st_size for path in source.rglob("*") if path.is_file()) <= MAX_HASHED_BYTES
+    return sha256_folder(source) if whole else f"sizes:{sha256_folder(source, contents=False)}"
