@@ -67,7 +67,11 @@ def announced(what: str, *, quiet: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def shown(
-    *, quiet: bool = False, below: Callable[[], RenderableType] | None = None, seconds: float | None = None
+    *,
+    quiet: bool = False,
+    below: Callable[[], RenderableType] | None = None,
+    seconds: float | None = None,
+    left: Callable[[], float | None] | None = None,
 ) -> Iterator[ProgressReport]:
     """A `ProgressReport` that draws on standard error while the context lasts.
 
@@ -75,23 +79,27 @@ def shown(
         quiet: show nothing.
         below: makes what a terminal shows under the bars; all of it is then taken away at the end.
         seconds: between two lines where there is no terminal; `SECONDS_BETWEEN_LINES` when left out.
+        left: seconds that the work still takes, None while that is not known; instead of what its pace says.
     """
     if quiet:
         yield lambda what, done, total, note=None, /: None
     elif sys.stderr.isatty():
-        bars = Bars(below)
+        bars = Bars(below, left)
         screen = console(stderr=True)
         with Live(get_renderable=bars.draw, console=screen, refresh_per_second=4, transient=below is not None):
             yield bars
     else:
-        yield Lines(seconds)
+        yield Lines(seconds, left)
 
 
 class Bars:
     """A bar for each kind of work with its note under it, and what `below` makes under them all."""
 
-    def __init__(self, below: Callable[[], RenderableType] | None = None) -> None:
-        columns = (TextColumn("{task.description}", markup=False), MofNCompleteColumn(), PaceColumn(), BarColumn(24))
+    def __init__(
+        self, below: Callable[[], RenderableType] | None = None, left: Callable[[], float | None] | None = None
+    ) -> None:
+        pace_column = PaceColumn() if left is None else LeftColumn(left)
+        columns = (TextColumn("{task.description}", markup=False), MofNCompleteColumn(), pace_column, BarColumn(24))
         self._bars = Progress(*columns)
         self._tasks: dict[str, TaskID] = {}
         self._notes: dict[str, Callable[[], str]] = {}
@@ -124,16 +132,37 @@ class PaceColumn(ProgressColumn):
         return Text(f"{left}{pace(task.speed)}", "cyan")
 
 
+class LeftColumn(ProgressColumn):
+    """Time that is left, as somebody else knows it."""
+
+    max_refresh = 0.5
+
+    def __init__(self, left: Callable[[], float | None]) -> None:
+        super().__init__()
+        self._left = left
+
+    def render(self, task: Task) -> Text:
+        """The column of one bar."""
+        return Text(about(self._left()), "cyan")
+
+
+def about(seconds: float | None) -> str:
+    """Time that is left, by an estimate; "" where there is none."""
+    return "" if seconds is None else f"about {duration(seconds)} left"
+
+
 class Lines:
     """A line every few seconds: for logs and pipes.
 
     Args:
         seconds: between two lines; `SECONDS_BETWEEN_LINES` when left out.
+        left: see `shown`.
     """
 
-    def __init__(self, seconds: float | None = None) -> None:
+    def __init__(self, seconds: float | None = None, left: Callable[[], float | None] | None = None) -> None:
         self._last = time.monotonic()
         self._seconds = seconds
+        self._left = left
         self._began: dict[str, tuple[float, int]] = {}
 
     def __call__(self, what: str, done: int, total: int, note: Callable[[], str] | None = None, /) -> None:
@@ -144,7 +173,10 @@ class Lines:
             return
         self._last = now
         speed = (done - before) / (now - began) if done > before and now > began else 0.0
-        left = f"{duration((total - done) / speed)} left, {pace(speed)}" if speed and total > done else ""
+        if self._left is not None:
+            left = about(self._left())
+        else:
+            left = f"{duration((total - done) / speed)} left, {pace(speed)}" if speed and total > done else ""
         words = (what, f"{done:,}/{total:,}" if total else f"{done:,}", left, note() if note else "")
         print(visible("  ".join(filter(None, words))), file=sys.stderr, flush=True)
 

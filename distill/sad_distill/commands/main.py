@@ -107,7 +107,7 @@ def _run(config: TrainConfig) -> int:
         if ranks.first and (warning := caution(config)):
             print(f"{PROG}: {warning}", file=sys.stderr)
         with announced(f"{PROG}: loading models and episodes", quiet=not ranks.first):
-            run = Run(config, ranks=ranks)
+            run = Run(config, ranks=ranks, warn=_warn)
         if ranks.first and run.teacher and run.teacher.comparison:
             print(f"{PROG}: {run.teacher.comparison}", file=sys.stderr)
         try:
@@ -124,6 +124,10 @@ def _run(config: TrainConfig) -> int:
     if ranks.first:
         console().print(safe_text(f"student: {path}\nplay it: sad-eval --agent {path} --env {config.data.env}"))
     return 0
+
+
+def _warn(line: str) -> None:
+    print(f"{PROG}: warning: {line}", file=sys.stderr)
 
 
 def _inspect(arguments: Sequence[str]) -> int:

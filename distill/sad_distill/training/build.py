@@ -70,6 +70,12 @@ class Parts:
         """What the student sees."""
         return self.config.model.windowing
 
+    @property
+    def teacher_success(self) -> float | None:
+        """Success of the teacher in this world by its training record; None where it tells nothing."""
+        language = self.teacher.language if self.teacher else None
+        return language.success.get(self.config.data.env) if language else None
+
     def rows_of(self, episodes: Sequence[Trajectory]) -> list[Row]:
         """Rows of these episodes for this student."""
         return labelled_rows(self.config, self.student, episodes)
