@@ -101,8 +101,9 @@ format: $(VENV)/.installed-dev
 docs: .venv-docs/.installed
 	.venv-docs/bin/mkdocs build --strict --quiet
 
+# The scripts behind published figures, an hour or two; `make bench SMALL=1` only shows that each runs, in minutes.
 bench: $(VENV)/.installed-dev
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/all.py $(if $(SMALL),--small)
 
 clean:
 	rm -rf $(VENV) .venv-vllm .venv-docs $(ADAPTER_VENVS) dist site runs .pytest_cache .mypy_cache .ruff_cache

@@ -17,6 +17,8 @@ from rich.text import Text
 from sad_env.safe_text import console, safe_text, visible
 
 SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BEFORE_LINES = 2.0
+"""Before the first of them."""
 SECONDS_OF_SILENCE = 1.0
 """Work that takes longer than this says what it is."""
 
@@ -89,7 +91,8 @@ def shown(
         with Live(get_renderable=bars.draw, console=screen, refresh_per_second=4, transient=below is not None):
             yield bars
     else:
-        yield Lines(seconds, left)
+        with Lines(seconds, left).ticking() as lines:
+            yield lines
 
 
 class Bars:
@@ -164,15 +167,47 @@ class Lines:
         self._seconds = seconds
         self._left = left
         self._began: dict[str, tuple[float, int]] = {}
+        self._say: Callable[[], None] | None = None
+        self._lock = threading.Lock()
 
     def __call__(self, what: str, done: int, total: int, note: Callable[[], str] | None = None, /) -> None:
         """See `ProgressReport`."""
         now = time.monotonic()
         began, before = self._began.setdefault(what, (now, done))
-        if now - self._last < (SECONDS_BETWEEN_LINES if self._seconds is None else self._seconds):
-            return
-        self._last = now
         speed = (done - before) / (now - began) if done > before and now > began else 0.0
+        with self._lock:
+            self._say = lambda: self._print(what, done, total, speed, note)
+            self._speak(SECONDS_BETWEEN_LINES if self._seconds is None else self._seconds)
+
+    @contextlib.contextmanager
+    def ticking(self) -> Iterator[Lines]:
+        """Also speak while nothing is reported, of what was reported last: one unit of work may take minutes."""
+        over = threading.Event()
+
+        def tick() -> None:
+            silence = SECONDS_BEFORE_LINES
+            while not over.wait(0.2):
+                with self._lock:
+                    if self._speak(silence):
+                        silence = SECONDS_BETWEEN_LINES if self._seconds is None else self._seconds
+
+        ticker = threading.Thread(target=tick, daemon=True)
+        ticker.start()
+        try:
+            yield self
+        finally:
+            over.set()
+            ticker.join()
+
+    def _speak(self, silence: float) -> bool:
+        now = time.monotonic()
+        if self._say is None or now - self._last < silence:
+            return False
+        self._last = now
+        self._say()
+        return True
+
+    def _print(self, what: str, done: int, total: int, speed: float, note: Callable[[], str] | None) -> None:
         if self._left is not None:
             left = about(self._left())
         else:

@@ -9,6 +9,7 @@ import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -64,7 +65,7 @@ def run_doctor(arguments: Sequence[str] | None = None) -> int:
         _describe(settings.checkpoint, out)
         return 0
     bad = 0
-    for finding in (*_machine(), *_worlds(), *_students(), *_extras(), *_plugins()):
+    for finding in chain(_machine(), _worlds(), _students(), _extras(), _plugins()):  # each as it is found
         mark, style = _STYLES[finding.level]
         bad += finding.level == "bad"
         advice = f" → {finding.advice}" if finding.advice else ""
