@@ -19,7 +19,7 @@ from sad_env.safe_text import console, safe_text, visible
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_BEFORE_LINES = 2.0
 """Before the first of them."""
-SECONDS_OF_SILENCE = 1.0
+SECONDS_OF_SILENCE = 1.8
 """Work that takes longer than this says what it is."""
 
 
@@ -38,26 +38,45 @@ class ProgressReport(Protocol):
         ...
 
 
+class _Voice:
+    """What standard error was last told, by whom: several pieces of work, one inside the other, do not talk at once."""
+
+    def __init__(self) -> None:
+        self.last = 0.0
+        self.bars = 0
+        self.speakers: list[object] = []
+
+    def say(self, line: str) -> None:
+        self.last = time.monotonic()
+        print(visible(line), file=sys.stderr, flush=True)
+
+
+_voice = _Voice()
+
+
 @contextlib.contextmanager
 def announced(what: str, *, quiet: bool = False) -> Iterator[None]:
-    """Say on standard error what is being done, where it takes long, and again how long it has taken so far.
+    """Say on standard error what is being done while nothing else is said of it, and how long it has taken so far.
 
     Args:
         what: e.g. "loading the teacher".
         quiet: say nothing.
     """
-    over = threading.Event()
-
-    def speak() -> None:
-        began, silence = time.monotonic(), SECONDS_OF_SILENCE
-        while not over.wait(silence):
-            waited = time.monotonic() - began
-            print(visible(f"{what} ... {duration(waited)}"), file=sys.stderr, flush=True)
-            silence = SECONDS_BETWEEN_LINES
-
     if quiet:
         yield
         return
+    over, began, key = threading.Event(), time.monotonic(), object()
+
+    def speak() -> None:
+        silence = SECONDS_OF_SILENCE
+        while not over.wait(min(0.2, silence)):
+            now = time.monotonic()
+            if now - max(began, _voice.last) < silence or _voice.bars or _voice.speakers[-1] is not key:
+                continue
+            _voice.say(f"{what} ... {duration(now - began)}")
+            silence = SECONDS_BETWEEN_LINES
+
+    _voice.speakers.append(key)
     speaker = threading.Thread(target=speak, daemon=True)
     speaker.start()
     try:
@@ -65,6 +84,7 @@ def announced(what: str, *, quiet: bool = False) -> Iterator[None]:
     finally:
         over.set()
         speaker.join()
+        _voice.speakers.remove(key)
 
 
 @contextlib.contextmanager
@@ -89,7 +109,11 @@ def shown(
         bars = Bars(below, left)
         screen = console(stderr=True)
         with Live(get_renderable=bars.draw, console=screen, refresh_per_second=4, transient=below is not None):
-            yield bars
+            _voice.bars += 1
+            try:
+                yield bars
+            finally:
+                _voice.bars -= 1
     else:
         with Lines(seconds, left).ticking() as lines:
             yield lines
@@ -213,7 +237,7 @@ class Lines:
         else:
             left = f"{duration((total - done) / speed)} left, {pace(speed)}" if speed and total > done else ""
         words = (what, f"{done:,}/{total:,}" if total else f"{done:,}", left, note() if note else "")
-        print(visible("  ".join(filter(None, words))), file=sys.stderr, flush=True)
+        _voice.say("  ".join(filter(None, words)))
 
 
 def pace(speed: float) -> str:

@@ -83,3 +83,22 @@ def test_work_that_takes_long_says_what_it_is_and_how_long_it_has_taken(
     with announced("loading", quiet=True):
         time.sleep(0.05)
     assert capsys.readouterr().err == ""
+
+
+def test_of_work_inside_work_the_inner_speaks_and_where_lines_are_printed_neither(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_OF_SILENCE", 0.02)
+    with announced("the whole"):
+        with announced("a part"):
+            time.sleep(0.1)
+        assert capsys.readouterr().err == "a part ... 0 s\n"
+        monkeypatch.setattr(progress, "SECONDS_OF_SILENCE", 10.0)
+        monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    capsys.readouterr()
+    monkeypatch.setattr(progress, "SECONDS_OF_SILENCE", 0.5)
+    with announced("the whole"), progress.shown() as report:
+        for step in range(20):
+            report("update", step, 20)
+            time.sleep(0.02)
+    assert "the whole" not in capsys.readouterr().err

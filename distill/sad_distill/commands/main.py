@@ -131,7 +131,9 @@ def _warn(line: str) -> None:
 
 
 def _inspect(arguments: Sequence[str]) -> int:
-    return inspect(cli.parse(InspectConfig, arguments, prog=f"{PROG} inspect"))
+    config = cli.parse(InspectConfig, arguments, prog=f"{PROG} inspect")
+    with announced(f"{PROG} inspect: working"):
+        return inspect(config)
 
 
 def _serve(arguments: Sequence[str]) -> int:
@@ -143,11 +145,15 @@ def _plan(arguments: Sequence[str]) -> int:
 
     # A run's own command line may be given, and nothing is written.
     out = () if any(word.partition("=")[0] == "--out" for word in arguments) else ("--out", "plan")
-    return plan(train_config([*arguments, *out], prog=f"{PROG} plan"))
+    config = train_config([*arguments, *out], prog=f"{PROG} plan")
+    with announced(f"{PROG} plan: working"):
+        return plan(config)
 
 
 def _export(arguments: Sequence[str]) -> int:
-    return export(cli.parse(ExportConfig, arguments, prog=f"{PROG} export"))
+    config = cli.parse(ExportConfig, arguments, prog=f"{PROG} export")
+    with announced(f"{PROG} export: working"):
+        return export(config)
 
 
 def _study(arguments: Sequence[str]) -> int:
