@@ -17,7 +17,7 @@ class Box(NamedTuple):
 
     width: int = 640
     height: int = 300
-    left: int = 52
+    left: int = 64
     right: int = 16
     top: int = 14
     bottom: int = 44
