@@ -156,6 +156,54 @@ def test_the_core_is_light_and_plays(core: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith(str(core))
 
 
+OLDEST = (3, 10)
+
+
+def interpreters() -> dict[tuple[int, int], str]:
+    """Pythons of this machine that the packages are for, by version: those on the path, and pyenv's."""
+    names = [f"python3.{minor}" for minor in range(OLDEST[1], 20)]
+    places = [*filter(None, map(shutil.which, names)), sys.executable]
+    places += [str(path) for path in Path.home().glob(".pyenv/versions/*/bin/python")]
+    found: dict[tuple[int, int], str] = {}
+    for place in places:
+        told = subprocess.run([place, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True)
+        if told.returncode == 0 and (version := tuple(map(int, told.stdout.split()))) >= OLDEST:
+            found.setdefault((version[0], version[1]), place)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["oldest", "newest"])
+def test_the_wheels_work_on_the_oldest_and_the_newest_python(which: str, wheels: Path, tmp_path: Path) -> None:
+    """The core installed and used from another folder; of the other half, whose torch is large, that it compiles."""
+    found = interpreters()
+    version = OLDEST if which == "oldest" else max(found)
+    if version not in found:
+        pytest.skip("no Python 3.10 found")
+    folder = tmp_path / "venv"
+    subprocess.run([found[version], "-m", "venv", str(folder)], check=True)
+    pip(folder, "install", "--quiet", *map(str, wheels.glob("sad_env_core-*.whl")))
+    other = tmp_path / "other"
+    other.mkdir()
+    with zipfile.ZipFile(next(wheels.glob("sad_env-*.whl"))) as opened:
+        opened.extractall(other / "unpacked")
+    for command in (
+        f"python -c 'import sys, sad_env; assert sys.version_info[:2] == {version}; print(sad_env.__file__)'",
+        "python -W error -m compileall -q unpacked",
+        "sad-eval doctor",
+        "sad-eval --agent expert --env hotpotqa --episodes 4 --out runs/expert",
+        "sad-eval --agent random --env webshop --episodes 2 --out runs/random",
+        "sad-play runs/expert --plain --episodes 1",
+        "sad-eval report runs/expert --html report.html",
+        "sad-eval view runs",
+        "sad-leaderboard add runs/expert --title Expert --submitter me --root entries",
+        "sad-leaderboard build --root entries --out board --level replayed",
+        "sad-collect --env alfworld --episodes 3 --out expert.jsonl",
+    ):
+        done = run(command, other, folder)
+        assert done.returncode == 0, f"$ {command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+
+
 @pytest.mark.slow
 def test_what_the_core_leaves_out_says_what_to_install(core: Path, tmp_path: Path) -> None:
     shutil.copy(STUDENT, tmp_path / "student.pt")
