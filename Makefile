@@ -76,6 +76,9 @@ test-adapter-%: $(ADAPTER_VENVS)/%/.installed
 .PRECIOUS: $(ADAPTER_VENVS)/%/.installed
 
 # Both distributions as they are published, in dist/: sad-env-core, and sad-env, which needs it and brings torch.
+# Pictures and links of the README lead to SAD_ENV_REPOSITORY, where they are published.
+export SAD_ENV_REPOSITORY ?= $(shell git config --get remote.origin.url 2>/dev/null)
+
 wheels:
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	rm -rf dist

@@ -59,7 +59,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     recipe = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "pip wheel" in line)
     words = recipe.partition("pip wheel")[2].replace("--wheel-dir dist", f"--wheel-dir {folder}").split()
-    pip(Path(sys.prefix), "wheel", *words, SAD_ENV_RELEASE="1")
+    pip(Path(sys.prefix), "wheel", *words, SAD_ENV_RELEASE="1", SAD_ENV_REPOSITORY="git@github.com:someone/sad-env.git")
     return folder
 
 
@@ -128,6 +128,23 @@ def test_the_wheels_hold_everything_once(wheels: Path) -> None:
         if line.startswith(packages)
     }
     assert names["sad_env"] | names["sad_env_core"] == due
+
+
+@pytest.mark.slow
+def test_what_an_index_shows_leads_to_the_published_repository(wheels: Path) -> None:
+    with zipfile.ZipFile(next(wheels.glob("sad_env-*.whl"))) as opened:
+        told = opened.read(f"sad_env-{sad_env.__version__}.dist-info/METADATA").decode()
+    assert "Project-URL: Source, https://github.com/someone/sad-env\n" in told
+    links = re.findall(r"\]\(([^)\s]+)\)", told)
+    assert len(links) > 10
+    there = "https://github.com/someone/sad-env/"
+    for link in links:
+        assert link.startswith("https://")
+        if link.startswith(there):
+            kind, head, path = link.removeprefix(there).partition("#")[0].split("/", 2)
+            assert (kind, head) == ("raw" if path.endswith((".png", ".svg")) else "blob", "HEAD")
+            assert (ROOT / path).exists(), path
+    assert sum("/raw/HEAD/docs/" in link for link in links) >= 4
 
 
 @pytest.mark.slow
