@@ -200,7 +200,7 @@ class Lines:
         began, before = self._began.setdefault(what, (now, done))
         speed = (done - before) / (now - began) if done > before and now > began else 0.0
         with self._lock:
-            self._say = lambda: self._print(what, done, total, speed, note)
+            self._say = lambda: self._print(what, done, total, note, speed=speed, began=began)
             self._speak(SECONDS_BETWEEN_LINES if self._seconds is None else self._seconds)
 
     @contextlib.contextmanager
@@ -231,11 +231,15 @@ class Lines:
         self._say()
         return True
 
-    def _print(self, what: str, done: int, total: int, speed: float, note: Callable[[], str] | None) -> None:
+    def _print(
+        self, what: str, done: int, total: int, note: Callable[[], str] | None, *, speed: float, began: float
+    ) -> None:
         if self._left is not None:
             left = about(self._left())
+        elif not speed:
+            left = f"{duration(time.monotonic() - began)} so far"
         else:
-            left = f"{duration((total - done) / speed)} left, {pace(speed)}" if speed and total > done else ""
+            left = f"{duration((total - done) / speed)} left, {pace(speed)}" if total > done else ""
         words = (what, f"{done:,}/{total:,}" if total else f"{done:,}", left, note() if note else "")
         _voice.say("  ".join(filter(None, words)))
 

@@ -48,7 +48,7 @@ def test_work_of_which_no_unit_ends_is_spoken_of_all_the_same(
         while len(lines) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
             lines += capsys.readouterr().err.splitlines()
-    assert set(lines) == {"episodes  0/4  no episode has ended yet"}
+    assert set(lines) == {"episodes  0/4  0 s so far  no episode has ended yet"}
     with progress.shown() as report:
         report("episodes", 0, 4)  # it is over before anybody wonders
     assert capsys.readouterr().err == ""
