@@ -21,6 +21,8 @@ from rich.console import Console
 from rich.text import Text
 from sad_eval.commands.play import load
 from sad_eval.playback.app import PlaybackApp
+from sad_eval.report.run_index import find_runs
+from sad_eval.runs.run_folder import RunFolder
 
 HERE = Path(__file__).resolve().parent
 TERMINAL = {
@@ -40,11 +42,11 @@ RUNS = {
 
 PAGES = {
     "report.png": ("alfworld.html", 1000, 760),
-    "view.png": ("view.html#/pair/0/5/1/5", 1000, 760),
+    "view.png": ("view.html#{pair}", 1000, 760),
     "training.png": ("runs/teacher/training.html", 1000, 760),
     "board.png": ("board/board.html", 1000, 380),
 }
-"""Pictures of pages: which, at which place, and how much of it, in pixels."""
+"""Pictures of pages: which, at which place, and how many pixels of it; {pair}: a task that one agent won alone."""
 
 FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 
@@ -100,6 +102,18 @@ async def print_playback(folder: Path) -> None:
         write("playback.svg", app.export_screenshot(title="sad-play runs/nano-alfworld"))
 
 
+def pair(folder: Path) -> str:
+    """The place in view.html of a task of ALFWorld that the expert won and the student did not."""
+    names = [one.name for one in find_runs(folder / "runs").runs]
+    lines = {
+        name: [*RunFolder.open(folder / "runs" / name).episodes()] for name in ("expert-alfworld", "nano-alfworld")
+    }
+    won, lost = ({one.key.task_id: place for place, one in enumerate(some)} for some in lines.values())
+    student = lines["nano-alfworld"]
+    task = min(task for task in won if not student[lost[task]].trajectory.success)
+    return f"/pair/{names.index('expert-alfworld')}/{won[task]}/{names.index('nano-alfworld')}/{lost[task]}"
+
+
 def photograph(name: str, page: str, width: int, height: int, folder: Path) -> None:
     """The top of a page, as PNG."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -121,7 +135,7 @@ def main(folder: Path) -> None:
         print_terminal(name, command, folder)
     asyncio.run(print_playback(folder))
     for name, (page, width, height) in PAGES.items():
-        photograph(name, page, width, height, folder)
+        photograph(name, page.format(pair=pair(folder)), width, height, folder)
 
 
 if __name__ == "__main__":
