@@ -37,14 +37,19 @@ RUNS = {
     "toy.jsonl": "sad-collect --env toy --episodes 20 --quiet --out toy.jsonl",
     "alfworld.html": "sad-eval report runs/expert-alfworld runs/nano-alfworld --html alfworld.html",
     "view.html": "sad-eval view runs --out view.html",
+    **{
+        f"entries/{run}": f"sad-leaderboard add runs/{run} --root entries --name {run} --title '{title}' --submitter me"
+        for run, title in (("expert", "Expert"), ("expert-alfworld", "Expert"), ("nano-alfworld", "Nano student"))
+    },
+    "ranked/board.html": "sad-leaderboard build --root entries --out ranked --level replayed",
 }
 """Further commands and what they make."""
 
 PAGES = {
-    "report.png": ("alfworld.html", 1000, 760),
-    "view.png": ("view.html#{pair}", 1000, 760),
-    "training.png": ("runs/teacher/training.html", 1000, 760),
-    "board.png": ("board/board.html", 1000, 380),
+    "report.png": ("alfworld.html", 1200, 900),
+    "view.png": ("view.html#{pair}", 1200, 900),
+    "training.png": ("runs/student/training.html", 1200, 900),
+    "board.png": ("ranked/board.html", 1200, 900),
 }
 """Pictures of pages: which, at which place, and how many pixels of it; {pair}: a task that one agent won alone."""
 
@@ -122,7 +127,7 @@ def photograph(name: str, page: str, width: int, height: int, folder: Path) -> N
     path, _, place = page.partition("#")
     address = (folder / path).resolve().as_uri() + (f"#{place}" if place else "")
     settings = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=5000"]
-    size = [f"--window-size={width},{height}", "--force-device-scale-factor=1.5", f"--screenshot={HERE / name}"]
+    size = [f"--window-size={width},{height}", "--force-device-scale-factor=1.25", f"--screenshot={HERE / name}"]
     subprocess.run([browser, *settings, *size, address], stderr=subprocess.DEVNULL, check=True)
     print(HERE / name)
 
