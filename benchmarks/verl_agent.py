@@ -95,8 +95,8 @@ def main() -> None:
         if arguments.data:
             split = arguments.data / "json_2.1.1" / "train"
         else:
-            split = Path(scratch)
-            DATA.generate(split, count=20, seed=0, split="train", progress=silent)
+            split = Path(scratch) / "train"
+            DATA.generate(Path(scratch), count=20, seed=0, split="train", progress=silent)
         print("official games" if arguments.data else "generated games")
         compare(split, arguments.groups)
 
