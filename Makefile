@@ -76,6 +76,9 @@ test-adapter-%: $(ADAPTER_VENVS)/%/.installed
 .PRECIOUS: $(ADAPTER_VENVS)/%/.installed
 
 # Both distributions as they are published, in dist/: sad-env-core, and sad-env, which needs it and brings torch.
+# Pictures and links of the README lead to SAD_ENV_REPOSITORY, where they are published.
+export SAD_ENV_REPOSITORY ?= $(shell git config --get remote.origin.url 2>/dev/null)
+
 wheels:
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	rm -rf dist
@@ -101,8 +104,9 @@ format: $(VENV)/.installed-dev
 docs: .venv-docs/.installed
 	.venv-docs/bin/mkdocs build --strict --quiet
 
+# The scripts behind published figures, an hour or two; `make bench SMALL=1` only shows that each runs, in minutes.
 bench: $(VENV)/.installed-dev
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/all.py $(if $(SMALL),--small)
 
 clean:
 	rm -rf $(VENV) .venv-vllm .venv-docs $(ADAPTER_VENVS) dist site runs .pytest_cache .mypy_cache .ruff_cache

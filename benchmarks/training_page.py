@@ -29,21 +29,26 @@ def main() -> None:
     draw = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "metrics.jsonl"
-        page, spent = TrainingPage(Path(folder), {"steps": updates}), 0.0
+        page, spent, cpu = TrainingPage(Path(folder), {"steps": updates}), 0.0, 0.0
         began = time.perf_counter()
         with JsonLinesWriter(path) as lines:
             for step in range(updates):
                 time.sleep(pause)
                 lines.append(json.dumps({"step": step, **{name: draw.random() for name in NAMES}}))
-                before = time.perf_counter()
+                before, used = time.perf_counter(), time.process_time()
                 page.refresh()
                 spent += time.perf_counter() - before
-        before = time.perf_counter()
+                cpu += time.process_time() - used
+        before, used = time.perf_counter(), time.process_time()
         page.write()
         spent += time.perf_counter() - before
+        cpu += time.process_time() - used
         whole = time.perf_counter() - began
         size = (Path(folder) / "training.html").stat().st_size
-    print(f"{updates:,} updates in {whole:.1f} s; the page took {spent:.2f} s, {spent / whole:.2%}; {size:,} bytes")
+    print(
+        f"{updates:,} updates in {whole:.1f} s; the page took {spent:.2f} s, {spent / whole:.2%}, and {cpu:.2f} s"
+        f" of CPU, {cpu / whole:.2%}; {size:,} bytes"
+    )
 
 
 if __name__ == "__main__":

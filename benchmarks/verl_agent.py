@@ -1,11 +1,12 @@
 """ALFWorld for verl-agent: our drop-in against the worker around textworld that it holds, in one run.
 
-    python benchmarks/verl_agent.py --data FOLDER
+    python benchmarks/verl_agent.py [--data FOLDER]
 
-FOLDER holds the official games (json_2.1.1/). Both play the same games, ours in groups of 8, each member with commands
-of its own; the original plays those of the first, and what both answer to them is compared on the way. The worker is
-made by alfworld's own `init_env`, as there, but in this process: that there is no Ray between, and no other process, is
-to its advantage. Times are seconds of CPU. A group of ours compiles its game once, and eight episodes share that.
+FOLDER holds the official games (json_2.1.1/); without it, generated games are played. Both play the same games, ours
+in groups of 8, each member with commands of its own; the original plays those of the first, and what both answer to
+them is compared on the way. The worker is made by alfworld's own `init_env`, as there, but in this process: that there
+is no Ray between, and no other process, is to its advantage. Times are seconds of CPU. A group of ours compiles its
+game once, and eight episodes share that.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import io
 import platform
 import random
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 from sad_env.adapters.verl_agent.alfworld import GameList, VerlALFWorldEnvs
+from sad_env.alfworld.data import DATA
 from sad_env.alfworld.store import FolderStore
+from sad_env.data import silent
 
 MEMBERS = 8
 STEPS = 20
@@ -84,12 +88,23 @@ def play_ours(envs: VerlALFWorldEnvs, plan: list[list[str]]) -> tuple[float, flo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="folder of official games")
     parser.add_argument("--groups", type=int, default=6)
     arguments = parser.parse_args()
-    split = arguments.data / "json_2.1.1" / "train"
+    with tempfile.TemporaryDirectory() as scratch:
+        if arguments.data:
+            split = arguments.data / "json_2.1.1" / "train"
+        else:
+            split = Path(scratch) / "train"
+            DATA.generate(Path(scratch), count=20, seed=0, split="train", progress=silent)
+        print("official games" if arguments.data else "generated games")
+        compare(split, arguments.groups)
+
+
+def compare(split: Path, count: int) -> None:
+    """Play this many groups of a split's games on both sides and print the table."""
     store = FolderStore(split)
-    plans = [commands_of(split, SEED + group) for group in range(arguments.groups)]
+    plans = [commands_of(split, SEED + group) for group in range(count)]
     said, output = sys.argv, sys.stdout
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -106,7 +121,6 @@ def main() -> None:
     different = sum(
         one != other for (*_, a), (*_, b) in zip(theirs, ours, strict=True) for one, other in zip(a, b, strict=True)
     )
-    count = arguments.groups
     print(f"Python {platform.python_version()}, {count} groups of {MEMBERS}, {STEPS} steps")
     print(f"answers of the first member that differ: {different} of {count * STEPS}")
     print(f"{'CPU ms per episode':>24} {'worker':>12} {'drop-in':>12} {'times':>8}")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 from typing import NamedTuple
 
 from sad_env.safe_text import one_line
 
+_STEEP = 20
+"""A line whose highest point is this many times its median shows nothing else on a plain scale."""
+_DEPTH = 1e3
+"""A logarithmic scale goes down to its highest point over this."""
 COLOURS = 8
 """Series beyond this many reuse colours; each still has its own label."""
 
@@ -17,7 +22,7 @@ class Box(NamedTuple):
 
     width: int = 640
     height: int = 300
-    left: int = 52
+    left: int = 64
     right: int = 16
     top: int = 14
     bottom: int = 44
@@ -86,6 +91,20 @@ def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
     return [float(f"{at * step:.10g}") for at in range(first, last + 1)]
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers for a logarithmic axis from below `low` to above `high`, both positive.
+
+    >>> log_ticks(0.13, 11.0), log_ticks(0.004, 900.0)
+    ([0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0], [0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0])
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    factors = (1, 2, 5) if len(powers) <= 4 else (1,)
+    marks = [float(f"{factor}e{power}") for power in powers for factor in factors]
+    first = max((place for place, mark in enumerate(marks) if mark <= low), default=0)
+    last = min((place for place, mark in enumerate(marks) if mark >= high), default=len(marks) - 1)
+    return marks[first : last + 1]
+
+
 def tick_text(value: float) -> str:
     """A number at an axis, short.
 
@@ -99,22 +118,32 @@ def tick_text(value: float) -> str:
 
 
 def line_plot(title: str, x_label: str, lines: Sequence[tuple[str, Sequence[tuple[float, float]]]]) -> Plot | None:
-    """Lines through points (x, y); None when there is no point. All numbers have to be finite."""
+    """Lines through points (x, y); None when there is no point. All numbers have to be finite.
+
+    What begins far above where it stays, as a loss does, is drawn on a logarithmic scale, and the title says so.
+    """
     lines = [(label, points) for label, points in lines if points]
     if not lines:
         return None
     xs = [x for _, points in lines for x, _ in points]
     ys = [y for _, points in lines for _, y in points]
-    # Most of what is drawn cannot be negative, and small changes far from 0 should not look large.
-    y_ticks = nice_ticks(min(0.0, *ys), max(0.0, *ys)) if any(ys) else [0.0, 1.0]
-    low, high, left = y_ticks[0], y_ticks[-1], min(xs)
+    floor = max(ys) / _DEPTH
+    steep = min(ys) >= 0 and max(ys) > _STEEP * max(median(ys), floor)
+    if steep:
+        title = f"{title}, logarithmic"
+        y_ticks = log_ticks(max(min(ys), floor), max(ys))
+    else:
+        # Most of what is drawn cannot be negative, and small changes far from 0 should not look large.
+        y_ticks = nice_ticks(min(0.0, *ys), max(0.0, *ys)) if any(ys) else [0.0, 1.0]
+    scaled = (lambda y: math.log10(max(y, y_ticks[0]))) if steep else float
+    low, high, left = scaled(y_ticks[0]), scaled(y_ticks[-1]), min(xs)
     right = max(max(xs), left + 1)
 
     def across(x: float) -> float:
         return round(BOX.left + (x - left) / (right - left) * (BOX.width - BOX.left - BOX.right), 1)
 
     def height(y: float) -> float:
-        return round(BOX.top + (high - y) / (high - low) * (BOX.height - BOX.top - BOX.bottom), 1)
+        return round(BOX.top + (high - scaled(y)) / (high - low) * (BOX.height - BOX.top - BOX.bottom), 1)
 
     series = []
     for colour, (label, points) in enumerate(lines):

@@ -11,6 +11,8 @@ from sad_env.json_lines import MAX_LINE_BYTES, RecordError, parse_json
 METRICS = "metrics.jsonl"
 """Name of the file that a training run writes: one JSON object a line, with "step" and numbers."""
 
+_NOTHING = 1e-5
+"""A divergence, or seconds, below this throughout."""
 POINTS = 400
 """Points of a curve at most; more than a screen shows apart."""
 
@@ -102,12 +104,12 @@ class Curves:
                 self._add(line)
 
     def plots(self) -> list[Plot]:
-        """The charts that have a curve. A divergence that is 0 throughout was not computed, and is left out."""
+        """The charts that have a curve. A divergence or cost of nothing throughout was not computed: it is left out."""
         found = []
         for title, names in CHARTS:
             lines = [(label, self._lines[name].points()) for name, label in names if name in self.latest]
-            if "Divergence" in title:
-                lines = [(label, points) for label, points in lines if any(y for _, y in points)]
+            if title.startswith(("Divergence", "Cost")):
+                lines = [(label, points) for label, points in lines if any(abs(y) > _NOTHING for _, y in points)]
             width = max((self._lines[name].width for name, _ in names), default=1)
             mean = f", means of {width:,}" if width > 1 else ""
             if plot := line_plot(title, f"updates{mean}", lines):

@@ -14,7 +14,7 @@ from sad_env import cli, registry
 from sad_env.data import DataPack, WorldData, checksum_record, data_root, existing_folder, fetch, pack_folder
 from sad_env.errors import ConfigError, UnknownNameError
 from sad_env.files import safe_name, sweep_parts
-from sad_env.progress import shown
+from sad_env.progress import announced, shown
 from sad_env.safe_text import visible
 
 
@@ -86,7 +86,8 @@ def _run(settings: DataSettings) -> int:
     if not settings.world:
         raise ConfigError(f"sad-data {settings.action} needs a world: {', '.join(_with_data())}")
     data = _data(settings.world)
-    with shown(quiet=settings.quiet) as progress:
+    doing = f"sad-data: {settings.action} {settings.world}"
+    with announced(doing, quiet=settings.quiet), shown(quiet=settings.quiet) as progress:
         if settings.action == "path":
             print(pack_folder(settings.world, _pack(data, settings).name))
         elif settings.action == "fetch":

@@ -59,7 +59,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
     recipe = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "pip wheel" in line)
     words = recipe.partition("pip wheel")[2].replace("--wheel-dir dist", f"--wheel-dir {folder}").split()
-    pip(Path(sys.prefix), "wheel", *words, SAD_ENV_RELEASE="1")
+    pip(Path(sys.prefix), "wheel", *words, SAD_ENV_RELEASE="1", SAD_ENV_REPOSITORY="git@github.com:someone/sad-env.git")
     return folder
 
 
@@ -131,6 +131,26 @@ def test_the_wheels_hold_everything_once(wheels: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_an_index_shows_leads_to_the_published_repository(wheels: Path) -> None:
+    with zipfile.ZipFile(next(wheels.glob("sad_env-*.whl"))) as opened:
+        told = opened.read(f"sad_env-{sad_env.__version__}.dist-info/METADATA").decode()
+    assert "Project-URL: Source, https://github.com/someone/sad-env\n" in told
+    links = re.findall(r"\]\(([^)\s]+)\)", told)
+    assert len(links) > 10
+    there = "https://github.com/someone/sad-env/"
+    for link in links:
+        assert link.startswith("https://")
+        if link.startswith(there):
+            kind, head, path = link.removeprefix(there).partition("#")[0].split("/", 2)
+            assert kind in ("raw", "blob")
+            assert head == "HEAD"
+            assert (ROOT / path).exists(), path
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", told)
+    assert len(pictures) >= 5
+    assert all(link.startswith(f"{there}raw/HEAD/docs/") for link in pictures)
+
+
+@pytest.mark.slow
 def test_the_core_is_light_and_plays(core: Path, tmp_path: Path) -> None:
     size = sum(path.stat().st_size for path in core.rglob("*") if path.is_file() and not path.is_symlink())
     assert size < 250e6
@@ -154,6 +174,54 @@ def test_the_core_is_light_and_plays(core: Path, tmp_path: Path) -> None:
         done = run(command, tmp_path, core)
         assert done.returncode == 0, f"$ {command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     assert done.stdout.startswith(str(core))
+
+
+OLDEST = (3, 10)
+
+
+def interpreters() -> dict[tuple[int, int], str]:
+    """Pythons of this machine that the packages are for, by version: those on the path, and pyenv's."""
+    names = [f"python3.{minor}" for minor in range(OLDEST[1], 20)]
+    places = [*filter(None, map(shutil.which, names)), sys.executable]
+    places += [str(path) for path in Path.home().glob(".pyenv/versions/*/bin/python")]
+    found: dict[tuple[int, int], str] = {}
+    for place in places:
+        told = subprocess.run([place, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True)
+        if told.returncode == 0 and (version := tuple(map(int, told.stdout.split()))) >= OLDEST:
+            found.setdefault((version[0], version[1]), place)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["oldest", "newest"])
+def test_the_wheels_work_on_the_oldest_and_the_newest_python(which: str, wheels: Path, tmp_path: Path) -> None:
+    """The core installed and used from another folder; of the other half, whose torch is large, that it compiles."""
+    found = interpreters()
+    version = OLDEST if which == "oldest" else max(found)
+    if version not in found:
+        pytest.skip("no Python 3.10 found")
+    folder = tmp_path / "venv"
+    subprocess.run([found[version], "-m", "venv", str(folder)], check=True)
+    pip(folder, "install", "--quiet", *map(str, wheels.glob("sad_env_core-*.whl")))
+    other = tmp_path / "other"
+    other.mkdir()
+    with zipfile.ZipFile(next(wheels.glob("sad_env-*.whl"))) as opened:
+        opened.extractall(other / "unpacked")
+    for command in (
+        f"python -c 'import sys, sad_env; assert sys.version_info[:2] == {version}; print(sad_env.__file__)'",
+        "python -W error -m compileall -q unpacked",
+        "sad-eval doctor",
+        "sad-eval --agent expert --env hotpotqa --episodes 4 --out runs/expert",
+        "sad-eval --agent random --env webshop --episodes 2 --out runs/random",
+        "sad-play runs/expert --plain --episodes 1",
+        "sad-eval report runs/expert --html report.html",
+        "sad-eval view runs",
+        "sad-leaderboard add runs/expert --title Expert --submitter me --root entries",
+        "sad-leaderboard build --root entries --out board --level replayed",
+        "sad-collect --env alfworld --episodes 3 --out expert.jsonl",
+    ):
+        done = run(command, other, folder)
+        assert done.returncode == 0, f"$ {command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 
 @pytest.mark.slow

@@ -118,9 +118,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `sad-collect`; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
-        module, _, name = COMMANDS[words[0]].partition(":")
-        return cli.run(f"sad-collect {words[0]}", lambda: getattr(importlib.import_module(module), name)(words[1:]))
+        return cli.run(f"sad-collect {words[0]}", lambda: _other(words[0], words[1:]))
     return cli.run("sad-collect", lambda: _collect(_read(arguments)))
+
+
+def _other(command: str, words: Sequence[str]) -> int:
+    module, _, name = COMMANDS[command].partition(":")
+    with announced(f"sad-collect {command}: working", quiet="--quiet" in words):
+        return int(getattr(importlib.import_module(module), name)(words))
 
 
 def _collect(settings: CollectSettings) -> int:

@@ -139,10 +139,19 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
         ConfigError: a device that is not there, or a package that is not installed.
         UnknownNameError: no such dtype.
     """
+    from sad_agents.hub_models import folder_offline, hub_folder
+
+    path, name, identity = model_path(spec), spec.removeprefix("hf:"), ""
+    of_hub = path is None and spec != "smollm2"
+    # What cannot be had is said before torch takes its seconds.
+    if path is not None and not path.exists():
+        raise CheckpointError(f"{one_line(spec, 120)}: no such file or folder")
+    if of_hub:
+        path = folder_offline(name)
     import torch
 
     from sad_agents.checkpoints import load_head, load_student
-    from sad_agents.model_folder import RECORD_FILE, hub_folder
+    from sad_agents.model_folder import RECORD_FILE
     from sad_agents.sampling.action_head import input_embedding
 
     place = device_of(device)
@@ -156,10 +165,8 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
         model, tokenizer = load_smollm2()
         torch.nn.Module.to(model, device=place, dtype=precision)
         return LoadedModel(model, tokenizer, {}, begin_ids(tokenizer), spec, None)
-    path, identity = model_path(spec), ""
-    if path is None:
-        name = spec.removeprefix("hf:")
-        path = hub_folder(name)
+    path = path or hub_folder(name)
+    if of_hub:
         identity = f"{name}@{path.name[:12]}"
     student = load_student(path, device=str(place), dtype=precision)
     ours = path.is_file() or (path / RECORD_FILE).is_file()

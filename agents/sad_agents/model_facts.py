@@ -1,4 +1,4 @@
-"""What a language model is, in words: architecture, size, context, template."""
+"""What a language model is, in words: architecture, size, context, tokenizer, template."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from sad_agents.loading import begin_ids
 from sad_agents.sampling.kv_cache import context_of
 from sad_env.safe_text import one_line
 
@@ -28,8 +29,9 @@ def model_facts(
     count = sum(parameter.numel() for parameter in model.parameters())
     facts = {
         "architecture": f"{type(model).__name__}, {layers} layers of width {width}",
-        "size": f"{count:,} parameters in {precision}, {len(tokenizer):,} tokens",
+        "size": f"{count:,} parameters in {precision}",
         "context": f"{context_of(model):,} positions",
+        "tokenizer": _tokenizer(tokenizer, ours=bool(record)),
         "chat template": "there is one" if tokenizer.chat_template else "none",
     }
     acting = record.get("acting")
@@ -42,3 +44,11 @@ def model_facts(
         prompt = acting.get("prompt")
         facts["prompt"] = f"{len(prompt):,} characters" if isinstance(prompt, str) and prompt else "none"
     return {name: one_line(fact, 120) for name, fact in facts.items()}
+
+
+def _tokenizer(tokenizer: PreTrainedTokenizerBase, *, ours: bool) -> str:
+    core = getattr(tokenizer, "backend_tokenizer", None)
+    kind = type(core.model).__name__ if core is not None else type(tokenizer).__name__
+    # Students of this project are trained without a begin token.
+    first = tokenizer.bos_token if not ours and begin_ids(tokenizer) else "nothing"
+    return f"{kind} of {len(tokenizer):,} tokens; a text begins with {first} and ends with {tokenizer.eos_token}"

@@ -28,10 +28,7 @@ from sad_agents.architecture import (
     refuse,
     settings_of,
 )
-from sad_agents.reachable import reachable
-from sad_agents.sampling.action_head import HEAD_FILE
-from sad_env.addresses import public_address
-from sad_env.errors import InfrastructureError
+from sad_agents.hub_models import hub_folder
 from sad_env.safe_text import one_line
 
 # The auto classes are not typed.
@@ -44,37 +41,9 @@ RECORD_FILE = "sad_record.json"
 ROLES = ("bos_token", "eos_token", "pad_token", "unk_token")
 CHAT_TEMPLATE = "chat_template"
 """Name of the chat template among the settings of a tokenizer; a file of this name with .jinja is in folders."""
-_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", f"{CHAT_TEMPLATE}.jinja", HEAD_FILE)
-"""What is fetched from the hub: nothing that can run code; chat templates are rendered in a sandbox."""
-_ELSEWHERE = ("*/*", "consolidated*")
-"""What is not: other formats of the same weights."""
 _OLD_MASK = re.compile(r"(^|\.)(attn|attention)\.(bias|masked_bias)$")
 _OLD_TABLE = re.compile(r"(^|\.)(rotary_emb\.inv_freq|position_ids)$")
 """Constants that earlier releases of transformers saved among the weights; they are computed today."""
-
-
-def hub_folder(name: str) -> Path:
-    """The folder of the hub's cache that holds a model, fetched where need be; its name is the model's commit.
-
-    Raises:
-        InfrastructureError: no such model, or no network and nothing in the cache.
-    """
-    from huggingface_hub import constants, snapshot_download
-
-    offline = constants.HF_HUB_OFFLINE or not reachable(constants.ENDPOINT)
-    wanted: dict[str, Any] = {"allow_patterns": list(_FILES), "ignore_patterns": list(_ELSEWHERE)}
-    try:
-        return Path(snapshot_download(name, local_files_only=offline, **wanted))
-    except Exception as error:
-        if offline:
-            hub = public_address(constants.ENDPOINT)
-            raise InfrastructureError(
-                f"{one_line(name, 80)!r} could not be had from the hub or its cache: {hub} does not answer:"
-                " connect to the network, or give a folder"
-            ) from None
-        raise InfrastructureError(
-            f"{one_line(name, 80)!r} could not be had from the hub or its cache: {one_line(str(error), 160)}"
-        ) from None
 
 
 def load_folder(path: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, dict[str, Any]]:

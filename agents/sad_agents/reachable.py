@@ -8,7 +8,7 @@ import threading
 import urllib.request
 from urllib.parse import urlsplit
 
-SECONDS = 3.0
+SECONDS = 2.0
 """That a server, or the proxy before it, may take to accept a connection."""
 
 

@@ -168,7 +168,8 @@ def vllm_agent(rest: str, world: str, options: AgentOptions) -> Agent:
 
 def _description(server: VllmServer) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:
     """Tokenizer and training record of what a server has loaded."""
-    from sad_agents.model_folder import hub_folder, load_description
+    from sad_agents.hub_models import hub_folder
+    from sad_agents.model_folder import load_description
 
     root = Path(server.root)
     if not root.is_dir() and root.is_absolute():

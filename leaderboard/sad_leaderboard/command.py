@@ -18,7 +18,7 @@ from sad_eval.runs.run_folder import RunFolder
 from sad_env import cli
 from sad_env.errors import ConfigError, DataError, UnknownNameError
 from sad_env.files import sweep_parts, write_text
-from sad_env.progress import ProgressReport, shown
+from sad_env.progress import ProgressReport, announced, shown
 from sad_env.records import Record
 from sad_env.safe_text import one_line, visible
 from sad_leaderboard import render
@@ -140,7 +140,8 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if arguments[0] not in commands:
         raise UnknownNameError("command", one_line(arguments[0], 40), commands)
-    return commands[arguments[0]](arguments[1:])
+    with announced(f"{PROG} {arguments[0]}: working"):
+        return commands[arguments[0]](arguments[1:])
 
 
 Checking = TypeVar("Checking", VerifyConfig, BuildConfig)

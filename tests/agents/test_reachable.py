@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from sad_agents import model_folder, reachable
+from sad_agents import hub_models, reachable
 
 from sad_env.errors import InfrastructureError
 
@@ -49,6 +49,6 @@ def test_a_name_that_is_looked_up_for_ever_is_given_up(monkeypatch: pytest.Monke
 
 
 def test_a_model_of_the_hub_offline_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_folder, "reachable", lambda url: False)
+    monkeypatch.setattr(hub_models, "reachable", lambda url: False)
     with pytest.raises(InfrastructureError, match="does not answer: connect to the network, or give a folder"):
-        model_folder.hub_folder("nobody/no-such-model")
+        hub_models.hub_folder("nobody/no-such-model")

@@ -100,7 +100,8 @@ def test_facts_of_a_model() -> None:
     loaded = load_language_model(str(shipped_student("alfworld")), dtype="checkpoint")
     facts = model_facts(loaded.model, loaded.tokenizer, loaded.record)
     assert facts["architecture"] == "LlamaForCausalLM, 4 layers of width 192"
-    assert facts["size"] == "1,783,424 parameters in bfloat16, 1,077 tokens"
+    assert facts["size"] == "1,783,424 parameters in bfloat16"
+    assert facts["tokenizer"] == "BPE of 1,077 tokens; a text begins with nothing and ends with <|end|>"
     assert facts["context"] == "1,024 positions"
     assert facts["chat template"] == "none"
     assert facts["window"] == "512 tokens, 96 of them for a completion"

@@ -18,7 +18,7 @@ from sad_distill.config import TrainConfig
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import ACT, collate
 from sad_distill.data.rows import rows_from
-from sad_distill.models.language import load_language
+from sad_distill.models.language import load_language, validated
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.relabel import infos_of
 from sad_distill.teachers.relabel_agent import agent_turns, branches_as_rows, decision_of, turn_rows
@@ -449,3 +449,26 @@ def test_a_moving_average_follows_its_student(tiny_llama: Callable[..., Any]) ->
     again = SelfTeacher(student, "a", decay=0.75)
     again.load({name: one.clone() for name, one in average.tensors.items()})
     assert same(list(again.model.parameters()), list(average.model.parameters()))
+
+
+def test_a_run_says_where_its_teacher_has_little_to_teach(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A teacher that won 1 of 4 in its validation is weak; a student that then wins 2 of 4 is above it: a line each."""
+    won = iter([1.0, 2.0, 4.0])
+    monkeypatch.setattr("sad_distill.training.validation.Validation._play", lambda self: (next(won), 8.0))
+    changes = {"method": "sft", "mode": "offline", "batch": 4, "horizon_start": 0, "validate_episodes": 4}
+    taught = settings(files, tmp_path / "teacher", teacher="", validate_every=2, **changes)
+    Run(taught).train()
+    record = load_student(tmp_path / "teacher" / "student.pt").record
+    assert record["validation_success"] == 0.25
+    said: list[str] = []
+    changes |= {"method": "sad", "teacher": str(tmp_path / "teacher" / "student.pt"), "validate_every": 1}
+    Run(settings(files, tmp_path / "run", **changes), warn=said.append).train()
+    assert [line.partition(":")[0] for line in said] == [
+        "the teacher wins 25%",
+        "the student wins 50% at update 1, its teacher 25%",
+    ]
+    assert load_student(tmp_path / "run" / "student.pt").record["validation_success"] == 1.0
+    assert validated(record) == {"toy": 0.25}
+    assert validated({"settings": {"env": "toy"}}) == validated({}) == {}

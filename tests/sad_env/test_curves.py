@@ -32,6 +32,18 @@ def test_a_line_goes_from_corner_to_corner_of_its_axes() -> None:
     assert [tick.label for tick in plot.x_ticks] == ["0", "20", "40", "60", "80", "100"]
 
 
+def test_what_begins_far_above_where_it_stays_is_drawn_on_a_logarithmic_scale() -> None:
+    plot = line_plot("loss", "updates", [("loss", [(0, 10.0), *((step, 0.1) for step in range(1, 99)), (99, 0.0)])])
+    assert plot is not None
+    assert plot.title == "loss, logarithmic"
+    assert [tick.label for tick in plot.y_ticks] == ["0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10"]
+    heights = [y for _, y in coordinates(plot.series[0].path)]
+    span = BOX.height - BOX.top - BOX.bottom
+    assert heights[0] == BOX.top
+    assert heights[1] == pytest.approx(BOX.top + 2 / 3 * span, abs=0.1)  # of three decades, 0.1 is two below 10
+    assert heights[-1] == BOX.height - BOX.bottom  # what is below the scale lies on its lower edge
+
+
 def test_a_line_of_one_point_or_of_zeros_stays_in_its_box_and_no_point_is_no_plot() -> None:
     assert line_plot("empty", "x", [("none", [])]) is None
     for points in ([(3.0, -2.5)], [(0.0, 0.0), (1.0, 0.0)], [(0.0, -1e-9), (1e6, 1e9)]):

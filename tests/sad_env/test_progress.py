@@ -37,6 +37,23 @@ def test_a_line_has_the_count_the_time_left_and_the_pace_before_the_numbers(
     assert capsys.readouterr().err == "update  400/400\n"
 
 
+def test_work_of_which_no_unit_ends_is_spoken_of_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BEFORE_LINES", 0.01)
+    with progress.shown(seconds=0.01) as report:
+        report("episodes", 0, 4, lambda: "no episode has ended yet")
+        deadline = time.monotonic() + 30
+        lines: list[str] = []
+        while len(lines) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+            lines += capsys.readouterr().err.splitlines()
+    assert set(lines) == {"episodes  0/4  0 s so far  no episode has ended yet"}
+    with progress.shown() as report:
+        report("episodes", 0, 4)  # it is over before anybody wonders
+    assert capsys.readouterr().err == ""
+
+
 def test_on_80_columns_step_time_left_and_pace_come_first_and_the_numbers_below() -> None:
     bars = Bars()
     for step in (0, 1, 2):
@@ -66,3 +83,22 @@ def test_work_that_takes_long_says_what_it_is_and_how_long_it_has_taken(
     with announced("loading", quiet=True):
         time.sleep(0.05)
     assert capsys.readouterr().err == ""
+
+
+def test_of_work_inside_work_the_inner_speaks_and_where_lines_are_printed_neither(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_OF_SILENCE", 0.02)
+    with announced("the whole"):
+        with announced("a part"):
+            time.sleep(0.1)
+        assert capsys.readouterr().err == "a part ... 0 s\n"
+        monkeypatch.setattr(progress, "SECONDS_OF_SILENCE", 10.0)
+        monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    capsys.readouterr()
+    monkeypatch.setattr(progress, "SECONDS_OF_SILENCE", 0.5)
+    with announced("the whole"), progress.shown() as report:
+        for step in range(20):
+            report("update", step, 20)
+            time.sleep(0.02)
+    assert "the whole" not in capsys.readouterr().err

@@ -8,18 +8,14 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 Asked = TypeVar("Asked")
 Said = TypeVar("Said")
 
 
-class CallEnd(NamedTuple, Generic[Asked, Said]):
-    """What came of one call: a value, or what was raised."""
-
-    asked: Asked
-    said: Said | None
-    error: BaseException | None = None
+CallEnd: TypeAlias = tuple[Asked, Said | None, BaseException | None]
+"""What came of one call: what was asked, and a value or what was raised. Python 3.10 knows no generic NamedTuple."""
 
 
 class Calls(Generic[Asked, Said]):
@@ -50,9 +46,9 @@ class Calls(Generic[Asked, Said]):
 
     def _call(self, asked: Asked) -> None:
         try:
-            end = CallEnd(asked, self._function(asked))
+            end: CallEnd[Asked, Said] = (asked, self._function(asked), None)
         except BaseException as error:
-            end = CallEnd(asked, None, error)
+            end = (asked, None, error)
         self._answers.put(end)
         # A bell that is full of rings rings already.
         with self._lock, contextlib.suppress(BlockingIOError):

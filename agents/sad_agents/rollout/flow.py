@@ -39,7 +39,7 @@ class Flow:
             self._flow = flow_of(self._agent) or self._flow
             made = list(zip(self._asked, self._decide(list(self._asked.values())), strict=True))
         ended = [(self._asked.pop(number), decision) for number, decision in made]
-        return [CallEnd(episode, checked([decision], 1)[0]) for episode, decision in ended]
+        return [(episode, checked([decision], 1)[0], None) for episode, decision in ended]
 
     def close(self) -> None:
         """Nothing goes on by itself."""

@@ -137,7 +137,7 @@ def _train_stage(ranks: Ranks, config: TrainConfig, name: str) -> Path:
         print(f"{PROG}: {warning}", file=sys.stderr)
     stage = f" of stage {name}" if name else ""
     with announced(f"{PROG}: loading models and episodes{stage}", quiet=not ranks.first):
-        run = Run(config, ranks=ranks)
+        run = Run(config, ranks=ranks, warn=_warn)
     if ranks.first and run.teacher and run.teacher.comparison:
         print(f"{PROG}: {run.teacher.comparison}", file=sys.stderr)
     with progress(config.optimisation.steps, shown=ranks.first) as run.report:
@@ -148,8 +148,14 @@ def _train_stage(ranks: Ranks, config: TrainConfig, name: str) -> Path:
     return path
 
 
+def _warn(line: str) -> None:
+    print(f"{PROG}: warning: {line}", file=sys.stderr)
+
+
 def _inspect(arguments: Sequence[str]) -> int:
-    return inspect(cli.parse(InspectConfig, arguments, prog=f"{PROG} inspect"))
+    config = cli.parse(InspectConfig, arguments, prog=f"{PROG} inspect")
+    with announced(f"{PROG} inspect: working"):
+        return inspect(config)
 
 
 def _serve(arguments: Sequence[str]) -> int:
@@ -164,11 +170,14 @@ def _plan(arguments: Sequence[str]) -> int:
     config = train_config([*arguments, *out], prog=f"{PROG} plan")
     if config.stages:
         raise ConfigError("a plan is of one stage: give its --config in the place of --stages")
-    return plan(config)
+    with announced(f"{PROG} plan: working"):
+        return plan(config)
 
 
 def _export(arguments: Sequence[str]) -> int:
-    return export(cli.parse(ExportConfig, arguments, prog=f"{PROG} export"))
+    config = cli.parse(ExportConfig, arguments, prog=f"{PROG} export")
+    with announced(f"{PROG} export: working"):
+        return export(config)
 
 
 def _study(arguments: Sequence[str]) -> int:

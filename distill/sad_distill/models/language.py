@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from sad_agents.acting import writing_of
 from sad_agents.loading import load_language_model, model_path
@@ -34,6 +35,7 @@ class Language:
         form: name of the form that it writes in (`sad_env.transcript`).
         chat: it reads and writes in the turns of the tokenizer's chat template.
         ours: it is a student of this project: trained on the task, it needs no exemplars.
+        success: by world, its success at the last validation of its training, where there was one.
     """
 
     model: PreTrainedModel
@@ -43,6 +45,7 @@ class Language:
     form: FormName = "lines"
     chat: bool = False
     ours: bool = False
+    success: Mapping[str, float] = field(default_factory=dict)
 
 
 def load_language(spec: str, device: str = "cpu", dtype: str = "float32", *, teaches: bool = False) -> Language:
@@ -68,8 +71,15 @@ def load_language(spec: str, device: str = "cpu", dtype: str = "float32", *, tea
         )
     restrict(loaded.model, TokenIds.of(loaded.tokenizer.get_vocab().values()))
     form, chat = writing_of(spec, loaded.record, loaded.tokenizer)
-    ours = bool(loaded.record)
-    return Language(loaded.model, loaded.tokenizer, loaded.identity, loaded.start_ids, form.name, chat, ours)
+    ours, success = bool(loaded.record), validated(loaded.record)
+    return Language(loaded.model, loaded.tokenizer, loaded.identity, loaded.start_ids, form.name, chat, ours, success)
+
+
+def validated(record: Mapping[str, Any]) -> dict[str, float]:
+    """Success at the validation that a training record tells of, by its world; empty where there was none."""
+    settings, success = record.get("settings"), record.get("validation_success")
+    world = settings.get("env") if isinstance(settings, Mapping) else None
+    return {world: float(success)} if isinstance(world, str) and isinstance(success, int | float) else {}
 
 
 def own_tokenizer(student: str, episodes: Sequence[Trajectory], vocabulary: int) -> PreTrainedTokenizerBase:

@@ -79,6 +79,12 @@ class Parts:
         """The head that chooses the student's actions; None where the student writes them."""
         return head_of(self.learner.extras, self.config.loss.act_loss) if by_head(self.config) else None
 
+    @property
+    def teacher_success(self) -> float | None:
+        """Success of the teacher in this world by its training record; None where it tells nothing."""
+        language = self.teacher.language if self.teacher else None
+        return language.success.get(self.config.data.env) if language else None
+
     def acting_parameters(self) -> list[tuple[str, Tensor]]:
         """What is trained of all that the student acts by, by name."""
         modules = {"": self.learner.modules["student"], **({"action_head.": self.head} if self.head else {})}

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import resource
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from sad_agents.checkpoints import save_student
 from sad_agents.rollout.backend import join
+from sad_agents.teacher_strength import doubt
 from sad_agents.tracking import tracker_names
 from torch import nn
 
@@ -70,18 +72,26 @@ class Run:
         config: its settings.
         report: called after every update.
         ranks: processes that train together; the first one writes and reports.
+        warn: called with a line where the teacher has little to teach the student.
 
     Raises:
         ConfigError: settings that contradict one another or what they name.
         DataError: the files of episodes hold none.
     """
 
-    def __init__(self, config: TrainConfig, report: Report = silent, ranks: Ranks = ALONE) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        report: Report = silent,
+        ranks: Ranks = ALONE,
+        warn: Callable[[str], None] = warnings.warn,
+    ) -> None:
         tracker_names(config.output.report_to)  # before models are loaded, as all that may not be there
         join(config.online.backend)
         self.config = config
         self.report = report
         self.ranks = ranks
+        self.warn = warn if ranks.first else lambda line: None
         self.folder = Path(config.out)
         self.parts = build(config, ranks)
         self.teacher, self.student = self.parts.teacher, self.parts.student
@@ -133,6 +143,9 @@ class Run:
                 source = Recorded(self.parts) if offline else Live(self.parts, directory, interrupts)
             self._resume(directory, source)
             directory.begin(self.done)
+            success = self.parts.teacher_success
+            if not self.done and success is not None and (line := doubt(success)):
+                self.warn(line)
             self.earlier_steps = directory.earlier_steps
             try:
                 self._learn(source, directory, interrupts)
@@ -167,7 +180,7 @@ class Run:
         for rows in updates:
             metrics = self._update(rows)
             if rows.iterations:
-                metrics |= self.validation.after(rows.iterations, self.done + 1)
+                metrics |= self._validated(rows.iterations)
             before = self.pace.share(self.done)
             self.pace.used = metrics["processor_seconds"] = _processor_seconds() - begun
             directory.write(self.done, metrics)
@@ -186,6 +199,13 @@ class Run:
                     f"loss or gradients were not finite in the {self.learner.skipped_in_row} updates before"
                     f" {self.done + 1}: look at metrics.jsonl, and train in another --out, e.g. with a smaller rate"
                 )
+
+    def _validated(self, iteration: int) -> Metrics:
+        first = self.validation.last < 0
+        metrics = self.validation.after(iteration, self.done + 1)
+        if first and self.validation.doubt:
+            self.warn(self.validation.doubt)
+        return metrics
 
     def _resume(self, directory: RunDir, source: Recorded | Live) -> None:
         if directory.state.exists():
@@ -271,12 +291,18 @@ class Run:
             "teacher": self.teacher.name if self.teacher else "",
             **({"comparison": self.teacher.comparison} if self.teacher and self.teacher.comparison else {}),
             "updates": self.done,
-            **({} if self.kept is None else {"kept": self.kept, "validation_success": self.validation.best}),
+            **({} if self.kept is None else {"kept": self.kept}),
+            **({} if (success := self._success()) is None else {"validation_success": success}),
             **({"earlier_steps": self.earlier_steps} if self.earlier_steps else {}),
             "seconds": round(self.seconds, 1),
             "parameters": parameter_count(self.student.model),
             "versions": {name: version(name) for name in ("sad-env", "torch", "transformers")},
         }
+
+    def _success(self) -> float | None:
+        """Success at the validation of the state that is saved, or the last before it; None without validation."""
+        success = self.validation.last if self.kept is None else self.validation.best
+        return None if success < 0 else success
 
     def _acting(self) -> dict[str, Any]:
         """How the student acts; without what earlier releases do not know, where it says nothing new."""

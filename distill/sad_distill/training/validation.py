@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from sad_agents.rollout.episodes import NO_LIMITS
 from sad_agents.rollout.rollout import Job
+from sad_agents.teacher_strength import doubt
 
 from sad_distill.training.build import Parts
 from sad_distill.training.learner import Metrics
@@ -31,10 +32,14 @@ class Validation:
         best: success at the best validation; below 0 before the first.
         at: updates before it.
         worse: validations since.
+        last: success at the last validation; below 0 before the first.
+        doubt: after the first validation, whether the teacher has little to teach this student; "" where nothing is
+            to be said.
     """
 
     def __init__(self, parts: Parts, folder: Path) -> None:
-        self.best, self.at, self.worse = -1.0, 0, 0
+        self.best, self.at, self.worse, self.last = -1.0, 0, 0, -1.0
+        self.doubt = ""
         self._parts, self._path = parts, folder / "best.safetensors"
         self._config = parts.config.validation
         if self._config.validate_every:
@@ -55,6 +60,9 @@ class Validation:
             return {}
         won, steps = self._play()
         success = won / len(self._jobs)
+        if self.last < 0 and self._parts.teacher_success is not None:
+            self.doubt = doubt(self._parts.teacher_success, success, f"at update {updates}")
+        self.last = success
         self.worse += 1
         if success > self.best:
             self.best, self.at, self.worse = success, updates, 0
@@ -86,12 +94,12 @@ class Validation:
     @property
     def position(self) -> list[float]:
         """What a state on disk keeps."""
-        return [self.best, self.at, self.worse]
+        return [self.best, self.at, self.worse, self.last]
 
     def resume(self, record: Mapping[str, Any]) -> None:
-        """Go on from a state's record; states of earlier releases have none."""
-        best, at, worse = record.get("validation", self.position)
-        self.best, self.at, self.worse = float(best), int(at), int(worse)
+        """Go on from a state's record; states of earlier releases have none, or no last success."""
+        best, at, worse, *last = record.get("validation", self.position)
+        self.best, self.at, self.worse, self.last = float(best), int(at), int(worse), float(last[0] if last else best)
 
     def restore_best(self) -> int | None:
         """Give the student back the weights that were best, where the settings ask; returns the updates before them."""

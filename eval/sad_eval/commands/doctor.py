@@ -1,4 +1,4 @@
-"""`sad-eval doctor`: is this machine ready, and if not, what to do; or is this checkpoint safe and whole."""
+"""`sad-eval doctor`: is this machine ready, and if not, what to do; or what is this model, and is it safe and whole."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import platform
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import tyro
+from rich.console import Console
 from sad_agents import catalogue
+from sad_agents.loading import load_language_model, model_path
 
 from sad_env import cli, registry
 from sad_env.data import data_root, pack_folder
+from sad_env.errors import CheckpointError
+from sad_env.progress import announced
 from sad_env.safe_text import console, one_line, safe_text
 from sad_eval.metrics.episode_metrics import load_plugins as load_metrics
 from sad_eval.runs import provenance
@@ -24,14 +29,14 @@ from sad_eval.runs import provenance
 
 @dataclass(frozen=True)
 class DoctorSettings:
-    """Look at this machine, or at a checkpoint.
+    """Look at this machine, or say what a model is: architecture, size, context, tokenizer, template.
 
     $ sad-eval doctor
     $ sad-eval doctor student.pt
     """
 
     checkpoint: Annotated[str, tyro.conf.Positional] = ""
-    """A student.pt or a model folder."""
+    """A student.pt, a model folder, smollm2, or hf:OWNER/NAME of the hub."""
 
 
 class Finding(NamedTuple):
@@ -57,23 +62,39 @@ def run_doctor(arguments: Sequence[str] | None = None) -> int:
     settings = cli.parse(DoctorSettings, arguments, prog="sad-eval doctor")
     out = console()
     if settings.checkpoint:
-        from sad_agents.checkpoints import load_student
-        from sad_agents.model_facts import model_facts
-
-        student = load_student(Path(settings.checkpoint))
-        out.print(safe_text(f"✓ {one_line(settings.checkpoint, 120)}: safe, whole, and loads", "green"))
-        for name, fact in model_facts(*student).items():
-            out.print(safe_text(f"{name}: {fact}"), soft_wrap=True)
-        out.print(safe_text(f"its training record:\n{json.dumps(student.record, indent=1)}"), soft_wrap=True)
+        _describe(settings.checkpoint, out)
         return 0
     bad = 0
-    for finding in (*_machine(), *_worlds(), *_students(), *_extras(), *_plugins()):
+    for finding in chain(_machine(), _worlds(), _students(), _extras(), _plugins()):  # each as it is found
         mark, style = _STYLES[finding.level]
         bad += finding.level == "bad"
         advice = f" → {finding.advice}" if finding.advice else ""
         out.print(safe_text(f"{mark} {finding.what}{advice}", style if finding.level != "ok" else ""), soft_wrap=True)
     out.print(safe_text("ready" if not bad else f"{bad} things to mend", "bold green" if not bad else "bold red"))
     return 5 if bad else 0
+
+
+def _describe(name: str, out: Console) -> None:
+    """Print what a model is.
+
+    Raises:
+        CheckpointError: there is none of this name, or it is not sound.
+        InfrastructureError: a hub id that cannot be had.
+    """
+    if model_path(name) is None and not name.startswith("hf:") and name != "smollm2" and "/" not in name:
+        raise CheckpointError(f"{one_line(name, 80)}: no such file or folder; a model of the hub is hf:OWNER/NAME")
+    with announced(f"sad-eval doctor: loading {one_line(name, 80)}"):
+        loaded = load_language_model(name, dtype="checkpoint")
+        from sad_agents.model_facts import model_facts
+
+        facts = model_facts(loaded.model, loaded.tokenizer, loaded.record)
+    out.print(safe_text(f"✓ {one_line(name, 120)}: safe, whole, and loads", "green"))
+    for fact, text in facts.items():
+        out.print(safe_text(f"{fact}: {text}"), soft_wrap=True)
+    if loaded.record:
+        out.print(safe_text(f"its training record:\n{json.dumps(loaded.record, indent=1)}"), soft_wrap=True)
+    else:
+        out.print(safe_text("no training record: it is no student of this project"), soft_wrap=True)
 
 
 def _machine() -> Iterator[Finding]:

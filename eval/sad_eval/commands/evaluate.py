@@ -51,8 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `sad-eval`; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
-        return cli.run(f"sad-eval {words[0]}", lambda: _command(words[0])(words[1:]))
+        return cli.run(f"sad-eval {words[0]}", lambda: _other(words[0], words[1:]))
     return cli.run("sad-eval", lambda: _evaluate(words))
+
+
+def _other(name: str, words: Sequence[str]) -> int:
+    with announced(f"sad-eval {name}: working", quiet="--quiet" in words):
+        return _command(name)(words)
 
 
 def _command(word: str) -> Callable[[Sequence[str]], int]:

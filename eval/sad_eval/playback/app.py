@@ -297,20 +297,21 @@ class PlaybackApp(App[None]):
             heard = tuple(beat for beat in heard if beat.kind is not SpanKind.REASON)
         return Group(Padding(head, (0, 0, 0, 4)), transcript(heard, self.player.needle))
 
-    def _choices(self) -> Text:
+    def _choices(self) -> RenderableType:
         episode, number = self.player.trajectory, max(1, self.player.step_number)
         step = episode.steps[number - 1] if episode and number <= len(episode.steps) else None
         if step is None or step.admissible is None:
             return Text("no list of admissible actions", _DIM)
         # The choice is marked only once the playback has reached the action.
         reached = any(beat.step == number and beat.kind is SpanKind.ACT for beat in self.player.shown)
-        text = Text(f"{len(step.admissible)} admissible at step {number}\n\n", _DIM)
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_column(width=1)
+        grid.add_column(overflow="fold")
         for action in step.admissible:
             taken = reached and action == step.action
-            text.append("▸ " if taken else "  ", _BAD).append_text(
-                safe_text(action, COLOURS[SpanKind.ACT] if taken else COLOURS[SpanKind.OBS])
-            ).append("\n")
-        return text
+            colour = COLOURS[SpanKind.ACT] if taken else COLOURS[SpanKind.OBS]
+            grid.add_row(Text("▸" if taken else "", _BAD), safe_text(action, colour))
+        return Group(Text(f"step {number}: {len(step.admissible)} admissible\n", _DIM), grid)
 
     def _list(self) -> None:
         episodes = self.query_one("#list", OptionList)

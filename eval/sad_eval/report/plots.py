@@ -59,7 +59,7 @@ def size_plot(runs: Sequence[RunReport]) -> Plot | None:
 
 
 def _label(run: RunReport) -> str:
-    return one_line(f"{run.agent} · {run.name}", 60)
+    return one_line(run.name if run.name == run.agent else f"{run.agent} · {run.name}", 60)
 
 
 def _count(power: int) -> str:

@@ -39,7 +39,7 @@ def render_view(found: FoundRuns, folder: Path) -> Iterator[str]:
     curves, faults = _curves(found, folder)
     template = environment().get_template("view.html.j2")
     yield from template.generate(
-        title=f"Runs in {one_line(folder.resolve().name, 60)}",
+        title=f"Evaluations in {one_line(folder.resolve().name, 60)}/",
         runs=found.runs,
         matrix=_matrix(found),
         trainings=curves,

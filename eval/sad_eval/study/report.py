@@ -35,6 +35,7 @@ from sad_eval.study.tables import (
     tests_table,
     title_of,
 )
+from sad_eval.study.teacher_doubts import doubts
 
 REPORT = "README.md"
 FINDINGS = "findings.md"
@@ -69,6 +70,7 @@ def write_report(out: Path) -> list[WorldResults]:
         f"# Study {out.name}\n",
         "All commands: [commands.sh](commands.sh). Figures: [results.csv](results.csv), [tests.csv](tests.csv).\n",
         *([findings.read_text(encoding="utf-8").strip() + "\n"] if findings.exists() else []),
+        *(f"**{line[0].upper()}{line[1:]}.**\n" for world in worlds for line in doubts(world)),
         claims_text(worlds),
         curves_section(out, worlds),
         "## Success, reasoning, CoT match, steps (the shape of the paper's Table 3)\n",

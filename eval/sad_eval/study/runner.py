@@ -14,12 +14,13 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 
+from rich.text import Text
 from sad_agents.loading import shipped_student
 
 from sad_env.errors import ConfigError, DataError, IncompleteError
 from sad_env.files import exclusive, sha256_file, when_written, write_bytes, write_text
 from sad_env.json_lines import parse_json
-from sad_env.progress import duration, shown
+from sad_env.progress import about, shown
 from sad_env.safe_text import one_line, safe_text, visible
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import counted
@@ -58,9 +59,10 @@ def run_study(config: StudyConfig) -> int:
     runner = None if config.report_only else _run(config, plan)
     from sad_eval.study.report import REPORT, write_report
     from sad_eval.study.tables import summary
+    from sad_eval.study.teacher_doubts import doubts
 
     for world in write_report(Path(config.out)):
-        print(visible("\n".join(summary(world))))
+        print(visible("\n".join((*summary(world), *(f"warning: {line}" for line in doubts(world))))))
     print(visible(f"report: {Path(config.out) / REPORT}"))
     if runner is not None:
         runner.complain()
@@ -169,6 +171,7 @@ class Runner:
         self._inner = {path for stage in plan for path in stage.needs}
         self._done = self._found()
         self._running: dict[str, tuple[StudyStage, StageProcess]] = {}
+        self._took: dict[str, float] = {}
 
     def _found(self) -> set[str]:
         """Stages that were done before. A product may be gone where all that need it are done, or where it is kept."""
@@ -195,7 +198,7 @@ class Runner:
             return
         prepare(self.config.threads)
         self._report_progress("resumed" if self._done else "begun")
-        with shown(below=lambda: safe_text("\n".join(self.running())), seconds=_SECONDS_BETWEEN_LINES) as report:
+        with shown(below=self._below, seconds=_SECONDS_BETWEEN_LINES, left=self.seconds_left) as report:
             try:
                 while self._start() or self._running:
                     self._reap()
@@ -209,6 +212,9 @@ class Runner:
         return [
             f"{name}: {last_line(self.log(stage)) or 'starting'}" for name, (stage, _) in tuple(self._running.items())
         ]
+
+    def _below(self) -> Text:
+        return safe_text("\n".join(self.running()))
 
     def _note(self) -> str:
         return "; ".join(self.running())
@@ -228,6 +234,11 @@ class Runner:
                 f"{len(self.failed)} stages failed and {missing - len(self.failed)} wait for them: see the logs above;"
                 " the same command goes on"
             )
+
+    def _seconds(self, stage: StudyStage) -> float:
+        if stage.name not in self._took:  # asked for as often as a screen is drawn
+            self._took[stage.name] = float(parse_json(self._marker(stage).read_bytes())["seconds"])
+        return self._took[stage.name]
 
     def log(self, stage: StudyStage) -> Path:
         """Where the output of a stage goes."""
@@ -283,24 +294,32 @@ class Runner:
         }
         write_text(self._marker(stage), json.dumps(record, indent=1) + "\n")
         self._done.add(stage.name)
+        if stage.kept is not None:
+            from sad_eval.study.teacher_doubts import doubt_of_run
+
+            if line := doubt_of_run(stage.product.parent, begun=bool(self.config.begin_method)):
+                print(visible(f"warning: {stage.name}: {line}"), file=sys.stderr, flush=True)
 
     def _report_progress(self, what: str) -> None:
         failed = f", {len(self.failed)} failed" if self.failed else ""
-        left = self.seconds_left()
-        estimate = "" if left is None else f", about {duration(left)} left"
-        print(visible(f"[{len(self._done)}/{len(self.plan)}{failed}{estimate}] {what}"), file=sys.stderr, flush=True)
+        estimate = about(self.seconds_left())
+        counts = f"{len(self._done)}/{len(self.plan)}{failed}{estimate and f', {estimate}'}"
+        print(visible(f"[{counts}] {what}"), file=sys.stderr, flush=True)
 
     def seconds_left(self) -> float | None:
-        """Wall time of what is missing, by the mean of finished stages of its kind; None where nothing is known."""
+        """Wall time of what is missing, by the mean of finished stages of its kind.
+
+        None while half of what is missing is of kinds of which none is finished: collecting says nothing of training.
+        """
         known: dict[str, list[float]] = defaultdict(list)
         for stage in self.plan:
             if stage.name in self._done:
-                known[stage.kind].append(float(parse_json(self._marker(stage).read_bytes())["seconds"]))
-        if not known:
-            return None
+                known[stage.kind].append(self._seconds(stage))
         means = {kind: fmean(values) for kind, values in known.items()}
-        general = fmean(means.values())
         missing = [stage for stage in self.plan if stage.name not in self._done]
+        if 2 * sum(stage.kind in means for stage in missing) < len(missing) or not means:
+            return None
+        general = fmean(means.values())
         return sum(means.get(stage.kind, general) for stage in missing) / self.config.jobs
 
 

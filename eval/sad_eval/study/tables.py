@@ -62,14 +62,20 @@ def summary(world: WorldResults) -> list[str]:
     """Success of each agent and method, a line each, for the terminal.
 
     Returns:
-        E.g. "toy: nano-0.7m, SAD, offline: success 90.0 [84.0, 95.0] %"; without those that have no evaluation.
+        E.g. "toy: nano-0.7m, SAD, offline: success 90.0 [84.0, 95.0] %, 3 seeds 87.0 to 93.0"; without those that
+        have no evaluation.
     """
     lines = [(name, [world.evaluations[name]]) for name in (*REFERENCES, "teacher") if name in world.evaluations]
     for size in world.settings["students"]:
         for method in (*starts_of(world), *_methods(world, size)):
             if runs := list(world.runs(size, method).values()):
                 lines.append((f"{size}, {title_of(method)}", runs))
-    return [f"{world.name}: {name}: success {cell(runs, 'success')} %" for name, runs in lines]
+    return [f"{world.name}: {name}: success {cell(runs, 'success')} %{_range(runs)}" for name, runs in lines]
+
+
+def _range(runs: Sequence[Evaluation]) -> str:
+    values = [100 * value for run in runs if (value := run.value("success")) is not None]
+    return f", {len(values)} seeds {min(values):.1f} to {max(values):.1f}" if len(values) > 1 else ""
 
 
 ABLATION_COLUMNS = ("success", "cot_recall", "latency")

@@ -52,7 +52,7 @@ def test_the_first_screen_names_the_episode_and_the_keys(episodes: list[Trajecto
         assert "run-x · random · toy · generated · episode 1 of 24" in text
         assert "space play" in text
         assert "You are in a corridor." in text
-        assert "4 admissible at step 1" in text
+        assert "step 1: 4 admissible" in text
 
     drive(PlaybackApp(episodes, title="run-x"), script)
 
