@@ -14,6 +14,7 @@ wrote.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Sequence
@@ -81,8 +82,11 @@ class ChatGlue:
         begun = found.group() if (found := _OPENED_THOUGHTS.search(turn)) else ""
         texts = (opening, alone[0], system_end, turn.removesuffix(begun), between, begun)
         digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
-        a, b, c, d, e, f = (_ids(tokenizer, text) for text in texts)
-        return cls(a, b, c, d, e, f, begun, digest)
+        encode = functools.partial(_ids, tokenizer)
+        before_text = functools.partial(_encoded_before, encode, following=_FIRST)
+        a, b, c, e = map(before_text, (opening, alone[0], system_end, between))
+        # What the completion is sampled after is the end of what a server reads, too.
+        return cls(a, b, c, encode(texts[3]), e, encode(begun), begun, digest)
 
     def system(self, text: Sequence[int]) -> tuple[int, ...]:
         """The ids of a system's text with what the template puts around it; of none, the opening alone."""
@@ -103,7 +107,7 @@ class ChatGlue:
         ids = [*self.opening_alone]
         for turn in turns:
             ids += (self.user if turn.role == "user" else self.assistant)(encode(turn.text))
-        return (*ids, *encode(begun))
+        return (*ids, *_encoded_before(encode, begun, form.headers[SpanKind.OBS].strip()))
 
     def user(self, text: Sequence[int]) -> tuple[int, ...]:
         """The ids of an observation with what follows."""
@@ -112,6 +116,16 @@ class ChatGlue:
     def assistant(self, completion: Sequence[int]) -> tuple[int, ...]:
         """The ids of a completion with what follows."""
         return (*completion, *self.between)
+
+
+def _encoded_before(encode: Callable[[str], Sequence[int]], text: str, following: str) -> tuple[int, ...]:
+    """Ids of a text as it is spelled where another one follows it.
+
+    Tokenizers of GPT-2's kind make one token of two newlines at the end of a text and two of those before a word, as in
+    the exemplars' beginnings.
+    """
+    whole, end = tuple(encode(text + following)), tuple(encode(following))
+    return whole[: -len(end)] if end and whole[-len(end) :] == end else tuple(encode(text))
 
 
 def system_text(prompt: str) -> str:

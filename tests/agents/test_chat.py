@@ -39,7 +39,7 @@ SPECIAL = [
 WORDS = ["the lamp", "You see: ring.", "é", "\n", "\n\n", "  ", "12", "attic?", "don't", "💥"]
 
 
-def gpt2_kind() -> PreTrainedTokenizerFast:
+def gpt2_kind(*more: str) -> PreTrainedTokenizerFast:
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
@@ -47,13 +47,14 @@ def gpt2_kind() -> PreTrainedTokenizerFast:
     trainer = trainers.BpeTrainer(
         vocab_size=500, special_tokens=["<end>"], initial_alphabet=alphabet, show_progress=False
     )
-    core.train_from_iterator(["Reasoning: go.\n\nAction: take lamp.\nassistant\nuser\n\nYou see: ring.\n"] * 3, trainer)
+    texts = ["Reasoning: go.\n\nAction: take lamp.\nassistant\nuser\n\nYou see: ring.\n", *more]
+    core.train_from_iterator(texts * 3, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<end>", clean_up_tokenization_spaces=False)
 
 
 @functools.cache
 def with_template(template: str, kind: str = "tiny") -> PreTrainedTokenizerFast:
-    tokenizer: Any = tiny_tokenizer() if kind == "tiny" else gpt2_kind()
+    tokenizer: Any = tiny_tokenizer() if kind == "tiny" else gpt2_kind(*(["\n\n"] if kind == "blank lines" else []))
     tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL, "bos_token": "<bos>"})
     tokenizer.add_tokens(["<think>", "</think>"])
     tokenizer.chat_template = (Path(__file__).parent / "chat_templates" / f"{template}.jinja").read_text()
@@ -157,6 +158,25 @@ def test_exemplars_are_turns_of_the_template(template: str, form: str) -> None:
             *(turn.text for turn in turns),
             f"{begun}Observation: x",
         ]
+
+
+@pytest.mark.parametrize("template", ["smollm2", "gemma2"])
+def test_a_blank_line_before_the_first_observation_is_spelled_as_a_server_spells_it(template: str) -> None:
+    """GPT-2 and SmolLM2 have a token for two newlines, which they use at the end of a text and not before a word."""
+    tokenizer = with_template(template, "blank lines")
+    spell = functools.partial(encode, tokenizer)
+    assert len(spell("\n\n")) == 1
+    glue, shown = ChatGlue.of(tokenizer), form_of("lines")
+    exemplar = shown.observation("Room.") + shown.render("hm", "look").text + shown.observation("You won.")
+    for prompt in ("Play.\n\n", f"Play.\n\n{exemplar}\n"):
+        ids = [*glue.head(spell, prompt, shown), *glue.user(spell("Observation: x"))]
+        request = Request("k", [Piece(prompt, role="system"), Piece("Observation: x\n", role="user")], [], "0")
+        messages = messages_of(request, shown)
+        if template == "gemma2" and messages[0]["role"] == "system":
+            messages = [{"role": "user", "content": "\n\n".join(one["content"] for one in messages)}]
+        apply: Any = tokenizer.apply_chat_template
+        text = apply(messages, tokenize=False, add_generation_prompt=True)
+        assert ids == tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def test_a_prompt_without_exemplars_is_the_systems() -> None:

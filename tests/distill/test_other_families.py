@@ -14,6 +14,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -36,7 +37,7 @@ from sad_distill.data.text_chunks import Chunk, chunks_between
 from sad_distill.losses.by_text import TextTarget, compare_texts, over_actions
 from sad_distill.losses.scoring import score_positions
 from sad_distill.losses.whole_actions import choices_of
-from sad_distill.models.language import Language
+from sad_distill.models.language import Language, load_language
 from sad_distill.models.nano import from_scratch
 from sad_distill.models.tokenizer import END, texts_of, train_tokenizer
 from sad_distill.teachers.by_text import TextTeacher
@@ -51,7 +52,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 from sad_env.errors import ConfigError, DataError
 from sad_env.records import Trajectory
 from sad_env.settings import replaced
-from sad_env.transcript import render
+from sad_env.transcript import LINES, render
 
 
 def ends_of(tokenizer: Any, ids: Sequence[int]) -> tuple[str, list[int]]:
@@ -718,7 +719,7 @@ def gpt2_merges(count: int) -> PreTrainedTokenizerFast:
 
 
 def trained(out: Path, words: str, *paths: str) -> Path:
-    assert main([*words.split(), "--env", "toy", "--context", "256", "--out", str(out), *paths]) == 0
+    assert main([*words.split(), "--env", "toy", "--out", str(out), *paths]) == 0
     return out / "student.pt"
 
 
@@ -728,21 +729,43 @@ def wins(student: Path, episodes: int = 100) -> int:
     return sum(one.trajectory.success for one in finished)
 
 
+def says_it_is_here(model: Path, episodes: Sequence[Trajectory]) -> tuple[float, float]:
+    """How likely a thought begins with a T ("The map is right here."): in rooms that hold the thing, and in others."""
+    passages, is_there = [], []
+    for episode in episodes:
+        before, wanted = LINES.observation(episode.observation), episode.observation.rsplit(" ", 1)[1].rstrip(".")
+        for step in episode.steps:
+            if "You see: " in before.rsplit("Observation: ", 1)[1]:
+                passages.append(Passage((before, step.completion), (False, True), next_byte=True))
+                is_there.append(wanted in before.rsplit("You see: ", 1)[1])
+            before += step.completion + LINES.observation(step.observation)
+    readings = LocalReader(load_language(str(model)), "model").read(passages)
+    tables = [reading.next_byte[1] for reading in readings]
+    likely = [math.exp(float(table[len("Reasoning: "), ord("T")])) for table in tables if table is not None]
+    by_kind = [[p for p, there in zip(likely, is_there, strict=True) if there is kind] for kind in (True, False)]
+    return fmean(by_kind[0]), fmean(by_kind[1])
+
+
 @pytest.mark.slow
-def test_a_teacher_of_another_family_teaches_though_less_than_one_of_the_same(
+def test_students_win_more_by_a_teacher_of_another_family_and_say_what_it_says(
     tmp_path: Path, play_toy: Callable[..., Trajectory]
 ) -> None:
-    """In both directions.
+    """In what decides an episode, whether the thing is here, students say what their teacher says, in both directions.
 
-    Measured, wins of 100: teachers nano 73, gpt2 69; students at first nano 15, gpt2 20; nano into nano 64, gpt2 into
-    nano 48; gpt2 into gpt2 83, nano into gpt2 43. Neither lies in the interval of the run with the own tokenizer. It is
-    not for the bytes: nano into nano and gpt2 into gpt2, compared by bytes, come to 67 and 91.
+    Measured where it is, and where it is not: teachers nano 0.773, 0.252, gpt2 0.730, 0.399; students at first nano
+    0.612, 0.276, gpt2 0.536, 0.435; nano into nano 0.755, 0.250; gpt2 into nano 0.708, 0.379; gpt2 into gpt2 0.727,
+    0.421; nano into gpt2 0.736, 0.323. With students' rows of 256 tokens it was 0.653, 0.287: these are cut more often
+    than those that the nano teacher was trained on.
+
+    Wins of 100 say less, since greedy play makes a certainty of what gpt2's teacher says with 0.54: teachers nano 73,
+    gpt2 69; students at first nano 15, gpt2 20; nano into nano 64, gpt2 into nano 48; gpt2 into gpt2 83, nano into gpt2
+    51. Of rows of 256 tokens, by bytes, nano into nano and gpt2 into gpt2 come to 67 and 91, nano into gpt2 to 43.
     """
     expert = tmp_path / "expert.jsonl"
     with open(expert, "w") as file:
         file.writelines(play_toy(f"train-{n % 500:04d}", n, slips=0.1).to_json() + "\n" for n in range(2000))
     recorded = ["--trajectories", str(expert)]
-    sft = "--method sft --mode offline --learning-rate 3e-3 --observation-weight 1 --warmup 0.1"
+    sft = "--method sft --mode offline --context 256 --learning-rate 3e-3 --observation-weight 1 --warmup 0.1"
     texts = texts_of([play_toy(f"train-{n:04d}", n) for n in range(100)])
     taught, begun = {}, {}
     # GPT-2's merges cut these texts finer, so that its teacher needs more updates to be as good.
@@ -753,13 +776,12 @@ def test_a_teacher_of_another_family_teaches_though_less_than_one_of_the_same(
             path = save_student(tmp_path / f"{name}-{role}.pt", fresh, tokenizer, {})
             out = tmp_path / f"{name}-{role}"
             found[name] = trained(out, f"{sft} --steps {steps}", "--student", str(path), *recorded)
-    sad = "--mode offline --steps 120 --learning-rate 1e-3 --batch 8"
-    counts = {}
-    for teacher in taught:
-        for student in begun:
-            models = ["--teacher", str(taught[teacher]), "--student", str(begun[student])]
-            path = trained(tmp_path / f"{teacher}-into-{student}", sad, *models, *recorded)
-            counts[teacher, student] = wins(path)
-    for student in begun:
-        [other] = set(taught) - {student}
-        assert counts[other, student] >= wins(begun[student]) + 15
+    episodes = [play_toy(f"test-{n:04d}", n, split="test") for n in range(100)]
+    # GPT-2's spelling of what nano's teacher was trained on takes more tokens.
+    for teacher, student, context in (("gpt2", "nano", 256), ("nano", "gpt2", 512)):
+        words = f"--mode offline --steps 120 --learning-rate 1e-3 --batch 8 --context {context}"
+        models = ["--teacher", str(taught[teacher]), "--student", str(begun[student])]
+        path = trained(tmp_path / f"{teacher}-into-{student}", words, *models, *recorded)
+        assert wins(path) >= wins(begun[student]) + 15
+        said = says_it_is_here(path, episodes)
+        assert said == pytest.approx(says_it_is_here(taught[teacher], episodes), abs=0.1)
