@@ -21,7 +21,8 @@ import threading
 import time
 from pathlib import Path
 
-from sad_agents.loading import AgentOptions, react_agent
+from sad_agents.agent_options import AgentOptions
+from sad_agents.loading import react_agent
 from sad_agents.model import ScriptedModel
 from sad_agents.rollout.rollout import Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe

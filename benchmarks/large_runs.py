@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sad_agents import catalogue
-from sad_agents.catalogue import AgentOptions
+from sad_agents.agent_options import AgentOptions
 from sad_agents.rollout.rollout import Job, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_eval.records import EpisodeLine, PanelRecord, identity_sha256

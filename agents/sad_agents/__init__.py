@@ -9,10 +9,10 @@ from sad_env.lazy import lazy_names
 
 if TYPE_CHECKING:
     from sad_agents.agent import Agent, Decision, EpisodeStart, Sampling
+    from sad_agents.agent_options import AgentOptions
     from sad_agents.api import collect
     from sad_agents.catalogue import known_agents, resolve
     from sad_agents.collect_command import CollectSettings
-    from sad_agents.loading import AgentOptions
     from sad_agents.prompts import load_prompt
     from sad_agents.react import ReActAgent
     from sad_agents.rollout.rollout import Finished, Job, Limits

@@ -59,7 +59,8 @@ def head_by(spec: str, record: Mapping[str, Any]) -> str:
     Raises:
         CheckpointError: a record that names none of this release.
     """
-    kind = record.get("acting", {}).get("action_head", "")
+    acting = record.get("acting", {})
+    kind = acting.get("action_head", "") if isinstance(acting, Mapping) else ""
     if kind not in ("", "linear", "pointer"):
         raise CheckpointError(f"{one_line(spec, 120)}: 'action_head' in its record's 'acting' is linear or pointer")
     return str(kind)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from sad_agents.agent import Agent
-from sad_agents.loading import AgentOptions, model_agent, nano_agent, scripted_agent, server_agent, ships_student
+from sad_agents.agent_options import AgentOptions
+from sad_agents.loading import model_agent, nano_agent, scripted_agent, server_agent, ships_student
 from sad_agents.policies import ExpertAgent, HumanAgent, NullAgent, OracleAgent, RandomAgent
 from sad_env import registry
 from sad_env.errors import ConfigError, SadEnvError, UnknownNameError

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from sad_agents.agent import Sampling
-from sad_agents.catalogue import AgentOptions
+from sad_agents.agent_options import AgentOptions
 from sad_agents.openai_requests import Api
 from sad_agents.windowing import COMPLETION_TOKENS
 from sad_env import registry

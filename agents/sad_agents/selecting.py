@@ -11,7 +11,8 @@ from typing import Annotated
 
 import tyro
 
-from sad_agents.catalogue import AgentOptions, resolve
+from sad_agents.agent_options import AgentOptions
+from sad_agents.catalogue import resolve
 from sad_agents.react import ReActAgent, recorded_request, up_to_action
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.action_scores import can_score, score_actions

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from sad_agents.acting import acting_of, constrained_by, head_by, writing_of
 from sad_agents.agent import Agent, Sampling
+from sad_agents.agent_options import AgentOptions
 from sad_agents.chat import ChatGlue
-from sad_agents.loading import AgentOptions, begin_ids, react_agent
+from sad_agents.loading import begin_ids, react_agent
 from sad_agents.model import Request
 from sad_agents.openai_answers import identity_of
-from sad_agents.sampling.cached_sampler import Sample, SampleRequest
+from sad_agents.sampling.continuation import Sample, SampleRequest
 from sad_agents.sampling.continuing import further, joined
 from sad_agents.sampling.local_model import TokenModel, ends_in, turn_end
 from sad_agents.sampling.vllm_sampler import VllmSampler

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from sad_agents.agent import GREEDY, Sampling
-from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
+from sad_agents.sampling.cached_sampler import CachedSampler
 from sad_agents.sampling.choice import choose
+from sad_agents.sampling.continuation import SampleRequest
 from sad_agents.sampling.prefixes import common_prefix
 from transformers import PreTrainedModel
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sad_agents import catalogue
 from sad_agents.agent import EpisodeStart, Sampling
-from sad_agents.catalogue import AgentOptions, known_agents, plugins, provenance, resolve
+from sad_agents.agent_options import AgentOptions
+from sad_agents.catalogue import known_agents, plugins, provenance, resolve
 from sad_agents.checkpoints import save_student
 from sad_agents.policies import ExpertAgent, HumanAgent, NullAgent, OracleAgent, RandomAgent
 from sad_agents.react import ReActAgent

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 from sad_agents.agent import Sampling
+from sad_agents.agent_options import AgentOptions
 from sad_agents.chat import ChatGlue, head_turns, user_text
 from sad_agents.checkpoints import save_student
-from sad_agents.loading import AgentOptions, model_agent
+from sad_agents.loading import model_agent
 from sad_agents.model import Piece, Request
 from sad_agents.openai_model import OpenAIModel
 from sad_agents.openai_requests import messages_of
 from sad_agents.prompts import Prompt, load_prompt
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, WorldRecipe, rollout
-from sad_agents.sampling.cached_sampler import Sample
+from sad_agents.sampling.continuation import Sample
 from sad_agents.sampling.local_model import LocalModel, decode, encode
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -250,6 +251,7 @@ def speaking(local: LocalModel, texts: list[str]) -> list[list[int]]:
         return samples
 
     local.sampler.sample = sample  # type: ignore[method-assign]
+    local.flow = lambda sampling: None  # type: ignore[method-assign]
     return seen
 
 

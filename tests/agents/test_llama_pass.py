@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from sad_agents.agent import Sampling
-from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
+from sad_agents.sampling.cached_sampler import CachedSampler
+from sad_agents.sampling.continuation import SampleRequest
 from sad_agents.sampling.kv_cache import Feed, RowKVCache
 from sad_agents.sampling.llama_pass import can_fuse
 from transformers import LlamaConfig, LlamaForCausalLM

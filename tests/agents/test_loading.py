@@ -13,8 +13,9 @@ import pytest
 import torch
 from sad_agents import catalogue
 from sad_agents.agent import GREEDY, Sampling
+from sad_agents.agent_options import AgentOptions
 from sad_agents.checkpoints import save_student
-from sad_agents.loading import AgentOptions, LoadedModel, load_language_model, model_agent
+from sad_agents.loading import LoadedModel, load_language_model, model_agent
 from sad_agents.model import Piece, Request
 from sad_agents.model_folder import RECORD_FILE
 from sad_agents.react import ReActAgent
@@ -151,7 +152,8 @@ def test_sliding_attention_plays_within_its_window_and_beyond(tmp_path: Path) ->
 
 
 def sampled(loaded: LoadedModel, ids: list[int], columns: int = 64) -> list[list[int]]:
-    from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
+    from sad_agents.sampling.cached_sampler import CachedSampler
+    from sad_agents.sampling.continuation import SampleRequest
 
     sampler = CachedSampler(
         loaded.model, stop=lambda _: False, stop_ids=frozenset(), end_ids=frozenset(), columns=columns

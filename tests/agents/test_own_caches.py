@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 from sad_agents.agent import Sampling
-from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
+from sad_agents.sampling.cached_sampler import CachedSampler
+from sad_agents.sampling.continuation import SampleRequest
 from sad_agents.sampling.kv_cache import Feed, RowKVCache
 from sad_agents.sampling.own_caches import OwnCaches, cache_for
 from transformers import AutoModelForCausalLM

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from sad_agents.agent import Sampling
-from sad_agents.catalogue import AgentOptions, provenance, resolve
+from sad_agents.agent_options import AgentOptions
+from sad_agents.catalogue import provenance, resolve
 from sad_agents.model import Piece, Request
 from sad_agents.openai_model import OpenAIModel
 from sad_agents.openai_requests import further_fields

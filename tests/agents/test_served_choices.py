@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from sad_agents.agent import Sampling
+from sad_agents.agent_options import AgentOptions
 from sad_agents.catalogue import resolve
 from sad_agents.checkpoints import load_student, save_student
-from sad_agents.loading import AgentOptions, shipped_student
+from sad_agents.loading import shipped_student
 from sad_agents.model import Piece, Request
 from sad_agents.openai_model import OpenAIModel
 from sad_agents.react import ReActAgent

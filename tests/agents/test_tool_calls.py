@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from sad_agents.agent import Sampling
-from sad_agents.catalogue import AgentOptions, resolve
+from sad_agents.agent_options import AgentOptions
+from sad_agents.catalogue import resolve
 from sad_agents.model import Piece, Request
 from sad_agents.openai_model import OpenAIModel
 from sad_agents.react import head_pieces, step_pieces

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 from sad_agents.agent import Sampling
+from sad_agents.agent_options import AgentOptions
 from sad_agents.checkpoints import load_student, save_student
-from sad_agents.loading import AgentOptions, load_language_model, model_agent
+from sad_agents.loading import load_language_model, model_agent
 from sad_agents.model import Piece, Request
 from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent

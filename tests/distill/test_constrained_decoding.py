@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from sad_agents.agent import Sampling
-from sad_agents.loading import AgentOptions, model_agent, react_agent
+from sad_agents.agent_options import AgentOptions
+from sad_agents.loading import model_agent, react_agent
 from sad_agents.model import ScriptedModel
 from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 from sad_agents.agent import GREEDY
-from sad_agents.sampling.cached_sampler import CachedSampler, SampleRequest
+from sad_agents.sampling.cached_sampler import CachedSampler
+from sad_agents.sampling.continuation import SampleRequest
 from sad_agents.windowing import Windowing
 from sad_distill.config import Optimisation, TrainConfig
 from sad_distill.data.action_support import ActionSupport

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from sad_agents.agent_options import AgentOptions
 from sad_agents.checkpoints import load_student, save_student
-from sad_agents.loading import AgentOptions, model_agent
+from sad_agents.loading import model_agent
 from sad_distill.config import TrainConfig
 from sad_distill.data.labels import glue_of, label_trajectory
 from sad_distill.data.rows import rows_from

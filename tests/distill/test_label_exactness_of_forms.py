@@ -15,7 +15,7 @@ from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
-from sad_agents.sampling.cached_sampler import Sample
+from sad_agents.sampling.continuation import Sample
 from sad_agents.sampling.local_model import LocalModel, decode, encode
 from sad_agents.windowing import Windowing
 from sad_distill.data.action_support import ActionSupport
@@ -78,6 +78,7 @@ def random_speech(local: LocalModel, seed: int) -> dict[str, list[Sequence[int]]
         return [Sample(said, len(said) + 1)]
 
     local.sampler.sample = sample  # type: ignore[method-assign]
+    local.flow = lambda sampling: None  # type: ignore[method-assign]
     return shown
 
 

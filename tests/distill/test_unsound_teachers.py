@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from sad_agents.windowing import Windowing
+from sad_distill.auxiliary.action_head import PointerTerm
 from sad_distill.auxiliary.alignment import AlignmentMeasure, Tokens, costs
 from sad_distill.auxiliary.alignment_term import ALIGNMENTS, align
-from sad_distill.auxiliary.atomic import AtomicTerm, PointerTerm
+from sad_distill.auxiliary.atomic import AtomicTerm
 from sad_distill.auxiliary.minillm import policy_plan
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import Batch, collate

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from sad_agents.agent import Decision
-from sad_agents.catalogue import AgentOptions
+from sad_agents.agent_options import AgentOptions
 from sad_agents.policies import ExpertAgent
 
 

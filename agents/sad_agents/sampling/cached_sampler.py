@@ -23,16 +23,14 @@ import math
 import random
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import islice, repeat
-from typing import NamedTuple
 
 import torch
 from transformers import PreTrainedModel
 
 from sad_agents.agent import GREEDY, Sampling
-from sad_agents.sampling.action_trie import AllowedNext
 from sad_agents.sampling.choice import choose
+from sad_agents.sampling.continuation import CacheRow, Continuation, FeedTurn, Sample, SampleRequest, limit
 from sad_agents.sampling.kv_cache import Feed
 from sad_agents.sampling.ngram_draft import CONTEXT, NgramDraft
 from sad_agents.sampling.own_caches import cache_for
@@ -47,106 +45,6 @@ _DRAFT, _DRAFTS = 3, 64
 """Most draft ids of a row where there are many rows, and of all rows together where there are few."""
 _COMPACT = 0.75
 """Where all wait for the last to end, rows at work are moved once they are less than this share of what they span."""
-
-
-@dataclass(frozen=True)
-class SampleRequest:
-    """What to continue.
-
-    Attributes:
-        key: names the conversation whose cache is used.
-        ids: all that comes before, at least one id.
-        seed: seeds the draws, so that they do not depend on what else is in the batch.
-        begun: how many of the last ids are the beginning of the completion already.
-        allowed: what may come next in the completion; None allows everything.
-    """
-
-    key: Hashable
-    ids: Sequence[int]
-    seed: str = ""
-    begun: int = 0
-    allowed: AllowedNext | None = None
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What was sampled.
-
-    Attributes:
-        ids: sampled ids, a final end-of-text id excluded.
-        generated: tokens produced, that id included.
-        broken: the model gave no distribution (NaN logits) and sampling stopped there.
-        logprobs: of each id, as `ChosenIds` tells them; None where `Sampling.logprobs` does not ask for them.
-        missing: one line on why a server gave no answer; empty where it did.
-    """
-
-    ids: list[int]
-    generated: int
-    broken: bool = False
-    logprobs: list[float] | None = None
-    missing: str = ""
-
-
-@dataclass(eq=False)
-class _Row:
-    """A row of the cache.
-
-    Attributes:
-        index: of the row in the cache.
-        key: of its conversation; None when it is free.
-        ids: whose keys and values its first columns hold.
-        used: clock of the last call that used it.
-    """
-
-    index: int
-    key: Hashable = None
-    ids: list[int] = field(default_factory=list)
-    used: int = 0
-
-
-@dataclass(eq=False)
-class Continuation:
-    """A request at work.
-
-    Attributes:
-        request: what is continued.
-        row: its row.
-        pending: ids that the row has yet to be fed; none once it has ended.
-        draw: gives one number for each sampled id.
-        recent: the last `CONTEXT` ids of all that was written.
-        numbers: drawn and not yet used.
-        begun: ids that the completion began with.
-    """
-
-    request: SampleRequest
-    row: _Row
-    pending: list[int]
-    draw: random.Random
-    recent: tuple[int, ...]
-    numbers: list[float] = field(default_factory=list)
-    begun: list[int] = field(default_factory=list)
-    sampled: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    generated: int = 0
-    broken: bool = False
-
-    def sample(self, told: bool) -> Sample:
-        """What was sampled, with log-probabilities where they are told."""
-        return Sample(self.sampled, self.generated, self.broken, self.logprobs if told else None)
-
-    def next_numbers(self, count: int) -> list[float]:
-        """The numbers that the next ids are drawn with."""
-        self.numbers += [self.draw.random() for _ in range(count - len(self.numbers))]
-        return self.numbers[:count]
-
-
-class _Turn(NamedTuple):
-    """What a job is fed in a forward pass: certain ids and guessed ones; `wanted` logits are sampled from."""
-
-    job: Continuation
-    ids: list[int]
-    draft: list[int]
-    wanted: int
 
 
 class CachedSampler:
@@ -179,7 +77,7 @@ class CachedSampler:
         self._stop = stop
         self._stop_ids = stop_ids
         self._end_ids = end_ids
-        self._rows: list[_Row] = []
+        self._rows: list[CacheRow] = []
         self._clock = 0
         self._cache = cache_for(model, columns, precision)
         self._draft = NgramDraft()
@@ -266,7 +164,7 @@ class CachedSampler:
         spare = sum(row.key is None for row in self._rows)
         rows = len(self._rows) + max(0, missing - spare)
         self._cache.reserve(rows, longest)
-        self._rows.extend(_Row(index) for index in range(len(self._rows), rows))
+        self._rows.extend(CacheRow(index) for index in range(len(self._rows), rows))
         for request in requests:
             if request.key in by_key:
                 by_key[request.key].used = self._clock
@@ -281,14 +179,14 @@ class CachedSampler:
             jobs.append(Continuation(request, row, pending, draw, tuple(request.ids[-CONTEXT:]), begun=begun))
         return jobs
 
-    def _claim(self, request: SampleRequest) -> _Row:
+    def _claim(self, request: SampleRequest) -> CacheRow:
         """The free row that was used longest ago, with the longest prefix that any row offers."""
         row = min((row for row in self._rows if row.key is None), key=lambda row: row.used)
         row.key, row.used = request.key, self._clock
         self._borrow(row, request)
         return row
 
-    def _borrow(self, row: _Row, request: SampleRequest) -> None:
+    def _borrow(self, row: CacheRow, request: SampleRequest) -> None:
         ids = request.ids[:-1]
         best = max(self._rows, key=lambda other: common_prefix(other.ids, ids))
         shared = common_prefix(best.ids, ids)
@@ -305,7 +203,7 @@ class CachedSampler:
             self._swap(self._rows[hole], self._rows[index])
         jobs.sort(key=lambda job: job.row.index)
 
-    def _swap(self, row: _Row, other: _Row) -> None:
+    def _swap(self, row: CacheRow, other: CacheRow) -> None:
         self._cache.swap(row.index, other.index, max(len(row.ids), len(other.ids)))
         row.index, other.index = other.index, row.index
         self._rows[row.index], self._rows[other.index] = row, other
@@ -354,9 +252,9 @@ class CachedSampler:
             if wanted:
                 self._take(job, list(islice(chosen, wanted)), draft, sampling.max_tokens)
 
-    def _turns(self, jobs: Sequence[Continuation], max_tokens: int) -> list[_Turn]:
+    def _turns(self, jobs: Sequence[Continuation], max_tokens: int) -> list[FeedTurn]:
         """What each of these jobs, or as many as go in one pass, is fed next."""
-        turns: list[_Turn] = []
+        turns: list[FeedTurn] = []
         room = self._prefill_tokens
         longest = max(_DRAFT, _DRAFTS // len(jobs)) if self._cache.rewinds else 0
         for job in jobs:
@@ -365,10 +263,10 @@ class CachedSampler:
                 break
             room -= len(ids)
             if len(ids) < len(job.pending):
-                turns.append(_Turn(job, ids, [], 0))
+                turns.append(FeedTurn(job, ids, [], 0))
             else:
                 draft = self._draft.guess(job.recent, min(longest, max_tokens - job.generated - 1))
-                turns.append(_Turn(job, ids, draft, 1 + len(draft)))
+                turns.append(FeedTurn(job, ids, draft, 1 + len(draft)))
         return turns
 
     def _take(
@@ -398,17 +296,3 @@ class CachedSampler:
         if logprob is not None:
             job.logprobs.append(logprob)
         return job.generated >= max_tokens or (token in self._stop_ids and self._stop(job.begun + job.sampled))
-
-
-def limit(logits: torch.Tensor, turns: Sequence[_Turn]) -> None:
-    """Take from the logits [wanted of all turns, vocabulary], in place, what a request does not allow to come next."""
-    row = 0
-    for job, _, draft, wanted in turns:
-        if job.request.allowed is not None:
-            for count in range(wanted):
-                allowed = job.request.allowed([*job.begun, *job.sampled, *draft[:count]])
-                if allowed is not None:
-                    forbidden = torch.ones(logits.shape[1], dtype=torch.bool, device=logits.device)
-                    forbidden[list(allowed)] = False
-                    logits[row + count].masked_fill_(forbidden, -torch.inf)
-        row += wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sad_agents.sampling.cached_sampler import Sample, SampleRequest
+from sad_agents.sampling.continuation import Sample, SampleRequest
 
 
 def further(request: SampleRequest, ids: Sequence[int]) -> SampleRequest:

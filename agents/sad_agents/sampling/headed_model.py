@@ -14,8 +14,8 @@ from sad_agents.agent import Sampling
 from sad_agents.model import Request
 from sad_agents.sampling.action_head import ActionHead, decides, input_embedding
 from sad_agents.sampling.action_trie import spelled
-from sad_agents.sampling.cached_sampler import Sample, SampleRequest
 from sad_agents.sampling.choice import choose
+from sad_agents.sampling.continuation import Sample, SampleRequest
 from sad_agents.sampling.continuing import further, joined
 from sad_agents.sampling.local_model import LocalModel, ids_with
 from sad_env.errors import ConfigError

@@ -14,7 +14,8 @@ from sad_agents.agent import Sampling
 from sad_agents.chat import ChatGlue, message_text
 from sad_agents.model import Completion, Piece, Request
 from sad_agents.sampling.action_trie import ActionLimits
-from sad_agents.sampling.cached_sampler import CachedSampler, Continuation, Sample, SampleRequest
+from sad_agents.sampling.cached_sampler import CachedSampler
+from sad_agents.sampling.continuation import Continuation, Sample, SampleRequest
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
 from sad_env.errors import ConfigError

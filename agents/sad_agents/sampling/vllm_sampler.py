@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from sad_agents.agent import Sampling
-from sad_agents.sampling.cached_sampler import Sample, SampleRequest
+from sad_agents.sampling.continuation import Sample, SampleRequest
 from sad_agents.vllm_server import VllmServer
 from sad_env.errors import ConfigError, InfrastructureError
 

@@ -96,6 +96,15 @@ class Parts:
         return labelled_rows(self.config, self.student, episodes)
 
 
+def _check_processes(config: TrainConfig, ranks: Ranks) -> None:
+    if ranks.size > 1:
+        check_shared(config)
+    elif config.hardware.shard_learner:
+        raise ConfigError(
+            "--shard-learner cuts over processes: launch several, e.g. torchrun --nproc-per-node 4 -m ..."
+        )
+
+
 def build(config: TrainConfig, ranks: Ranks) -> Parts:
     """Load and make everything.
 
@@ -104,12 +113,7 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
         DataError: the files of episodes hold none, or such as were broken off.
     """
     check(config)
-    if ranks.size > 1:
-        check_shared(config)
-    elif config.hardware.shard_learner:
-        raise ConfigError(
-            "--shard-learner cuts over processes: launch several, e.g. torchrun --nproc-per-node 4 -m ..."
-        )
+    _check_processes(config, ranks)
     episodes = [without_prompt(one) for path in config.data.trajectories for one in read_trajectories(path)]
     if config.data.trajectories and not episodes:
         raise DataError(f"no episode in {', '.join(config.data.trajectories)}: collect some with sad-collect")

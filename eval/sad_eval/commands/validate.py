@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
-from sad_agents.catalogue import AgentOptions, resolve
+from sad_agents.agent_options import AgentOptions
+from sad_agents.catalogue import resolve
 from sad_agents.rollout.rollout import Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
 
