@@ -38,12 +38,19 @@ LevelName = Literal["claimed", "recomputed", "replayed", "rerun"]
 
 USAGE = f"""usage: {PROG} add | verify | build | schema
 
-  add RUN      make an entry folder from a complete run:   {PROG} add runs/NAME --title "My agent" --submitter Me
-  verify       check entries, by replay if asked:          {PROG} verify --level replayed
-  build        write the board:                            {PROG} build --out board
-  schema       print the JSON Schemas of the formats
+Make entries of the leaderboard from runs, check them, and write the board.
 
-`{PROG} COMMAND --help` shows the options. Exit codes: 0 done, 2 usage, 3 owed episodes, 5 an entry fails."""
+$ {PROG} add runs/NAME --title "My agent" --submitter Me
+$ {PROG} verify --level replayed
+$ {PROG} build --out board
+
+Commands, each with --help:
+  add RUN   Make an entry folder from a complete run.
+  verify    Check entries, by replay if asked.
+  build     Write the board as Markdown, HTML and JSON.
+  schema    Print the JSON Schemas of the formats.
+
+Exit codes: 0 done, 2 usage, 3 owed episodes, 5 an entry fails."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ def _dispatch(arguments: list[str]) -> int:
         "build": lambda rest: run_build(_checked(cli.read(BuildConfig, rest, prog=f"{PROG} build"))),
         "schema": lambda rest: run_schema(cli.parse(SchemaConfig, rest, prog=f"{PROG} schema")),
     }
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or arguments[0] in ("-h", "--help", "--help-all"):
         print(USAGE)
         return 0 if arguments else 2
     if arguments[0] == "--version":
