@@ -57,7 +57,7 @@ Exit codes: 0 done, 2 usage, 3 owed episodes, 5 an entry fails."""
 class AddConfig:
     """Make an entry folder from a complete run.
 
-    Example: sad-leaderboard add runs/expert --title "Expert policy" --submitter "sad-env"
+    $ sad-leaderboard add runs/expert --title "Expert policy" --submitter "sad-env"
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -86,7 +86,7 @@ class AddConfig:
 class VerifyConfig:
     """Check entries and print the level that each reaches.
 
-    Example: sad-leaderboard verify --level replayed
+    $ sad-leaderboard verify --level replayed
     """
 
     entries: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[ENTRY ...]")] = ()
@@ -106,7 +106,7 @@ class VerifyConfig:
 class BuildConfig:
     """Write the board as Markdown, HTML and JSON.
 
-    Example: sad-leaderboard build --out board
+    $ sad-leaderboard build --out board
     """
 
     root: Path = ENTRIES
@@ -123,7 +123,7 @@ class BuildConfig:
 class SchemaConfig:
     """Print the JSON Schemas of entry.json, of the lines of episodes.jsonl and of board.json.
 
-    Example: sad-leaderboard schema > schemas.json
+    $ sad-leaderboard schema > schemas.json
     """
 
 
