@@ -74,6 +74,7 @@ def read(
     arguments: Sequence[str] | None = None,
     *,
     prog: str,
+    about: str = "",
     configs: str = "",
     renamed: Mapping[str, str] | None = None,
     removed: Mapping[str, str] | None = None,
@@ -93,6 +94,7 @@ def read(
         config: the dataclass.
         arguments: without the program's name; those of this process when left out.
         prog: name of the command.
+        about: what it does, for `--help`; the docstring of the class when left out.
         configs: package whose folder configs/ holds files that ``--config`` takes by name.
         renamed: former flags of this command alone, without dashes, with the settings that they are now; those of a
             setting wherever it is used are marked with `formerly`.
@@ -121,9 +123,8 @@ def read(
         own |= settings.keys()
     if {"-h", "--help", "--help-all"} & set(words):
         shown = [replace(setting, default=values.get(setting.name, setting.default)) for setting in known.values()]
-        print(
-            help_page(config, shown, prog=prog, more=_SHIPPED if configs else _EVERYWHERE, whole="--help-all" in words)
-        )
+        more = _SHIPPED if configs else _EVERYWHERE
+        print(help_page(config, shown, prog=prog, about=about, more=more, whole="--help-all" in words))
         raise SystemExit(0)
     words = _with_present_names(words, names)
     flags = {_flag_name(word, known) for word in words} - {""}

@@ -22,6 +22,7 @@ def help_page(
     settings: Iterable[Setting],
     *,
     prog: str,
+    about: str = "",
     more: str = "",
     whole: bool = False,
     width: int | None = None,
@@ -29,9 +30,10 @@ def help_page(
     """The help of a command.
 
     Args:
-        config: the class of its settings; the docstring says what the command does.
+        config: the class of its settings.
         settings: that are shown, with the defaults that are shown.
         prog: its name.
+        about: what the command does; the docstring of the class when left out.
         more: a line about flags that every command has.
         whole: rarely used settings are explained, too, instead of being named at the end.
         width: columns; the terminal's, 44 to 100, when left out.
@@ -51,7 +53,7 @@ def help_page(
     first = ["Required", "Arguments", "Options", *(title_of(base) for base in config.__mro__[1:-1])]
     ordered = sorted(sections, key=lambda title: first.index(title) if title in first else len(first))
     lines = _wrapped(" ".join(["usage:", prog, *words, "[options]"]), columns, "", "    ")
-    lines += ["", *_about(inspect.cleandoc(config.__doc__ or ""), columns)]
+    lines += ["", *_about(inspect.cleandoc(about or config.__doc__ or ""), columns)]
     for title in ordered:
         lines += ["", f"{title}:"]
         for setting in sections[title]:

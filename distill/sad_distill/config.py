@@ -273,7 +273,7 @@ class OnlineSettings:
     sampling_temperature: float = 1.0
     """Of the student's draws."""
     sampler: Annotated[str, RARE] = ""
-    """vllm:URL[#NAME]: a vLLM server that samples the student's episodes; it loads the weights after each update."""
+    """vllm:URL[#NAME]: a vLLM server that samples the student's episodes, given its weights before each iteration."""
     horizon_start: Annotated[int, RARE] = 0
     """Steps of an episode at first; 0 takes the world's limit."""
     horizon_every: Annotated[int, RARE] = 10
@@ -350,7 +350,7 @@ class TrainConfig:
 
       method           mode             needs
       sft, seqkd       offline          --trajectories
-      sft, seqkd       dagger           --teacher expert, or a text server
+      sft, seqkd       dagger           --teacher expert, or a model
       word_kd          offline          --trajectories --teacher
       sad, token_flat  offline, mixed   --trajectories --teacher
       sad, token_flat  online, guided, dagger   --teacher

@@ -38,19 +38,26 @@ LevelName = Literal["claimed", "recomputed", "replayed", "rerun"]
 
 USAGE = f"""usage: {PROG} add | verify | build | schema
 
-  add RUN      make an entry folder from a complete run:   {PROG} add runs/NAME --title "My agent" --submitter Me
-  verify       check entries, by replay if asked:          {PROG} verify --level replayed
-  build        write the board:                            {PROG} build --out board
-  schema       print the JSON Schemas of the formats
+Make entries of the leaderboard from runs, check them, and write the board.
 
-`{PROG} COMMAND --help` shows the options. Exit codes: 0 done, 2 usage, 3 owed episodes, 5 an entry fails."""
+$ {PROG} add runs/NAME --title "My agent" --submitter Me
+$ {PROG} verify --level replayed
+$ {PROG} build --out board
+
+Commands, each with --help:
+  add RUN   Make an entry folder from a complete run.
+  verify    Check entries, by replay if asked.
+  build     Write the board as Markdown, HTML and JSON.
+  schema    Print the JSON Schemas of the formats.
+
+Exit codes: 0 done, 2 usage, 3 owed episodes, 5 an entry fails."""
 
 
 @dataclass(frozen=True)
 class AddConfig:
     """Make an entry folder from a complete run.
 
-    Example: sad-leaderboard add runs/expert --title "Expert policy" --submitter "sad-env"
+    $ sad-leaderboard add runs/expert --title "Expert policy" --submitter "sad-env"
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -79,7 +86,7 @@ class AddConfig:
 class VerifyConfig:
     """Check entries and print the level that each reaches.
 
-    Example: sad-leaderboard verify --level replayed
+    $ sad-leaderboard verify --level replayed
     """
 
     entries: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[ENTRY ...]")] = ()
@@ -99,7 +106,7 @@ class VerifyConfig:
 class BuildConfig:
     """Write the board as Markdown, HTML and JSON.
 
-    Example: sad-leaderboard build --out board
+    $ sad-leaderboard build --out board
     """
 
     root: Path = ENTRIES
@@ -116,7 +123,7 @@ class BuildConfig:
 class SchemaConfig:
     """Print the JSON Schemas of entry.json, of the lines of episodes.jsonl and of board.json.
 
-    Example: sad-leaderboard schema > schemas.json
+    $ sad-leaderboard schema > schemas.json
     """
 
 
@@ -132,7 +139,7 @@ def _dispatch(arguments: list[str]) -> int:
         "build": lambda rest: run_build(_checked(cli.read(BuildConfig, rest, prog=f"{PROG} build"))),
         "schema": lambda rest: run_schema(cli.parse(SchemaConfig, rest, prog=f"{PROG} schema")),
     }
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or arguments[0] in ("-h", "--help", "--help-all"):
         print(USAGE)
         return 0 if arguments else 2
     if arguments[0] == "--version":

@@ -18,7 +18,7 @@ from sad_env.settings import formerly
 class InspectConfig:
     """Show how episodes are labelled, token by token, and how long their spans are.
 
-    Example: sad-distill inspect --trajectories expert.jsonl --html labels.html
+    $ sad-distill inspect --trajectories expert.jsonl --html labels.html
     """
 
     trajectories: Annotated[Path, formerly("episodes", remark="elsewhere --episodes is a number")]

@@ -30,6 +30,18 @@ PROG = "sad-distill"
 
 _SFT_TEACHER = {"model": "student"}
 """Flags of `sft-teacher` that had another name."""
+_ABOUT_SFT_TEACHER = """
+Train a teacher by SFT on an expert's trajectories: `sad-distill` with other defaults.
+
+$ sad-distill sft-teacher --trajectories expert.jsonl --out runs/teacher
+"""
+_ABOUT_PLAN = """
+Print what a run takes in memory on 1, 2, 4 and 8 devices, from configurations alone. --out may be left out.
+
+$ sad-distill plan --teacher hf:Qwen/Qwen2.5-7B-Instruct --student hf:Qwen/Qwen2.5-0.5B-Instruct --precision bf16
+
+It takes the settings of a run's own command and writes nothing.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,24 +62,25 @@ def _train(arguments: Sequence[str]) -> int:
 
 
 def _sft_teacher(arguments: Sequence[str]) -> int:
-    return _run(_parsed(["--config", "sft-teacher", *arguments], prog=f"{PROG} sft-teacher", renamed=_SFT_TEACHER))
+    words = ["--config", "sft-teacher", *arguments]
+    return _run(_parsed(words, prog=f"{PROG} sft-teacher", about=_ABOUT_SFT_TEACHER, renamed=_SFT_TEACHER))
 
 
 def train_config(
-    arguments: Sequence[str], *, prog: str = PROG, renamed: Mapping[str, str] | None = None
+    arguments: Sequence[str], *, prog: str = PROG, about: str = "", renamed: Mapping[str, str] | None = None
 ) -> TrainConfig:
     """The settings of these flags: a flag beats a configuration file, which beats defaults.
 
     Raises:
         ConfigError: no such configuration, or a setting that has no effect beside the others.
     """
-    parsed = _parsed(arguments, prog=prog, renamed=renamed)
+    parsed = _parsed(arguments, prog=prog, about=about, renamed=renamed)
     parsed.refuse_ignored(ignored_by(parsed.settings))
     return parsed.settings
 
 
 def _parsed(
-    arguments: Sequence[str], *, prog: str = PROG, renamed: Mapping[str, str] | None = None
+    arguments: Sequence[str], *, prog: str = PROG, about: str = "", renamed: Mapping[str, str] | None = None
 ) -> ParsedSettings[TrainConfig]:
     words = _with_present_flags(arguments, prog)
     entries = {name: ("terms", functools.partial(former_term, name)) for name in FORMER_TERMS}
@@ -75,6 +88,7 @@ def _parsed(
         TrainConfig,
         words,
         prog=prog,
+        about=about,
         configs=PACKAGE,
         renamed=renamed,
         removed=REMOVED,
@@ -167,7 +181,7 @@ def _plan(arguments: Sequence[str]) -> int:
 
     # A run's own command line may be given, and nothing is written.
     out = () if any(word.partition("=")[0] == "--out" for word in arguments) else ("--out", "plan")
-    config = train_config([*arguments, *out], prog=f"{PROG} plan")
+    config = train_config([*arguments, *out], prog=f"{PROG} plan", about=_ABOUT_PLAN)
     if config.stages:
         raise ConfigError("a plan is of one stage: give its --config in the place of --stages")
     with announced(f"{PROG} plan: working"):

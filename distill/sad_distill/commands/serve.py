@@ -14,7 +14,7 @@ from sad_env.safe_text import one_line
 class ServeConfig:
     """Serve a teacher over HTTP: sad-distill --teacher http://HOST:PORT queries it live.
 
-    Example: sad-distill serve --model runs/teacher/student.pt --port 8700
+    $ sad-distill serve --model runs/teacher/student.pt --port 8700
     """
 
     model: str

@@ -30,7 +30,9 @@ PROG = "sad-play"
 class PlayConfig:
     """Play recorded episodes back, or play a world yourself.
 
-    Examples: sad-play runs/expert · sad-play runs/expert --plain --only failed · sad-play --env toy
+    $ sad-play runs/expert
+    $ sad-play runs/expert --plain --only failed
+    $ sad-play --env toy
     """
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ""

@@ -26,7 +26,7 @@ from sad_eval.runs.score import score
 class ReportConfig:
     """Print the report of one or several runs, or write it in other forms.
 
-    Example: sad-eval report runs/expert --html report.html --latex table.tex
+    $ sad-eval report runs/expert --html report.html --latex table.tex
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN ...")] = ()
@@ -89,7 +89,7 @@ def report(arguments: Sequence[str] | None = None) -> int:
 class RescoreConfig:
     """Compute a run's results again from its episodes, without playing them again.
 
-    Example: sad-eval rescore runs/student --reference runs/teacher
+    $ sad-eval rescore runs/student --reference runs/teacher
     """
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]

@@ -108,9 +108,9 @@ class EvalSettings(TaskSettings, ModelSettings, LimitSettings, ExecutionSettings
     $ sad-eval --agent openai:http://localhost:8000/v1#NAME --env hotpotqa
     $ sad-eval --agent student.pt --env alfworld --panel valid_seen,valid_unseen
 
-    Further commands: ls, doctor, validate, compare, merge, robustness, faithfulness, report, rescore, new-world;
-    each explains itself with --help. Exit codes: 0 done, 2 usage, 3 incomplete, 4 bad checkpoint, 5 data missing
-    or corrupt, 130 interrupted.
+    Other commands: doctor, ls, runs, view, report, compare, rescore, merge, robustness, faithfulness, validate,
+    new-world, each with --help. Exit codes: 0 done, 2 usage, 3 incomplete, 4 bad checkpoint, 5 data missing or
+    corrupt, 130 interrupted.
     """
 
     agent: Annotated[str, formerly("model")]
