@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import ignored_by
+from sad_distill.config_checks import check, ignored_by
 from sad_distill.config_former import GONE_CONFIGS
+from sad_distill.config_heads import by_head
 from sad_env import cli
 from sad_env.cli import ParsedSettings
 from sad_env.errors import ConfigError
@@ -45,8 +46,8 @@ def stages_of(parsed: ParsedSettings[TrainConfig], prog: str) -> list[Stage]:
     What was set beside them is for all stages; where it has no effect it is left out.
 
     Raises:
-        ConfigError: no share, shares that are not 1 together, a setting without effect in any stage, or one that each
-            stage makes itself.
+        ConfigError: no share, shares that are not 1 together, a setting without effect in any stage, one that each
+            stage makes itself, settings of any stage that contradict one another, or a head that is left behind.
     """
     config = parsed.settings
     if not config.stages:
@@ -74,7 +75,23 @@ def stages_of(parsed: ParsedSettings[TrainConfig], prog: str) -> list[Stage]:
         found.append(_stage(number, name, settings, config, begin, end))
     for key in set.intersection(*(set(ignored) for ignored in unused)):
         parsed.refuse_ignored({key: f"in every stage, {unused[0][key]}"})
+    _check(found)
     return found
+
+
+def _check(stages: list[Stage]) -> None:
+    """Refuse at once what a later stage would refuse after the earlier ones have been trained."""
+    for stage in stages:
+        try:
+            check(stage.config)
+        except ConfigError as error:
+            raise ConfigError(f"stage {stage.name}: {error}") from None
+    for before, stage in pairwise(stages):
+        if by_head(before.config) and not by_head(stage.config):
+            raise ConfigError(
+                f"stage {before.name} learns to act by an action head, which stage {stage.name} does not have: its"
+                " student would write actions that it never learned to write; leave --act-loss out"
+            )
 
 
 def _share_of(entry: str) -> tuple[str, float]:
@@ -106,7 +123,7 @@ def _stage(number: int, name: str, settings: TrainConfig, whole: TrainConfig, be
 def _kept(shares: tuple[float, ...], begin: float, end: float) -> Iterator[tuple[float, str]]:
     """Shares of the whole run that end within a stage, and the file of the stage that is kept for each."""
     for share in shares:
-        if begin < share < end - 1e-9:
+        if begin + 1e-9 < share < end - 1e-9:
             yield share, f"at-{100 * (share - begin) / (end - begin):g}.pt"
         elif abs(share - end) <= 1e-9:
             yield share, "student.pt"
