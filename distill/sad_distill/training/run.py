@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sad_agents.checkpoints import save_student
+from sad_agents.checkpoints import load_student, save_student
 from sad_agents.rollout.backend import join
 from sad_agents.teacher_strength import doubt
 from sad_agents.tracking import tracker_names
@@ -157,7 +157,7 @@ class Run:
                 if self.pace.share(self.done) < share:  # it ended before
                     self._keep_at(share)
             self.kept = self.validation.restore_best()
-            path = self.save()
+            path = self.folder / "student.pt" if self._is_handed_on() else self.save()
             self.ranks.wait()
             return path
 
@@ -271,6 +271,16 @@ class Run:
         if self.config.model.adapters and (base := adapter_base(self.config.model.student)):
             save_adapter(self.folder / "adapter", whole, tokenizer, record, base, head)
         return save_student(path, plain, tokenizer, record, head)
+
+    def _is_handed_on(self) -> bool:
+        """Whether this is a stage that was over before, whose student another one may have begun with.
+
+        Its file stays to the byte, since it goes by its hash: free settings and versions may be others by now.
+        """
+        path, stages = self.folder / "student.pt", self.config.stages
+        if self.trained or not stages or self.folder.name.startswith(f"{len(stages)}-") or not path.exists():
+            return False
+        return load_student(path).record.get("updates") == self.done
 
     @torch.no_grad()
     def _keep_at(self, share: float) -> None:
