@@ -24,6 +24,9 @@ _OF_ALL = frozenset({"stages", "out", "steps", "processor_seconds", "keep_at"})
 _OF_EACH = ("method", "mode", "terms", "method_weight")
 """Settings that each stage's own configuration makes."""
 
+_ITSELF = ("self", "base")
+"""Teachers that are the student as a stage finds it."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -91,6 +94,11 @@ def _check(stages: list[Stage]) -> None:
             raise ConfigError(
                 f"stage {before.name} learns to act by an action head, which stage {stage.name} does not have: its"
                 " student would write actions that it never learned to write; leave --act-loss out"
+            )
+        if by_head(before.config) and stage.config.model.teacher.partition(":")[0] in _ITSELF:
+            raise ConfigError(
+                f"stage {before.name} learns to act by an action head, not to write actions, of which stage"
+                f" {stage.name} asks it as its own teacher: name another --teacher, or leave --act-loss out"
             )
 
 

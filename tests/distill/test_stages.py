@@ -68,6 +68,11 @@ def test_what_a_later_stage_would_refuse_is_refused_before_the_first(tmp_path: P
         told(tmp_path, stages, group=3, **MORE)
     with pytest.raises(ConfigError, match="stage 1-sad learns to act by an action head, which stage 2-reward does not"):
         told(tmp_path, stages, act_loss="pointer_head", **MORE)
+    twice = [stages[0].replace("0.75", "0.5")] * 2
+    for teacher in ("self", "self:0.9", "base"):
+        given = {**MORE, "teacher": teacher, "adapters": 2, "act_loss": "pointer_head"}
+        with pytest.raises(ConfigError, match="asks it as its own teacher"):
+            told(tmp_path, twice, **given)
 
 
 def test_a_budget_of_processor_seconds_is_dealt_out_too(tmp_path: Path, stages: list[str]) -> None:
