@@ -90,7 +90,7 @@ def _check(stages: list[Stage]) -> None:
         except ConfigError as error:
             raise ConfigError(f"stage {stage.name}: {error}") from None
     for before, stage in pairwise(stages):
-        if by_head(before.config) and not by_head(stage.config):
+        if by_head(before.config) and not by_head(stage.config) and stage.config.mode != "offline":
             raise ConfigError(
                 f"stage {before.name} learns to act by an action head, which stage {stage.name} does not have: its"
                 " student would write actions that it never learned to write; leave --act-loss out"

@@ -58,3 +58,7 @@ def test_a_head_goes_on_where_its_student_does(
     for teacher in ("self", "base"):
         with pytest.raises(ConfigError, match="has not learned to write actions: name another teacher"):
             Run(replaced(other, out=str(tmp_path / "three"), teacher=teacher, adapters=2))
+    with pytest.raises(
+        ConfigError, match=f"as it would in mode online: give --act-loss {kind}_head, or --mode offline"
+    ):
+        Run(replaced(other, out=str(tmp_path / "four"), mode="online", act_loss="divergence"))

@@ -162,6 +162,11 @@ def _check_head(config: TrainConfig, student: Language) -> None:
             f"--teacher {config.model.teacher}: the student chooses by an action head and has not learned to write"
             " actions: name another teacher"
         )
+    if student.head is not None and config.mode != "offline" and not by_head(config):
+        raise ConfigError(
+            f"student {one_line(config.model.student, 60)!r} chooses by an action head and has not learned to write"
+            f" actions, as it would in mode {config.mode}: give --act-loss {student.head.kind}_head, or --mode offline"
+        )
 
 
 def build_learner(
