@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Any
 
 from sad_distill.config import TrainConfig
 from sad_distill.config_checks import check, ignored_by
@@ -119,11 +120,15 @@ def _stage(number: int, name: str, settings: TrainConfig, whole: TrainConfig, be
     folder = f"{number}-{re.sub(r'[^A-Za-z0-9.-]+', '-', name.rpartition('/')[2].removesuffix('.toml'))}"
     kept = dict(_kept(whole.output.keep_at, begin, end))
     inside = tuple((at - begin) / share for at, file in kept.items() if file != "student.pt")
-    budget = whole.optimisation.processor_seconds
+    budget, steps = whole.optimisation.processor_seconds, whole.optimisation.steps
     # With a budget, `steps` is only the length of a stage's schedules, which it says itself.
-    length = (
-        {"processor_seconds": share * budget} if budget else {"steps": max(1, round(share * whole.optimisation.steps))}
+    length: dict[str, Any] = (
+        {"processor_seconds": share * budget}
+        if budget
+        else {"steps": max(1, round(end * steps) - round(begin * steps))}
     )
+    if number < len(whole.stages):
+        length["stored"] = "fp32"  # the next one goes on from these weights, which are not to be rounded
     config = replaced(settings, out=f"{whole.out}/{folder}", stages=whole.stages, keep_at=inside, **length)
     return Stage(folder, config, kept)
 

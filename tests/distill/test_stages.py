@@ -81,6 +81,13 @@ def test_a_budget_of_processor_seconds_is_dealt_out_too(tmp_path: Path, stages: 
     assert first.config.optimisation.steps == 1000  # the length of its schedules
 
 
+def test_no_update_is_lost_and_only_the_last_student_is_rounded(tmp_path: Path, stages: list[str]) -> None:
+    halves = [stages[0].replace("0.75", "0.5"), stages[1].replace("0.25", "0.5")]
+    first, second = told(tmp_path, halves, steps=5, stored="bf16", **MORE)
+    assert (first.config.optimisation.steps, second.config.optimisation.steps) == (2, 3)
+    assert (first.config.output.stored, second.config.output.stored) == ("fp32", "bf16")
+
+
 def test_a_run_without_stages_is_one(tmp_path: Path) -> None:
     parsed = called_with(TrainConfig, {"out": str(tmp_path)})
     (only,) = stages_of(parsed, "test")
