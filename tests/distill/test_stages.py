@@ -125,6 +125,7 @@ def test_a_command_trains_all_stages_and_again_changes_nothing(files: Path, tmp_
     assert {"student.pt", "student", "at-50.pt", "at-75.pt", "training.html", "config.json"} <= {
         path.name for path in out.iterdir()
     }
+    assert "# run\n" in (out / "student" / "README.md").read_text()
     at_75, first = (out / "at-75.pt").read_bytes(), (out / "1-sad" / "student.pt").read_bytes()
     assert at_75 == first
     begun, ended = load_student(out / "1-sad" / "student.pt"), load_student(out / "student.pt")

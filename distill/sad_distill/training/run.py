@@ -267,7 +267,9 @@ class Run:
             return path
         record, plain, tokenizer = self._record(), self._plain(whole), self.student.tokenizer
         head = self.parts.head
-        export_folder(self.folder / "student", plain, tokenizer, record, name=self.folder.resolve().name, head=head)
+        whose = self.folder.resolve()
+        name = whose.parent.name if self._is_last_stage() else whose.name
+        export_folder(self.folder / "student", plain, tokenizer, record, name=name, head=head)
         if self.config.model.adapters and (base := adapter_base(self.config.model.student)):
             save_adapter(self.folder / "adapter", whole, tokenizer, record, base, head)
         return save_student(path, plain, tokenizer, record, head)
@@ -277,10 +279,15 @@ class Run:
 
         Its file stays to the byte, since it goes by its hash: free settings and versions may be others by now.
         """
-        path, stages = self.folder / "student.pt", self.config.stages
-        if self.trained or not stages or self.folder.name.startswith(f"{len(stages)}-") or not path.exists():
+        path = self.folder / "student.pt"
+        if self.trained or not self.config.stages or self._is_last_stage() or not path.exists():
             return False
         return load_student(path).record.get("updates") == self.done
+
+    def _is_last_stage(self) -> bool:
+        """Whether its student is that of a run in stages."""
+        stages = self.config.stages
+        return bool(stages) and self.folder.name.startswith(f"{len(stages)}-")
 
     @torch.no_grad()
     def _keep_at(self, share: float) -> None:
