@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import Any
 
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import ignored_by
+from sad_distill.config_checks import check, ignored_by
 from sad_distill.config_former import GONE_CONFIGS
+from sad_distill.config_heads import by_head
 from sad_env import cli
 from sad_env.cli import ParsedSettings
 from sad_env.errors import ConfigError
@@ -22,6 +24,9 @@ _OF_ALL = frozenset({"stages", "out", "steps", "processor_seconds", "keep_at"})
 """Settings of the whole run, which are dealt out."""
 _OF_EACH = ("method", "mode", "terms", "method_weight")
 """Settings that each stage's own configuration makes."""
+
+_ITSELF = ("self", "base")
+"""Teachers that are the student as a stage finds it."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ def stages_of(parsed: ParsedSettings[TrainConfig], prog: str) -> list[Stage]:
     What was set beside them is for all stages; where it has no effect it is left out.
 
     Raises:
-        ConfigError: no share, shares that are not 1 together, a setting without effect in any stage, or one that each
-            stage makes itself.
+        ConfigError: no share, shares that are not 1 together, a setting without effect in any stage, one that each
+            stage makes itself, settings of any stage that contradict one another, or a head that is left behind.
     """
     config = parsed.settings
     if not config.stages:
@@ -74,7 +79,28 @@ def stages_of(parsed: ParsedSettings[TrainConfig], prog: str) -> list[Stage]:
         found.append(_stage(number, name, settings, config, begin, end))
     for key in set.intersection(*(set(ignored) for ignored in unused)):
         parsed.refuse_ignored({key: f"in every stage, {unused[0][key]}"})
+    _check(found)
     return found
+
+
+def _check(stages: list[Stage]) -> None:
+    """Refuse at once what a later stage would refuse after the earlier ones have been trained."""
+    for stage in stages:
+        try:
+            check(stage.config)
+        except ConfigError as error:
+            raise ConfigError(f"stage {stage.name}: {error}") from None
+    for before, stage in pairwise(stages):
+        if by_head(before.config) and not by_head(stage.config) and stage.config.mode != "offline":
+            raise ConfigError(
+                f"stage {before.name} learns to act by an action head, which stage {stage.name} does not have: its"
+                " student would write actions that it never learned to write; leave --act-loss out"
+            )
+        if by_head(before.config) and stage.config.model.teacher.partition(":")[0] in _ITSELF:
+            raise ConfigError(
+                f"stage {before.name} learns to act by an action head, not to write actions, of which stage"
+                f" {stage.name} asks it as its own teacher: name another --teacher, or leave --act-loss out"
+            )
 
 
 def _share_of(entry: str) -> tuple[str, float]:
@@ -94,11 +120,15 @@ def _stage(number: int, name: str, settings: TrainConfig, whole: TrainConfig, be
     folder = f"{number}-{re.sub(r'[^A-Za-z0-9.-]+', '-', name.rpartition('/')[2].removesuffix('.toml'))}"
     kept = dict(_kept(whole.output.keep_at, begin, end))
     inside = tuple((at - begin) / share for at, file in kept.items() if file != "student.pt")
-    budget = whole.optimisation.processor_seconds
+    budget, steps = whole.optimisation.processor_seconds, whole.optimisation.steps
     # With a budget, `steps` is only the length of a stage's schedules, which it says itself.
-    length = (
-        {"processor_seconds": share * budget} if budget else {"steps": max(1, round(share * whole.optimisation.steps))}
+    length: dict[str, Any] = (
+        {"processor_seconds": share * budget}
+        if budget
+        else {"steps": max(1, round(end * steps) - round(begin * steps))}
     )
+    if number < len(whole.stages):
+        length["stored"] = "fp32"  # the next one goes on from these weights, which are not to be rounded
     config = replaced(settings, out=f"{whole.out}/{folder}", stages=whole.stages, keep_at=inside, **length)
     return Stage(folder, config, kept)
 
@@ -106,7 +136,7 @@ def _stage(number: int, name: str, settings: TrainConfig, whole: TrainConfig, be
 def _kept(shares: tuple[float, ...], begin: float, end: float) -> Iterator[tuple[float, str]]:
     """Shares of the whole run that end within a stage, and the file of the stage that is kept for each."""
     for share in shares:
-        if begin < share < end - 1e-9:
+        if begin + 1e-9 < share < end - 1e-9:
             yield share, f"at-{100 * (share - begin) / (end - begin):g}.pt"
         elif abs(share - end) <= 1e-9:
             yield share, "student.pt"

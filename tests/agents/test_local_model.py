@@ -111,6 +111,25 @@ def test_episodes_that_join_a_batch_are_those_that_wait_for_one_another() -> Non
     assert passes[1] < passes[0]
 
 
+def test_all_live_episodes_are_in_each_pass_of_a_flow() -> None:
+    """Whoever was answered by its world, or began, joins before the others' decisions go on."""
+    model, seen = local(), list[int]()
+    jobs, limits = [Job(task) for task in TASKS[:6]], Limits(max_steps=3)
+    advance = model.sampler.advance
+
+    def count(working, sampling, *further):  # type: ignore[no-untyped-def]
+        seen.append(len(working))
+        advance(working, sampling, *further)
+
+    model.sampler.advance = count  # type: ignore[method-assign]
+    left = 6
+    for _ in rollout(agent(model), jobs, WorldRecipe("toy"), live=3, limits=limits):
+        left -= 1
+        if left >= 3:
+            assert set(seen) == {3}
+    assert left == 0
+
+
 def test_where_a_flow_fails_each_episode_acts_by_itself() -> None:
     model = local()
     own, advance = agent(model), model.sampler.advance

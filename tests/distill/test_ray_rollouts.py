@@ -11,7 +11,9 @@ import pytest
 import torch
 from sad_agents.agent import EpisodeStart
 from sad_agents.checkpoints import load_student
+from sad_agents.sampling.action_head import LinearHead, PointerHead
 from sad_agents.windowing import Windowing
+from sad_distill.auxiliary.action_head import LinearTerm, PointerTerm
 from sad_distill.config import TrainConfig
 from sad_distill.config_checks import check
 from sad_distill.models.language import Language
@@ -126,6 +128,30 @@ def test_a_student_that_was_sent_is_the_one_of_the_moment(
     assert first(pickle.loads(sent)) == before
     assert first(maker) != before
     assert first(pickle.loads(pickle.dumps(maker))) == first(maker)
+
+
+def test_a_head_is_sent_without_the_teacher_that_it_learns_from(
+    files: Path, tmp_path: Path, toy_tokenizer: PreTrainedTokenizerFast, tiny_llama: Tiny
+) -> None:
+    """One that is asked over the network could not be sent at all."""
+    student, asked = tiny_llama(seed=2), _Connected()
+    heads = [PointerTerm(asked, toy_tokenizer, 16), LinearTerm(asked, toy_tokenizer, 16, ["look", "wait"])]
+    for head in heads:
+        with torch.no_grad():
+            for one in head.parameters():
+                one.copy_(torch.randn_like(one))
+        maker = StudentMaker(Language(student, toy_tokenizer), Windowing(200, 40), settings(files, tmp_path), head)
+        draws = torch.get_rng_state()
+        sent = pickle.loads(pickle.dumps(maker)).head
+        assert torch.equal(torch.get_rng_state(), draws)
+        assert (sent.kind, sent.actions) == (head.kind, head.actions)
+        assert type(sent) in (PointerHead, LinearHead)
+        assert all(map(torch.equal, sent.parameters(), head.parameters()))
+
+
+class _Connected(torch.nn.Module):
+    def __reduce__(self) -> str:
+        raise TypeError("cannot pickle a connection")
 
 
 def test_what_a_cluster_cannot_play_is_said(files: Path, tmp_path: Path) -> None:

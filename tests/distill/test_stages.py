@@ -13,12 +13,16 @@ from sad_distill import distill
 from sad_distill.commands.main import main
 from sad_distill.config import TrainConfig
 from sad_distill.stages import Stage, stages_of
+from sad_distill.training.ranks import ALONE
+from sad_distill.training.staged import train_stages
 
 from sad_env.calls import called_with
 from sad_env.errors import ConfigError
 
 OFFLINE = 'method = "sad"\nmode = "offline"\nbatch = 4\nlearning_rate = 1e-3\n'
 REWARD = 'method = "policy"\nmode = "online"\nterms = ["gigpo=1", "k3_start=0.1"]\ngroup = 2\nrollouts = 4\n'
+
+MORE: dict[str, Any] = {"teacher": "t.pt", "trajectories": ["t.jsonl"]}
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def flags(files: Path, stages: list[str], out: Path) -> list[str]:
 
 
 def test_each_stage_has_its_configuration_and_what_was_given_for_all(tmp_path: Path, stages: list[str]) -> None:
-    first, second = told(tmp_path, stages, steps=100, batch=8, rollouts=6, seed=3, teacher="t.pt", keep_at=[0.5, 0.75])
+    first, second = told(tmp_path, stages, steps=100, batch=8, rollouts=6, seed=3, **MORE, keep_at=[0.5, 0.75])
     assert (first.config.method, first.config.mode, second.config.method) == ("sad", "offline", "policy")
     assert (first.config.optimisation.steps, second.config.optimisation.steps) == (75, 25)
     assert first.config.data.batch == 8  # a flag beats the configuration, where it counts
@@ -51,10 +55,37 @@ def test_each_stage_has_its_configuration_and_what_was_given_for_all(tmp_path: P
     assert (second.kept, second.config.output.keep_at) == ({}, ())
 
 
+def test_a_student_is_kept_once_where_shares_do_not_add_up_to_the_digit(tmp_path: Path) -> None:
+    """0.1 + 0.7 is less than 0.8 by a rounding."""
+    entries = ["field/sad-offline=0.1", "field/gigpo=0.7", "field/gigpo=0.2"]
+    found = told(tmp_path, entries, keep_at=[0.8], **MORE)
+    assert [stage.kept for stage in found] == [{}, {0.8: "student.pt"}, {}]
+    assert [stage.config.output.keep_at for stage in found] == [(), (), ()]
+
+
+def test_what_a_later_stage_would_refuse_is_refused_before_the_first(tmp_path: Path, stages: list[str]) -> None:
+    with pytest.raises(ConfigError, match="stage 2-reward: --group 3 does not divide --rollouts 4"):
+        told(tmp_path, stages, group=3, **MORE)
+    with pytest.raises(ConfigError, match="stage 1-sad learns to act by an action head, which stage 2-reward does not"):
+        told(tmp_path, stages, act_loss="pointer_head", **MORE)
+    twice = [stages[0].replace("0.75", "0.5")] * 2
+    for teacher in ("self", "self:0.9", "base"):
+        given = {**MORE, "teacher": teacher, "adapters": 2, "act_loss": "pointer_head"}
+        with pytest.raises(ConfigError, match="asks it as its own teacher"):
+            told(tmp_path, twice, **given)
+
+
 def test_a_budget_of_processor_seconds_is_dealt_out_too(tmp_path: Path, stages: list[str]) -> None:
-    first, second = told(tmp_path, stages, processor_seconds=400.0)
+    first, second = told(tmp_path, stages, processor_seconds=400.0, **MORE)
     assert (first.config.optimisation.processor_seconds, second.config.optimisation.processor_seconds) == (300, 100)
     assert first.config.optimisation.steps == 1000  # the length of its schedules
+
+
+def test_no_update_is_lost_and_only_the_last_student_is_rounded(tmp_path: Path, stages: list[str]) -> None:
+    halves = [stages[0].replace("0.75", "0.5"), stages[1].replace("0.25", "0.5")]
+    first, second = told(tmp_path, halves, steps=5, stored="bf16", **MORE)
+    assert (first.config.optimisation.steps, second.config.optimisation.steps) == (2, 3)
+    assert (first.config.output.stored, second.config.output.stored) == ("fp32", "bf16")
 
 
 def test_a_run_without_stages_is_one(tmp_path: Path) -> None:
@@ -94,6 +125,7 @@ def test_a_command_trains_all_stages_and_again_changes_nothing(files: Path, tmp_
     assert {"student.pt", "student", "at-50.pt", "at-75.pt", "training.html", "config.json"} <= {
         path.name for path in out.iterdir()
     }
+    assert "# run\n" in (out / "student" / "README.md").read_text()
     at_75, first = (out / "at-75.pt").read_bytes(), (out / "1-sad" / "student.pt").read_bytes()
     assert at_75 == first
     begun, ended = load_student(out / "1-sad" / "student.pt"), load_student(out / "student.pt")
@@ -118,3 +150,50 @@ def test_a_stage_is_the_run_that_it_would_be_alone(files: Path, tmp_path: Path, 
     )
     one, other = load_student(alone.student), load_student(tmp_path / "run" / "1-sad" / "student.pt")
     assert all(map(torch.equal, one.model.parameters(), other.model.parameters()))
+
+
+def test_free_settings_may_change_once_a_later_stage_has_begun(files: Path, tmp_path: Path, stages: list[str]) -> None:
+    """They are in a student's record, and the next stage knows its start by its bytes."""
+    out = tmp_path / "run"
+    assert main(flags(files, stages, out)) == 0
+    before = (out / "1-sad" / "student.pt").read_bytes()
+    assert main([*flags(files, stages, out), "--micro-batch", "2", "--save-every", "3"]) == 0
+    assert (out / "1-sad" / "student.pt").read_bytes() == before
+
+
+def test_other_lengths_or_another_run_are_refused_before_anything_changes(
+    files: Path, tmp_path: Path, stages: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main(flags(files, stages, out)) == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert main([*flags(files, stages, out), "--steps", "16"]) == 2
+    assert "stage 1-sad has 6 updates, not 12, and the next one began with its student" in capsys.readouterr().err
+    others = [stages[0].replace("0.75", "0.5"), stages[1].replace("0.25", "0.5")]
+    assert main(flags(files, others, out)) == 2
+    assert "holds a run with stages = " in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_of_a_run_without_stages_is_refused(
+    files: Path, tmp_path: Path, stages: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert main(flags(files, stages, tmp_path)) == 2
+    assert "holds a run with stages = []" in capsys.readouterr().err
+    assert not (tmp_path / "1-sad").exists()
+
+
+def test_a_folder_of_stages_tells_no_passwords(files: Path, tmp_path: Path, stages: list[str]) -> None:
+    config = called_with(
+        TrainConfig, {"out": str(tmp_path), "stages": stages, "sampler": "vllm:http://me:pw@x/"}
+    ).settings
+    with pytest.raises(KeyboardInterrupt):
+        train_stages(config, told(tmp_path, stages, **MORE), _interrupted, ALONE)
+    text = (tmp_path / "config.json").read_text()
+    assert "vllm:http://x/" in text
+    assert "pw" not in text
+
+
+def _interrupted(config: TrainConfig, name: str) -> Path:
+    raise KeyboardInterrupt

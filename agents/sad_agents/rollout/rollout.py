@@ -271,6 +271,8 @@ class _Rollout:
 
     def _act_apart(self, calls: Calls[LiveEpisode, Decision] | Flow) -> None:
         """Ask for those that are ready, and go on with those whose world or agent has answered meanwhile."""
+        if isinstance(calls, Flow):
+            self._serve_worlds()
         ready, self._ready = self._ready, []
         for episode in ready:
             episode.failed_before = self._failed_calls
@@ -284,6 +286,16 @@ class _Rollout:
             if self._live.get(episode.slot) is episode:  # it may have lost its world
                 self._count([decision], episode.failed_before)
                 self._play_on(episode, decision)
+
+    def _serve_worlds(self) -> None:
+        """Let worlds in this process answer, and episodes begin in the place of those that ended by it.
+
+        They join the next pass of a flow then, and do not wait for another episode's decision before.
+        """
+        for _ in range(2):
+            for event in self._pool.events(wait=0.0):
+                self._handle(event)
+            self._fill()
 
     def _play_on(self, episode: LiveEpisode, decision: Decision) -> None:
         episode.decision = decision

@@ -122,6 +122,20 @@ class PointerHead(ActionHead):
         return z
 
 
+def plain_head(head: ActionHead) -> ActionHead:
+    """A copy of a head on the processor, without what it is learned by."""
+    copied: ActionHead
+    with torch.random.fork_rng(devices=[]):  # a layer draws its first weights
+        if isinstance(head, LinearHead):
+            copied = LinearHead(head.table.in_features, head.actions)
+        elif isinstance(head, PointerHead):
+            copied = PointerHead(head.state.in_features, head.state.out_features)
+        else:
+            raise TypeError(f"no head of this release: {type(head).__name__}")
+    copied.load_state_dict({name: one.detach().cpu() for name, one in head.state_dict().items()})
+    return copied.eval()
+
+
 def input_embedding(model: nn.Module) -> Tensor:
     """A causal LM's input embeddings, [V, D]."""
     weight: Tensor = cast(Any, model).get_input_embeddings().weight

@@ -54,6 +54,11 @@ class HeadTerm(ActionHead):
         log_q = self.scores(state, choice.actions, choice.paths, embedding).to(at_least_float(state)).log_softmax(0)
         return divergence(log_p.to(log_q), log_q)
 
+    def go_on_from(self, head: ActionHead | None) -> None:
+        """Begin with the weights of a student's own head of this kind, whose actions are among the term's."""
+        if head is not None and head.kind == self.kind:
+            self.load_state_dict(head.state_dict())
+
     def count(self, batch: Batch) -> int:
         """Steps that it learns from, or rows."""
         return len(batch.rows) if self.by_rows else len(self.choices(batch))
@@ -114,6 +119,14 @@ class LinearTerm(HeadTerm, LinearHead):
     ) -> None:
         LinearHead.__init__(self, width, actions)
         self._known, self.weight = [(teacher, tokenizer)], weight
+
+    def go_on_from(self, head: ActionHead | None) -> None:
+        """See `HeadTerm`; actions that are new have rows of 0, as in a head that begins."""
+        if isinstance(head, LinearHead):
+            rows = self.rows(head.actions)
+            with torch.no_grad():
+                self.table.weight[rows] = head.table.weight.to(self.table.weight)
+                self.table.bias[rows] = head.table.bias.to(self.table.bias)
 
     def choices(self, batch: Batch) -> list[Choice]:
         """Those of `HeadTerm` with an action of the set."""

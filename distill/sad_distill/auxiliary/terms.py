@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sad_agents.sampling.action_head import PointerHead
 from torch import nn
 
 from sad_distill.auxiliary.action_head import LinearTerm, PointerTerm, actions_of
@@ -111,16 +112,22 @@ def _weight_in_place_of_actions(name: str) -> Callable[[TrainConfig], float]:
 
 def _linear(context: TermContext) -> ExtraTerm:
     student = context.student
-    actions = actions_of(context.rows, student.tokenizer)
+    known = student.head.actions if student.head else ()
+    actions = sorted({*actions_of(context.rows, student.tokenizer), *known})
     term = LinearTerm(context.local, student.tokenizer, width_of(student.model), actions, context.weight)
+    term.go_on_from(student.head)
     term.by_rows = context.config.loss.reduction == "paper_sum"
     return term
 
 
 def _pointer(context: TermContext) -> ExtraTerm:
-    width = width_of(context.student.model)
-    term = PointerTerm(context.local, context.student.tokenizer, width, weight=context.weight)
-    term.by_rows = context.config.loss.act_loss == "pointer_head" and context.config.loss.reduction == "paper_sum"
+    student, loss = context.student, context.config.loss
+    acts = loss.act_loss == "pointer_head"
+    own = student.head if acts and isinstance(student.head, PointerHead) else None
+    rank = {} if own is None else {"rank": own.state.out_features}
+    term = PointerTerm(context.local, student.tokenizer, width_of(student.model), weight=context.weight, **rank)
+    term.go_on_from(own)
+    term.by_rows = acts and loss.reduction == "paper_sum"
     return term
 
 

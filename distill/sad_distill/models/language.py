@@ -10,6 +10,7 @@ from typing import Any
 
 from sad_agents.acting import writing_of
 from sad_agents.loading import load_language_model, model_path
+from sad_agents.sampling.action_head import ActionHead
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sad_distill.models.heads import restrict
@@ -36,6 +37,7 @@ class Language:
         chat: it reads and writes in the turns of the tokenizer's chat template.
         ours: it is a student of this project: trained on the task, it needs no exemplars.
         success: by world, its success at the last validation of its training, where there was one.
+        head: chooses its actions; None for models that write them.
     """
 
     model: PreTrainedModel
@@ -46,6 +48,7 @@ class Language:
     chat: bool = False
     ours: bool = False
     success: Mapping[str, float] = field(default_factory=dict)
+    head: ActionHead | None = None
 
 
 def load_language(spec: str, device: str = "cpu", dtype: str = "float32", *, teaches: bool = False) -> Language:
@@ -72,7 +75,17 @@ def load_language(spec: str, device: str = "cpu", dtype: str = "float32", *, tea
     restrict(loaded.model, TokenIds.of(loaded.tokenizer.get_vocab().values()))
     form, chat = writing_of(spec, loaded.record, loaded.tokenizer)
     ours, success = bool(loaded.record), validated(loaded.record)
-    return Language(loaded.model, loaded.tokenizer, loaded.identity, loaded.start_ids, form.name, chat, ours, success)
+    return Language(
+        loaded.model,
+        loaded.tokenizer,
+        loaded.identity,
+        loaded.start_ids,
+        form.name,
+        chat,
+        ours,
+        success,
+        loaded.head,
+    )
 
 
 def validated(record: Mapping[str, Any]) -> dict[str, float]:

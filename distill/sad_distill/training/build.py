@@ -131,11 +131,7 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
     if config.mode == "guided" and not itself and (teacher is None or teacher.language is None):
         raise ConfigError("mode guided needs a local teacher, which acts and scores: give --teacher student.pt")
     student = build_student(config, teacher, episodes)
-    if by_head(config) and form_of(student.form).closing != "\n":
-        raise ConfigError(
-            f"--act-loss {config.loss.act_loss}: actions of the form {student.form} end with more than their line: give"
-            " --form lines or tags"
-        )
+    _check_head(config, student)
     if itself:
         teacher = self_teacher(config.model.teacher, student, config.model.top)
     if config.model.teacher == BASE:
@@ -148,6 +144,29 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
     rows = labelled_rows(config, student, episodes)
     learner = build_learner(config, ranks, teacher, student, rows)
     return Parts(config, ranks, episodes, teacher, student, rows, learner, Pace(config))
+
+
+def _check_head(config: TrainConfig, student: Language) -> None:
+    """Refuse what a head cannot be beside, as far as the student decides it.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    if by_head(config) and form_of(student.form).closing != "\n":
+        raise ConfigError(
+            f"--act-loss {config.loss.act_loss}: actions of the form {student.form} end with more than their line: give"
+            " --form lines or tags"
+        )
+    if student.head is not None and (config.model.teacher == BASE or decay_of(config.model.teacher) is not None):
+        raise ConfigError(
+            f"--teacher {config.model.teacher}: the student chooses by an action head and has not learned to write"
+            " actions: name another teacher"
+        )
+    if student.head is not None and config.mode != "offline" and not by_head(config):
+        raise ConfigError(
+            f"student {one_line(config.model.student, 60)!r} chooses by an action head and has not learned to write"
+            f" actions, as it would in mode {config.mode}: give --act-loss {student.head.kind}_head, or --mode offline"
+        )
 
 
 def build_learner(

@@ -11,7 +11,7 @@ from typing import Any
 from sad_agents.agent import Agent, EpisodeStart
 from sad_agents.rollout.backend import Play, player
 from sad_agents.rollout.rollout import Job, Limits
-from sad_agents.sampling.action_head import ActionHead
+from sad_agents.sampling.action_head import ActionHead, plain_head
 from sad_agents.windowing import Windowing
 from torch import nn
 
@@ -78,8 +78,9 @@ class StudentMaker:
         return agent if self.prefixes is None else self.prefixes.agent(agent, self.iteration)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is sent: the model without what wraps it in training, for a processor, as all workers have one."""
-        return {**vars(self), "language": replace(self.language, model=on_processor(unwrap(self.language.model)))}
+        """What is sent: model and head without what they are trained by, for a processor, as all workers have one."""
+        language = replace(self.language, model=on_processor(unwrap(self.language.model)))
+        return {**vars(self), "language": language, "head": None if self.head is None else plain_head(self.head)}
 
 
 def on_processor(model: nn.Module) -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sad_agents.checkpoints import save_student
+from sad_agents.checkpoints import load_student, save_student
 from sad_agents.rollout.backend import join
 from sad_agents.teacher_strength import doubt
 from sad_agents.tracking import tracker_names
@@ -157,7 +157,7 @@ class Run:
                 if self.pace.share(self.done) < share:  # it ended before
                     self._keep_at(share)
             self.kept = self.validation.restore_best()
-            path = self.save()
+            path = self.folder / "student.pt" if self._is_handed_on() else self.save()
             self.ranks.wait()
             return path
 
@@ -267,10 +267,27 @@ class Run:
             return path
         record, plain, tokenizer = self._record(), self._plain(whole), self.student.tokenizer
         head = self.parts.head
-        export_folder(self.folder / "student", plain, tokenizer, record, name=self.folder.resolve().name, head=head)
+        whose = self.folder.resolve()
+        name = whose.parent.name if self._is_last_stage() else whose.name
+        export_folder(self.folder / "student", plain, tokenizer, record, name=name, head=head)
         if self.config.model.adapters and (base := adapter_base(self.config.model.student)):
             save_adapter(self.folder / "adapter", whole, tokenizer, record, base, head)
         return save_student(path, plain, tokenizer, record, head)
+
+    def _is_handed_on(self) -> bool:
+        """Whether this is a stage that was over before, whose student another one may have begun with.
+
+        Its file stays to the byte, since it goes by its hash: free settings and versions may be others by now.
+        """
+        path = self.folder / "student.pt"
+        if self.trained or not self.config.stages or self._is_last_stage() or not path.exists():
+            return False
+        return load_student(path).record.get("updates") == self.done
+
+    def _is_last_stage(self) -> bool:
+        """Whether its student is that of a run in stages."""
+        stages = self.config.stages
+        return bool(stages) and self.folder.name.startswith(f"{len(stages)}-")
 
     @torch.no_grad()
     def _keep_at(self, share: float) -> None:

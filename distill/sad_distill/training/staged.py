@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from sad_distill.config import TrainConfig
+from sad_distill.config_former import present_settings
 from sad_distill.stages import Stage
 from sad_distill.training.page import TrainingPage
 from sad_distill.training.ranks import Ranks
+from sad_env.addresses import public_address
 from sad_env.curves import METRICS
+from sad_env.errors import ConfigError
 from sad_env.files import part_folder, write_bytes, write_text
 from sad_env.json_lines import parse_json, read_lines
 from sad_env.settings import flat, replaced
+
+_CONFIG = "config.json"
 
 
 def train_stages(
@@ -34,9 +40,12 @@ def train_stages(
 
     Raises:
         StoppedError: Ctrl-C; the same call goes on. And what `Run` raises.
+        ConfigError: the folder holds another run, or one whose stages are of other lengths.
     """
     out = Path(config.out)
     student = ""
+    if config.stages and ranks.first:
+        _begin(out, config, stages)
     for stage in stages:
         settings = replaced(stage.config, student=student) if student else stage.config
         student = str(train(settings, stage.name))
@@ -44,6 +53,35 @@ def train_stages(
         _put_together(out, config, stages)
     ranks.wait()
     return out / "student.pt"
+
+
+def _begin(out: Path, config: TrainConfig, stages: Sequence[Stage]) -> None:
+    """Refuse a folder of another run before anything is trained, and say whose it is."""
+    settings, path = _settings(config), out / _CONFIG
+    if path.exists():
+        had = parse_json(path.read_text(encoding="utf-8")).get("stages", [])
+        if had != settings["stages"]:
+            raise ConfigError(
+                f"{out} holds a run with stages = {had!r}, not {settings['stages']!r}: choose another --out or the old"
+                " setting"
+            )
+    for stage, after in pairwise(stages):
+        begun, steps = out / stage.name / _CONFIG, stage.config.optimisation.steps
+        if not (out / after.name / _CONFIG).exists() or not begun.exists():
+            continue
+        if (made := parse_json(begun.read_text(encoding="utf-8")).get("steps")) != steps:
+            raise ConfigError(
+                f"{out} holds a run whose stage {stage.name} has {made} updates, not {steps}, and the next one began"
+                " with its student: give the --steps of before, or another --out"
+            )
+    if not path.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(settings, indent=1))
+
+
+def _settings(config: TrainConfig) -> dict[str, Any]:
+    """What a folder tells of them, as `RunDir` does: without passwords in addresses."""
+    return present_settings(json.loads(public_address(json.dumps(flat(config)))))
 
 
 def _put_together(out: Path, config: TrainConfig, stages: Sequence[Stage]) -> None:
@@ -54,8 +92,8 @@ def _put_together(out: Path, config: TrainConfig, stages: Sequence[Stage]) -> No
     for name in ("student", "adapter"):
         if (last / name).exists():
             _copy_folder(last / name, out / name)
-    settings = json.loads(json.dumps(flat(config)))
-    write_text(out / "config.json", json.dumps(settings, indent=1))
+    settings = _settings(config)
+    write_text(out / _CONFIG, json.dumps(settings, indent=1))
     write_text(out / METRICS, "".join(json.dumps(line) + "\n" for line in _metrics(out, stages)))
     TrainingPage(out, settings).write()
     write_bytes(out / "student.pt", (last / "student.pt").read_bytes())
