@@ -112,7 +112,7 @@ def success_figure(world: str, points: Sequence[Point], references: References) 
     axes.set_xlim(-2, 102)
     axes.set_xlabel("success, % (95 % interval over tasks)")
     axes.grid(axis="x")
-    figure.legend(loc="outside right upper")
+    _legend(figure, axes)
     return figure
 
 
@@ -148,8 +148,15 @@ def cost_figure(world: str, unit: str, points: Sequence[Point], references: Refe
     axes.set_xlabel(f"{unit} (mean over seeds)")
     axes.set_ylabel("success, %")
     axes.grid(axis="y")
-    figure.legend(loc="outside right upper")
+    _legend(figure, axes)
     return figure
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """A legend beside the axes, where anything has a label: in a study whose training failed nothing is drawn."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside right upper")
 
 
 def _empty(height: float, title: str) -> tuple[Figure, Axes]:
