@@ -41,16 +41,17 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="small sizes: the figures say little")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SMALL))
     options = parser.parse_args()
+    if unknown := [name for name in options.names if name not in SMALL]:
+        parser.error(f"no benchmark {unknown[0]!r}: give of {', '.join(SMALL)}")
     failed = []
-    for path in sorted(HERE.glob("*.py")):
-        if path.name == Path(__file__).name or (options.names and path.stem not in options.names):
-            continue
-        words = SMALL[path.stem].split() if options.small else []
+    for name in options.names or SMALL:
+        path = HERE / f"{name}.py"
+        words = SMALL[name].split() if options.small else []
         print(f"\n== {path.name} {' '.join(words)}".rstrip(), flush=True)
         began = time.monotonic()
         code = subprocess.run([sys.executable, str(path), *words]).returncode
         print(f"-- {time.monotonic() - began:.0f} s" + (f", FAILED with code {code}" if code else ""), flush=True)
-        failed += [path.stem] if code else []
+        failed += [name] if code else []
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return bool(failed)

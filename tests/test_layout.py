@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import collections
 import functools
+import runpy
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,3 +127,8 @@ def test_no_two_classes_share_a_name() -> None:
                 places[node.name].append(name)
     shared = {name: where for name, where in places.items() if len(where) > 1 and name not in SHARED_NAMES}
     assert shared == {}
+
+
+def test_make_bench_runs_every_benchmark() -> None:
+    scripts = [path for path in (ROOT / "benchmarks").glob("*.py") if "__main__" in path.read_text(encoding="utf-8")]
+    assert {path.stem for path in scripts} - {"all"} == set(runpy.run_path(str(ROOT / "benchmarks/all.py"))["SMALL"])
