@@ -20,7 +20,7 @@ SMALL = {
     "alfworld_vs_textworld": "--games 3",
     "distill_vs_trl": "",
     "gradient_cosines": "",
-    "harness": "--episodes 200",
+    "harness": "--episodes 1000",
     "hotpotqa": "",
     "large_runs": "--episodes 500",
     "online_iteration": "--updates 4 --iterations 1",
