@@ -73,7 +73,7 @@ class RunDir:
         folder.mkdir(parents=True, exist_ok=True)
         # The contrastive term compares the rows of a micro-batch with one another.
         free = _FREE - {"micro_batch"} if "contrastive" in config.terms.weights else _FREE
-        settings = present_settings(json.loads(public_address(json.dumps(flat(config)))))
+        settings = told_settings(config)
         path = folder / "config.json"
         if path.exists():
             # What a run of an earlier release could not be told was as it is by default.
@@ -155,6 +155,11 @@ class RunDir:
         for path in sorted((self.folder / "rollouts").glob("*.jsonl")):
             if int(path.name.partition(".")[0]) < before - keep:
                 path.unlink()
+
+
+def told_settings(config: TrainConfig) -> dict[str, Any]:
+    """The settings as a folder's config.json tells them: flat, as JSON gives them back, no password in an address."""
+    return present_settings(json.loads(public_address(json.dumps(flat(config)))))
 
 
 def read_whole(path: Path) -> list[Trajectory]:

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from sad_distill.config import TrainConfig
-from sad_distill.config_former import present_settings
 from sad_distill.stages import Stage
 from sad_distill.training.page import TrainingPage
 from sad_distill.training.ranks import Ranks
-from sad_env.addresses import public_address
+from sad_distill.training.run_dir import told_settings
 from sad_env.curves import METRICS
 from sad_env.errors import ConfigError
 from sad_env.files import part_folder, write_bytes, write_text
 from sad_env.json_lines import parse_json, read_lines
-from sad_env.settings import flat, replaced
+from sad_env.settings import replaced
 
 _CONFIG = "config.json"
 
@@ -57,7 +56,7 @@ def train_stages(
 
 def _begin(out: Path, config: TrainConfig, stages: Sequence[Stage]) -> None:
     """Refuse a folder of another run before anything is trained, and say whose it is."""
-    settings, path = _settings(config), out / _CONFIG
+    settings, path = told_settings(config), out / _CONFIG
     if path.exists():
         had = parse_json(path.read_text(encoding="utf-8")).get("stages", [])
         if had != settings["stages"]:
@@ -79,11 +78,6 @@ def _begin(out: Path, config: TrainConfig, stages: Sequence[Stage]) -> None:
         write_text(path, json.dumps(settings, indent=1))
 
 
-def _settings(config: TrainConfig) -> dict[str, Any]:
-    """What a folder tells of them, as `RunDir` does: without passwords in addresses."""
-    return present_settings(json.loads(public_address(json.dumps(flat(config)))))
-
-
 def _put_together(out: Path, config: TrainConfig, stages: Sequence[Stage]) -> None:
     for stage in stages:
         for share, file in stage.kept.items():
@@ -92,7 +86,7 @@ def _put_together(out: Path, config: TrainConfig, stages: Sequence[Stage]) -> No
     for name in ("student", "adapter"):
         if (last / name).exists():
             _copy_folder(last / name, out / name)
-    settings = _settings(config)
+    settings = told_settings(config)
     write_text(out / _CONFIG, json.dumps(settings, indent=1))
     write_text(out / METRICS, "".join(json.dumps(line) + "\n" for line in _metrics(out, stages)))
     TrainingPage(out, settings).write()
