@@ -186,6 +186,7 @@ def test_a_browser_agent_buys_a_product(address: tuple[str, int], generated: Sho
     for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
         options.add_argument(flag)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver_path))
+    driver.implicitly_wait(30)  # a click returns before the next page is there
     try:
         goal = generated.goals.goals[3]
         product = generated.catalogue.get(goal.asin)

@@ -74,17 +74,15 @@ def play_over_cluster(agent: str, make: Callable[[], Agent], how: Part, jobs: Se
     size = max(1, min(how.live, len(jobs) // (2 * _cores(ray)) or 1))
     waiting = [list(jobs[start : start + size]) for start in range(0, len(jobs), size)]
     running: dict[Any, list[Job]] = {}
-    try:
-        while waiting or running:
-            slots = _QUEUED * _cores(ray)
-            while waiting and len(running) < slots:
-                part = waiting.pop(0)
-                running[remote.remote([maker], how, part)] = part
-            done, _ = ray.wait(list(running), num_returns=1)
-            yield from _collected(ray, agent, how.world.name, done[0], running.pop(done[0]))
-    finally:
-        for reference in running:
-            ray.cancel(reference, force=True)
+    # What runs where this ends early is not cancelled: Ray ends it with this process, and Ray (2.60) aborts the process
+    # where a cancellation and the task's answer cross.
+    while waiting or running:
+        slots = _QUEUED * _cores(ray)
+        while waiting and len(running) < slots:
+            part = waiting.pop(0)
+            running[remote.remote([maker], how, part)] = part
+        done, _ = ray.wait(list(running), num_returns=1)
+        yield from _collected(ray, agent, how.world.name, done[0], running.pop(done[0]))
 
 
 def _cores(ray: Any) -> int:
