@@ -134,6 +134,15 @@ def test_too_many_invalid_actions_in_a_row_end_the_episode() -> None:
     assert len(one.trajectory.steps) == 5
 
 
+def test_the_same_action_with_the_same_answer_too_often_ends_the_episode() -> None:
+    agent = scripted("Action: look", "Action: fly", "Action: look")
+    (one,) = rollout(agent, [Job(TASKS[0])], TOY, limits=Limits(repeats=2))
+    assert one.trajectory.status is Status.MAX_STEPS
+    assert [step.action for step in one.trajectory.steps] == ["look", "fly", "look", "look"]
+    (whole,) = rollout(scripted("Action: look"), [Job(TASKS[0])], TOY, limits=Limits(max_steps=9))
+    assert len(whole.trajectory.steps) == 9
+
+
 def test_tokens_and_seconds_end_as_budget() -> None:
     (one,) = rollout(scripted("Action: look"), [Job(TASKS[0])], TOY, limits=Limits(max_tokens=7))
     assert one.trajectory.status is Status.BUDGET

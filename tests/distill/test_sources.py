@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from sad_distill.teachers.relabel import infos_of
 from sad_distill.teachers.relabel_agent import agent_turns, branches_as_rows, decision_of, turn_rows
 from sad_distill.teachers.self_teacher import SelfTeacher
 from sad_distill.teachers.won_episodes import WonEpisodes
+from sad_distill.training import live
 from sad_distill.training.acting_model import ActingModel
 from sad_distill.training.live_rows import steps_by, without_replayed
+from sad_distill.training.playing import player_on
 from sad_distill.training.replay import REPLAY, Prefixes
 from sad_distill.training.run import Run
 from sad_distill.training.tasks import TaskStream, held_out
@@ -72,6 +75,30 @@ def same(ones: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
 
 class CutOffError(Exception):
     pass
+
+
+@pytest.mark.parametrize("signals", [False, True])
+def test_an_episode_in_circles_is_played_on_only_for_its_outcome(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals: bool
+) -> None:
+    played: list[Trajectory] = []
+
+    def playing(*given: Any) -> Any:
+        play = player_on(*given)
+
+        def circling(jobs: Any) -> Any:
+            for one in play(jobs):
+                played.append(one.trajectory)
+                yield one
+
+        return circling
+
+    monkeypatch.setattr(live, "player_on", playing)
+    changes = {"method": "policy", "terms": ("grpo=1",), "group": 2} if signals else {}
+    Run(settings(files, tmp_path, steps=1, horizon_start=0, rollouts=8, **changes)).train()
+    counts = [max(Counter((step.action, step.observation) for step in one.steps).values()) for one in played]
+    assert len(counts) == 8
+    assert max(counts) > 4 if signals else max(counts) == 4
 
 
 POLICY: dict[str, Any] = {"method": "policy", "learning_rate": 1e-2}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ class Limits:
         max_tokens: generated tokens of an episode; it ends as BUDGET.
         seconds: wall time of an episode; it ends as BUDGET.
         invalid_actions: this many in a row end the episode as INVALID_ACTIONS.
+        repeats: it ends as MAX_STEPS where the same action has brought the same answer more often than this, in a row
+            or not; None lets it go in circles.
         step_seconds: a world's step that takes longer is a hang (only with workers).
         reset_seconds: the same for a reset, the making of the world included.
         attempts: tries of an episode that ends in ENV_ERROR or INFRA_ERROR.
@@ -47,6 +50,7 @@ class Limits:
     max_tokens: int | None = None
     seconds: float | None = None
     invalid_actions: int = 25
+    repeats: int | None = None
     step_seconds: float = 60.0
     reset_seconds: float = 300.0
     attempts: int = 3
@@ -86,6 +90,7 @@ class LiveEpisode:
         known_to_agent: the agent has begun it, so its `end` is due.
         tokens: generated so far.
         invalid_run: invalid actions in a row.
+        answered: how often each action brought each answer.
         failed_before: calls of the agent that had failed in a row when it was asked for this episode.
     """
 
@@ -102,6 +107,7 @@ class LiveEpisode:
     known_to_agent: bool = False
     tokens: int = 0
     invalid_run: int = 0
+    answered: Counter[tuple[str, str]] = field(default_factory=Counter)
     failed_before: int = 0
 
     def record(self, decision: Decision, observation: str, response: WorldResponse | None) -> None:
@@ -112,6 +118,7 @@ class LiveEpisode:
         valid = response is not None and bool(response.info["valid_action"])
         progress = self.info.get("progress")
         self.invalid_run = 0 if valid else self.invalid_run + 1
+        self.answered[decision.action, observation] += 1
         self.steps.append(
             Step(
                 **_written(decision),
@@ -127,7 +134,8 @@ class LiveEpisode:
 
     def spent(self, limits: Limits, max_steps: int) -> Status | None:
         """The limit that it has reached, if any."""
-        if len(self.steps) >= max_steps:
+        circling = limits.repeats is not None and max(self.answered.values(), default=0) > limits.repeats
+        if circling or len(self.steps) >= max_steps:
             # A world may be won without being over.
             return Status.SUCCESS if self.info["success"] else Status.MAX_STEPS
         if self.invalid_run >= limits.invalid_actions:

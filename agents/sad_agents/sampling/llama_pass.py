@@ -88,11 +88,14 @@ class LlamaPass:
 
     def _paired(self, part: nn.Linear) -> tuple[Tensor, Tensor | None]:
         """A projection whose outputs i and i + d / 2 of each head, which a rotation mixes, are neighbours."""
-        order = torch.arange(part.out_features).view(-1, 2, self._d // 2).transpose(1, 2).flatten()
-        return part.weight[order], None if part.bias is None else part.bias[order]
+
+        def paired(rows: Tensor) -> Tensor:
+            return rows.view(-1, 2, self._d // 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
+
+        return paired(part.weight), None if part.bias is None else paired(part.bias)
 
     def _joined(self, *parts: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None]:
-        weight = torch.cat([weight for weight, _ in parts]).to(self._precision)
+        weight = torch.cat([weight.to(self._precision) for weight, _ in parts])
         biases = [bias.to(self._precision) for _, bias in parts if bias is not None]
         return weight, torch.cat(biases) if biases else None
 
@@ -106,6 +109,24 @@ class LlamaPass:
             attend: stores keys and values, and attends.
             states: what the head reads is wanted instead.
         """
+        read = self._normed(self._body(ids, columns, attend)[keep])
+        return read if states else linear(read.to(self._precision), self._head).float()
+
+    def states(self, ids: Tensor, columns: Tensor, attend: Attend, last: Tensor | None = None) -> Tensor:
+        """What the head reads after the packed ids, [tokens, D]; gradients flow to the model's own weights.
+
+        Args:
+            ids: see `__call__`.
+            columns: the same.
+            attend: the same; in the last layer it gets the queries of `last` only.
+            last: indices of the ids that states are wanted after; None wants all.
+        """
+        return self._normed(self._body(ids, columns, attend, last))
+
+    def _normed(self, x: Tensor) -> Tensor:
+        return rms_norm(x, (self._width,), self._norm, self._eps)
+
+    def _body(self, ids: Tensor, columns: Tensor, attend: Attend, last: Tensor | None = None) -> Tensor:
         x = embedding(ids, self._embedding)
         turns, size = self._turns[columns], (self._width,)
         both = self._heads + self._shared
@@ -114,10 +135,12 @@ class LlamaPass:
             qkv = linear(normed, *layer.qkv).view(len(x), both + self._shared, self._d)
             paired = torch.view_as_complex(qkv[:, :both].float().view(len(x), both, -1, 2))
             rotated = torch.view_as_real(paired * turns).flatten(2).to(self._precision)
-            seen = attend(number, rotated[:, : self._heads], rotated[:, self._heads :], qkv[:, both:], None)
+            queries = rotated[:, : self._heads]
+            if last is not None and number == len(self._layers) - 1:
+                queries, x = queries.index_select(0, last), x.index_select(0, last)
+            seen = attend(number, queries, rotated[:, self._heads :], qkv[:, both:], None)
             x = x + linear(seen.flatten(1), *layer.out)
             normed = rms_norm(x, size, layer.before_mlp, self._eps).to(self._precision)
             gate, up = linear(normed, *layer.gate_up).chunk(2, -1)
             x = x + linear(silu(gate) * up, *layer.down)
-        read = rms_norm(x[keep], size, self._norm, self._eps)
-        return read if states else linear(read.to(self._precision), self._head).float()
+        return x

@@ -37,7 +37,7 @@ class StartTerm:
     def sum(self, student: nn.Module, batch: Batch, states: Tensor, scores: Scores) -> Tensor:
         """See `ExtraTerm`."""
         whole = replace(batch, support_NK=torch.full_like(batch.support_NK[:, :1], -1))
-        before = self._states(student, batch)[batch.row_N, batch.from_N]
+        before = self._states(student, batch)
         target = HiddenTarget(self._copy if self._copy is not None else student, before, "the student at its start")
         found = score_positions(student, states, whole, target, Measure(divergence="reverse"))
         return found.divergence[batch.kind_N != OBS].sum()
@@ -45,9 +45,9 @@ class StartTerm:
     @torch.no_grad()
     def _states(self, student: Any, batch: Batch) -> Tensor:
         if self._copy is not None:
-            return batch.states(self._copy.eval())
+            return batch.predicting(self._copy.eval())
         training = student.training
         with student.disable_adapter():  # these leave the head as it is
-            found = batch.states(student.eval())
+            found = batch.predicting(student.eval())
         student.train(training)
         return found

@@ -71,15 +71,25 @@ class Batch:
         }
         return replace(self, **moved)
 
-    def states(self, model: nn.Module) -> Tensor:
-        """The model's hidden states on this batch: [B, T, D]."""
+    def states(self, model: nn.Module, *, everywhere: bool = True) -> Tensor:
+        """The model's hidden states on this batch: [B, T, D].
+
+        Args:
+            model: a causal LM of transformers.
+            everywhere: those before the first that predicts are wanted, too; otherwise they may be zeros.
+        """
         if self.sees is None or self.position_BT is None:
-            return hidden_states(model, self.ids_BT)
+            narrow = not everywhere and self.from_N.device.type == "cpu" and len(self.from_N) > 0
+            return hidden_states(model, self.ids_BT, since=int(self.from_N.min()) if narrow else 0)
         dtype = next(model.parameters()).dtype
         if torch.is_autocast_enabled(self.ids_BT.device.type):
             dtype = torch.get_autocast_dtype(self.ids_BT.device.type)
         unseen = torch.zeros_like(self.sees, dtype=dtype).masked_fill(~self.sees, torch.finfo(dtype).min)
         return hidden_states(model, self.ids_BT, unseen[:, None], position_ids=self.position_BT)
+
+    def predicting(self, model: nn.Module) -> Tensor:
+        """The states that the batch's positions are predicted from: [N, D]."""
+        return self.states(model, everywhere=False)[self.row_N, self.from_N]
 
 
 class _Collector:

@@ -91,7 +91,7 @@ def _next(model: nn.Module, rows: Sequence[Row], choices: Sequence[Choice]) -> l
         branches = tuple(Branch(choice.at, path, "A" * len(path)) for choice in mine for path in choice.paths)
         branched.append(replace(row, labels="N" * len(row.ids), branches=branches))
     batch = collate(branched, kinds="A").to(next(model.parameters()).device)
-    states = batch.states(model)[batch.row_N, batch.from_N]
+    states = batch.predicting(model)
     log_p = head_logits(model, states).log_softmax(-1)
     taken = iter(torch.split(log_p, [len(path) for choice in choices for path in choice.paths]))
     return [[next(taken) for _ in choice.paths] for choice in choices]

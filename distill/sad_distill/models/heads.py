@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sad_distill.models.attention import folded_where_faster
+from sad_distill.models.fused import fused_states, fuses
 from sad_distill.models.token_ids import TokenIds
 from sad_env.errors import ConfigError
 
@@ -51,7 +52,9 @@ def rows_of_head(model: nn.Module) -> int:
     return int(unwrap(model).get_output_embeddings().weight.shape[0])
 
 
-def hidden_states(model: nn.Module, ids_BT: Tensor, mask: Tensor | None = None, **options: Any) -> Tensor:
+def hidden_states(
+    model: nn.Module, ids_BT: Tensor, mask: Tensor | None = None, *, since: int = 0, **options: Any
+) -> Tensor:
     """What the head reads: [B, T, D].
 
     Args:
@@ -59,9 +62,12 @@ def hidden_states(model: nn.Module, ids_BT: Tensor, mask: Tensor | None = None, 
         ids_BT: token ids, padded on the right: no token looks to its right, so padding needs no mask, and without
             one attention skips what lies there.
         mask: a mask that transformers takes as it is, where tokens do not see all earlier tokens.
+        since: states before this position are not wanted, and may be zeros.
         options: passed on, e.g. `position_ids`.
     """
     causal = unwrap(model)
+    if mask is None and not options and fuses(causal, ids_BT):
+        return fused_states(causal, ids_BT, since)
     body = getattr(causal, causal.base_model_prefix)
     with folded_where_faster(causal, ids_BT) if mask is None else nullcontext():
         output = body(input_ids=ids_BT, attention_mask=mask, use_cache=False, **options)

@@ -38,7 +38,7 @@ def log_q_of(model: nn.Module, states: Tensor, batch: Batch, temperature: float)
 @torch.no_grad()
 def log_q_and_entropy(model: nn.Module, batch: Batch, temperature: float) -> tuple[Tensor, Tensor]:
     """The model's log-probability of each predicted token, and its entropy there in nats."""
-    states = batch.states(model)[batch.row_N, batch.from_N]
+    states = batch.predicting(model)
     chosen, spread = [], []
     for part, token in zip(torch.split(states, _CHUNK), torch.split(batch.target_N, _CHUNK), strict=True):
         log_q = (head_logits(model, part) / temperature).log_softmax(-1)

@@ -93,7 +93,7 @@ def _setting(model: nn.Module, top: int, ids: TokenIds) -> str:
 @torch.no_grad()
 def _score(model: nn.Module, name: str, top: int, ids: TokenIds, batch: Batch) -> Target:
     check_ids(batch, ids, name)
-    hidden_ND = batch.states(model)[batch.row_N, batch.from_N]
+    hidden_ND = batch.predicting(model)
     if not top:
         return HiddenTarget(model, hidden_ND, name, ids)
     parts = [

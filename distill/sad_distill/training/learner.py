@@ -302,7 +302,7 @@ class Learner:
             else:
                 target = None if self.teacher is None else self.teacher.score(batch)
             metrics.score_seconds += time.perf_counter() - began
-            states = batch.states(self.student)
+            states = batch.states(self.student, everywhere=bool(plan.extras))
             scores = score_positions(self.student, states, batch, target, objective.measure)
             values = objective.values(scores, batch)
             extra = [

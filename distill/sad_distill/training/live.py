@@ -35,6 +35,9 @@ from sad_env import registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.records import Trajectory
 
+_REPEATS = 3
+"""An episode in which the same action has brought the same answer so often is not learned from further on."""
+
 
 class Live:
     """A source of rows: episodes that are played now, in the modes online, mixed, guided and dagger.
@@ -59,6 +62,8 @@ class Live:
         if config.mode == "dagger" and (teacher is None or not (teacher.expert or teacher.writes or teacher.language)):
             raise ConfigError("mode dagger needs a teacher that writes: give --teacher expert, a model, or a server")
         self._policy = policy_of(parts.learner)
+        # Outcomes are those of whole episodes; elsewhere nothing is played that is not learned from.
+        self._whole = self._policy is not None or config.model.teacher_told == "group"
         with_recorded = config.method == "minillm" and parts.rows
         self._recorded = EpochOrder(len(parts.rows), config.data.batch, config.data.seed) if with_recorded else None
         self._tasks = TaskStream.of(config)
@@ -166,7 +171,8 @@ class Live:
         limit = horizon(pace.iteration(self.iteration), online.horizon_start, online.horizon_every, self._longest)
         own = ranks.share(jobs)
         path = self._folder.rollouts(self.iteration, ranks.rank)
-        player = player_on(self._tasks, self._parts.config, agent, self._maker(), Limits(max_steps=limit))
+        limits = Limits(max_steps=limit, repeats=None if self._whole else _REPEATS)
+        player = player_on(self._tasks, self._parts.config, agent, self._maker(), limits)
         played = play(player, own, path) if own else []
         if ranks.size == 1:
             return played
@@ -261,7 +267,7 @@ def policy_of(learner: Learner) -> PolicyTerm | None:
     return next((term for term in learner.extras if isinstance(term, PolicyTerm)), None)
 
 
-def without_loops(trajectory: Trajectory, repeats: int = 3) -> Trajectory:
+def without_loops(trajectory: Trajectory, repeats: int = _REPEATS) -> Trajectory:
     """The episode up to where the same action has brought the same answer `repeats` times.
 
     What follows is mostly more of the same, and would outweigh everything else in a batch.
