@@ -81,3 +81,8 @@ class UnknownNameError(SadEnvError):
         close = difflib.get_close_matches(name, known, n=1)
         hint = f": did you mean {close[0]!r}?" if close else ";"
         super().__init__(f"no {kind} {name!r}{hint} known: {', '.join(known) or 'none'}")
+        self._made_of = kind, name, known
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
+        """Made anew from the same arguments in another process: an exception is by itself from its message alone."""
+        return UnknownNameError, self._made_of

@@ -101,7 +101,7 @@ def ray_cluster(ray_folder: Path) -> Iterator[Any]:
 
     node = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent / "eval"))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent / "eval"), prepend=os.pathsep)
         patch.setenv("DEADLY_MARKER", str(ray_folder / "dead"))
         patch.setenv("SLOW_AGENT_SECONDS", "0.3")
         patch.setenv("RAY_worker_niceness", "0")  # it is 15, at which busy cores let a worker wait for minutes

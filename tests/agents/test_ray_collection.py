@@ -102,7 +102,7 @@ def test_ctrl_c_ends_what_the_cluster_plays(ray_backend: str, tmp_path: Path, mo
     assert kept.items() <= whole.items()
 
 
-def test_what_a_worker_raises_is_one_line(
+def test_an_agent_that_no_worker_finds_is_one_line(
     ray_backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An agent's module that is here and nowhere else."""
@@ -111,7 +111,32 @@ def test_what_a_worker_raises_is_one_line(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     out = tmp_path / "run.jsonl"
-    assert main(["--env", "toy", "--agent", "only_here:Expert", "--out", str(out), "--backend", ray_backend]) == 3
+    assert main(["--env", "toy", "--agent", "only_here:Expert", "--out", str(out), "--backend", ray_backend]) == 2
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sad-collect:")]
-    assert "a worker of the cluster failed: " in line
-    assert "only_here" in line
+    assert "in a worker of the cluster: no agent 'only_here:Expert': No module named 'only_here'" in line
+
+
+@pytest.mark.parametrize(
+    ("agent", "code", "said"),
+    [
+        ("Misset", 2, "--chat on needs a chat template"),
+        ("Misnamed", 2, "no form 'line': did you mean 'lines'? known: lines, tags"),
+        ("Damaged", 5, "the games are damaged"),
+    ],
+)
+def test_what_a_worker_raises_ends_the_command_as_here(
+    ray_backend: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    agent: str,
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.syspath_prepend(str(EVAL))
+    words = ["--env", "toy", "--agent", f"refusing_agent:{agent}", "--episodes", "4", "--workers", "0", "--quiet"]
+    words += ["--out", str(tmp_path / "out.jsonl")]
+    assert main([*words, "--backend", ray_backend]) == code
+    assert capsys.readouterr().err == f"sad-collect: in a worker of the cluster: {said}\n"
+    assert main(words) == code
+    assert capsys.readouterr().err == f"sad-collect: {said}\n"

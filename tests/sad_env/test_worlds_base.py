@@ -89,6 +89,13 @@ def test_an_unknown_world_gets_a_suggestion() -> None:
         sad_env.make("hotpot")
 
 
+def test_an_unknown_name_of_another_process_is_told_as_it_was_there() -> None:
+    sent = UnknownNameError("world", "hotpot", ["hotpotqa", "alfworld"])
+    come = pickle.loads(pickle.dumps(sent))
+    assert isinstance(come, UnknownNameError)
+    assert str(come) == str(sent) == "no world 'hotpot': did you mean 'hotpotqa'? known: alfworld, hotpotqa"
+
+
 def test_a_second_world_of_the_same_name_is_refused() -> None:
     spec = sad_env.WorldSpec("toy", "sad_env/Other-v0", "x:Y", 1, "test", "")
     with pytest.raises(ConfigError, match="already registered"):

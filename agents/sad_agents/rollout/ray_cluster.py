@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sad_agents.agent import Agent
 from sad_agents.rollout.rollout import Finished, Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
-from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.errors import ConfigError, InfrastructureError, SadEnvError
 from sad_env.records import Status, Trajectory
 from sad_env.safe_text import one_line
 
@@ -44,6 +45,8 @@ def join_cluster(address: str) -> None:
     # Where a worker dies it would print paragraphs of its own, some on standard output; there is no public switch.
     worker._worker_logs_enabled = False
     logging.getLogger("ray").setLevel(logging.ERROR)
+    # One error ends a command, and is told; what the other workers raised at the same time is not printed beside it.
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     try:
         ray.init(address=address or None, log_to_driver=False, configure_logging=False, include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -65,7 +68,8 @@ def play_over_cluster(agent: str, make: Callable[[], Agent], how: Part, jobs: Se
         jobs: what is played.
 
     Raises:
-        InfrastructureError: a worker raised; what had ended has been yielded before.
+        SadEnvError: a worker raised it, e.g. for a setting that does not fit; what had ended has been yielded before.
+        InfrastructureError: a worker raised anything else.
     """
     import ray
 
@@ -93,6 +97,9 @@ def _collected(ray: Any, agent: str, world: str, reference: Any, part: Sequence[
     try:
         lines: list[tuple[Job, list[str]]] = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, SadEnvError):
+            error.cause.args = (f"in a worker of the cluster: {error.cause}",)
+            raise error.cause from None
         said = str(error.as_instanceof_cause()).strip().splitlines()
         raise InfrastructureError(
             f"a worker of the cluster failed: {one_line(said[-1] if said else '', 200)}"
