@@ -17,6 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 
 SMALL = {
+    "actors": "--updates 3 --sft 4 --rollouts 4",
     "alfworld_vs_textworld": "--games 3",
     "distill_vs_trl": "",
     "gradient_cosines": "",

@@ -297,6 +297,9 @@ class OnlineSettings:
     """Processes that hold worlds; 0 runs them in this process."""
     backend: Annotated[str, RARE] = LOCAL
     """local, ray (starts a cluster here) or ray:ADDRESS."""
+    actors: Annotated[int, RARE] = 0
+    """Processes (with --backend ray its workers, whatever the number) that play the next iteration's episodes while
+    this one's are learned from, with the student as it was before that; 0 plays and learns by turns."""
 
     @property
     def own_share(self) -> Schedule:

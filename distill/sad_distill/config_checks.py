@@ -34,7 +34,7 @@ _RANGES = (
     *((name, 0, math.inf) for name in ("validate_every", "validate_patience")),
     *((name, 0, math.inf) for name in ("invalid_penalty", "ratio_clip")),
     ("teacher_concurrency", 1, math.inf),
-    *((name, 0, math.inf) for name in ("adapters", "top", "patience", "tasks", "workers", "gradients_every")),
+    *((name, 0, math.inf) for name in ("adapters", "top", "patience", "tasks", "workers", "gradients_every", "actors")),
     *((name, 0, math.inf) for name in ("learning_rate", "embedding_factor", "weight_decay", "clip", "clamp")),
     *((name, 0, 1) for name in ("warmup", "online_share", "guidance")),
     ("kd_temperature", 1e-3, math.inf),
@@ -180,6 +180,21 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
     ),
     (
         lambda config: (
+            config.online.actors > 0
+            and (
+                config.mode == "guided"
+                or bool(signals_of(config))
+                or config.method == "minillm"
+                or config.model.teacher_told == "group"
+                or bool(config.online.sampler or config.optimisation.processor_seconds)
+            )
+        ),
+        "--actors {actors} brings episodes that are one iteration old, played by the student alone, whose time nobody"
+        " counts: leave it out beside --mode guided, --method minillm, signals in --terms, --teacher-told group,"
+        " --sampler or --processor-seconds",
+    ),
+    (
+        lambda config: (
             config.curriculum.curriculum != "none" and (config.online.group > 1 or config.online.replay_every > 0)
         ),
         "--curriculum {curriculum} draws one task an episode by itself: leave out --group and --replay-every",
@@ -294,7 +309,7 @@ _NOT_ALIGNED = ("reduction", "reason_loss", "act_loss", "learned_weights", "proj
 _EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy", "curriculum_scale")
 _LIVE = (
     "rollouts", "updates", "passes", "sampling_temperature", "sampler", "horizon_start", "workers", "backend", "tasks",
-    "group",
+    "group", "actors",
 )  # fmt: skip
 _COMPARISON = ("divergence", "beta", "kd_temperature")
 

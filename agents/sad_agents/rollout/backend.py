@@ -70,6 +70,7 @@ def player(
     join(backend)
     if backend == LOCAL:
         return functools.partial(rollout, agent, world=world, live=live, workers=workers, limits=limits)
-    from sad_agents.rollout.ray_cluster import Part, play_over_cluster
+    from sad_agents.rollout.parts import Part
+    from sad_agents.rollout.ray_cluster import play_over_cluster
 
     return functools.partial(play_over_cluster, agent.name, make, Part(world, live, workers, limits))

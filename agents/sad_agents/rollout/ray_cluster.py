@@ -6,26 +6,16 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sad_agents.agent import Agent
-from sad_agents.rollout.rollout import Finished, Job, Limits, rollout
-from sad_agents.rollout.world_recipe import WorldRecipe
+from sad_agents.rollout.parts import Part, PlayedLines, finished_of, lost, play_lines
+from sad_agents.rollout.rollout import Finished, Job
 from sad_env.errors import ConfigError, InfrastructureError, SadEnvError
-from sad_env.records import Status, Trajectory
 from sad_env.safe_text import one_line
 
 _QUEUED = 2
 """Tasks submitted for every core, so that no worker of the cluster waits for the next one."""
-
-
-class Part(NamedTuple):
-    """How a worker plays its part of the jobs: see `rollout`."""
-
-    world: WorldRecipe
-    live: int
-    workers: int
-    limits: Limits
 
 
 def join_cluster(address: str) -> None:
@@ -95,7 +85,7 @@ def _cores(ray: Any) -> int:
 
 def _collected(ray: Any, agent: str, world: str, reference: Any, part: Sequence[Job]) -> Iterator[Finished]:
     try:
-        lines: list[tuple[Job, list[str]]] = ray.get(reference)
+        lines: PlayedLines = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, SadEnvError):
             error.cause.args = (f"in a worker of the cluster: {error.cause}",)
@@ -106,31 +96,12 @@ def _collected(ray: Any, agent: str, world: str, reference: Any, part: Sequence[
         ) from None
     except ray.exceptions.RayError as error:
         reason = f"a worker of the cluster was lost ({type(error).__name__})"
-        yield from (Finished(job, _lost(agent, world, job, reason), ()) for job in part)
+        yield from lost(agent, world, part, reason)
         return
-    for job, texts in lines:
-        *attempts, last = (Trajectory.from_json(text) for text in texts)
-        yield Finished(job, last, tuple(attempts))
+    yield from finished_of(lines)
 
 
-def _lost(agent: str, world: str, job: Job, reason: str) -> Trajectory:
-    return Trajectory(
-        world=world,
-        data="",
-        split="",
-        task_id=job.task_id,
-        seed=job.seed,
-        repeat=job.repeat,
-        agent=agent,
-        observation="",
-        steps=(),
-        status=Status.INFRA_ERROR,
-        success=False,
-        error=reason,
-    )
-
-
-def play_part(maker: Sequence[Any], how: Part, jobs: Sequence[Job]) -> list[tuple[Job, list[str]]]:
+def play_part(maker: Sequence[Any], how: Part, jobs: Sequence[Job]) -> PlayedLines:
     """What a worker of the cluster does: play jobs, and send every attempt back as a line of JSON.
 
     Args:
@@ -138,11 +109,7 @@ def play_part(maker: Sequence[Any], how: Part, jobs: Sequence[Job]) -> list[tupl
         how: they are played.
         jobs: all that this task plays.
     """
-    agent = _agent(maker[0])
-    return [
-        (one.job, [trajectory.to_json() for trajectory in (*one.attempts, one.trajectory)])
-        for one in rollout(agent, jobs, how.world, live=how.live, workers=how.workers, limits=how.limits)
-    ]
+    return play_lines(_agent(maker[0]), how, jobs)
 
 
 @functools.lru_cache(maxsize=1)

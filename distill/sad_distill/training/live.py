@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import random
 import time
 from collections import Counter
@@ -9,6 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sad_agents.agent import Agent
+from sad_agents.rollout.actor_processes import ActorProcesses
+from sad_agents.rollout.backend import LOCAL, Play
+from sad_agents.rollout.parts import Part
 from sad_agents.rollout.rollout import Job, Limits
 
 from sad_distill.data.curriculum import EpochOrder, horizon
@@ -19,6 +24,7 @@ from sad_distill.models.mixture import MixtureModel
 from sad_distill.signals.outcomes import Outcome, alike, outcomes_of
 from sad_distill.signals.policy import PolicyTerm
 from sad_distill.training.acting_model import ActingModel
+from sad_distill.training.ahead import Ahead
 from sad_distill.training.build import Parts, rewritten, tell
 from sad_distill.training.guided_agent import GuidedAgent
 from sad_distill.training.interrupts import TrainingInterrupts
@@ -81,6 +87,14 @@ class Live:
             head=parts.head,
         )
         self._longest = registry.world(config.data.env).max_steps
+        actors = config.online.actors
+        self._ahead = Ahead() if actors else None
+        self._processes = ActorProcesses(actors) if actors and config.online.backend == LOCAL else None
+
+    def close(self) -> None:
+        """End the processes that play, if there are any."""
+        if self._processes is not None:
+            self._processes.close()
 
     @property
     def position(self) -> dict[str, int]:
@@ -112,6 +126,8 @@ class Live:
                 yield UpdateRows(part, metrics, self._recorded_text(), over)
                 self.step += 1
             self.iteration += 1
+            if self._ahead is not None:  # a state that is written below has the next iteration's episodes beside it
+                self._ahead.wait()
             due = self.iteration % config.output.save_every == 0 or pace.over(self.step)
             between(due)
             if due:
@@ -122,14 +138,10 @@ class Live:
         config = self._parts.config
         began = time.perf_counter()
         self._student.refresh()
-        count, seed = config.online.rollouts, config.data.seed
-        if self._order is not None:
-            jobs = self._order.jobs(self.iteration, self.step, count, seed)
-        else:
-            jobs = (self._prefixes or self._tasks).jobs(self.iteration, count, seed)
-        jobs = jobs[: self._own_count(len(jobs))]
+        jobs = self._jobs(self.iteration, self.step)
         with self._interrupts.allowed():
             played = self._play(jobs)
+            self._begin_next()
             episodes, drawn = self._with_spread(played)
             metrics = rollout_metrics([*played, *drawn], time.perf_counter() - began)
             rows, numbers = self._live_rows(episodes)
@@ -166,18 +178,48 @@ class Live:
 
     def _play(self, jobs: Sequence[Job]) -> list[Trajectory]:
         """Each process plays its share; then all have all episodes."""
-        online, ranks, pace = self._parts.config.online, self._parts.ranks, self._parts.pace
-        agent = self._agent()
-        limit = horizon(pace.iteration(self.iteration), online.horizon_start, online.horizon_every, self._longest)
+        ranks = self._parts.ranks
         own = ranks.share(jobs)
         path = self._folder.rollouts(self.iteration, ranks.rank)
-        limits = Limits(max_steps=limit, repeats=None if self._whole else _REPEATS)
-        player = player_on(self._tasks, self._parts.config, agent, self._maker(), limits)
-        played = play(player, own, path) if own else []
+        played = play(self._player(self.iteration), own, path) if own else []
         if ranks.size == 1:
             return played
         lines = ranks.whole(ranks.gather([episode.to_json() for episode in played]))
         return [Trajectory.from_json(line) for line in lines]
+
+    def _begin_next(self) -> None:
+        """With actors: the student as it is now begins to play the next iteration."""
+        pace, ranks, iteration = self._parts.pace, self._parts.ranks, self.iteration + 1
+        step = self.step + min(self._parts.config.online.updates, pace.left(self.step))
+        if self._ahead is None or pace.over(step):
+            return
+        if own := ranks.share(self._jobs(iteration, step)):
+            player, path = self._player(iteration), self._folder.rollouts(iteration, ranks.rank)
+            self._ahead.begin(lambda: play(player, own, path))
+
+    def _jobs(self, iteration: int, step: int) -> list[Job]:
+        """What the student plays in an iteration that begins at this update."""
+        count, seed = self._parts.config.online.rollouts, self._parts.config.data.seed
+        if self._order is not None:
+            jobs = self._order.jobs(iteration, step, count, seed)
+        else:
+            jobs = (self._prefixes or self._tasks).jobs(iteration, count, seed)
+        return jobs[: self._own_count(len(jobs), iteration, step)]
+
+    def _player(self, iteration: int) -> Play:
+        """Plays an iteration's jobs with the student as it is now."""
+        config, tasks, online = self._parts.config, self._tasks, self._parts.config.online
+        number = self._parts.pace.iteration(iteration)
+        limit = horizon(number, online.horizon_start, online.horizon_every, self._longest)
+        limits = Limits(max_steps=limit, repeats=None if self._whole else _REPEATS)
+        student, head = self._parts.student, self._parts.head
+        make = StudentMaker(student, self._parts.windowing, config, head, self._prefixes, number)
+        if self._ahead is not None:  # the weights of now, whatever is learned meanwhile
+            make = copy.deepcopy(make)
+        if self._processes is None:
+            return player_on(tasks, config, self._agent(), make, limits)
+        how = Part(tasks.world, tasks.live, tasks.workers, limits)
+        return functools.partial(self._processes.play, self._student.agent.name, make, how)
 
     def _agent(self) -> Agent:
         """The student, with the teacher taking turns in mode guided, or after a recorded beginning."""
@@ -190,11 +232,6 @@ class Live:
         share = config.online.guidance_schedule.at(self._parts.pace.at(self.step), config.optimisation.steps)
         tokenizer = self._parts.student.tokenizer
         return GuidedAgent(self._student.agent, guide, share, config.data.seed, tokenizer=tokenizer)
-
-    def _maker(self) -> StudentMaker:
-        """Makes the student in a worker of a cluster, where no teacher takes turns."""
-        parts, iteration = self._parts, self._parts.pace.iteration(self.iteration)
-        return StudentMaker(parts.student, parts.windowing, parts.config, parts.head, self._prefixes, iteration)
 
     def _guide(self) -> Agent | None:
         """The teacher as an agent, where it is a model in this process."""
@@ -214,13 +251,13 @@ class Live:
         mixture = MixtureModel(unwrap(student.model), teacher.language.model, plan.mixing, plan.temperature)
         return replace(student, model=mixture)
 
-    def _own_count(self, count: int) -> int:
+    def _own_count(self, count: int, iteration: int, step: int) -> int:
         """How many of an iteration's episodes the student plays; in mode mixed the others are recorded."""
         config = self._parts.config
         if config.mode != "mixed":
             return count
-        draw = random.Random(f"mixed {config.data.seed} {self.iteration}")
-        share = config.online.own_share.at(self._parts.pace.at(self.step), config.optimisation.steps)
+        draw = random.Random(f"mixed {config.data.seed} {iteration}")
+        share = config.online.own_share.at(self._parts.pace.at(step), config.optimisation.steps)
         return sum(draw.random() < share for _ in range(count // config.online.group)) * config.online.group
 
     def _live_rows(self, episodes: Sequence[Trajectory]) -> tuple[list[Row], Metrics]:

@@ -140,7 +140,9 @@ class Run:
             interrupts = held.enter_context(TrainingInterrupts())
             offline = self.config.mode == "offline"
             with interrupts.allowed():
-                source = Recorded(self.parts) if offline else Live(self.parts, directory, interrupts)
+                source: Recorded | Live = Recorded(self.parts)
+                if not offline:
+                    source = held.enter_context(contextlib.closing(Live(self.parts, directory, interrupts)))
             self._resume(directory, source)
             directory.begin(self.done)
             success = self.parts.teacher_success
