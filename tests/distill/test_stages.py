@@ -136,6 +136,14 @@ def test_a_command_trains_all_stages_and_again_changes_nothing(files: Path, tmp_
     assert (out / "student.pt").read_bytes() == before
 
 
+def test_a_run_that_was_moved_goes_on(files: Path, tmp_path: Path, stages: list[str]) -> None:
+    assert main(flags(files, stages, tmp_path / "run")) == 0
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "2-reward" / "student.pt").unlink()
+    assert main(flags(files, stages, tmp_path / "elsewhere")) == 0
+    assert (tmp_path / "elsewhere" / "2-reward" / "student.pt").exists()
+
+
 def test_a_stage_is_the_run_that_it_would_be_alone(files: Path, tmp_path: Path, stages: list[str]) -> None:
     assert main(flags(files, stages, tmp_path / "run")) == 0
     same = {"env": "toy", "context": 200, "max_new_tokens": 40, "batch": 4, "learning_rate": 1e-3, "steps": 6}

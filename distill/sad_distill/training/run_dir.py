@@ -80,7 +80,7 @@ class RunDir:
             found = present_settings(parse_json(public_address(path.read_text(encoding="utf-8"))))
             before = {**json.loads(json.dumps(flat(TrainConfig(out="")))), **found}
             for key, value in settings.items():
-                if key not in free and before.get(key) != value:
+                if key not in free and before.get(key) != value and not _moved(folder, key, before.get(key), value):
                     raise ConfigError(
                         f"{folder} holds a run with {key} = {before.get(key)!r}, not {value!r}:"
                         " choose another --out or the old setting"
@@ -167,6 +167,13 @@ def read_whole(path: Path) -> list[Trajectory]:
     if not path.exists():
         return []
     return [Trajectory.from_json(line) for _, line in read_lines(path)]
+
+
+def _moved(folder: Path, key: str, before: object, now: object) -> bool:
+    """Whether both are the student of the stage before, in a run of stages that lies elsewhere now."""
+    if key != "student" or Path(str(now)).parent.parent != folder.parent:
+        return False
+    return Path(str(before)).parts[-2:] == Path(str(now)).parts[-2:]
 
 
 def _extended(folder: Path, before: Mapping[str, Any], steps: int) -> list[int]:
