@@ -161,7 +161,7 @@ def test_the_page_runs_as_printed(page: Any, tmp_path: Path, monkeypatch: pytest
     program = "".join(page.blocks("TRL"))
     for printed, small in (
         ('"Qwen/Qwen3-0.6B"', '"tiny"'),
-        ("max_steps=100, max_completion_length=4096", "max_steps=1, max_completion_length=64, report_to=[]"),
+        ("max_steps=100, max_completion_length=4096", "max_steps=1, max_completion_length=64, report_to=[], use_cpu=True"),
     ):
         assert printed in program
         program = program.replace(printed, small)
