@@ -48,7 +48,8 @@ def join_cluster(address: str) -> None:
     # One error ends a command, and is told; what the other workers raised at the same time is not printed beside it.
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     try:
-        ray.init(address=address or None, log_to_driver=False, configure_logging=False, include_dashboard=False)
+        # With no address at all, Ray would join whatever cluster was begun on this machine last.
+        ray.init(address=address or "local", log_to_driver=False, configure_logging=False, include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = one_line(address, 80) or "this machine"
         raise InfrastructureError(f"no Ray cluster at {where}: {one_line(str(error), 160)}") from None
