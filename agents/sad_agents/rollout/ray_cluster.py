@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
 
 def join_cluster(address: str) -> None:
-    """Join the cluster at an address, or begin one here where there is none; one that is joined already stays.
+    """Join the cluster at an address, or begin one here without one; one that is joined already stays.
 
     Raises:
         ConfigError: the extra is not installed.
@@ -47,6 +47,9 @@ def join_cluster(address: str) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
     # One error ends a command, and is told; what the other workers raised at the same time is not printed beside it.
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+    if not address:
+        # At Ray's 15 a worker of our own cluster waits for minutes where another program keeps the cores busy.
+        os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         # With no address at all, Ray would join whatever cluster was begun on this machine last.
         ray.init(address=address or "local", log_to_driver=False, configure_logging=False, include_dashboard=False)
