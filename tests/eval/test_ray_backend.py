@@ -56,6 +56,16 @@ def test_without_an_address_a_cluster_of_its_own_is_begun(
         ray.shutdown()
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://[::1]:1", "127.0.0.1:99999"])
+def test_an_address_at_which_nothing_listens_is_one_line(
+    address: str, evaluate: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray")
+    assert evaluate("--env", "toy", "--agent", "expert", "--backend", f"ray:{address}", "--out", "run") == 3
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sad-eval:")]
+    assert line.startswith(f"sad-eval: no Ray cluster at {address}: ")
+
+
 def test_a_person_plays_here(evaluate: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate("--env", "toy", "--agent", "human", "--backend", "ray", "--out", "run") == 2
     assert "a person plays here, leave it out" in capsys.readouterr().err
