@@ -159,10 +159,9 @@ def test_the_page_runs_as_printed(page: Any, tmp_path: Path, monkeypatch: pytest
     model.save_pretrained("tiny")
     tokenizer.save_pretrained("tiny")
     program = "".join(page.blocks("TRL"))
-    for printed, small in (
-        ('"Qwen/Qwen3-0.6B"', '"tiny"'),
-        ("max_steps=100, max_completion_length=4096", "max_steps=1, max_completion_length=64, report_to=[], use_cpu=True"),
-    ):
+    short = "max_steps=1, max_completion_length=64, report_to=[], use_cpu=True"
+    changes = {'"Qwen/Qwen3-0.6B"': '"tiny"', "max_steps=100, max_completion_length=4096": short}
+    for printed, small in changes.items():
         assert printed in program
         program = program.replace(printed, small)
     found: dict[str, Any] = {}
