@@ -8,6 +8,12 @@ export TOKENIZERS_PARALLELISM = false
 # The build of torch: where there is no GPU, one without CUDA, which is a tenth of the size.
 TORCH := torch==2.13.0
 CPU_INDEX := https://download.pytorch.org/whl/cpu
+define torch_by
+command -v nvidia-smi >/dev/null \
+  || $(1) install --no-deps --retries 1 --index-url $(CPU_INDEX) $(TORCH) \
+  || echo "no build for processors to be had: taking the one of PyPI"
+$(1) install $(TORCH)
+endef
 # Both halves of the project, as they lie here.
 HALVES := --editable packaging/core --editable .
 
@@ -16,10 +22,7 @@ HALVES := --editable packaging/core --editable .
 $(VENV)/.installed: pyproject.toml packaging/core/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	command -v nvidia-smi >/dev/null \
-	  || $(BIN)/pip install --no-deps --retries 1 --index-url $(CPU_INDEX) $(TORCH) \
-	  || echo "no build for processors to be had: taking the one of PyPI"
-	$(BIN)/pip install $(TORCH)
+	$(call torch_by,$(BIN)/pip)
 	# An environment of before the halves were two: its scripts go with what they came with, before the new ones come.
 	$(BIN)/pip uninstall --quiet --yes sad-env
 	SAD_ENV_RELEASE=1 $(BIN)/pip install $(HALVES)
@@ -61,13 +64,20 @@ test-vllm: $(VENV)/.installed-dev $(if $(filter $(CURDIR)/%,$(SAD_VLLM_PYTHON)),
 # `make test-adapters ADAPTERS=trl` runs one; trl needs torch, the others do with the half that has none.
 ADAPTERS ?= openenv inspect verifiers skyrl trl
 ADAPTER_VENVS ?= .venv-adapters
+# What serves to verifiers' own taskset, where it was installed before.
+export SAD_OPENENV_PYTHON ?= $(abspath $(ADAPTER_VENVS))/openenv/bin/python
+OPENENV_CLIENT := fastapi gradio huggingface_hub pyyaml requests typer uvicorn websockets
 ADAPTED = packaging/core $(if $(filter trl,$*),.)
 
 test-adapters: $(ADAPTERS:%=test-adapter-%)
 
 $(ADAPTER_VENVS)/%/.installed: pyproject.toml packaging/core/pyproject.toml
 	test -x $(ADAPTER_VENVS)/$*/bin/python || $(PYTHON) -m venv $(ADAPTER_VENVS)/$*
-	SAD_ENV_RELEASE=1 $(ADAPTER_VENVS)/$*/bin/pip install --quiet $(ADAPTED:%=--editable %'[$*]') pytest hypothesis
+	$(if $(filter trl,$*),$(call torch_by,$(ADAPTER_VENVS)/$*/bin/pip))
+	SAD_ENV_RELEASE=1 $(ADAPTER_VENVS)/$*/bin/pip install --quiet $(ADAPTED:%=--editable %'[$*]') pytest hypothesis $(if $(filter inspect,$*),openai)
+	# The client of OpenEnv beside verifiers, which its servers' needs do not fit: docs/frameworks.md.
+	$(if $(filter verifiers,$*),$(ADAPTER_VENVS)/$*/bin/pip install --quiet --no-deps openenv)
+	$(if $(filter verifiers,$*),$(ADAPTER_VENVS)/$*/bin/pip install --quiet $(OPENENV_CLIENT))
 	touch $@
 
 test-adapter-%: $(ADAPTER_VENVS)/%/.installed

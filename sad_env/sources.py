@@ -5,9 +5,29 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
+
+
+def named_module(name: str) -> ModuleType:
+    """The module of this name, which may lie in the folder of the caller: an installed command's path lacks it.
+
+    That folder comes last, so that no file in it takes the place of a package.
+
+    Raises:
+        ImportError: there is none, or whatever its code raises.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        top, here = name.partition(".")[0], os.getcwd()
+        if error.name != top or here in sys.path or not (Path(f"{top}.py").is_file() or Path(top).is_dir()):
+            raise
+    sys.path.append(here)
+    importlib.invalidate_caches()
+    return importlib.import_module(name)
 
 
 def load_source(source: str) -> ModuleType:
@@ -17,7 +37,7 @@ def load_source(source: str) -> ModuleType:
         ImportError: there is none, or whatever its code raises.
     """
     if not source.endswith(".py"):
-        return importlib.import_module(source)
+        return named_module(source)
     path = Path(source).resolve()
     # A name of its own: the file may be called as an installed module is.
     name = f"_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"

@@ -241,6 +241,7 @@ def test_what_the_core_leaves_out_says_what_to_install(core: Path, tmp_path: Pat
         ("sad-collect select toy.jsonl --useful-thoughts student.pt --out x.jsonl", "pip install sad-env"),
         ("sad-collect export toy.jsonl --to parquet --out x", "'sad-env-core[parquet]'"),
         ("sad-collect export toy.jsonl --to inspect --out x.eval", "pip install inspect-ai"),
+        ("sad-serve --env toy", "'sad-env-core[openenv]'"),
         ("sad-distill --help", "pip install sad-env"),
         ("sad-distill --trajectories toy.jsonl", "pip install sad-env"),
         ("sad-study demo", "pip install sad-env"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from sad_agents.policies import ExpertAgent, HumanAgent, NullAgent, OracleAgent,
 from sad_env import registry
 from sad_env.errors import ConfigError, SadEnvError, UnknownNameError
 from sad_env.safe_text import one_line
+from sad_env.sources import named_module
 
 __all__ = ["AgentOptions", "Plugin", "known_agents", "plugins", "provenance", "resolve", "ships_student"]
 
@@ -148,7 +148,7 @@ def _attribute(module: str, name: str) -> Any:
     if not module:
         raise _Absent("it names no module")
     try:
-        return getattr(importlib.import_module(module), name)
+        return getattr(named_module(module), name)
     except AttributeError as error:
         if sys.modules.get(module) is None:  # the module's own code raised it
             raise

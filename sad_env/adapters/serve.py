@@ -112,7 +112,9 @@ def serve(settings: ServeSettings) -> int:
 
         from sad_env.adapters.openenv import openenv_app
     except ImportError as error:
-        raise ConfigError(f"sad-serve needs `pip install 'sad-env[openenv]'` ({one_line(str(error), 80)})") from None
+        raise ConfigError(
+            f"sad-serve needs OpenEnv ({one_line(str(error), 80)}): pip install 'sad-env-core[openenv]'"
+        ) from None
     application = openenv_app(
         settings.env,
         data=settings.data,

@@ -57,3 +57,18 @@ def test_an_expert_plays_there_as_in_our_harness_and_the_log_can_be_read(
     done = subprocess.run([*command, "--output-dir", "page"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "page" / "index.html").is_file()
+
+
+def test_the_page_runs_as_printed(page: Any, harness: Any, model_server: Any, tmp_path: Path) -> None:
+    from inspect_ai.log import read_eval_log
+
+    pytest.importorskip("openai", reason="needs openai: make test-adapters")
+    (tmp_path / "worlds.py").write_text("".join(page.blocks("Inspect")))
+    command = page.command("Inspect", "inspect").replace("openai/gpt-4o-mini", "openai-api/local/NAME")
+    with model_server(harness.writer("alfworld")) as address:
+        page.run(command, tmp_path, LOCAL_BASE_URL=address, LOCAL_API_KEY="any")
+    [log] = tmp_path.glob("logs/*.eval")
+    values = [(one.id, one.scores["world_verdict"].value) for one in read_eval_log(str(log)).samples or []]
+    outcomes = {task: (bool(value["success"]), int(value["steps"])) for task, value in values}
+    assert len(outcomes) == 20
+    assert outcomes.items() <= harness.play("alfworld").items()

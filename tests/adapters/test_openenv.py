@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,25 @@ def test_openenv_validates_it(served: tuple[str, str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
     assert "Verdict: PASS" in done.stdout
+
+
+def test_the_page_runs_as_printed(page: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    serve = f"exec {page.command('OpenEnv', 'sad-serve').replace('--port 8000', '--port 0')}"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    settings = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        ["bash", "-c", serve], cwd=tmp_path, env=settings, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split(" at ")[1].split(" ")[0]
+        validate = page.command("OpenEnv", "openenv").replace("http://127.0.0.1:8000", address)
+        assert "Verdict: PASS" in page.run(validate, tmp_path)
+        exec("".join(page.blocks("OpenEnv")).replace("http://127.0.0.1:8000", address), {})
+        process.terminate()
+    printed = capsys.readouterr().out
+    assert "Your task is to" in printed
+    assert " 0.0 False\n" in printed
+    assert "'step_count': 1" in printed
 
 
 async def _play(harness: Any, world: str, address: str, tasks: list[str], outcomes: dict[str, Any]) -> None:

@@ -33,3 +33,11 @@ def test_an_expert_plays_there_as_in_our_harness(world: str, harness: Any) -> No
             outcomes[task_id] = (bool(metrics["success"]), int(metrics["steps"]))
             env.close()
     assert outcomes == due
+
+
+def test_the_page_runs_as_printed(page: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    exec("".join(page.blocks("SkyRL")), {})
+    printed = capsys.readouterr().out
+    assert "Reasoning:" in printed
+    assert "You are in the middle of a room." in printed
+    assert printed.endswith(" 0.0 False\n")

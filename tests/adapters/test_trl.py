@@ -145,3 +145,25 @@ def test_an_expert_that_calls_the_tool_plays_as_in_our_harness(
     with harness.timed(f"trl environment_factory {world}, training included", TASKS * GENERATIONS):
         trainer.train()
     assert outcomes == {task: [due[task]] * GENERATIONS for task in rows["task_id"]}
+
+
+def test_the_page_runs_as_printed(page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a model of a few thousand weights, whose episodes are cut short, and one update."""
+    import trl
+    from sad_agents.frameworks import trl as ours
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
+    model, tokenizer = tiny([str(row) for row in ours.tool_rows("alfworld", episodes=4)["prompt"]])
+    tokenizer.chat_template = (Path(trl.__file__).parent / "chat_templates" / "qwen3.jinja").read_text()
+    model.save_pretrained("tiny")
+    tokenizer.save_pretrained("tiny")
+    program = "".join(page.blocks("TRL"))
+    short = "max_steps=1, max_completion_length=64, report_to=[], use_cpu=True"
+    changes = {'"Qwen/Qwen3-0.6B"': '"tiny"', "max_steps=100, max_completion_length=4096": short}
+    for printed, small in changes.items():
+        assert printed in program
+        program = program.replace(printed, small)
+    found: dict[str, Any] = {}
+    exec(program, found)
+    assert found["trainer"].state.global_step == 1

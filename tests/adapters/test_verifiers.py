@@ -8,11 +8,8 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import types
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,64 +18,6 @@ import pytest
 from sad_env.transcript import compose, parse
 
 pytest.importorskip("verifiers.v1", reason="needs verifiers: make test-adapters")
-
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 128
-    """With the default of 5, cores that are busy let connections of 16 episodes wait until they are given up."""
-
-
-@contextmanager
-def model_server(write: Callable[[list[str]], str], busy: Sequence[int] = ()) -> Iterator[str]:
-    """An OpenAI-compatible server of a model that is a function of the turns after the system's.
-
-    Every third request meets one of the statuses `busy`, in turn, where there are some; 0 is a connection that breaks.
-    """
-    faults, lock, numbers = itertools.cycle(busy), threading.Lock(), itertools.count(1)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def refused(self) -> bool:
-            with lock:
-                if not busy or next(numbers) % 3:
-                    return False
-                status = next(faults)
-            if status:
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-            else:
-                self.close_connection = True
-            return True
-
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if self.refused():
-                return
-            turns = [one["content"] for one in request["messages"] if one["role"] != "system"]
-            message = {"role": "assistant", "content": write(turns)}
-            answer = {
-                "id": "1",
-                "object": "chat.completion",
-                "created": 0,
-                "model": request["model"],
-                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-                "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-            }
-            body = json.dumps(answer).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None: ...
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
-        server.shutdown()
 
 
 Outcomes = dict[str, tuple[bool, int]]
@@ -120,7 +59,9 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, int], Outcomes]
 
 @pytest.mark.parametrize("world", ["alfworld", "hotpotqa"])
 @pytest.mark.filterwarnings("ignore")
-def test_an_expert_plays_there_as_in_our_harness(world: str, harness: Any, play: Callable[..., Any]) -> None:
+def test_an_expert_plays_there_as_in_our_harness(
+    world: str, harness: Any, model_server: Any, play: Callable[..., Any]
+) -> None:
     due = harness.play(world)
     with model_server(harness.writer(world)) as address, harness.timed(f"verifiers {world}", len(due)):
         outcomes = play(world, address, len(due))
@@ -128,7 +69,9 @@ def test_an_expert_plays_there_as_in_our_harness(world: str, harness: Any, play:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_model_that_is_busy_or_breaks_off_is_asked_again(harness: Any, play: Callable[..., Any]) -> None:
+def test_a_model_that_is_busy_or_breaks_off_is_asked_again(
+    harness: Any, model_server: Any, play: Callable[..., Any]
+) -> None:
     """Every third request fails, and yet each step is one turn of the trace."""
     due = harness.play("alfworld")
     with model_server(harness.writer("alfworld"), busy=(503, 429, 0, 500)) as address:
@@ -138,9 +81,27 @@ def test_a_model_that_is_busy_or_breaks_off_is_asked_again(harness: Any, play: C
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_request_that_the_model_refuses_is_no_reason_to_try_again(harness: Any, play: Callable[..., Any]) -> None:
+def test_a_request_that_the_model_refuses_is_no_reason_to_try_again(
+    harness: Any, model_server: Any, play: Callable[..., Any]
+) -> None:
     with model_server(harness.writer("alfworld"), busy=(400,)) as address, pytest.raises(AssertionError, match="400"):
         play("alfworld", address, 2)
+
+
+def test_the_page_runs_as_printed(page: Any, harness: Any, model_server: Any, tmp_path: Path) -> None:
+    (tmp_path / "sad_worlds.py").write_text(page.blocks("verifiers")[0])
+    command = page.command("verifiers", "PYTHONPATH=. vf-eval sad_worlds")
+    kept = os.environ.get("PYTHONPATH", "")  # of a checkout whose packages are not installed
+    with model_server(harness.writer("alfworld")) as address:
+        command = command.replace("http://localhost:8000/v1", address).replace("PYTHONPATH=.", f"PYTHONPATH=.:{kept}")
+        page.run(command, tmp_path, OPENAI_API_KEY="KEY")
+    [traces] = tmp_path.glob("outputs/*/traces.jsonl")
+    outcomes = {}
+    for episode in map(json.loads, traces.read_text().splitlines()):
+        metrics = episode["traces"][0]["metrics"]
+        outcomes[episode["task"]["data"]["task_id"]] = (metrics["success"] == 1.0, int(metrics["steps"]))
+    assert len(outcomes) == 20
+    assert outcomes.items() <= harness.play("alfworld").items()
 
 
 @pytest.fixture
@@ -167,7 +128,7 @@ def openenv_client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_verifiers_own_openenv_taskset_plays_what_we_play(
-    openenv_server: str, openenv_client: None, harness: Any, monkeypatch: pytest.MonkeyPatch
+    openenv_server: str, openenv_client: None, harness: Any, model_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over HTTP and WebSockets: observations come as JSON, and an action is what the model wrote."""
     from sad_agents.frameworks.verifiers import plug_in

@@ -85,6 +85,14 @@ def test_a_win_pays_ten_and_ends_the_episode_and_the_last_answer_is_repeated() -
     assert again[2:4] == ([10.0, 0.0], [True, False])
 
 
+def test_the_page_runs_as_printed(page: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    exec("".join(page.blocks("verl-agent and its forks")), {})
+    printed = capsys.readouterr().out
+    assert printed.startswith("You are in the middle of a room.")
+    assert str([False] * 8) in printed
+    assert "[SEP]" in printed
+
+
 def test_an_episode_has_fifty_steps() -> None:
     envs = build_alfworld_envs(None, 0, 1, 1, None, env_kwargs=GENERATED)
     envs.reset()

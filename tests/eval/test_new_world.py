@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from sad_eval.commands.evaluate import main
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 @pytest.mark.parametrize(("name", "title"), [("lights", "Lights"), ("my_small_world", "MySmallWorld")])
@@ -28,6 +31,19 @@ def test_the_world_passes_its_test_and_is_evaluated_as_written(
         cwd=tmp_path,
         check=True,
     )
+
+
+def test_an_installed_command_finds_worlds_and_agents_of_its_folder(tmp_path: Path) -> None:
+    """As the README has it: its agent in a file `mine.py`. The world's name is that of its module."""
+    assert main(["new-world", "lights", "--out", str(tmp_path)]) == 0
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    [agent] = [block for block in blocks if "class Looker" in block]
+    (tmp_path / "mine.py").write_text(agent)
+    (tmp_path / "json.py").write_text("raise SystemExit('a file here took the place of a module')")
+    command = [Path(sys.executable).with_name("sad-eval"), "--env", "lights:Lights", "--agent", "mine:Looker"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "run folder: runs/lights-Lights-test-looker" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["My", "a b", "", "../x", "class", "3d", "héros"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sad_eval.runs.run_folder import RunFolder
@@ -39,6 +40,30 @@ def test_a_worker_that_dies_leaves_its_episodes_owed(
     assert deadly_marker.exists()
     assert evaluate(*words, "--out", "calm") == 0
     assert figures_of(Path("run")) == figures_of(Path("calm"))
+
+
+def test_without_an_address_a_cluster_of_its_own_is_begun(
+    ray_cluster: Any, evaluate: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever another one is there already, which its owner may end."""
+    import ray
+
+    monkeypatch.setenv("RAY_ADDRESS", ray_cluster.address)
+    try:
+        assert evaluate("--env", "toy", "--agent", "expert", "--episodes", "4", "--out", "run", "--backend", "ray") == 0
+        assert len(ray.nodes()) == 1
+    finally:
+        ray.shutdown()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://[::1]:1", "127.0.0.1:99999"])
+def test_an_address_at_which_nothing_listens_is_one_line(
+    address: str, evaluate: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray")
+    assert evaluate("--env", "toy", "--agent", "expert", "--backend", f"ray:{address}", "--out", "run") == 3
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sad-eval:")]
+    assert line.startswith(f"sad-eval: no Ray cluster at {address}: ")
 
 
 def test_a_person_plays_here(evaluate: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,9 +18,11 @@ from sad_env.safe_text import one_line
 _QUEUED = 2
 """Tasks submitted for every core, so that no worker of the cluster waits for the next one."""
 
+_SECONDS_TO_ANSWER = 10.0
+
 
 def join_cluster(address: str) -> None:
-    """Join the cluster at an address, or begin one here where there is none; one that is joined already stays.
+    """Join the cluster at an address, or begin one here without one; one that is joined already stays.
 
     Raises:
         ConfigError: the extra is not installed.
@@ -37,11 +40,33 @@ def join_cluster(address: str) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
     # One error ends a command, and is told; what the other workers raised at the same time is not printed beside it.
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+    if address:
+        _refuse_silent(address)
+    else:
+        # At Ray's 15 a worker of our own cluster waits for minutes where another program keeps the cores busy.
+        os.environ.setdefault("RAY_worker_niceness", "0")
     try:
-        ray.init(address=address or None, log_to_driver=False, configure_logging=False, include_dashboard=False)
+        # With no address at all, Ray would join whatever cluster was begun on this machine last.
+        ray.init(address=address or "local", log_to_driver=False, configure_logging=False, include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = one_line(address, 80) or "this machine"
         raise InfrastructureError(f"no Ray cluster at {where}: {one_line(str(error), 160)}") from None
+
+
+def _refuse_silent(address: str) -> None:
+    """Refuse HOST:PORT at which nothing listens, which Ray itself would go on asking for minutes.
+
+    Raises:
+        InfrastructureError: nothing listens there.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_ANSWER).close()
+        except (OSError, OverflowError) as error:
+            raise InfrastructureError(
+                f"no Ray cluster at {one_line(address, 80)}: {one_line(str(error), 160)}"
+            ) from None
 
 
 def play_over_cluster(agent: str, make: Callable[[], Agent], how: Part, jobs: Sequence[Job]) -> Iterator[Finished]:
