@@ -198,9 +198,8 @@ class Lines:
         """See `ProgressReport`."""
         now = time.monotonic()
         began, before = self._began.setdefault(what, (now, done))
-        speed = (done - before) / (now - began) if done > before and now > began else 0.0
         with self._lock:
-            self._say = lambda: self._print(what, done, total, note, speed=speed, began=began)
+            self._say = lambda: self._print(what, done, total, note, before=before, began=began)
             self._speak(SECONDS_BETWEEN_LINES if self._seconds is None else self._seconds)
 
     @contextlib.contextmanager
@@ -232,12 +231,15 @@ class Lines:
         return True
 
     def _print(
-        self, what: str, done: int, total: int, note: Callable[[], str] | None, *, speed: float, began: float
+        self, what: str, done: int, total: int, note: Callable[[], str] | None, *, before: int, began: float
     ) -> None:
+        # By the time of the line: where no unit ends for long, what is left takes longer than was thought.
+        past = time.monotonic() - began
+        speed = (done - before) / past if past > 0 else 0.0
         if self._left is not None:
             left = about(self._left())
         elif not speed:
-            left = f"{duration(time.monotonic() - began)} so far"
+            left = f"{duration(past)} so far"
         else:
             left = f"{duration((total - done) / speed)} left, {pace(speed)}" if total > done else ""
         words = (what, f"{done:,}/{total:,}" if total else f"{done:,}", left, note() if note else "")

@@ -11,6 +11,9 @@ from sad_agents.agent import GREEDY, Sampling
 from sad_agents.openai_requests import Api
 from sad_env.http import PATIENCE
 
+SHOTS = 2
+"""Exemplars for models that were not trained on the task: a small one won more by two than by one in a chat."""
+
 
 @dataclass(frozen=True)
 class AgentOptions:
@@ -18,7 +21,8 @@ class AgentOptions:
 
     Attributes:
         sampling: temperature, nucleus, tokens of a completion, seed.
-        shots: exemplars in the prompt; None takes 0 for students and 1 for models that were not trained on the task.
+        shots: exemplars in the prompt; None takes 0 for students, and `SHOTS`, or as many as there are, for models that
+            were not trained on the task.
         votes: completions sampled for each step, the majority's action is taken.
         vote_on: "actions", or "results": what they do in a copy of the world.
         prompt: a prompt file, or `paper` for the one in the paper's style, instead of the world's own.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sad_agents.acting import acting_of, constrained_by, head_by, writing_of
 from sad_agents.agent import Agent, EpisodeStart
-from sad_agents.agent_options import AgentOptions
+from sad_agents.agent_options import SHOTS, AgentOptions
 from sad_agents.model import Model, ScriptedModel, read_script
 from sad_agents.outcomes import TriedActions
 from sad_agents.prompts import Prompt, load_prompt, prompt_of
@@ -205,7 +205,7 @@ def react_agent(
         world: decides prompt and spelling of actions.
         options: where they differ from the other arguments, they hold.
         prompt: instead of the world's.
-        shots: exemplars where the options leave them open.
+        shots: exemplars at most, where the options leave them open.
         facts: further entries of its `provenance`.
     """
     if options.constrained == "on" and not getattr(backend, "constrained", False):
@@ -217,7 +217,7 @@ def react_agent(
     if backend.windowing is not None:
         sampling = replace(sampling, max_tokens=min(sampling.max_tokens, backend.windowing.room))
     prompt = prompt_of(str(options.prompt), world) if options.prompt else prompt or load_prompt(world)
-    shots = shots if options.shots is None else options.shots
+    shots = min(shots, len(prompt.exemplars)) if options.shots is None else options.shots
     agent = ReActAgent(
         backend,
         prompt,
@@ -304,7 +304,7 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
         facts["chat_sha256"] = model.glue.sha256
     elif loaded.start_ids:
         facts["begin_ids"] = " ".join(map(str, loaded.start_ids))
-    return react_agent(model, world, options, prompt=prompt, shots=0 if loaded.record else 1, **facts)
+    return react_agent(model, world, options, prompt=prompt, shots=0 if loaded.record else SHOTS, **facts)
 
 
 def _window(model: PreTrainedModel, options: AgentOptions) -> Windowing:
@@ -343,7 +343,7 @@ def server_agent(rest: str, world: str, options: AgentOptions) -> Agent:
             " that name would not be noticed",
             file=sys.stderr,
         )
-    agent = react_agent(model, world, options, shots=1, model=one_line(model.name, 120), server=shown)
+    agent = react_agent(model, world, options, shots=SHOTS, model=one_line(model.name, 120), server=shown)
     if options.omit:
         agent.provenance["omit"] = " ".join(options.omit)
     if options.request:

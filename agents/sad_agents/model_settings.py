@@ -44,7 +44,7 @@ class ModelSettings:
     context: int = 4096
     """Tokens a model is shown at once at most, where neither its record nor its server says so."""
     shots: int = -1
-    """Exemplars in the prompt; -1 takes 0 for students, 1 for other models."""
+    """Exemplars in the prompt; -1 takes 0 for students, for other models two or as many as there are."""
     votes: int = 1
     """Completions of a step; the action most of them agree on is taken."""
     prompt: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import re
@@ -56,6 +57,8 @@ def made_for_chats(name: str) -> bool:
 
 
 _LONGEST_ANSWER = 4 * 2**20
+_UNCALLED = 8
+"""After this many answers without a call, and none with one, a server may know no functions."""
 
 
 def _chat(chat: Chat, api: Api, form: Form, tools: Sequence[ActionTool]) -> Chat:
@@ -147,6 +150,8 @@ class OpenAIModel:
         self._may_chat = chat != "off"
         self._stops = True
         self._told_of_length = False
+        self._called = False
+        self._uncalled = itertools.count(1)
         self._refused = ""
         if constrained:
             check_form(form)
@@ -208,6 +213,15 @@ class OpenAIModel:
                 " models that think need a larger --max-new-tokens (told once)",
                 file=sys.stderr,
             )
+        if self._tools and not self._called:
+            self._called = completion.unusable or not completion.complaint
+            if not self._called and next(self._uncalled) == _UNCALLED:
+                print(
+                    f"warning: none of the first {_UNCALLED} answers of {self._shown} calls a function: its chat"
+                    " template may know none, or the server does not look for calls (vLLM: --enable-auto-tool-choice"
+                    " --tool-call-parser NAME; llama.cpp: --jinja); --api chat asks for actions as text (told once)",
+                    file=sys.stderr,
+                )
         return completion
 
     def _among(self, request: Request, written: Completion, sampling: Sampling) -> Completion:
@@ -312,4 +326,5 @@ class OpenAIModel:
             if "OPENAI_API_KEY" in str(fault):
                 self._refused = f"{self._shown}/{path}: {fault}"
             tries = f" after {fault.tries} tries" if fault.tries > 1 else ""
-            raise InfrastructureError(f"{self._shown}/{path}: {fault}{tries}") from None
+            advice = ": is the server ready, and is this its address?" if str(fault) == "unreachable" else ""
+            raise InfrastructureError(f"{self._shown}/{path}: {fault}{tries}{advice}") from None

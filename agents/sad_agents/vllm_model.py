@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sad_agents.acting import acting_of, constrained_by, head_by, writing_of
 from sad_agents.agent import Agent, Sampling
-from sad_agents.agent_options import AgentOptions
+from sad_agents.agent_options import SHOTS, AgentOptions
 from sad_agents.chat import ChatGlue
 from sad_agents.loading import begin_ids, react_agent
 from sad_agents.model import Request
@@ -164,7 +164,7 @@ def vllm_agent(rest: str, world: str, options: AgentOptions) -> Agent:
         facts["decoding"] = "constrained"
     if chat:
         facts["chat_sha256"] = ChatGlue.of(tokenizer).sha256
-    return react_agent(model, world, options, prompt=prompt, shots=0 if record else 1, **facts)
+    return react_agent(model, world, options, prompt=prompt, shots=0 if record else SHOTS, **facts)
 
 
 def _description(server: VllmServer) -> tuple[PreTrainedTokenizerBase, dict[str, Any]]:

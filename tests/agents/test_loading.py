@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from sad_agents import catalogue
-from sad_agents.agent import GREEDY, Sampling
+from sad_agents.agent import GREEDY, EpisodeStart, Sampling
 from sad_agents.agent_options import AgentOptions
 from sad_agents.checkpoints import save_student
 from sad_agents.loading import LoadedModel, load_language_model, model_agent
@@ -63,6 +63,20 @@ def test_folder_and_hub_id_play_alike(hub: Path, tmp_path: Path) -> None:
     assert all(isinstance(agent, ReActAgent) for agent in agents)
     assert len({written(agent) for agent in agents if isinstance(agent, ReActAgent)}) == 1
     assert [agent.name for agent in agents] == ["tiny", "tiny", "somebody/tiny", "somebody/tiny"]
+
+
+@pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, 1), (3, 2)])
+def test_models_that_were_not_trained_on_a_task_see_two_exemplars_or_what_there_is(
+    count: int, shown: int, tmp_path: Path
+) -> None:
+    path, prompt = foreign(tmp_path / "model"), tmp_path / "prompt.toml"
+    exemplars = [f"Observation: {number}\nReasoning: x\nAction: look\n" for number in range(count)]
+    prompt.write_text(f"instruction = 'Play.'\nexemplars = {json.dumps(exemplars)}\n")
+    agent = model_agent(str(path), "toy", AgentOptions(device="cpu", prompt=prompt))
+    assert agent.begin(0, EpisodeStart("toy", "t", "x", {})).count("Action: look") == shown
+    (path / RECORD_FILE).write_text('{"method": "sft"}')
+    agent = model_agent(str(path), "toy", AgentOptions(device="cpu", prompt=prompt))
+    assert "Action" not in agent.begin(0, EpisodeStart("toy", "t", "x", {}))
 
 
 def test_a_hub_model_is_named_with_its_commit(hub: Path) -> None:

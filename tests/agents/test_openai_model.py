@@ -201,7 +201,7 @@ def test_a_full_context_is_a_budget(server: Server) -> None:
 
 
 def test_nobody_there() -> None:
-    with pytest.raises(InfrastructureError, match="unreachable after 2 tries") as caught:
+    with pytest.raises(InfrastructureError, match="unreachable after 2 tries: is the server ready") as caught:
         OpenAIModel("http://127.0.0.1:9", patience=Patience(attempts=2, pause=0.01))
     assert "\n" not in str(caught.value)
 

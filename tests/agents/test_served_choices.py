@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from sad_agents.agent import Sampling
 from sad_agents.agent_options import AgentOptions
 from sad_agents.catalogue import resolve
 from sad_agents.checkpoints import load_student, save_student
-from sad_agents.loading import shipped_student
 from sad_agents.model import Piece, Request
 from sad_agents.openai_model import OpenAIModel
 from sad_agents.react import ReActAgent
@@ -39,19 +37,6 @@ HASTE = Patience(seconds=0, attempts=1, connect=2, answer=30)
 HEAD = (Piece("Say what you do.\n", role="system"), Piece("Observation: You are in a hall.\n", role="user"))
 ACTIONS = ("go to shelf 1", "go to shelf 10", "take (a) pen", "look")
 REQUEST = Request("1.0", HEAD, (), "7", admissible=ACTIONS)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped ALFWorld student as a folder."""
-    student = load_student(shipped_student("alfworld"))
-    return save_student(tmp_path_factory.mktemp("choices") / "alfworld", *student)
-
-
-@pytest.fixture(scope="module")
-def stub(folder: Path) -> Iterator[VllmStub]:
-    with serving(folder) as one:
-        yield one
 
 
 def episodes(spec: str, count: int, max_steps: int | None = None, **options: Any) -> list[Trajectory]:

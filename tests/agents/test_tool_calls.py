@@ -144,6 +144,17 @@ def test_a_function_without_arguments(arguments: Any) -> None:
     assert episode.steps[0].action == "look"
 
 
+def test_a_server_that_calls_no_function_is_told_about_once(capsys: pytest.CaptureFixture[str]) -> None:
+    request = Request("1.0", (Piece("Play.\n", role="system"), Piece("Observation: x\n", role="user")), (), "7")
+    silent = [says("I go to the attic.")] * 20
+    for answers, told in ((silent, 1), ([calls(("look", {})), *silent], 0)):
+        script = iter(answers)
+        with serving(ModelServer(lambda path, body, script=script: next(script))) as server:
+            model = OpenAIModel(server.url, "m", patience=PATIENCE, api="tools", tools=TOOLS, concurrency=1)
+            model.complete([request] * len(answers), Sampling())
+        assert capsys.readouterr().err.count("none of the first 8 answers") == told
+
+
 def test_the_schemas_count_as_part_of_the_context() -> None:
     with serving(ModelServer(lambda path, body: says("x"))) as server:
         plain, calling = (

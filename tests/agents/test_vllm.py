@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from sad_agents.agent import Sampling
 from sad_agents.agent_options import AgentOptions
 from sad_agents.catalogue import resolve
 from sad_agents.checkpoints import load_student, save_student
-from sad_agents.loading import shipped_student
 from sad_agents.model import Piece, Request
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, rollout
@@ -33,19 +31,6 @@ from vllm_requests import ANSWERS, PROMPT, ask, kept, requests_of
 from vllm_stub import VllmStub, serving
 
 HASTE = Patience(seconds=0, attempts=1, connect=2, answer=30)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped ALFWorld student as a folder."""
-    student = load_student(shipped_student("alfworld"))
-    return save_student(tmp_path_factory.mktemp("vllm") / "alfworld", *student)
-
-
-@pytest.fixture(scope="module")
-def stub(folder: Path) -> Iterator[VllmStub]:
-    with serving(folder) as one:
-        yield one
 
 
 def agent(spec: str, **options: Any) -> ReActAgent:

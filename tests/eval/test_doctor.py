@@ -48,6 +48,7 @@ def test_a_students_file_and_a_model_folder_are_described(capsys: pytest.Capture
         ("hf:nobody/no-such-model", "could not be had from the hub or its cache"),
         ("no-such/student.pt", "no such file or folder"),
         ("nothing", "no such file or folder; a model of the hub is hf:OWNER/NAME"),
+        ("openai:http://me:secret@host/v1#m", "try it with sad-eval --agent openai:http://host/v1#m --env toy"),
     ],
 )
 def test_what_cannot_be_had_is_one_line_before_torch_is_loaded(name: str, says: str, tmp_path: Path) -> None:

@@ -37,6 +37,19 @@ def test_a_line_has_the_count_the_time_left_and_the_pace_before_the_numbers(
     assert capsys.readouterr().err == "update  400/400\n"
 
 
+def test_a_unit_that_takes_long_makes_the_rest_take_longer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock(monkeypatch)
+    report = Lines(seconds=5)
+    report("episodes", 0, 4)
+    clock.now = 2.0
+    report("episodes", 2, 4)
+    clock.now = 20.0
+    report._speak(5)
+    assert capsys.readouterr().err == "episodes  2/4  20 s left, 6.0/min\n"
+
+
 def test_work_of_which_no_unit_ends_is_spoken_of_all_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from sad_agents import catalogue
 from sad_agents.loading import load_language_model, model_path
 
 from sad_env import cli, registry
+from sad_env.addresses import public_address
 from sad_env.data import data_root, pack_folder
 from sad_env.errors import CheckpointError
 from sad_env.progress import announced
@@ -81,6 +82,9 @@ def _describe(name: str, out: Console) -> None:
         CheckpointError: there is none of this name, or it is not sound.
         InfrastructureError: a hub id that cannot be had.
     """
+    if name.startswith(("openai:", "vllm:")):
+        shown = one_line(public_address(name), 80)
+        raise CheckpointError(f"{shown} is served: try it with sad-eval --agent {shown} --env toy --episodes 1")
     if model_path(name) is None and not name.startswith("hf:") and name != "smollm2" and "/" not in name:
         raise CheckpointError(f"{one_line(name, 80)}: no such file or folder; a model of the hub is hf:OWNER/NAME")
     with announced(f"sad-eval doctor: loading {one_line(name, 80)}"):
