@@ -25,6 +25,9 @@ class Intent(NamedTuple):
     fields: Fields
 
 
+_PUT_OF_REACT = "put {} in/on {}"
+
+
 class ALFWorldExpert(Expert):
     """Plays from the observations alone: `HouseholdMemory` is what it knows, `wordings` how it thinks aloud."""
 
@@ -32,11 +35,13 @@ class ALFWorldExpert(Expert):
         """Read the task and the receptacles off the first observation."""
         self._memory = HouseholdMemory(observation)
         self._room = room_of(self._memory.receptacles)
-        self._put = "put {} in/on {}" if info.get("dialect") == "react" else "move {} to {}"
+        self._put = _PUT_OF_REACT if info.get("dialect") == "react" else "move {} to {}"
 
     def observe(self, action: str, observation: str, info: Mapping[str, Any]) -> None:
         """Take note of an action, its own or another's, and of its answer."""
         self._memory.update(action, observation)
+        if any(offered.startswith("put ") for offered in info.get("admissible_actions") or ()):
+            self._put = _PUT_OF_REACT  # records tell what was admissible, and no dialect
 
     def decide(self) -> ThoughtAction:
         """What it would do now, and why; the same each time it is asked about the same moment."""

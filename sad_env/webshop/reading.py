@@ -139,11 +139,11 @@ def read_page(observation: str, info: Mapping[str, Any]) -> Reading:
 
     Args:
         observation: as it came.
-        info: its ``available_actions`` tell buttons from text, as brackets do on a page.
+        info: its ``admissible_actions`` tell buttons from text, as brackets do on a page; records hold them, too.
     """
     tokens = _tokens(observation)
-    available = info.get("available_actions") or {}
-    clickable = {str(name).lower() for name in available.get("clickables", ())}
+    offered = info.get("admissible_actions") or ()
+    clickable = {action[len("click[") : -1].lower() for action in offered if action.startswith("click[")}
     instruction = _instruction(tokens)
     if "Search" in tokens[-1:] and "WebShop" in tokens[:1]:
         return Reading("search", instruction)

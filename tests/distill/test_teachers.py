@@ -16,6 +16,9 @@ import pytest
 import torch
 from sad_agents.checkpoints import save_student
 from sad_agents.loading import file_identity
+from sad_agents.policies import ExpertAgent
+from sad_agents.rollout.rollout import Job, rollout
+from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.windowing import Windowing
 from sad_distill.config import Optimisation, TrainConfig
 from sad_distill.data.action_support import ActionSupport
@@ -386,6 +389,26 @@ class LengthTeacher:
 
     def generate(self, prompts: Sequence[WritingPrompt]) -> list[str]:
         return [f"Action: {len(prompt.text)}\n" for prompt in prompts]
+
+
+@pytest.mark.parametrize(
+    ("world", "expert", "options"),
+    [
+        ("webshop", "expert", {}),
+        ("webshop", "expert-plain", {}),
+        ("alfworld", "expert", {}),
+        ("alfworld", "expert", {"dialect": "react"}),
+    ],
+)
+def test_an_expert_reads_in_records_what_it_saw_in_the_world(world: str, expert: str, options: dict[str, Any]) -> None:
+    """It would write its own episodes once more: records tell it as much as the world did."""
+    recipe = WorldRecipe(world, {"split": "train", **options})
+    for task in recipe.panel().task_ids[:5]:
+        (played,) = rollout(ExpertAgent(world, expert), [Job(task)], recipe)
+        written = expert_completions(played.trajectory, expert)
+        assert [text.rpartition("Action: ")[2].strip() for text in written] == [
+            step.action for step in played.trajectory.steps
+        ]
 
 
 def test_an_expert_takes_over_wherever_the_student_is(
