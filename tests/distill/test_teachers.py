@@ -403,7 +403,8 @@ class LengthTeacher:
 def test_an_expert_reads_in_records_what_it_saw_in_the_world(world: str, expert: str, options: dict[str, Any]) -> None:
     """It would write its own episodes once more: records tell it as much as the world did."""
     recipe = WorldRecipe(world, {"split": "train", **options})
-    for task in recipe.panel().task_ids[:5]:
+    tasks = recipe.panel().task_ids
+    for task in tasks[:: len(tasks) // 8]:
         (played,) = rollout(ExpertAgent(world, expert), [Job(task)], recipe)
         written = expert_completions(played.trajectory, expert)
         assert [text.rpartition("Action: ")[2].strip() for text in written] == [
