@@ -753,8 +753,8 @@ def test_students_win_more_by_a_teacher_of_another_family_and_say_what_it_says(
     """In what decides an episode, whether the thing is here, students say what their teacher says, in both directions.
 
     Measured where it is, and where it is not: teachers nano 0.770, 0.283, gpt2 0.783, 0.296; students at first nano
-    0.554, 0.366, gpt2 0.218, 0.199; nano into gpt2 0.795, 0.316; gpt2 into nano 0.762, 0.294. Of 100 tasks the students
-    won 30 (nano) and 0 at first, then 64 and 56.
+    0.554, 0.366, gpt2 0.218, 0.199; nano into gpt2 0.740, 0.335; gpt2 into nano 0.748, 0.279. Of 100 tasks the students
+    won 30 (nano) and 0 at first, then 61 and 50.
     """
     expert = tmp_path / "expert.jsonl"
     with open(expert, "w") as file:
@@ -776,7 +776,7 @@ def test_students_win_more_by_a_teacher_of_another_family_and_say_what_it_says(
     episodes = [play_toy(f"test-{n:04d}", n, split="test") for n in range(100)]
     for teacher, student in (("gpt2", "nano"), ("nano", "gpt2")):
         models = ["--teacher", str(taught[teacher]), "--student", str(begun[student])]
-        path = trained(tmp_path / f"{teacher}-into-{student}", f"{settings} --batch 8 --steps 90", *models, *recorded)
+        path = trained(tmp_path / f"{teacher}-into-{student}", f"{settings} --batch 8 --steps 60", *models, *recorded)
         assert wins(path) >= wins(begun[student]) + 15
         said = says_it_is_here(path, episodes)
         assert said == pytest.approx(says_it_is_here(taught[teacher], episodes), abs=0.1)
