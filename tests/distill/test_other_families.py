@@ -752,7 +752,9 @@ def test_students_win_more_by_a_teacher_of_another_family_and_say_what_it_says(
 ) -> None:
     """In what decides an episode, whether the thing is here, students say what their teacher says, in both directions.
 
-    MEASURED
+    Measured where it is, and where it is not: teachers nano 0.770, 0.283, gpt2 0.783, 0.296; students at first nano
+    0.554, 0.366, gpt2 0.218, 0.199; nano into gpt2 0.740, 0.335; gpt2 into nano 0.748, 0.279. Of 100 tasks the students
+    won 30 (nano) and 0 at first, then 61 and 50.
     """
     expert = tmp_path / "expert.jsonl"
     with open(expert, "w") as file:
