@@ -144,7 +144,7 @@ def test_wrong_settings_are_one_line_and_a_code(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sad_agents.loading.PATIENCE", Patience(pause=0.01))
-    assert run(tmp_path / "x.jsonl", *flags) == code
+    assert run(tmp_path / "x.jsonl", *flags, "--quiet") == code  # loading may take a second, which is told
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
