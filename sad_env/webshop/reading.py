@@ -139,11 +139,15 @@ def read_page(observation: str, info: Mapping[str, Any]) -> Reading:
 
     Args:
         observation: as it came.
-        info: its ``admissible_actions`` tell buttons from text, as brackets do on a page; records hold them, too.
+        info: its ``available_actions`` tell buttons from text, as brackets do on a page; so do ``admissible_actions``,
+            which are all that a record holds.
     """
     tokens = _tokens(observation)
-    offered = info.get("admissible_actions") or ()
-    clickable = {action[len("click[") : -1].lower() for action in offered if action.startswith("click[")}
+    if available := info.get("available_actions"):
+        clickable = {str(name).lower() for name in available.get("clickables", ())}
+    else:
+        offered = info.get("admissible_actions") or ()
+        clickable = {action[len("click[") : -1].lower() for action in offered if action.startswith("click[")}
     instruction = _instruction(tokens)
     if "Search" in tokens[-1:] and "WebShop" in tokens[:1]:
         return Reading("search", instruction)
