@@ -23,7 +23,7 @@ from sad_distill.config_checks import check
 from sad_distill.training.ahead import Ahead
 from sad_distill.training.run import Run
 
-from sad_env.errors import ConfigError
+from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.records import Status, Trajectory, read_trajectories
 from sad_env.settings import flat, replaced
 
@@ -83,6 +83,8 @@ def test_processes_play_what_this_one_plays() -> None:
         again = list(actors.play("expert", ExpertMaker(), how, jobs))
     finally:
         actors.close()
+    with pytest.raises(InfrastructureError, match="have been ended"):
+        list(actors.play("expert", ExpertMaker(), how, jobs))
     here = {one.job: one.trajectory for one in rollout(ExpertAgent("toy"), jobs, how.world)}
     assert {job: [step.action for step in one.steps] for job, one in there.items()} == {
         job: [step.action for step in one.steps] for job, one in here.items()

@@ -12,6 +12,7 @@ from sad_agents.agent import Agent
 from sad_agents.rollout.parts import Part, PlayedLines, finished_of, lost, play_lines
 from sad_agents.rollout.rollout import Finished, Job
 from sad_agents.rollout.world_worker import exit_with_parent
+from sad_env.errors import InfrastructureError
 
 
 class ActorProcesses:
@@ -23,6 +24,7 @@ class ActorProcesses:
 
     def __init__(self, count: int) -> None:
         self._count = count
+        self._closed = False
         self._pool: ProcessPoolExecutor | None = None
 
     def play(self, agent: str, make: Callable[[], Agent], how: Part, jobs: Sequence[Job]) -> Iterator[Finished]:
@@ -33,7 +35,12 @@ class ActorProcesses:
             make: makes the agent in each process, where it is sent.
             how: a process plays.
             jobs: what is played, shared out evenly.
+
+        Raises:
+            InfrastructureError: the processes have been ended.
         """
+        if self._closed:  # whoever waits in another thread does not begin anew
+            raise InfrastructureError("the processes that play have been ended")
         self._pool = self._pool or ProcessPoolExecutor(
             self._count, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
         )
@@ -47,7 +54,8 @@ class ActorProcesses:
                 yield from lost(agent, how.world.name, futures[future], "a process that plays has died")
 
     def close(self) -> None:
-        """End the processes, whatever they do."""
+        """End the processes, whatever they do, for good."""
+        self._closed = True
         pool, self._pool = self._pool, None
         if pool is None:
             return
