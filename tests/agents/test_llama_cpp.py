@@ -72,7 +72,7 @@ def needs_packages() -> None:
 
 
 def played(address: str, **options: Any) -> list[Trajectory]:
-    agent = resolve(f"openai:{address}", "toy", AgentOptions(sampling=SAMPLING, **options))
+    agent = resolve(f"openai:{address}", "toy", AgentOptions(**{"sampling": SAMPLING, **options}))
     jobs = [Job(task) for task in TASKS[:2]]
     return [one.trajectory for one in rollout(agent, jobs, WorldRecipe("toy"), limits=Limits(max_steps=2))]
 
@@ -173,7 +173,7 @@ def test_episodes_by_calls() -> None:
     """SmolLM2's own template knows no functions; in one that does, the model calls as it saw the exemplar call."""
     needs_packages()
     with llama_cpp(str(HERE / "hermes.jinja")) as address:
-        episodes = played(address, api="tools")
+        episodes = played(address, api="tools", sampling=Sampling(max_tokens=80))  # a thought, and a whole call
     steps = [step for episode in episodes for step in episode.steps]
     called = [step for step in steps if step.parsed]
     assert called
