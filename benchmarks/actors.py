@@ -15,10 +15,8 @@ import time
 from pathlib import Path
 
 import torch
-from online_iteration import make_student
-from sad_agents.checkpoints import load_student, save_student
+from online_iteration import student_and_teacher
 from sad_distill.config import TrainConfig
-from sad_distill.models.nano import from_scratch
 from sad_distill.training.run import Run
 
 from sad_env.settings import replaced
@@ -44,11 +42,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        student = Path(given.student)
-        if student.suffix != ".pt":
-            student = make_student(folder, given.env, given.student, given.sft)
-        teacher, tokenizer = folder / "teacher.pt", load_student(student).tokenizer
-        save_student(teacher, from_scratch("nano-8m", tokenizer), tokenizer, {})
+        student, teacher = student_and_teacher(folder, given.env, given.student, given.sft)
         config = replaced(
             TrainConfig(out=""),
             env=given.env,

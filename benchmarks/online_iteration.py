@@ -55,6 +55,18 @@ def make_student(folder: Path, env: str, size: str, updates: int) -> Path:
     return Run(config).train()
 
 
+def student_and_teacher(folder: Path, env: str, student: str, updates: int, teacher: str = "") -> tuple[Path, Path]:
+    """Their files: a student that is there or of this size, and a teacher that is there or random, of 8 M."""
+    path = Path(student)
+    if path.suffix != ".pt":
+        path = make_student(folder, env, student, updates)
+    if teacher:
+        return path, Path(teacher)
+    made, tokenizer = folder / "teacher.pt", load_student(path).tokenizer
+    save_student(made, from_scratch("nano-8m", tokenizer), tokenizer, {})
+    return path, made
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="alfworld", help="world")
@@ -67,13 +79,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        student = Path(given.student)
-        if student.suffix != ".pt":
-            student = make_student(folder, given.env, given.student, given.updates)
-        teacher = Path(given.teacher) if given.teacher else folder / "teacher.pt"
-        if not given.teacher:
-            tokenizer = load_student(student).tokenizer
-            save_student(teacher, from_scratch("nano-8m", tokenizer), tokenizer, {})
+        student, teacher = student_and_teacher(folder, given.env, given.student, given.updates, given.teacher)
         config = replaced(
             TrainConfig(out=str(folder / "online")),
             env=given.env,

@@ -210,7 +210,8 @@ def off_trie(played: list[Trajectory], tokenizer: Any) -> list[str]:
     found = []
     for step in (step for one in played for step in one.steps if step.action):
         acted = [id_ for id_, label in zip(step.token_ids, step.token_labels, strict=True) if label == "A"]
-        header = len(tokenizer("Action:")["input_ids"])
+        # The header is free text, which may be sampled in other ids than the tokenizer's own.
+        header = next(end for end in range(len(acted) + 1) if tokenizer.decode(acted[:end]).endswith("Action:"))
         if [] in Trie.of(tokenizer, step.admissible or ()).walk(acted[header:]):
-            found.append(step.action)
+            found.append(str([tokenizer.decode([one]) for one in step.token_ids]) + step.token_labels)
     return found
