@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import signal
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +22,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A deadline would measure the machine's load; the seed is fixed so that a failure is the same for everybody.
 hypothesis.settings.register_profile("sad-env", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("sad-env")
+
+
+def pytest_runtest_setup() -> None:
+    """Every test begins at the same random state, whatever ran before it: models made without a seed, too."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
 
 EXTERNAL = Path(os.environ.get("SAD_ENV_TEST_DATA", Path(__file__).resolve().parents[2] / "shared"))
 

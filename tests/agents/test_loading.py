@@ -138,6 +138,11 @@ def test_code_that_a_native_model_names_is_not_needed(name: str, tmp_path: Path)
 
 
 def test_sliding_attention_plays_within_its_window_and_beyond(tmp_path: Path) -> None:
+    def generated(ids: torch.Tensor) -> list[int]:
+        kept: Any = loaded.model
+        kept.generation_config.eos_token_id = None  # `sampled` ends by length alone
+        return kept.generate(ids, max_new_tokens=16, do_sample=False)[0, ids.shape[1] :].tolist()
+
     config = MistralConfig(
         hidden_size=32,
         intermediate_size=64,
@@ -156,10 +161,10 @@ def test_sliding_attention_plays_within_its_window_and_beyond(tmp_path: Path) ->
     ids = torch.arange(40)[None]
     loaded = load_language_model(path)
     (sample,) = sampled(loaded, ids[0].tolist())
-    assert sample == loaded.model.generate(ids, max_new_tokens=16, do_sample=False)[0, 40:].tolist()  # type: ignore[operator]
+    assert sample == generated(ids)
     beyond = torch.arange(80)[None]
     (sample,) = sampled(loaded, beyond[0].tolist(), columns=96)
-    assert sample == loaded.model.generate(beyond, max_new_tokens=16, do_sample=False)[0, 80:].tolist()  # type: ignore[operator]
+    assert sample == generated(beyond)
     longer = model_agent(path, "toy", AgentOptions(sampling=Sampling(max_tokens=16), context=96))
     (one,) = rollout(longer, [Job("test-0000")], WorldRecipe("toy"), limits=Limits(max_steps=2))
     assert len(one.trajectory.steps) == 2
