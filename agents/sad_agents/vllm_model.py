@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sad_agents.acting import acting_of, constrained_by, head_by, writing_of
-from sad_agents.agent import Agent, Sampling
+from sad_agents.agent import Agent
 from sad_agents.agent_options import SHOTS, AgentOptions
 from sad_agents.chat import ChatGlue
 from sad_agents.loading import begin_ids, react_agent
-from sad_agents.model import Request
 from sad_agents.openai_answers import identity_of
-from sad_agents.sampling.continuation import Sample, SampleRequest
-from sad_agents.sampling.continuing import further, joined
-from sad_agents.sampling.local_model import TokenModel, ends_in, turn_end
+from sad_agents.sampling.local_model import TokenModel, turn_end
 from sad_agents.sampling.vllm_sampler import VllmSampler
-from sad_agents.served_choices import check_form, kept_to, up_to_header
 from sad_agents.vllm_server import VllmServer
 from sad_agents.windowing import Windowing
 from sad_env.errors import ConfigError
@@ -42,10 +38,10 @@ class VllmModel(TokenModel):
         start_ids: see `TokenModel`.
         form: how it writes.
         chat: see `TokenModel`.
-        constrained: actions are asked for among a request's admissible ones, behind the header of what was written.
+        constrained: see `TokenModel`.
 
     Raises:
-        ConfigError: the server sees fewer tokens than the window has, or it cannot be constrained.
+        ConfigError: the server sees fewer tokens than the window has, or a form whose actions cannot be constrained.
     """
 
     sampler: VllmSampler
@@ -70,65 +66,23 @@ class VllmModel(TokenModel):
                 f" it with --max-model-len {windowing.budget}, or give a smaller --context"
             )
         super().__init__(
-            tokenizer, name=name or server.model, windowing=windowing, start_ids=start_ids, form=form, chat=chat
+            tokenizer,
+            name=name or server.model,
+            windowing=windowing,
+            start_ids=start_ids,
+            form=form,
+            chat=chat,
+            constrained=constrained,
         )
-        if constrained:
-            check_form(form)
-        self._constraint = server.constraint() if constrained else None
         ends |= {tokenizer.eos_token_id} - {None}
         ends |= turn_end(tokenizer, self.glue) if self.glue else frozenset()
-        self.sampler = VllmSampler(server, stop=self.is_whole, stop_ids=self.stop_ids(), end_ids=ends)
-
-    @property
-    def constrained(self) -> bool:
-        """Whether actions are kept among the admissible ones."""
-        return self._constraint is not None
-
-    def samples(self, requests: Sequence[Request], wanted: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
-        """See `TokenModel`.
-
-        Raises:
-            ConfigError: log-probabilities of what a server chose among a few.
-        """
-        samples = super().samples(requests, wanted, sampling)
-        if self._constraint is None:
-            return samples
-        if sampling.logprobs:
-            raise ConfigError("log-probabilities are not told of constrained actions: leave out one of them")
-        left: dict[int, list[int]] = {}
-        for number, (request, one, sample) in enumerate(zip(requests, wanted, samples, strict=True)):
-            kept = self._kept(request, list(one.ids[len(one.ids) - one.begun :]), sample, sampling)
-            if kept is not None:
-                left[number] = kept
-        again = self.sampler.sample(
-            [further(wanted[number], kept) for number, kept in left.items()],
-            sampling,
-            [self._constraint(requests[number].admissible) for number in left],
+        self.sampler = VllmSampler(
+            server,
+            stop=self.is_whole,
+            stop_ids=self.stop_ids(),
+            end_ids=ends,
+            turning_ids=self.limits.turning_ids() if self.limits else frozenset(),
         )
-        for (number, kept), more in zip(left.items(), again, strict=True):
-            samples[number] = joined(Sample(kept, samples[number].generated), self._checked(requests[number], more))
-        return samples
-
-    def _kept(self, request: Request, begun: list[int], sample: Sample, sampling: Sampling) -> list[int] | None:
-        """The sampled ids up to "Action:", where the action has to be asked for again; None where not."""
-        text = self._decode(begun + sample.ids)
-        header = up_to_header(text, self.form)
-        if not request.admissible or sample.missing or header is None:
-            return None
-        if sampling.temperature == 0 and kept_to(self.form.parse(text).action, request.admissible):
-            return None  # the likeliest path of all is the likeliest of the admissible ones
-        ids = begun + sample.ids
-        ends = ends_in(self.tokenizer, ids, text, self._piece)
-        whole = sum(end <= len(header) for end in ends)
-        # A token may reach from the header into the action.
-        rest = self._encode(header[ends[whole - 1] if whole else 0 :])
-        return [*ids[:whole], *rest][len(begun) :]
-
-    def _checked(self, request: Request, more: Sample) -> Sample:
-        written = self._decode(more.ids)
-        if more.missing or not written.endswith("\n") or kept_to(written.strip(), request.admissible):
-            return more
-        return replace(more, missing=f"{self.sampler.server.shown} does not keep to the actions that it is given")
 
 
 def vllm_agent(rest: str, world: str, options: AgentOptions) -> Agent:

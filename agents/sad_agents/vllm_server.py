@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from sad_agents.agent import Sampling
 from sad_agents.openai_answers import ContextError, check_status, choice_of, context_of, models_of, with_version
-from sad_agents.served_choices import Constraint, constraint_of
 from sad_env.addresses import endpoint, public_address, split_address, web_address
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.http import PATIENCE, Answer, Client, Patience, RequestError, Value
@@ -85,16 +84,16 @@ class VllmServer:
         most: int,
         stop_ids: Iterable[int],
         model: str = "",
-        fields: Mapping[str, Any] | None = None,
+        allowed: Sequence[int] | None = None,
     ) -> Continued:
         """Ids that follow `ids`: up to one of `stop_ids`, the model's own end, or `most` of them.
 
         What a model's generation_config asks for (a nucleus, a penalty) is switched off: what is sampled is the
-        model's own distribution at the temperature and nucleus of `sampling`. No seed is sent. Further `fields` of the
-        request may constrain it (`served_choices`).
+        model's own distribution at the temperature and nucleus of `sampling`, among the `allowed` ids where they are
+        given. No seed is sent.
 
         Raises:
-            InfrastructureError: no answer, in one line.
+            InfrastructureError: no answer, in one line, or one with other ids than are allowed.
         """
         body = {
             "model": model or self.model,
@@ -108,13 +107,12 @@ class VllmServer:
             "stop_token_ids": sorted(stop_ids),
             "return_token_ids": True,
             **({"logprobs": 0} if sampling.logprobs else {}),
-            **(fields or {}),
+            **({} if allowed is None else {"allowed_token_ids": list(allowed)}),
         }
-        return self._ask("POST", endpoint(self._base, "completions"), _continued, json=body)
-
-    def constraint(self) -> Constraint:
-        """How it is told to choose among actions."""
-        return constraint_of(self.entry, self._client, self._root)
+        found = self._ask("POST", endpoint(self._base, "completions"), _continued, json=body)
+        if allowed is not None and not set(found.ids) <= set(allowed):
+            raise InfrastructureError(f"{self.shown} does not keep to the ids that it is given")
+        return found
 
     def log_probs(self, ids: Sequence[int], model: str = "") -> list[float]:
         """The log-probability of each of these ids but the first, given those before.

@@ -163,10 +163,6 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "method minillm samples from student and teacher mixed, which no server does: leave out --sampler",
     ),
     (
-        lambda config: bool(config.online.sampler) and config.data.constrained == "on",
-        "--constrained on samples actions among the admissible ones in this process: leave out --sampler",
-    ),
-    (
         lambda config: (
             config.online.backend != LOCAL
             and (

@@ -20,15 +20,20 @@ class ModelServer(ThreadingHTTPServer):
         answer: of a path below the address and a body: status and JSON.
         base: the path at which it serves; everything elsewhere is 404.
         models: status and JSON of /models.
+        version: what it says at /version; empty for nothing.
     """
 
     daemon_threads = True
 
     def __init__(
-        self, answer: Callable[[str, dict[str, Any]], Answer], base: str = "/v1", models: Answer = (404, {})
+        self,
+        answer: Callable[[str, dict[str, Any]], Answer],
+        base: str = "/v1",
+        models: Answer = (404, {}),
+        version: str = "",
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.answer, self.base, self.models = answer, base, models
+        self.answer, self.base, self.models, self.version = answer, base, models, version
         self.headers: dict[str, str] = {}
         self.asked: list[tuple[str, dict[str, Any], dict[str, str]]] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
@@ -43,7 +48,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self._send(*(self.server.models if self._below() == "models" else (404, {})))
+        if self.path == "/version" and self.server.version:
+            self._send(200, {"version": self.server.version})
+        else:
+            self._send(*(self.server.models if self._below() == "models" else (404, {})))
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sad_agents.rollout.rollout import Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.action_head import LinearHead
 from sad_agents.sampling.action_trie import Trie
-from sad_agents.served_choices import expression, grammar
+from sad_agents.served_choices import expression, grammar, kept_to
 
 from sad_env.errors import ConfigError
 from sad_env.http import Patience
@@ -30,13 +31,21 @@ sys.path.insert(0, str(Path(__file__).parent))
 from real_vllm import real_vllm
 from served import Answer, ModelServer
 from served import serving as serving_answers
-from vllm_requests import PROMPT
 from vllm_stub import VllmStub, serving
 
 HASTE = Patience(seconds=0, attempts=1, connect=2, answer=30)
 HEAD = (Piece("Say what you do.\n", role="system"), Piece("Observation: You are in a hall.\n", role="user"))
 ACTIONS = ("go to shelf 1", "go to shelf 10", "take (a) pen", "look")
 REQUEST = Request("1.0", HEAD, (), "7", admissible=ACTIONS)
+OFFERS = (
+    ("Action:", ACTIONS),
+    ("Action: go to shelf", ACTIONS),
+    ("Action", ("look", "inventory")),
+    ("", ACTIONS),
+    ("Action:", ("go to shelf 10",)),
+    ("Action: search[a red ring]", ("search[<query>]", "click[back to search]")),
+)
+"""How actions begin, and which ones are admissible."""
 
 
 def episodes(spec: str, count: int, max_steps: int | None = None, **options: Any) -> list[Trajectory]:
@@ -69,36 +78,44 @@ def test_by_ids_no_action_leaves_the_admissible_ones(stub: VllmStub, folder: Pat
     kept, acted = strayed(played)
     assert (kept, acted > 2) == (0, True)
     check_exact(played, folder)
-    constrained = [body for _, body in stub.seen if "structured_outputs" in body]
-    assert constrained
-    assert all(set(body["structured_outputs"]) == {"regex"} for body in constrained)
+    assert not off_trie(played, load_student(folder).tokenizer)
+    among = [body for _, body in stub.seen if "allowed_token_ids" in body]
+    assert among
+    assert all(body["max_tokens"] == 1 and len(body["allowed_token_ids"]) > 1 for body in among)
 
 
-def test_older_releases_are_asked_in_their_words(folder: Path) -> None:
-    with serving(folder, version="0.10.2") as old:
-        kept, acted = strayed(episodes(f"vllm:{old.url}", 3, 1, constrained="on"))
-        assert (kept, acted > 0) == (0, True)
-        assert any("guided_regex" in body for _, body in old.seen)
-        assert not any("structured_outputs" in body for _, body in old.seen)
+def test_by_ids_the_likeliest_admissible_action_is_that_of_this_process(stub: VllmStub, folder: Path) -> None:
+    greedy = Sampling(temperature=0, max_tokens=96)
+    asked = [
+        replace(REQUEST, key=str(number), forced=f"Reasoning: I look for a pen.\n{begun}", admissible=actions)
+        for number, (begun, actions) in enumerate(OFFERS)
+    ]
+    found = []
+    for spec in (str(folder), f"vllm:{stub.url}"):
+        agent = resolve(spec, "alfworld", AgentOptions(constrained="on", sampling=greedy))
+        assert isinstance(agent, ReActAgent)
+        assert agent.provenance["decoding"] == "constrained"
+        found.append(agent.model.complete(asked, greedy))
+    assert found[0] == found[1]
+    for (_, actions), completion in zip(OFFERS, found[0], strict=True):
+        assert kept_to(form_of("lines").parse(completion.text).action, actions)
 
 
-def test_greedy_actions_that_are_admissible_are_not_asked_for_again(stub: VllmStub) -> None:
-    agent = resolve(f"vllm:{stub.url}", "alfworld", AgentOptions(constrained="on", sampling=Sampling(max_tokens=96)))
+def test_a_server_that_passes_over_allowed_ids_owes_the_episode(folder: Path) -> None:
+    with serving(folder, allowing=False) as stub:
+        agent = resolve(f"vllm:{stub.url}", "alfworld", AgentOptions(constrained="on"))
+        assert isinstance(agent, ReActAgent)
+        request = replace(REQUEST, forced="Reasoning: I see.\nAction:", admissible=("xyzzy", "plugh"))
+        (found,) = agent.model.complete([request], Sampling(max_tokens=40))
+        assert found.stop is Status.INFRA_ERROR
+        assert "does not keep to the ids that it is given" in found.error
+
+
+def test_log_probabilities_among_a_few_actions_are_refused(stub: VllmStub) -> None:
+    agent = resolve(f"vllm:{stub.url}", "alfworld", AgentOptions(constrained="on"))
     assert isinstance(agent, ReActAgent)
-    assert agent.provenance["decoding"] == "constrained"
-    free = resolve(f"vllm:{stub.url}", "alfworld", AgentOptions(sampling=Sampling(max_tokens=96)))
-    assert isinstance(free, ReActAgent)
-    head = (Piece("", role="system"), Piece(f"Observation: {PROMPT}", role="user"))
-    (before,) = free.model.complete([Request("1.0", head, (), "7")], Sampling(max_tokens=96))
-    action = free.model.form.parse(before.text).action
-    asked = len(stub.seen)
-    told = Request("1.0", head, (), "7", admissible=(action, "look"))
-    assert agent.model.complete([told], Sampling(max_tokens=96)) == [before]
-    assert not any("structured_outputs" in body for _, body in stub.seen[asked:])
-    other = Request("1.0", head, (), "7", admissible=("look", "inventory"))
-    (again,) = agent.model.complete([other], Sampling(max_tokens=96))
-    assert again.text.startswith(before.text[: before.text.index("Action:")])
-    assert agent.model.form.parse(again.text).action in {"look", "inventory"}
+    with pytest.raises(ConfigError, match="no log-probabilities among the admissible actions"):
+        agent.model.complete([REQUEST], Sampling(temperature=1, max_tokens=40, logprobs=True))
 
 
 def test_a_student_that_was_trained_so_is_served_so(folder: Path, tmp_path: Path) -> None:
@@ -160,6 +177,14 @@ def test_by_text_the_action_line_is_asked_for_behind_the_thought(owner: str, fie
         assert before.endswith("Reasoning: I see.\nAction:")
         (free,) = model.complete([Request("1.0", HEAD, (), "7")], Sampling(max_tokens=40))
         assert free.text == "Reasoning: I see.\nAction: fly\n"  # the world lists nothing
+
+
+def test_older_releases_are_asked_in_their_words() -> None:
+    server = ModelServer(answers("I see.", " look\n"), models=listed("vllm"), version="0.10.2")
+    with serving_answers(server):
+        model = OpenAIModel(server.url, api="completions", constrained=True, patience=HASTE)
+        model.complete([REQUEST], Sampling(temperature=1.0, max_tokens=40))
+        assert server.bodies[1]["guided_regex"] == expression(ACTIONS)
 
 
 def test_a_server_that_passes_over_the_constraint_owes_the_episode() -> None:

@@ -13,7 +13,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import regex
 import torch
 from peft import PeftModel
 from sad_agents.checkpoints import load_student
@@ -27,17 +26,17 @@ class VllmStub(ThreadingHTTPServer):
         dev: VLLM_SERVER_DEV_MODE=1.
         adapters: --enable-lora, and VLLM_ALLOW_RUNTIME_LORA_UPDATING=1.
         context: --max-model-len.
-        version: what it says that it is; the field that constrains an answer depends on it.
+        allowing: allowed_token_ids are not passed over.
     """
 
     daemon_threads = True
 
     def __init__(
-        self, folder: Path, *, dev: bool = True, adapters: bool = False, context: int = 1024, version: str = "0.32.0"
+        self, folder: Path, *, dev: bool = True, adapters: bool = False, context: int = 1024, allowing: bool = True
     ) -> None:
         super().__init__(("127.0.0.1", 0), VllmHandler)
         self.name, self.dev, self.adapters, self.context = str(folder), dev, adapters, context
-        self.version = version
+        self.allowing = allowing
         self.models: dict[str, Any] = {}
         self.lock = threading.Lock()
         self.seen: list[tuple[str, dict[str, Any]]] = []
@@ -47,7 +46,6 @@ class VllmStub(ThreadingHTTPServer):
     def load(self, folder: Path) -> None:
         """Load weights in the place of those that are served."""
         self.models[self.name], self.tokenizer, _ = load_student(folder, dtype=torch.float32)
-        self.pieces = [self.tokenizer.decode([token]) for token in range(len(self.tokenizer))]
         ends = self.models[self.name].generation_config.eos_token_id
         self.ends = set(ends if isinstance(ends, list) else [ends])
 
@@ -58,9 +56,6 @@ class VllmHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         stub = self.server
-        if self.path == "/version":
-            self.reply(200, {"version": stub.version})
-            return
         entry = {"object": "model", "owned_by": "vllm", "max_model_len": stub.context}
         listed = [
             {**entry, "id": name, "root": name, "parent": None if name == stub.name else stub.name}
@@ -124,6 +119,7 @@ class VllmHandler(BaseHTTPRequestHandler):
         }
 
     def sample(self, model: Any, body: dict[str, Any]) -> dict[str, Any]:
+        stub = self.server
         ids: list[int] = []
         told: list[float] = []
         ending: tuple[str, int | None] = ("length", None)
@@ -132,8 +128,10 @@ class VllmHandler(BaseHTTPRequestHandler):
             log_p = logits.log_softmax(-1)
             for id_, bias in body.get("logit_bias", {}).items():
                 logits[int(id_)] += bias
-            if constraint := self.constraint(body):
-                self.keep_to(constraint, logits, ids, set(body.get("stop_token_ids", ())))
+            if stub.allowing and "allowed_token_ids" in body:
+                kept = torch.full_like(logits, -torch.inf)
+                kept[body["allowed_token_ids"]] = logits[body["allowed_token_ids"]]
+                logits = kept
             if body["temperature"]:
                 token = int(torch.multinomial((logits / body["temperature"]).softmax(-1), 1))
             else:
@@ -148,27 +146,6 @@ class VllmHandler(BaseHTTPRequestHandler):
         found: dict[str, Any] = {"text": self.server.tokenizer.decode(shown), "token_ids": ids}
         found |= {"finish_reason": ending[0], "stop_reason": ending[1]}
         return {**found, "logprobs": {"token_logprobs": told}} if "logprobs" in body else found
-
-    def constraint(self, body: dict[str, Any]) -> str:
-        """The expression that an answer has to match; other releases' fields are passed over."""
-        if tuple(map(int, self.server.version.split(".")[:2])) < (0, 11):
-            return str(body.get("guided_regex", ""))
-        return str(body.get("structured_outputs", {}).get("regex", ""))
-
-    def keep_to(self, constraint: str, logits: torch.Tensor, ids: list[int], stops: set[int]) -> None:
-        """Leave what may come next in a text of the expression, and an end where it is whole."""
-        pattern, written = regex.compile(constraint), self.server.tokenizer.decode(ids)
-        letters = {piece[:1] for piece in self.server.pieces}
-        follow = {letter for letter in letters if letter and pattern.fullmatch(written + letter, partial=True)}
-        for token, piece in enumerate(self.server.pieces):
-            if token in stops and token not in self.server.ends:
-                kept = False  # as in vLLM, they are no part of the text
-            elif token in self.server.ends:
-                kept = pattern.fullmatch(written) is not None
-            else:
-                kept = piece[:1] in follow and pattern.fullmatch(written + piece, partial=True) is not None
-            if not kept:
-                logits[token] = -torch.inf
 
     def reply(self, status: int, value: Any) -> None:
         data = json.dumps(value).encode()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sad_agents.checkpoints import load_student, save_student
+from sad_agents.react import ReActAgent
 from sad_distill.config import TrainConfig
 from sad_distill.config_checks import check
 from sad_distill.training.run import Run
@@ -67,12 +69,22 @@ def losses(out: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_served_student_learns_from_the_same_rows(files: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("constrained", ["off", "on"])
+def test_a_served_student_learns_from_the_same_rows(
+    constrained: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Greedy episodes, two updates: the second iteration is played with the weights of after the first update."""
-    Run(settings(files, tmp_path / "here")).train()
+    if constrained == "on":
+        requests = ReActAgent._requests  # a random model writes no header by itself
+        begun = "Reasoning: x\nAction"
+        monkeypatch.setattr(
+            ReActAgent, "_requests", lambda *words: [replace(one, forced=begun) for one in requests(*words)]
+        )
+    Run(settings(files, tmp_path / "here", constrained=constrained)).train()
     start = save_student(tmp_path / "start", *load_student(files / "start.pt"))
     with serving(start) as stub:
-        Run(settings(files, tmp_path / "there", sampler=f"vllm:{stub.url}")).train()
+        Run(settings(files, tmp_path / "there", sampler=f"vllm:{stub.url}", constrained=constrained)).train()
+        assert any("allowed_token_ids" in body for _, body in stub.seen) is (constrained == "on")
         reloads = [body["kwargs"]["weights_path"] for path, body in stub.seen if path == "/collective_rpc"]
     assert rows(tmp_path / "there") == rows(tmp_path / "here")
     first, second = rows(tmp_path / "here")

@@ -113,9 +113,9 @@ class ActionLimits:
             )
         self._tokenizer = tokenizer
         self._header = form.headers[SpanKind.ACT].rstrip()
-        texts = {id_: self._text([id_]) for id_ in range(len(tokenizer))}
-        self._header_end = [id_ for id_, text in texts.items() if text == self._header[-1]]
-        self._line_end = [id_ for id_, text in texts.items() if text == "\n"]
+        self._texts = {id_: self._text([id_]) for id_ in range(len(tokenizer))}
+        self._header_end = [id_ for id_, text in self._texts.items() if text == self._header[-1]]
+        self._line_end = [id_ for id_, text in self._texts.items() if text == "\n"]
         self._tries: dict[tuple[str, ...], Trie] = {}
 
     def _text(self, ids: Sequence[int]) -> str:
@@ -143,6 +143,15 @@ class ActionLimits:
             return self._after(trie, ids[len(begun) :])
 
         return allowed
+
+    def turning_ids(self) -> frozenset[int]:
+        """Ids after which other ids may be allowed than before them: in a header, behind it, and at a slot's end."""
+        lines = (f"\n{self._header[:-1]}", f"\n{self._header}")
+        return frozenset(
+            id_
+            for id_, text in self._texts.items()
+            if text and (text.endswith("]") or any(line.endswith(text) or text.endswith(line) for line in lines))
+        )
 
     def _up_to_header(self, ids: Sequence[int]) -> list[int]:
         """The ids up to the first line that is an action's header and nothing else; none where there is no such."""

@@ -83,7 +83,8 @@ class TokenModel:
         self.form = form
         self.chat = chat
         self.glue = ChatGlue.of(tokenizer) if chat else None
-        self._limits = ActionLimits(tokenizer, form) if constrained else None
+        self.limits = ActionLimits(tokenizer, form) if constrained else None
+        """What keeps actions among the admissible ones; None where nothing does."""
         self._start_ids = [] if chat else list(start_ids)
         self._encode = functools.lru_cache(maxsize=4096)(functools.partial(encode, tokenizer))
         self._piece = functools.lru_cache(maxsize=None)(lambda id_: decode(tokenizer, [id_]))
@@ -126,7 +127,7 @@ class TokenModel:
     def wanted(self, request: Request, begun: Begun) -> SampleRequest:
         """What a sampler is to continue for a request."""
         ids = begun[1]
-        allowed = self._limits.among(request.admissible) if self._limits and request.admissible else None
+        allowed = self.limits.among(request.admissible) if self.limits and request.admissible else None
         return SampleRequest(request.key, self._context(request, ids), request.seed, begun=len(ids), allowed=allowed)
 
     def answer(self, begun: Begun, sample: Sample) -> Completion:
@@ -141,7 +142,7 @@ class TokenModel:
     @property
     def constrained(self) -> bool:
         """Whether actions are sampled among the admissible ones."""
-        return self._limits is not None
+        return self.limits is not None
 
     def ids_with(self, request: Request, continuation: str) -> tuple[list[int], tuple[int, ...]]:
         """Ids of what comes before a continuation of the request's forced beginning, and ids of the continuation."""

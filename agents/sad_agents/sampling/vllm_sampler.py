@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
 
 from sad_agents.agent import Sampling
 from sad_agents.sampling.continuation import Sample, SampleRequest
-from sad_agents.vllm_server import VllmServer
+from sad_agents.vllm_server import Continued, VllmServer
 from sad_env.errors import ConfigError, InfrastructureError
 
 
@@ -23,6 +22,8 @@ class VllmSampler:
         stop: gets the ids of a completion so far after an id of `stop_ids`; True ends it.
         stop_ids: ids after which `stop` is asked.
         end_ids: ids that end a completion and are not part of it.
+        turning_ids: ids after which a request may allow other ids than before; where it limits them at all, the server
+            ends there, too.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class VllmSampler:
         stop: Callable[[list[int]], bool],
         stop_ids: frozenset[int],
         end_ids: frozenset[int],
+        turning_ids: frozenset[int] = frozenset(),
     ) -> None:
         self.server = server
         self.model = ""
@@ -39,6 +41,7 @@ class VllmSampler:
         self._stop = stop
         self._stop_ids = stop_ids
         self._end_ids = end_ids
+        self._turning_ids = turning_ids
 
     def clear(self) -> None:
         """Nothing is cached here; `VllmServer.reload` empties the server's cache."""
@@ -46,44 +49,31 @@ class VllmSampler:
     def forget(self, key: Hashable) -> None:
         """Nothing is kept here."""
 
-    def sample(
-        self, requests: Sequence[SampleRequest], sampling: Sampling, fields: Sequence[Mapping[str, Any]] = ()
-    ) -> list[Sample]:
+    def sample(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Sample]:
         """Continue each request until `stop`, an end id, or `sampling.max_tokens`; one that fails says why.
 
-        Args:
-            requests: what to continue.
-            sampling: temperature and so on.
-            fields: further ones for the server, of each request.
+        Where a request allows a few ids alone, the server is asked for one of them, and not at all where there is one.
 
         Raises:
             ConfigError: log-probabilities are asked for that the server does not tell.
         """
+        if sampling.logprobs and any(one.allowed for one in requests):
+            raise ConfigError("vLLM tells no log-probabilities among the admissible actions: leave out one of them")
         if sampling.logprobs and (sampling.temperature not in (0, 1) or sampling.top_p < 1):
             raise ConfigError(
                 "vLLM tells log-probabilities before temperature and nucleus: record them at a temperature of 1 (or 0)"
                 " and a nucleus of 1"
             )
-        asked = zip(requests, fields or [{}] * len(requests), strict=True)
-        return list(self.server.threads.map(lambda one: self._sample(one[0], sampling, one[1]), asked))
+        return list(self.server.threads.map(lambda one: self._sample(one, sampling), requests))
 
-    def _sample(self, request: SampleRequest, sampling: Sampling, fields: Mapping[str, Any]) -> Sample:
+    def _sample(self, request: SampleRequest, sampling: Sampling) -> Sample:
         begun = list(request.ids[len(request.ids) - request.begun :])
-        # vLLM takes ids that end an answer out of the text that a constraint is of: it ends the answer itself.
-        ending = frozenset[int]() if fields else self._stop_ids | self._end_ids
         ids: list[int] = []
         logprobs: list[float] = []
         generated = 0
         try:
             while generated < sampling.max_tokens:
-                more, end, told = self.server.continue_ids(
-                    [*request.ids, *ids],
-                    sampling,
-                    sampling.max_tokens - generated,
-                    ending,
-                    self.model,
-                    fields,
-                )
+                more, end, told = self._more(request, begun, ids, sampling, sampling.max_tokens - generated)
                 generated += len(more)
                 ids += more
                 logprobs += told
@@ -95,3 +85,15 @@ class VllmSampler:
         except InfrastructureError as error:
             return Sample(ids, generated, missing=str(error))
         return Sample(ids, generated, logprobs=logprobs if sampling.logprobs else None)
+
+    def _more(
+        self, request: SampleRequest, begun: list[int], ids: list[int], sampling: Sampling, most: int
+    ) -> Continued:
+        allowed = request.allowed([*begun, *ids]) if request.allowed else None
+        if allowed is not None and len(allowed) == 1:
+            return Continued(list(allowed), "stop", [0.0])
+        ending = self._stop_ids | self._end_ids
+        if request.allowed is not None:
+            ending |= self._turning_ids
+        most = most if allowed is None else 1
+        return self.server.continue_ids([*request.ids, *ids], sampling, most, ending, self.model, allowed)

@@ -48,7 +48,7 @@ class ActingModel:
         half = config.hardware.precision == "bf16" and temperature > 0
         precision = torch.bfloat16 if half else torch.float32
         kind = LocalModel if head is None else functools.partial(HeadedModel, head)
-        local = functools.partial(kind, precision=precision, constrained=config.data.constrained == "on")
+        local = functools.partial(kind, precision=precision)
         self._model = (served or local)(
             unwrap(language.model),
             language.tokenizer,
@@ -57,6 +57,7 @@ class ActingModel:
             start_ids=language.start_ids,
             form=form_of(language.form),
             chat=language.chat,
+            constrained=config.data.constrained == "on",
         )
         sampling = Sampling(temperature=temperature, max_tokens=most, seed=config.data.seed)
         self.agent = ReActAgent(self._model, Prompt(prompt), sampling=sampling, told=told)

@@ -73,6 +73,7 @@ class ServedStudent(VllmModel):
         start_ids: see `TokenModel`.
         form: how it writes.
         chat: see `TokenModel`.
+        constrained: see `TokenModel`.
 
     Raises:
         ConfigError: no such model there, or a server that sees too little.
@@ -90,6 +91,7 @@ class ServedStudent(VllmModel):
         start_ids: Sequence[int] = (),
         form: Form = LINES,
         chat: bool = False,
+        constrained: bool = False,
     ) -> None:
         self._serving, self._ranks = serving, serving.ranks
         self._folder = (serving.folder / FOLDER).resolve()
@@ -116,6 +118,7 @@ class ServedStudent(VllmModel):
             start_ids=start_ids,
             form=form,
             chat=chat,
+            constrained=constrained,
         )
         self._as_adapters = bool(serving.base) and serving.base in (server.root, adapter_base(server.root))
         self._loaded = 0
