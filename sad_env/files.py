@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -43,27 +44,32 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 def atomic_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """Open a temporary UTF-8 file; on success sync it and rename it to `path`, otherwise remove it.
 
-    Lone surrogates are written as backslash escapes.
+    A link stays one: the file that it names is replaced. A pipe or a device is written to as it is. Lone surrogates are
+    written as backslash escapes.
     """
     with _replaced(path) as descriptor, os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
         yield file
         file.flush()
-        os.fsync(descriptor)
+        _sync(descriptor)
 
 
 @contextlib.contextmanager
 def atomic_bytes(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a temporary file; on success sync it and rename it to `path`, otherwise remove it."""
+    """`atomic_text`, for bytes."""
     with _replaced(path) as descriptor, os.fdopen(descriptor, "wb") as file:
         yield file
         file.flush()
-        os.fsync(descriptor)
+        _sync(descriptor)
 
 
 @contextlib.contextmanager
 def _replaced(path: str | os.PathLike[str]) -> Iterator[int]:
     """A descriptor of a temporary file that takes the place of `path` when the block ends without an exception."""
-    target = Path(path)
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        with naming(path):
+            yield os.open(path, os.O_WRONLY)
+        return
+    target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=_part_prefix(target), suffix=".part", dir=target.parent)
     try:
@@ -79,6 +85,11 @@ def _replaced(path: str | os.PathLike[str]) -> Iterator[int]:
             os.unlink(name)
         raise
     sync_folder(target.parent)
+
+
+def _sync(descriptor: int) -> None:
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fsync(descriptor)
 
 
 @contextlib.contextmanager

@@ -125,6 +125,18 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number here")
 
 
+def check_appendable(path: Path) -> None:
+    """Make sure that lines can be added to a file before what they record has been done; a new one is not left.
+
+    Raises:
+        OSError: they cannot.
+    """
+    new = not path.exists()
+    JsonLinesWriter(path).close()
+    if new:
+        path.unlink()
+
+
 class JsonLinesWriter:
     """Appends lines to a file so that kill -9 at any moment loses at most the line being written.
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Strict, model_validator
+from pydantic import AfterValidator, Strict, model_validator
 from pydantic_core import PydanticSerializationError
 
 from sad_env.errors import IncompleteError
 from sad_env.records import Many, Record, Status, Trajectory, observation_chain
+
+
+def _moment(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
 
 
 class EpisodeKey(NamedTuple):
@@ -113,7 +119,7 @@ class Manifest(Record):
     """What a run is; written before its first episode. Then `resumptions` grow; panel and repeats may be extended."""
 
     schema_version: Literal[1] = 1
-    created: str
+    created: Annotated[str, AfterValidator(_moment)]
     """UTC, ISO 8601."""
     command: str
     """The command that began the run, quoted for a shell."""

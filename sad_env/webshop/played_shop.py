@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sad_env.errors import ConfigError
-from sad_env.json_lines import JsonLinesWriter
+from sad_env.json_lines import JsonLinesWriter, check_appendable
 from sad_env.records import Status, Step, Trajectory
 from sad_env.transcript import compose
 from sad_env.webshop.env import WebShopEnv
@@ -38,12 +38,15 @@ class PlayedShop:
 
     Raises:
         ConfigError: another view, or no task.
+        OSError: no line can be added to `out`.
     """
 
     def __init__(self, env: WebShopEnv, tasks: Iterable[str], out: Path, seed: int = 0) -> None:
         if env.view != "original":
             raise ConfigError("a browser shows the original view: make the world with view='original'")
+        check_appendable(out)
         self.env, self.out, self.seed = env, out, seed
+        self._recorded = str(out)
         self._tasks = iter(tasks)
         self._one_at_a_time = threading.Lock()
         self._task = ""
@@ -100,11 +103,12 @@ class PlayedShop:
         self._steps.append(Step(completion=rendering.text, spans=rendering.spans, **taken, **told, **seconds))
         self._shown = time.perf_counter()
         if done:
-            self._over = self._record()
+            self._over = self._episode()
+            self._record(self._over)
 
-    def _record(self) -> Trajectory:
+    def _episode(self) -> Trajectory:
         success = bool(self._info["success"])
-        episode = Trajectory(
+        return Trajectory(
             world=self.env.world,
             data=self.env.panel.data,
             split=self.env.panel.name,
@@ -119,9 +123,14 @@ class PlayedShop:
             score=float(self._info["score"]),
             seconds=time.perf_counter() - self._began,
         )
-        with JsonLinesWriter(self.out) as writer:
-            writer.append(episode.to_json())
-        return episode
+
+    def _record(self, episode: Trajectory) -> None:
+        try:
+            with JsonLinesWriter(self.out) as writer:
+                writer.append(episode.to_json())
+            self._recorded = str(self.out)
+        except OSError as error:
+            self._recorded = f"nothing: {error}"
 
     def _session(self) -> WebShopSession:
         session = self.env.session
@@ -140,6 +149,6 @@ class PlayedShop:
             ("Your score", f"{episode.score:.3g} of 1"),
             ("Success", "yes" if episode.success else "no: it takes the full score"),
             ("Actions", str(len(episode.steps))),
-            ("Recorded in", str(self.out)),
+            ("Recorded in", self._recorded),
         ]
         return render_finished("Thank you for shopping with us!", facts, NEXT)

@@ -162,6 +162,14 @@ def test_parts_that_were_played_by_different_versions_are_told_apart_after_the_m
     assert any(f"gymnasium {versions['gymnasium']}, 9.9" in one for one in RunFolder.open("run").results().remarks)
 
 
+def test_a_part_that_was_played_anew_is_joined_without_the_former_one(evaluate: Evaluate) -> None:
+    for words in ("--shard", "1/2"), ("--shard", "2/2"), ("--shard", "1/2", "--new"):
+        assert evaluate(*TOY, *words) == 0
+    assert len(list(Path("run").glob("part-*"))) == 3
+    assert evaluate("merge", "run") == 0
+    assert RunFolder.open("run").results().scored == 12
+
+
 def test_a_run_of_the_version_before_goes_on_with_its_settings_file(
     evaluate: Evaluate, capsys: pytest.CaptureFixture[str]
 ) -> None:

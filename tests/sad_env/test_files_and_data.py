@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import importlib.metadata
 import io
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,24 @@ def server() -> Iterator[http.server.ThreadingHTTPServer]:
 def remote(server: http.server.ThreadingHTTPServer, path: str, sha256: str | None = None) -> RemoteFile:
     digest = hashlib.sha256(CONTENT).hexdigest() if sha256 is None else sha256
     return RemoteFile("x.bin", (f"http://127.0.0.1:{server.server_port}/{path}",), digest, len(CONTENT))
+
+
+def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with atomic_text(tmp_path / "link") as file:
+        file.write("a")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "a"
+    os.mkfifo(tmp_path / "pipe")
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    with atomic_text(tmp_path / "pipe") as file:
+        file.write("b")
+    reader.join(10)
+    assert got == ["b"]
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "target"]
 
 
 def test_a_download_is_checked_and_not_repeated(server: http.server.ThreadingHTTPServer, tmp_path: Path) -> None:

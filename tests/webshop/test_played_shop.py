@@ -130,3 +130,17 @@ def test_the_short_view_and_an_empty_list_are_refused(env: WebShopEnv, tmp_path:
         PlayedShop(WebShopEnv(), ["x"], tmp_path / "a")
     with pytest.raises(ConfigError, match="no task"):
         PlayedShop(env, [], tmp_path / "a")
+    with pytest.raises(IsADirectoryError):
+        PlayedShop(env, env.panel.task_ids[:1], tmp_path)
+
+
+def test_a_purchase_that_cannot_be_recorded_says_so_in_its_page(env: WebShopEnv, tmp_path: Path) -> None:
+    out = tmp_path / "human.jsonl"
+    shop = PlayedShop(env, env.panel.task_ids[:1], out)
+    out.mkdir()
+    page = follow(shop, "search[shirt]")
+    (first, *_) = re.findall(r'class="product-link">([^<]+)</a>', page)
+    follow(shop, f"click[{first}]")
+    page = follow(shop, "click[Buy Now]")
+    assert "Thank you for shopping with us!" in page
+    assert "nothing: [Errno" in page

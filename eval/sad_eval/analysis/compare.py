@@ -102,7 +102,7 @@ class Comparison:
 
     Attributes:
         world: of all runs.
-        panel: of all runs, "part of NAME" where they share a part only.
+        panel: of all runs; "tasks in common" where they are of several panels.
         episodes: pairs.
         tasks: different tasks among them.
         runs: in the order given.

@@ -62,7 +62,7 @@ class FaithfulnessSettings:
 def run_faithfulness(arguments: Sequence[str] | None = None) -> int:
     """`sad-eval faithfulness`; the figures are also written into the run folder."""
     settings = cli.parse(FaithfulnessSettings, arguments, prog="sad-eval faithfulness")
-    cli.at_least("steps", settings.probes, 1)
+    cli.at_least("probes", settings.probes, 1)
     run = RunFolder.open(settings.run)
     stored = _settings_of(run, settings.agent)
     model = _model_of(run, stored)

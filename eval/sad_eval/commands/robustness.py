@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +63,13 @@ def run_robustness(arguments: Sequence[str] | None = None) -> int:
     command = shlex.join(["sad-eval", "robustness", *map(public_address, words)])
     done: list[tuple[str, Results]] = []
     folders: list[RunFolder] = []
-    for kind, varied_settings in _variations(settings):
+    if settings.dry_run:
+        with tempfile.TemporaryDirectory() as prompts:
+            for _, varied_settings in _variations(settings, Path(prompts)):
+                print(visible(describe(make_plan(varied_settings, panels[0], command=command))))
+        return 0
+    for kind, varied_settings in _variations(settings, Path(settings.out)):
         plan = make_plan(varied_settings, panels[0], command=command)
-        if settings.dry_run:
-            print(visible(describe(plan)))
-            continue
         outcome = run_plan(plan)
         if outcome.interrupted or outcome.failure:
             return stopped(outcome)
@@ -81,8 +84,8 @@ def run_robustness(arguments: Sequence[str] | None = None) -> int:
     return max((exit_code(results) for _, results in done), default=0)
 
 
-def _variations(settings: RobustnessSettings) -> list[tuple[str, EvalSettings]]:
-    """The plain run and one of each kind: their names and settings."""
+def _variations(settings: RobustnessSettings, prompts: Path) -> list[tuple[str, EvalSettings]]:
+    """The plain run and one of each kind: their names and settings; prompt files are written into `prompts`."""
     plain = {field.name: getattr(settings, field.name) for field in dataclasses.fields(EvalSettings)}
     kinds = KINDS if settings.of == "instructions" else tuple(PROMPT_KINDS)
     found = []
@@ -91,7 +94,7 @@ def _variations(settings: RobustnessSettings) -> list[tuple[str, EvalSettings]]:
         if settings.of == "instructions":
             changes["perturb"] = kind
         else:
-            changes["prompt"] = _prompt_file(settings, kind)
+            changes["prompt"] = _prompt_file(settings, kind, prompts)
         found.append(("plain" if kind == PLAIN else kind, EvalSettings(**{**plain, **changes})))
     return found
 
@@ -100,12 +103,11 @@ def _plain_prompt(settings: EvalSettings) -> Prompt:
     return prompt_of(settings.prompt, settings.env) if settings.prompt else load_prompt(settings.env)
 
 
-def _prompt_file(settings: RobustnessSettings, kind: str) -> str:
-    """The prompt file of a kind, in --out; the plain one, too, since a student's own prompt may be empty."""
+def _prompt_file(settings: RobustnessSettings, kind: str, prompts: Path) -> str:
+    """The prompt file of a kind; the plain one, too, since a student's own prompt may be empty."""
     prompt = _plain_prompt(settings)
-    path = Path(settings.out) / f"{kind}.prompt.toml"
-    if not settings.dry_run:
-        write_text(path, prompt_file(prompt if kind == PLAIN else varied(prompt, kind)))
+    path = prompts / f"{kind}.prompt.toml"
+    write_text(path, prompt_file(prompt if kind == PLAIN else varied(prompt, kind)))
     return str(path)
 
 

@@ -13,7 +13,7 @@ from sad_agents.rollout.rollout import Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
 
 from sad_env import cli, registry
-from sad_env.checks import check_world
+from sad_env.checks import ConformanceError, check_world
 from sad_env.progress import shown
 from sad_env.safe_text import console, one_line, safe_text
 
@@ -51,7 +51,11 @@ def run_validate(arguments: Sequence[str] | None = None) -> int:
     if 0 < settings.episodes < len(panel.task_ids):
         panel = panel.head(settings.episodes)
     out = console()
-    check_world(lambda: registry.make(spec.name, **recipe.options), tasks=min(3, len(panel.task_ids)))
+    try:
+        check_world(lambda: registry.make(spec.name, **recipe.options), tasks=min(3, len(panel.task_ids)), oracle=False)
+    except ConformanceError as error:
+        out.print(safe_text(f"✗ does not keep the contract of a world: {one_line(str(error), 200)}", "red"))
+        return 5
     out.print(safe_text("✓ keeps the contract of a world", "green"))
     wins = {name: _wins(name, recipe, panel.task_ids, settings) for name in ("oracle", "null")}
     count = len(panel.task_ids)

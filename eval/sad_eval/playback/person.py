@@ -15,7 +15,7 @@ from sad_agents.rollout.world_recipe import WorldRecipe
 
 from sad_env import registry
 from sad_env.errors import INTERRUPTED
-from sad_env.json_lines import JsonLinesWriter
+from sad_env.json_lines import JsonLinesWriter, check_appendable
 from sad_env.records import Trajectory
 from sad_env.safe_text import console, one_line, safe_text
 from sad_eval.playback.plain import headline
@@ -47,6 +47,7 @@ def play_world(
     Returns:
         The exit code: 130 when the person left before the end.
     """
+    check_appendable(out)
     options: dict[str, Any] = {"data": data, "split": panel or registry.world(world).default_panel(data)}
     with_tasks = registry.make(world, **options)
     task_ids = with_tasks.panel.task_ids

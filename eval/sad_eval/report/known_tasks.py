@@ -14,11 +14,14 @@ from sad_eval.records import Manifest
 def known_texts(manifest: Manifest) -> dict[str, str]:
     """`TextEnv.privileged` of every task of a run, by task; nothing where its world or data are not here.
 
-    A manifest may be anybody's: given data, whose path it names, are not opened, and of a world's options only switches
-    and numbers are taken.
+    A manifest may be anybody's: a world is made by its registered name alone, never from a module or file that the
+    manifest names; given data, whose path it names, are not opened; of a world's options only switches and numbers are
+    taken.
     """
     options = {name[6:]: value for name, value in manifest.identity.items() if name.startswith("world ")}
     split = options.pop("split", "")
+    if manifest.world not in {spec.name for spec in registry.known()}:
+        return {}
     if manifest.data == "given" or not isinstance(split, str):
         return {}
     if any(not name.isidentifier() or not isinstance(value, int) for name, value in options.items()):

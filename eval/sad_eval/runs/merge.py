@@ -35,7 +35,8 @@ def merge(folder: Path) -> Results:
         ConfigError: parts of different runs, or another run already lies there or is being played there.
         IncompleteError: parts are missing.
     """
-    parts = [RunFolder.open(path.parent) for path in sorted(folder.glob(f"part-*/{MANIFEST}"))]
+    found = [RunFolder.open(path.parent) for path in sorted(folder.glob(f"part-*/{MANIFEST}"))]
+    parts = [part for part in found if part.path.name == part_name(part.manifest.shard)]  # --new keeps former ones
     if not parts:
         raise DataError(f"{one_line(str(folder))!r} holds no part of a run (part-*/{MANIFEST})")
     first = parts[0].manifest

@@ -18,6 +18,8 @@ from sad_env.errors import INTERRUPTED
 
 _SOON = 0.001
 """Seconds until the timer rings again where it could not end the run."""
+_LONGEST = 1e9
+"""Seconds that a timer of every system takes: 31 years."""
 
 
 class TimeUp(KeyboardInterrupt):
@@ -70,7 +72,7 @@ class Interrupts:
             yield
             return
         previous = signal.signal(signal.SIGALRM, self._rang)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, min(seconds, _LONGEST))
         try:
             yield
         finally:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from sad_env.config_files import EXTENDS, shipped_configs
 from sad_env.errors import ConfigError
 from sad_env.progress import duration
 from sad_env.safe_text import one_line
+from sad_env.tables import read_toml
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.plan import StudyStage
 from sad_eval.study.tables import markdown
@@ -91,8 +93,10 @@ def estimates(config: StudyConfig, plan: Sequence[StudyStage]) -> list[StageEsti
     """
     kinds: dict[str, list[tuple[float, float]]] = {}
     for stage in plan:
-        flags = flags_of(stage.command)
+        flags = _with_preset(flags_of(stage.command))
         module = next(word for word in stage.command if word.startswith("sad_"))
+        if module == "sad_eval" and "--agent" not in flags:
+            continue  # probes of a run's steps
         work = _training(config, flags, stage) if module == "sad_distill" else _playing(config, flags)
         if work is not None:
             seconds = work.operations / FLOPS + work.sampling
@@ -112,6 +116,20 @@ def flags_of(command: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def _with_preset(flags: Mapping[str, str]) -> dict[str, str]:
+    """The flags, and those that the configuration says which they name."""
+    said = _said(flags["--config"]) if "--config" in flags else {}
+    return {**{f"--{name}": str(value) for name, value in said.items()}, **flags}
+
+
+def _said(name: str) -> dict[str, Any]:
+    """What a configuration of sad-distill says, and what it extends; of one in stages what their last says."""
+    preset = read_toml(shipped_configs("sad_distill")[name])
+    others = [*preset.get("stages", ()), *([preset[EXTENDS]] if EXTENDS in preset else [])]
+    before = [_said(entry.partition("=")[0]) for entry in others]
+    return {key: value for one in (*before, preset) for key, value in one.items()}
+
+
 def _model(config: StudyConfig, spec: str) -> float | None:
     """Parameters of a model of the study, given by name or by the file that a stage makes; None for an expert."""
     if not spec.endswith("student.pt"):
@@ -129,9 +147,11 @@ def _start(size: str) -> str:
 
 def _training(config: StudyConfig, flags: Mapping[str, str], stage: StudyStage) -> _Work:
     student, teacher = _sizes(config, flags)
-    updates, context = int(flags["--steps"]), int(flags["--context"])
-    live = "--rollouts" in flags
-    rows = int(flags["--rollouts"]) / int(flags.get("--updates", "1")) if live else int(flags["--batch"])
+    updates, context = int(flags.get("--steps", config.steps)), int(flags["--context"])
+    live = "--rollouts" in flags and flags.get("--mode") != "offline"
+    rows = (
+        int(flags["--rollouts"]) / int(flags.get("--updates", "1")) if live else int(flags.get("--batch", config.batch))
+    )
     rows *= int(flags.get("--passes", "4" if flags.get("--method") == "minillm" else "1"))
     tokens = updates * rows * context
     compared = teacher if teacher and flags.get("--method") not in ("sft", "seqkd") else 0.0
@@ -186,7 +206,7 @@ def estimate_text(config: StudyConfig, plan: Sequence[StudyStage]) -> str:
         f"Supposed: A100 at {FLOPS / 1e12:.0f} TFLOP/s in training; sampling {BATCH} episodes at a time of"
         f" {config.max_steps or STEPS} steps of {WRITTEN} tokens, {OVERHEAD * 1000:.0f} ms and the reading of all"
         f" weights a token; rows of {config.context} tokens, one an episode; eight GPUs share each stage at"
-        f" {SCALING:.0%}. Worlds, loading and activations are left out."
+        f" {SCALING:.0%}. Worlds, loading, activations and probes of faithfulness are left out."
     )
 
 

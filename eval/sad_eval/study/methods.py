@@ -109,7 +109,7 @@ def method_of(name: str) -> Method:
     if name in METHODS:
         return METHODS[name]
     presets = shipped_configs("sad_distill")
-    if "/" not in name or name not in presets:
+    if "field/" not in name or name not in presets:
         raise UnknownNameError("method", name, [*METHODS, *(preset for preset in presets if "field/" in preset)])
     preset = read_toml(presets[name])
     if "stages" in preset:

@@ -71,6 +71,9 @@ def test_the_command_varies_the_prompt(evaluate: Evaluate, capsys: pytest.Captur
     Path("script.json").write_text(json.dumps("Reasoning: I look.\nAction: look\n") + "\n")
     assert evaluate(*words, "--episodes", "3", "--max-steps", "2") == 2
     assert "name a folder with --out" in capsys.readouterr().err
+    assert evaluate(*words, "--episodes", "3", "--max-steps", "2", "--out", "varied", "--dry-run") == 0
+    assert not Path("varied").exists()
+    capsys.readouterr()
     assert evaluate(*words, "--episodes", "3", "--max-steps", "2", "--out", "varied") == 0
     said = capsys.readouterr().out
     for kind in KINDS:

@@ -120,15 +120,20 @@ def test_what_the_world_knows_of_a_task_is_in_the_page(folder: Path) -> None:
     assert all(text.startswith("These actions solve it: ") for text in known.values())
 
 
-def test_a_manifest_of_somebody_else_opens_no_files_and_passes_no_words_to_a_world(folder: Path) -> None:
+def test_a_manifest_of_somebody_else_opens_no_files_and_passes_no_words_to_a_world(
+    folder: Path, tmp_path: Path
+) -> None:
     manifest = find_runs(folder).runs[0].run.manifest
     assert known_texts(manifest)
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     for changes in (
         {"data": "given"},
+        {"world": f"{tmp_path / 'evil.py'}:World"},
         {"world": "no-such-world"},
         {"identity": {**manifest.identity, "world backend": "http://example.org"}},
     ):
         assert known_texts(manifest.model_copy(update=changes)) == {}
+    assert not (tmp_path / "ran").exists()
 
 
 def test_hostile_text_cannot_leave_its_place(folder: Path, tmp_path: Path) -> None:

@@ -103,6 +103,13 @@ def test_the_estimate_is_its_formula(capsys: pytest.CaptureFixture[str]) -> None
     assert "1 GPU | 8 GPUs" in told
     with pytest.raises(ConfigError, match="does not say how large it is"):
         parameters_of("hf:someone/model")
+    # A preset says its own steps; probes of faithfulness are no stage of a GPU's.
+    words = ["nano", "--worlds", "toy", "--ablations", "--out", "x", "--arms"]
+    config = parsed(*words, "field/opd", "field/sad-then-reward", "--faithfulness", "10")
+    kinds = [one.kind for one in estimates(config, stages(config))]
+    assert "toy: train nano-0.7m field/opd" in kinds
+    assert "toy: train nano-0.7m field/sad-then-reward" in kinds
+    assert not any("faithful" in kind for kind in kinds)
 
 
 def test_several_gpus_share_a_stage_of_training() -> None:
