@@ -274,8 +274,9 @@ def _check_same(settings: CollectSettings, content: dict[str, Any], settings_fil
     # Earlier versions took settings of models for agents that are none, where they change nothing.
     unused = {_KEPT_AS.get(name, name) for name in ignored_by(settings.agent, settings.env)}
     unused |= {key for key in content if key.startswith("begin_ids") and key not in before}
+    told = [*content, *(key for key in _WHERE_SET if key in before and key not in content)]
     changed = [
-        key for key in content if key not in unused and not key.startswith(_SERVED) and before.get(key) != content[key]
+        key for key in told if key not in unused and not key.startswith(_SERVED) and before.get(key) != content.get(key)
     ]
     written = settings_file.stat().st_mtime
     changed += [_SERVED + name for name in served_changes(_served(before), _served(content), written)]
@@ -284,6 +285,8 @@ def _check_same(settings: CollectSettings, content: dict[str, Any], settings_fil
 
 
 _SERVED = "served "
+_WHERE_SET = ("request", "omit", "api")
+"""Facts of an agent that are there only where a setting is."""
 
 
 def _served(content: Mapping[str, Any]) -> dict[str, str]:

@@ -125,7 +125,7 @@ class ModelSettings:
 
 
 _UNSEEN = tuple(field.name for field in fields(ModelSettings) if field.name != "device")
-_SERVED = ("api", "request")
+_SERVED = ("api", "request", "omit")
 """Settings of served models alone."""
 
 
@@ -135,7 +135,10 @@ def ignored_by(agent: str, world: str) -> dict[str, str]:
     Raises:
         UnknownNameError: no such world.
     """
-    if agent in ("nano", "smollm2") or agent.startswith(("hf:", "scripted:")) or agent.endswith(".pt"):
+    if agent.startswith("vllm:"):
+        return dict.fromkeys(_SERVED, f"agent {agent!r} is asked by ids: leave it out, or name openai:URL#MODEL")
+    local = agent in ("nano", "smollm2") or agent.startswith(("hf:", "scripted:")) or agent.endswith(".pt")
+    if local or Path(agent).is_dir():
         unserved = dict.fromkeys(_SERVED, f"agent {agent!r} is no served model: leave it out, or name openai:URL#MODEL")
         return unserved | _unsampled(agent)
     if agent not in _POLICIES and agent not in registry.world(world).experts:

@@ -34,6 +34,7 @@ class NoisyAgent:
         if not 0 <= probability < 1:
             raise ConfigError(f"a slip's probability lies in [0, 1), not {probability:g}")
         self.name = f"{agent.name}+slip-{probability:g}"
+        self.provenance = dict(getattr(agent, "provenance", {}))
         self._agent = agent
         self._probability = probability
         self._final = load_prompt(world).final_actions

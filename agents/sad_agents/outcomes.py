@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -36,13 +37,15 @@ class TriedActions:
     def __init__(self, world: str, options: Mapping[str, Any]) -> None:
         self._world, self._options = world, options
         self._copy: TextEnv | None = None
+        self._one_at_a_time = threading.Lock()  # episodes of a served model act side by side
 
     def result(self, start: EpisodeStart, played: list[str], action: str) -> ActionResult:
         """What `action` would do after the actions `played`."""
-        if self._copy is None:
-            self._copy = registry.make(self._world, **self._options)
-        self._copy.reset(seed=start.world_seed, options={"task_id": start.task_id})
-        for earlier in played:
-            self._copy.step(earlier)
-        observation, _, _, _, info = self._copy.step(action)
+        with self._one_at_a_time:
+            if self._copy is None:
+                self._copy = registry.make(self._world, **self._options)
+            self._copy.reset(seed=start.world_seed, options={"task_id": start.task_id})
+            for earlier in played:
+                self._copy.step(earlier)
+            observation, _, _, _, info = self._copy.step(action)
         return ActionResult(bool(info["valid_action"]), observation)

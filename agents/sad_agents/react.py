@@ -12,6 +12,7 @@ from sad_agents.agent import GREEDY, Decision, DecisionFlow, EpisodeStart, Sampl
 from sad_agents.model import Completion, Model, Piece, Request
 from sad_agents.outcomes import TriedActions
 from sad_agents.prompts import Prompt
+from sad_agents.recorded_ids import with_own_ids
 from sad_env.errors import ConfigError
 from sad_env.records import FormName, Span, SpanKind, Status, Trajectory
 from sad_env.transcript import LINES, Form, form_of
@@ -345,7 +346,9 @@ def recorded_request(trajectory: Trajectory, number: int, model: Model) -> Reque
     """
     form = form_of(trajectory.form)
     head = head_pieces(form, trajectory.prompt, trajectory.observation)
-    pairs = [step_pieces(form, step.completion, step.token_ids, step.observation) for step in trajectory.steps[:number]]
+    tokenizer = getattr(model, "tokenizer", None)
+    steps = [with_own_ids(step, tokenizer) if tokenizer else step for step in trajectory.steps[:number]]
+    pairs = [step_pieces(form, step.completion, step.token_ids, step.observation) for step in steps]
     first = 0
     if model.windowing is not None:
         header = sum(model.measure(piece) for piece in head)

@@ -14,6 +14,7 @@ import tyro
 from sad_agents.agent_options import AgentOptions
 from sad_agents.catalogue import resolve
 from sad_agents.react import ReActAgent, recorded_request, up_to_action
+from sad_agents.recorded_ids import without_ids
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.action_scores import can_score, score_actions
 from sad_env import cli, registry
@@ -223,5 +224,5 @@ class UsefulThoughts:
 
 def _without_thought(step: Step, form: str) -> Step:
     written = form_of(form).render("", step.action)
-    changes = {"completion": written.text, "spans": written.spans, "reasoning": "", "token_ids": (), "token_labels": ""}
-    return step.model_copy(update=changes)
+    changes = {"completion": written.text, "spans": written.spans, "reasoning": ""}
+    return without_ids(step).model_copy(update=changes)

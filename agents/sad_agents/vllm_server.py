@@ -95,6 +95,7 @@ class VllmServer:
         Raises:
             InfrastructureError: no answer, in one line, or one with other ids than are allowed.
         """
+        ending = sorted(stop_ids)
         body = {
             "model": model or self.model,
             "prompt": list(ids),
@@ -104,12 +105,14 @@ class VllmServer:
             "top_k": -1,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
-            "stop_token_ids": sorted(stop_ids),
+            "stop_token_ids": ending,
             "return_token_ids": True,
             **({"logprobs": 0} if sampling.logprobs else {}),
             **({} if allowed is None else {"allowed_token_ids": list(allowed)}),
         }
         found = self._ask("POST", endpoint(self._base, "completions"), _continued, json=body)
+        if found.end == "stop" and found.ids[-1] not in ending:
+            found = found._replace(end="end")  # an end that the model's generation_config names, and not its tokenizer
         if allowed is not None and not set(found.ids) <= set(allowed):
             raise InfrastructureError(f"{self.shown} does not keep to the ids that it is given")
         return found

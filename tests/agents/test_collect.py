@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from sad_agents.collect_command import main
+from sad_agents.catalogue import provenance, resolve
+from sad_agents.collect_command import CollectSettings, _check_same, main
 from sad_agents.noisy_agent import NoisyAgent, garbled, slip
 from sad_agents.policies import ExpertAgent
 from sad_agents.rollout.rollout import Job, WorldRecipe, rollout
@@ -257,6 +258,22 @@ def test_a_file_of_the_version_before_goes_on_under_former_and_present_flags(
     assert len(read(out)) == 5
     beside.write_text(json.dumps({**before, "slip": 0.5}))
     assert run(out, "--episodes", "6", "--workers", "0") == 2
+
+
+def test_what_an_agent_is_asked_with_is_part_of_what_a_file_holds(tmp_path: Path) -> None:
+    settings = CollectSettings(env="toy", out=tmp_path / "toy.jsonl", agent="openai:http://localhost:1#m")
+    content = {"seed": 0, "request": "reasoning_effort=high"}
+    claimed = tmp_path / "toy.jsonl.settings.json"
+    claimed.write_text(json.dumps(content))
+    _check_same(settings, content, claimed)
+    with pytest.raises(ConfigError, match="was made with another request: name"):
+        _check_same(settings, {"seed": 0}, claimed)
+
+
+def test_slips_do_not_hide_which_agent_made_them() -> None:
+    agent = resolve("nano", "webshop")
+    assert provenance(agent)
+    assert provenance(NoisyAgent(agent, 0.1, "webshop")) == provenance(agent)
 
 
 def test_a_form_is_part_of_what_a_file_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,21 @@ def test_results_are_those_of_the_episodes_state() -> None:
     assert tried.result(start, ["go to cellar"], "look").observation == seen
     assert not tried.result(start, [], "dance").valid
     assert info["task_id"] == start.task_id
+
+
+def test_results_are_those_of_the_state_where_episodes_ask_side_by_side() -> None:
+    _, start, _ = voting(["x"], None)
+    rooms = ["attic", "cellar", "kitchen", "garden"] * 40
+    tried = TriedActions("toy", {"split": "test"})
+    wanted = [tried.result(start, [f"go to {room}"], "look") for room in rooms]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(lambda room: tried.result(start, [f"go to {room}"], "look"), rooms))
+    finally:
+        sys.setswitchinterval(before)
+    assert found == wanted
 
 
 def test_vote_on_needs_votes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

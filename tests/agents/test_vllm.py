@@ -211,6 +211,19 @@ def test_a_server_that_serves_the_model_no_more_owes_the_episode(folder: Path) -
     assert "\n" not in completion.error
 
 
+def test_ends_that_the_generation_config_alone_names_end_a_completion(folder: Path, tmp_path: Path) -> None:
+    model, tokenizer, record = load_student(folder)
+    request, sampling = long_request(), Sampling(max_tokens=96)
+    (plain,) = agent(str(folder)).model.complete([request], sampling)
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, plain.ids[4]]
+    path = save_student(tmp_path / "ends", model, tokenizer, record)
+    (here,) = agent(str(path)).model.complete([request], sampling)
+    assert here.generated <= 5 < plain.generated
+    with serving(path) as other:
+        (there,) = agent(f"vllm:{other.url}").model.complete([request], sampling)
+    assert there == here
+
+
 def test_samples_at_a_temperature_follow_the_model(stub: VllmStub, folder: Path) -> None:
     """Ids that vLLM draws have the log-probabilities that it tells; greedy ones are likelier on average."""
     request, model = long_request(), agent(f"vllm:{stub.url}").model

@@ -139,8 +139,8 @@ class VllmHandler(BaseHTTPRequestHandler):
             ids.append(token)
             told.append(float(log_p[token]))
             if token in self.server.ends or token in body.get("stop_token_ids", ()):
-                # Its own end comes first, and has no reason.
-                ending = ("stop", None if token in self.server.ends else token)
+                # The tokenizer's own end has no reason; other ends of the generation_config have themselves.
+                ending = ("stop", None if token == stub.tokenizer.eos_token_id else token)
                 break
         shown = ids[:-1] if ending[0] == "stop" else ids
         found: dict[str, Any] = {"text": self.server.tokenizer.decode(shown), "token_ids": ids}

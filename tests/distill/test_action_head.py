@@ -22,6 +22,7 @@ from sad_agents.rollout.rollout import Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.action_head import ActionHead, LinearHead, PointerHead
 from sad_agents.sampling.action_scores import action_chances, can_score
+from sad_agents.sampling.continuation import Sample
 from sad_agents.sampling.headed_model import HeadedModel
 from sad_agents.windowing import Windowing
 from sad_distill.auxiliary.action_head import LinearTerm, PointerTerm, left_to_head
@@ -254,6 +255,28 @@ def test_what_a_head_does_not_decide_the_language_head_writes_among_the_admissib
     assert found[2].text.startswith(("Action: search[", "Action: look\n"))
     (alone,) = model.complete([request("Action:", ("look", "go to attic"))], Sampling(max_tokens=40))
     assert alone.text == "Action: look\n"  # the only one with a row
+
+
+def test_what_a_head_leaves_open_is_written_once(
+    toy_tokenizer: PreTrainedTokenizerFast, tiny_llama: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first completion comes to as many tokens as the second one has before its action."""
+    model = headed(wish(["look"]), toy_tokenizer, tiny_llama(16, seed=3))
+    header, rest = (tuple(encode(toy_tokenizer, text)) for text in ("Action:", " search[ring]\n"))
+    asked: list[list[Any]] = []
+
+    def sample(wanted: Any, sampling: Sampling) -> list[Sample]:
+        asked.append([one.key for one in wanted])
+        if len(asked) == 1:
+            return [Sample(list(header), 9), Sample(list(header), 12)]
+        return [Sample(list(rest), 3) for _ in wanted]
+
+    monkeypatch.setattr(model.sampler, "sample", sample)
+    requests = [request("", ("search[<query>]",), str(number)) for number in range(2)]
+    found = model.complete([replace(one, key=f"e{n}") for n, one in enumerate(requests)], Sampling(max_tokens=40))
+    assert asked == [["e0", "e1"], ["e0"], ["e1"]]
+    assert [one.generated for one in found] == [12, 15]
+    assert {one.text for one in found} == {"Action: search[ring]\n"}
 
 
 def test_states_are_those_of_the_model(toy_tokenizer: PreTrainedTokenizerFast, tiny_llama: Tiny) -> None:

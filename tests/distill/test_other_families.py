@@ -659,6 +659,11 @@ def test_a_served_teacher_of_another_family_teaches_alike(
     assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
+def test_a_curriculum_without_entropy_asks_no_teacher(files: Path, other_teacher: Path, tmp_path: Path) -> None:
+    words = [*flags(files, tmp_path, str(other_teacher)), *OFFLINE, str(files / "expert.jsonl")]
+    assert main([*words, "--curriculum", "sort", "--curriculum-entropy", "0"]) == 0
+
+
 @pytest.mark.parametrize(
     ("setting", "why"),
     [

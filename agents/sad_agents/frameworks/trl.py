@@ -104,12 +104,16 @@ def rollout_function(world: str, **settings: Any) -> Callable[[list[Any], Any], 
     def rollout(prompts: list[Any], trainer: Any) -> dict[str, Any]:
         tokenizer = getattr(trainer.processing_class, "tokenizer", trainer.processing_class)
         episodes = [_ChatEpisode(ChatSession(world, **settings), prompt, tokenizer) for prompt in prompts]
-        while live := [one for one in episodes if one.open]:
-            # The trainer's own generation, whichever backend it was told to use.
-            found, logprobs = trainer._generate_single_turn([one.prompt + one.ids for one in live], None, {}, 1)
-            for place, one in enumerate(live):
-                one.hear(list(found[place]), None if logprobs is None else list(logprobs[place]))
-                one.open = one.open and len(one.ids) < trainer.max_completion_length
+        try:
+            while live := [one for one in episodes if one.open]:
+                # The trainer's own generation, whichever backend it was told to use.
+                found, logprobs = trainer._generate_single_turn([one.prompt + one.ids for one in live], None, {}, 1)
+                for place, one in enumerate(live):
+                    one.hear(list(found[place]), None if logprobs is None else list(logprobs[place]))
+                    one.open = one.open and len(one.ids) < trainer.max_completion_length
+        finally:
+            for one in episodes:
+                one.session.close()
         return {
             "prompt_ids": [one.prompt for one in episodes],
             "completion_ids": [one.ids for one in episodes],

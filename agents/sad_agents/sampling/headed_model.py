@@ -97,8 +97,12 @@ class HeadedModel(LocalModel):
                 left.append(number)
             else:
                 samples[number] = self._chosen(requests[number], samples[number], found, sampling)
-        for used in {samples[number].generated for number in left if samples[number].generated < sampling.max_tokens}:
-            mine = [number for number in left if samples[number].generated == used]
+        by_used: dict[int, list[int]] = {}
+        for number in left:
+            by_used.setdefault(samples[number].generated, []).append(number)
+        for used, mine in by_used.items():
+            if used >= sampling.max_tokens:
+                continue
             rest = replace(sampling, max_tokens=sampling.max_tokens - used)
             again = self.sampler.sample([further(wanted[number], samples[number].ids) for number in mine], rest)
             for number, more in zip(mine, again, strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sad_agents.agent import Agent, Decision, EpisodeStart
+from sad_agents.recorded_ids import with_own_ids
 from sad_agents.windowing import Windowing
 from transformers import PreTrainedTokenizerBase
 
@@ -38,6 +39,7 @@ def agent_turns(agent: Agent, episodes: Sequence[Trajectory], seed: int = 0) -> 
         seed: first part of the seeds of its draws.
     """
     turns: list[list[Decision]] = [[] for _ in episodes]
+    tokenizer = getattr(getattr(agent, "model", None), "tokenizer", None)
     infos = [infos_of(one) for one in episodes]
     for number, one in enumerate(episodes):
         text = f"relabel {seed} {episode_name(one)}"
@@ -48,6 +50,7 @@ def agent_turns(agent: Agent, episodes: Sequence[Trajectory], seed: int = 0) -> 
         for number, turn in zip(live, agent.act(live), strict=True):
             turns[number].append(turn)
             step = episodes[number].steps[place]
+            step = with_own_ids(step, tokenizer) if tokenizer else step
             played = replace(decision_of(step), token_ids=step.token_ids, token_labels=step.token_labels)
             agent.observe(number, played, step.observation, infos[number][place + 1])
     for number in range(len(episodes)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from sad_agents.loading import device_of
+from sad_agents.recorded_ids import with_own_ids, without_ids
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.action_head import ActionHead
 from sad_agents.sampling.kv_cache import context_of
@@ -289,11 +291,12 @@ def written_as(config: TrainConfig, language: Language, episodes: Sequence[Traje
 
 
 def rewritten(trajectory: Trajectory, student: Language) -> Trajectory:
-    """The episode as this student would have written it; ids that were sampled under another template go."""
+    """The episode as this student would have written it; ids of another tokenizer or under another template go."""
     changed = in_form(trajectory, student.form)
-    if changed.chat == student.chat:
+    same = changed.chat == student.chat
+    steps = tuple(with_own_ids(one, student.tokenizer) if same else without_ids(one) for one in changed.steps)
+    if same and all(map(operator.is_, steps, changed.steps)):
         return changed
-    steps = tuple(step.model_copy(update={"token_ids": (), "token_labels": ""}) for step in changed.steps)
     return changed.model_copy(update={"chat": student.chat, "steps": steps})
 
 

@@ -92,7 +92,7 @@ def curriculum_of(parts: Parts) -> tuple[Curriculum, Mapping[str, Difficulty]]:
     """
     config = parts.config.curriculum
     assert config.curriculum != "none"
-    teacher = parts.teacher.scores if parts.teacher else None
+    teacher = parts.teacher.scores if parts.teacher and config.curriculum_entropy else None
     if teacher is None and config.curriculum_entropy:
         raise ConfigError("the curriculum's entropy needs a teacher that scores: give one or --curriculum-entropy 0")
     learner = parts.learner
