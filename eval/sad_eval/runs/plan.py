@@ -263,7 +263,8 @@ def _adopt(run: RunFolder, plan: EvaluationPlan) -> None:
         if before >= now and old.repeats >= new.repeats:
             raise ConfigError(
                 f"{shown!r} is a run of {len(before):,} tasks, {old.repeats:,} times each, not of {len(now):,},"
-                f" {new.repeats:,} times each: a run may grow but not shrink; take another --out, or begin anew with --new"
+                f" {new.repeats:,} times each: a run may grow but not shrink; take another --out, or begin anew with"
+                " --new"
             )
     for name, *values in changes:
         was, is_now = ("nothing" if value is None else repr(one_line(str(value), 40)) for value in values)
