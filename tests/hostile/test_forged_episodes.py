@@ -216,7 +216,7 @@ FORGED_CALLS: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("name", FORGED_CALLS)
 def test_a_forged_step_without_a_call_is_refused(name: str, entry: Path) -> None:
     completion, answer = FORGED_CALLS[name]
-    with pytest.raises(MismatchError, match="step 1: (marked as without action, yet the|answer to a)"):
+    with pytest.raises(MismatchError, match=r"step 1: (marked as without action, yet the|answer to a)"):
         _replay_calls(entry, unasked(completion, answer))
 
 
