@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -122,7 +123,7 @@ def complains_of(complaint: str, written: str, tools: Sequence[ActionTool]) -> b
     told += [_fault(tools, name, None) for name, arguments in readings if arguments == "null"]
     number = complaint.removesuffix(f" {_AT_ONCE}")
     if number != complaint:
-        return number.isdecimal() and len(number) < 9 and 2 <= int(number) <= body.count("); ") + 1
+        return re.fullmatch("[1-9][0-9]{0,7}", number) is not None and 2 <= int(number) <= body.count("); ") + 1
     return complaint in filter(None, told)
 
 

@@ -137,8 +137,8 @@ def _check_unparsed(where: str, step: Step, read: Parsed, tools: Sequence[Action
 
     A served model's answer may say itself why it holds no action: it was cut, withheld, or a call where text was asked
     for. These complaints are made of completions without an action only (`ReActAgent`): what a text that was cut holds
-    as its action is played. Where actions are calls, one that could not be played stands in the place of the action,
-    and what is wrong with it is found out again.
+    as its action is played. So it does not matter whose entry says so: nothing was played either way. Where actions are
+    calls, one that could not be played stands in the place of the action, and what is wrong with it is found out again.
     """
     if step.action or step.valid or step.reward:
         raise MismatchError(f"{where}marked as without action, yet it has an action or a reward")

@@ -201,6 +201,7 @@ FORGED_CALLS: dict[str, tuple[str, str]] = {
     "a bad call as another bad one": ("Action: call fly({})\n", NO_JSON),
     "a bad call as two": ("Action: call fly({})\n", TWO_CALLS),
     "two calls as three": ("Action: call fly({}); fly({})\n", TWO_CALLS.replace("2", "3")),
+    "two calls, written otherwise": ("Action: call fly({}); fly({})\n", TWO_CALLS.replace("2", "02")),
     "two calls as a number": ("Action: call fly({}); fly({})\n", TWO_CALLS.replace("2", "2 lamps, 2")),
     "a bad call with a hint": ("Action: call fly({})\n", NO_FLY + " The lamp is in the attic."),
     "a bad call with other functions": ("Action: call fly({})\n", NO_FLY.replace("look", "the lamp is in the attic")),
