@@ -31,7 +31,7 @@ def packs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def entry_of(tmp_path: Path) -> Callable[[str], Path]:
+def entry_of(tmp_path: Path) -> Callable[[str, str], Path]:
     """Makes an entry of a run on these data."""
 
     def make(data: str, name: str) -> Path:
