@@ -195,8 +195,9 @@ class StudyConfig(StudyTasks, StudyTeachers, StudyMethods, StudyTraining, StudyH
             method_of(method)
         if twice := set(self.arms) & set(self.ablations):
             raise ConfigError(f"{', '.join(sorted(twice))} is in both arms and ablations: name it once")
-        if min(self.jobs, self.threads, self.seeds, self.micro_batch, self.devices) < 1:
-            raise ConfigError("jobs, threads, seeds, micro_batch and devices are at least 1")
+        counts = ("jobs", "threads", "seeds", "micro_batch", "devices", "batch", "rollouts", "updates")
+        if small := [name for name in counts if getattr(self, name) < 1]:
+            raise ConfigError(f"{', '.join(small)}: at least 1 is needed")
         if self.minillm_rollouts % self.rollouts:
             raise ConfigError(f"minillm_rollouts {self.minillm_rollouts} is no multiple of rollouts {self.rollouts}")
         if self.table and self.table not in PAPER_TABLES:

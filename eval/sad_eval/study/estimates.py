@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sad_env.config_files import EXTENDS, shipped_configs
@@ -132,8 +133,9 @@ def _said(name: str) -> dict[str, Any]:
 
 def _model(config: StudyConfig, spec: str) -> float | None:
     """Parameters of a model of the study, given by name or by the file that a stage makes; None for an expert."""
-    if not spec.endswith("student.pt"):
-        return None if spec.startswith(("expert", "random")) else parameters_of(spec)
+    if not (spec.endswith(".pt") and Path(spec).is_relative_to(config.out)):
+        policies = {"random", "expert", "expert-plain", config.expert}
+        return None if spec in policies else parameters_of(spec)
     folder = spec.rpartition("/")[0].rpartition("/")[2]
     if folder.startswith("teacher"):
         return parameters_of(config.teacher)

@@ -65,12 +65,15 @@ def stages(config: StudyConfig) -> list[StudyStage]:
     return [stage for world in config.worlds for stage in _World(config.in_world(world), world).stages()]
 
 
-def keys(plan: Sequence[StudyStage], given: Mapping[Path, str]) -> dict[str, str]:
+def keys(
+    plan: Sequence[StudyStage], given: Mapping[Path, str], begun: Mapping[Path, str] | None = None
+) -> dict[str, str]:
     """What a stage's result depends on, as a hash: its command and, through them, those of all that it depends on.
 
     Args:
         plan: stages, each after those that it needs.
         given: sha256 of products that no stage of the plan makes.
+        begun: what a folder of the study was called when it was begun, where it has another name or place now.
 
     Returns:
         Key by name of stage. A changed setting changes the keys of what follows from it, and of nothing else.
@@ -78,7 +81,7 @@ def keys(plan: Sequence[StudyStage], given: Mapping[Path, str]) -> dict[str, str
     of_product = dict(given)
     found = {}
     for stage in plan:
-        content = [_recorded_line(stage), sorted(of_product[path] for path in stage.needs)]
+        content = [_recorded_line(stage, begun or {}), sorted(of_product[path] for path in stage.needs)]
         key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         found[stage.name] = of_product[stage.product] = key
     return found
@@ -88,10 +91,13 @@ _FORMER_FLAGS = {"--env": "--world", "--context": "--budget", "--trajectories": 
 """Flags of `sad-distill` by what the release before called them: the keys of studies that it began are made of them."""
 
 
-def _recorded_line(stage: StudyStage) -> str:
-    """The command as keys are made of it, the same in all releases."""
+def _recorded_line(stage: StudyStage, begun: Mapping[Path, str]) -> str:
+    """The command as keys are made of it, the same in all releases and wherever the study lies."""
     former = _FORMER_FLAGS if stage.command[0] == "sad_distill" else {}
-    return shlex.join(("python", "-m", *(former.get(word, word) for word in stage.command)))
+    words = [former.get(word, word) for word in stage.command]
+    for now, then in begun.items():
+        words = [then + word.removeprefix(str(now)) if f"{word}/".startswith(f"{now}/") else word for word in words]
+    return shlex.join(("python", "-m", *words))
 
 
 class _World:

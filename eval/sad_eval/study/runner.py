@@ -29,7 +29,7 @@ from sad_eval.study.kept_episodes import keep_episodes
 from sad_eval.study.paper_tables import MAIN, printed_table
 from sad_eval.study.plan import StudyStage, keys, marker, stages, teacher_of
 from sad_eval.study.processes import Ended, StageProcess, prepare, stop
-from sad_eval.study.stale_runs import former_keys, set_aside
+from sad_eval.study.stale_runs import begun_as, former_keys, set_aside
 
 _POLL_SECONDS = 0.1
 _SECONDS_BETWEEN_LINES = 30.0
@@ -83,7 +83,9 @@ def _run(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
 
 def begin(config: StudyConfig, plan: Sequence[StudyStage]) -> Runner:
     """Make a study's folder ready for a plan: given teachers are copied, results of other settings are moved away."""
-    found = keys(plan, take_teachers(config))
+    folders = [Path(config.out) / world for world in config.worlds]
+    begun = {folder: then for folder in folders if (then := begun_as(folder)) not in ("", str(folder))}
+    found = keys(plan, take_teachers(config), begun)
     for world in config.worlds:
         set_aside(Path(config.out) / world, [stage for stage in plan if stage.world == world], found)
     runner = Runner(plan, found, config)
@@ -142,7 +144,8 @@ def _write_plan(config: StudyConfig, runner: Runner) -> None:
         kept = {key: value for key, value in settings.items() if key not in _NOT_OF_A_WORLD}
         planned = [[stage.name, runner.keys[stage.name]] for stage in mine]
         former = {name: key for name, key in former_keys(out / world).items() if name not in runner.keys}
-        record = {"settings": kept, "stages": planned, "former": former}
+        folder = begun_as(out / world) or str(out / world)
+        record = {"settings": kept, "folder": folder, "stages": planned, "former": former}
         write_text(out / world / "study.json", json.dumps(record, indent=1) + "\n")
         lines = "".join(f"# {stage.name}\n{stage.line}\n" for stage in mine)
         write_text(out / world / "commands.sh", lines)

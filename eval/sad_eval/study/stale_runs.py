@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,24 @@ def former_keys(folder: Path) -> dict[str, str]:
     record = parse_json(path.read_bytes())
     # Studies of earlier releases hold the stages of their last plan only.
     return {**record.get("former", {}), **dict(record["stages"])}
+
+
+def begun_as(folder: Path) -> str:
+    """The path of a world's part when it was begun, by which the keys of its stages go; "" where it was not.
+
+    Args:
+        folder: of the world, as it is called now.
+    """
+    path = folder / "study.json"
+    if not path.exists():
+        return ""
+    if (told := parse_json(path.read_bytes()).get("folder")) is not None:
+        return str(told)
+    # Studies of earlier releases: the first command names it.
+    commands = folder / "commands.sh"
+    text = commands.read_text(encoding="utf-8") if commands.exists() else ""
+    found = re.search(rf"--out (?:(\S+)/)?{re.escape(folder.name)}/", text)
+    return str(Path(found[1] or ".") / folder.name) if found else ""
 
 
 def set_aside(folder: Path, plan: Sequence[StudyStage], keys: Mapping[str, str]) -> None:

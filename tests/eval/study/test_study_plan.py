@@ -195,6 +195,26 @@ def test_what_was_made_under_another_setting_is_set_aside_and_never_resumed(
     assert act(other) == (0, set())
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_study_that_was_moved_or_is_called_otherwise_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """Also one that an earlier release began, which did not say where it lay."""
+    monkeypatch.chdir(tmp_path)
+    config = replace(SMALL, out="runs/study", seeds=1)
+    act(config)
+    if not told:
+        path = Path("runs/study/toy/study.json")
+        record = json.loads(path.read_text())
+        del record["folder"]
+        path.write_text(json.dumps(record))
+    everything = len(stages(config))
+    assert act(replace(config, out=str(tmp_path / "runs/study"))) == (everything, set())
+    Path("runs/study").rename("moved")
+    assert act(replace(config, out="moved")) == (everything, set())
+    assert not Path("moved/toy/earlier").exists()
+
+
 def finished(config: StudyConfig, evaluation: Path) -> Path:
     """A study in which every stage has ended well, though nothing was run; returns its world's folder.
 
