@@ -60,8 +60,8 @@ def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
 
     Args:
         spec: an expert of the world, `random`, `human`, `oracle`, `null`, `nano`, `nano:WORLD`, `scripted:FILE`, a
-            `*.pt` file, a folder of a training run or a model, `smollm2`, `hf:ID`, `openai:URL[#model]`, `vllm:URL[#model]`, `package.module:Class`,
-            `file.py:Class`, or the name of a plug-in.
+            `*.pt` file, a folder of a training run or a model, `smollm2`, `hf:ID`, `openai:URL[#model]`,
+            `vllm:URL[#model]`, `package.module:Class`, `file.py:Class`, or the name of a plug-in.
         world: the world's name.
         options: everything else.
 
