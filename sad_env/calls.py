@@ -34,7 +34,7 @@ def called_with(config: type[Config], values: Mapping[str, Any]) -> ParsedSettin
         try:
             checked[name] = as_kind(value, known[name])
         except ValueError as error:
-            raise ConfigError(f"{name}={one_line(repr(value), 80)} does not do: {error}") from None
+            raise ConfigError(f"{name}={one_line(repr(value), 80)} is not valid: {error}") from None
     if absent := [name for name, setting in known.items() if setting.required and name not in checked]:
         raise ConfigError(f"needs {' and '.join(absent)}: {absent[0]}=...")
     return ParsedSettings(build(config, checked), frozenset(checked))

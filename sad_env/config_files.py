@@ -142,7 +142,7 @@ def _checked(path: Path, key: str, value: Any, setting: Setting, names: Names) -
     try:
         return as_kind(value, setting)
     except ValueError as error:
-        raise ConfigError(f"{path}: {key} = {one_line(repr(value), 80)} does not do: {error}") from None
+        raise ConfigError(f"{path}: {key} = {one_line(repr(value), 80)} is not valid: {error}") from None
 
 
 def as_kind(value: Any, setting: Setting) -> Any:

@@ -157,7 +157,7 @@ def fetch(
             digest = sha256_file(part)
             if expected and digest != expected:
                 part.unlink()
-                raise DataError(f"{url}: sha256 {digest[:12]}… where {expected[:12]}… is due; nothing was kept")
+                raise DataError(f"{url}: sha256 {digest[:12]}… where {expected[:12]}… is expected; nothing was kept")
             os.replace(part, target)
             write_text(record, f"{digest}\n")
             sync_folder(folder)

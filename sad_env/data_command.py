@@ -81,7 +81,7 @@ def _read(arguments: Sequence[str] | None) -> DataSettings:
 
 def _run(settings: DataSettings) -> int:
     if settings.action == "list":
-        _list()
+        _list([settings.world] if settings.world else _with_data())
         return 0
     if not settings.world:
         raise ConfigError(f"sad-data {settings.action} needs a world: {', '.join(_with_data())}")
@@ -144,14 +144,14 @@ def _source(data: WorldData, settings: DataSettings) -> Path:
     return existing_folder(source, f"{settings.world} data")
 
 
-def _list() -> None:
+def _list(worlds: Sequence[str]) -> None:
+    known = [(world, pack) for world in worlds for pack in _data(world).packs]
     print(f"data lies in {data_root()} (set SAD_ENV_DATA to move it); generated data needs no download")
-    for world in _with_data():
-        for pack in _data(world).packs:
-            folder = pack_folder(world, pack.name)
-            size = sum(file.size for file in pack.files) / 2**20
-            here = "here" if folder.is_dir() else f"{size:.1f} MB to fetch" if size else "to fetch"
-            print(f"{world:10} {pack.name:14} {here:18} {pack.licence:40} {pack.summary}")
+    for world, pack in known:
+        folder = pack_folder(world, pack.name)
+        size = sum(file.size for file in pack.files) / 2**20
+        here = "here" if folder.is_dir() else f"{size:.1f} MB to fetch" if size else "to fetch"
+        print(f"{world:10} {pack.name:14} {here:18} {pack.licence:40} {pack.summary}")
 
 
 if __name__ == "__main__":

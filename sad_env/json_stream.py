@@ -47,13 +47,13 @@ def _stream(path: Path, opening: Literal["[", "{"], done: Callable[[int], None])
                 if opening == "{":
                     name = window.decode(decoder)
                     if window.next_character() != ":":
-                        raise ValueError("a ':' is due after a name")
+                        raise ValueError("a ':' is expected after a name")
                     window.skip(1)
                 yield name, window.decode(decoder)
                 if window.next_character() == ",":
                     window.skip(1)
                 elif window.next_character() != closing:
-                    raise ValueError("a ',' is due between entries")
+                    raise ValueError("a ',' is expected between entries")
             window.skip(1)
             if window.next_character():
                 raise ValueError("something follows its end")

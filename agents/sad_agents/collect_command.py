@@ -305,7 +305,7 @@ def _done(out: Path, world: str, agent: str) -> set[tuple[str, int, int]]:
         for episode in read_trajectories(out):
             if (episode.world, episode.agent) != (world, agent):
                 said = one_line(f"{episode.agent} in {episode.world}", 80)
-                raise DataError(f"{out} holds an episode of {said}, where {agent} in {world} is due")
+                raise DataError(f"{out} holds an episode of {said}, where {agent} in {world} is expected")
             done.add((episode.task_id, episode.seed, episode.repeat))
     left_out = _left_out(out)
     if left_out.exists():

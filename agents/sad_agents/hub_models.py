@@ -47,9 +47,9 @@ def _folder(name: str, *, offline: bool) -> Path:
         if offline:
             hub = public_address(constants.ENDPOINT)
             raise InfrastructureError(
-                f"{one_line(name, 80)!r} could not be had from the hub or its cache: {hub} does not answer:"
+                f"{one_line(name, 80)!r} could not be loaded from the hub or its cache: {hub} does not answer:"
                 " connect to the network, or give a folder"
             ) from None
         raise InfrastructureError(
-            f"{one_line(name, 80)!r} could not be had from the hub or its cache: {one_line(str(error), 160)}"
+            f"{one_line(name, 80)!r} could not be loaded from the hub or its cache: {one_line(str(error), 160)}"
         ) from None

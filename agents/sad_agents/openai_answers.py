@@ -25,11 +25,12 @@ _END_TOKENS = re.compile(
 """Marks with which models end a turn, where a server leaves them in the text."""
 
 CUT = "the completion was cut at its greatest length"
-_COMPLAINTS = {
+COMPLAINTS = {
     "length": CUT,
     "content_filter": "the server's content filter withheld the completion",
     "tool_calls": "the server answered with a tool call, not with text",
 }
+"""Why an answer that ended so may hold no action."""
 
 _SUBJECT = r"(?:context|prompt|inputs?\b|\bmessages\b|sequence)"
 _EXCESS = (
@@ -316,7 +317,7 @@ def said_in(answer: Answer, path: str) -> Told:
     calls = message.get("tool_calls") if isinstance(message, dict) else None
     calls = calls if isinstance(calls, list) else []
     ending = choice.get("finish_reason")
-    complaint = _COMPLAINTS.get(ending, "") if isinstance(ending, str) else ""
+    complaint = COMPLAINTS.get(ending, "") if isinstance(ending, str) else ""
     if text is None and not thinking and not complaint and not calls:
         raise RequestError("answered in another form than OpenAI's: the text is missing")
     text = text or ""

@@ -204,6 +204,7 @@ class HumanAgent:
             typed = self._inbox.readline()
             line = typed.strip()
             if not typed or line == "quit":
+                del self._screens[episode]  # it has been shown
                 return Decision.stopped(Status.CANCELLED, "the player left")
             if line == "?":
                 self._show(observation, actions)

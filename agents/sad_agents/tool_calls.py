@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ class CallsForm(LinesForm):
 
 
 CALLS = CallsForm()
+_AT_ONCE = "functions were called at once: call one"
 
 
 def call_messages(request: Request, tools: Sequence[ActionTool]) -> list[dict[str, Any]]:
@@ -90,12 +92,48 @@ def called_completion(answer: Answer, path: str, tools: Sequence[ActionTool]) ->
         return Completion(text, generated=told.tokens, complaint=told.complaint or CALLS.missing)
     try:
         if len(told.calls) > 1:
-            raise CallError(f"{len(told.calls)} functions were called at once: call one")
+            raise CallError(f"{len(told.calls)} {_AT_ONCE}")
         action = called_action(tools, *_call(told.calls[0]))
     except CallError as error:
         written = CALLS.render(reasoning, f"call {'; '.join(map(_shown, told.calls))}").text
         return Completion(written, generated=told.tokens, complaint=str(error), unusable=True)
     return Completion(CALLS.render(reasoning, action).text, generated=told.tokens)
+
+
+def complains_of(complaint: str, written: str, tools: Sequence[ActionTool]) -> bool:
+    """Whether `called_completion` may have made a complaint of the calls that a record holds in the place of an action.
+
+    A record has the arguments' line breaks as blanks. Where that makes an action of a call that was none, the answer is
+    no.
+
+    Args:
+        complaint: of a completion that is marked as without action.
+        written: e.g. "call fly({})".
+        tools: the world's.
+    """
+    body = written.removeprefix("call ")
+    if not tools or body == written or "(" not in body or not body.endswith(")"):
+        return False
+    # The name, or the arguments, may hold brackets.
+    readings = [(body[:place], body[place + 1 : -1]) for place in {body.index("("), body.rindex("(")}]
+    told = [_fault(tools, name, arguments) for name, arguments in readings]
+    if "" in told:
+        return False
+    # A call without arguments is written like one whose arguments are the text "null".
+    told += [_fault(tools, name, None) for name, arguments in readings if arguments == "null"]
+    number = complaint.removesuffix(f" {_AT_ONCE}")
+    if number != complaint:
+        return re.fullmatch("[1-9][0-9]{0,7}", number) is not None and 2 <= int(number) <= body.count("); ") + 1
+    return complaint in filter(None, told)
+
+
+def _fault(tools: Sequence[ActionTool], name: str, arguments: str | None) -> str:
+    """What is wrong with a call; empty for an action."""
+    try:
+        called_action(tools, *_call({"function": {"name": name, "arguments": arguments}}))
+    except CallError as error:
+        return str(error)
+    return ""
 
 
 def _function(call: object) -> tuple[object, object]:

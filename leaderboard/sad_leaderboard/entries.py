@@ -46,7 +46,7 @@ class Submission:
     @property
     def name(self) -> str:
         """Name of the folder."""
-        return self.path.name
+        return entry_name(self.path)
 
     def episodes(self) -> Iterator[EpisodeLine]:
         """The episodes, one after the other, in bounded memory.
@@ -62,6 +62,11 @@ class Submission:
                     raise EntryError(f"{self.name}/{EPISODES}:{number}: {error}") from None
 
 
+def entry_name(folder: Path) -> str:
+    """The name of an entry's folder, which may be given as "."; no link is followed."""
+    return folder.absolute().name
+
+
 def read_submission(folder: Path) -> Submission:
     """Read the documents of an entry folder.
 
@@ -69,14 +74,14 @@ def read_submission(folder: Path) -> Submission:
         EntryError: a name that is none, a link, a foreign or missing file, a file too large or not of its schema.
         ConfigError: a folder name that may not be one.
     """
-    safe_name(folder.name, "entry")
-    _check_folder(folder)
+    name = safe_name(entry_name(folder), "entry")
+    _check_folder(folder, name)
     entry = _document(folder, ENTRY, Entry)
     if set(entry.files) != set(FILES) - {ENTRY}:
-        raise EntryError(f"{folder.name}/{ENTRY}: `files` names {', '.join(sorted(set(FILES) - {ENTRY}))}, no others")
-    for name, digest in entry.files.items():
-        if sha256_file(folder / name) != digest:
-            raise EntryError(f"{folder.name}/{name}: not the file that {ENTRY} names by sha256")
+        raise EntryError(f"{name}/{ENTRY}: `files` names {', '.join(sorted(set(FILES) - {ENTRY}))}, no others")
+    for file, digest in entry.files.items():
+        if sha256_file(folder / file) != digest:
+            raise EntryError(f"{name}/{file}: not the file that {ENTRY} names by sha256")
     return Submission(folder, entry, _document(folder, MANIFEST, Manifest), _document(folder, RESULTS, Results))
 
 
@@ -93,23 +98,23 @@ def entry_folders(board: Path) -> list[Path]:
     )
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, name: str) -> None:
     if not folder.exists() and not folder.is_symlink():
         raise EntryError(f"{one_line(str(folder), 120)}: no such entry")
     if folder.is_symlink() or not folder.is_dir():
-        raise EntryError(f"{one_line(folder.name, 80)}: an entry is a folder, not a link or a file")
+        raise EntryError(f"{name}: an entry is a folder, not a link or a file")
     items = {item.name: item for item in os.scandir(folder)}
-    for name, item in sorted(items.items()):
-        if name not in FILES:
-            raise EntryError(f"{folder.name}: holds {one_line(name, 60)!r}; an entry is {', '.join(FILES)}")
+    for file, item in sorted(items.items()):
+        if file not in FILES:
+            raise EntryError(f"{name}: holds {one_line(file, 60)!r}; an entry is {', '.join(FILES)}")
         details = item.stat(follow_symlinks=False)
         if not stat.S_ISREG(details.st_mode):
-            raise EntryError(f"{folder.name}/{name}: a plain file is needed, not a link, device or folder")
-        if details.st_size > MAX_BYTES[name]:
-            raise EntryError(f"{folder.name}/{name}: {details.st_size:,} bytes; at most {MAX_BYTES[name]:,} are taken")
-    for name in FILES:
-        if name not in items:
-            raise EntryError(f"{folder.name}: {name} is missing")
+            raise EntryError(f"{name}/{file}: a plain file is needed, not a link, device or folder")
+        if details.st_size > MAX_BYTES[file]:
+            raise EntryError(f"{name}/{file}: {details.st_size:,} bytes; at most {MAX_BYTES[file]:,} are taken")
+    for file in FILES:
+        if file not in items:
+            raise EntryError(f"{name}: {file} is missing")
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -158,4 +163,4 @@ def _document(folder: Path, name: str, kind: type[AnyDocument]) -> AnyDocument:
     try:
         return parse_record(kind, content)
     except RecordError as error:
-        raise EntryError(f"{folder.name}/{name}: {one_line(str(error), 300)}") from None
+        raise EntryError(f"{entry_name(folder)}/{name}: {one_line(str(error), 300)}") from None

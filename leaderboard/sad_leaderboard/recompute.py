@@ -239,6 +239,11 @@ def _check_line(line: EpisodeLine, manifest: Manifest, findings: Findings) -> No
     said = (trajectory.world, trajectory.data, trajectory.agent)
     if said != (manifest.world, manifest.data, manifest.agent):
         findings.report(f"the episode {name} is of {' · '.join(said)}")
+    # Both mark episodes that no evaluation plays: imported ones, and those in which a teacher takes turns.
+    if trajectory.unknown:
+        findings.report(f"the episode {name} is of a source that does not tell its {', '.join(trajectory.unknown)}")
+    if authors := sorted({step.author for step in trajectory.steps if step.author}):
+        findings.report(f"the episode {name} has turns that are not the agent's but of {', '.join(authors)}")
     if trajectory.status.owed:
         findings.report(f"the episode {name} ended as {trajectory.status.value}, which is no scored ending")
     if trajectory.success != (trajectory.status is Status.SUCCESS):

@@ -7,12 +7,12 @@ wrote the completions is the level "rerun".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sad_agents.openai_answers import COMPLAINTS
+from sad_agents.tool_calls import CALLS, complains_of
 from sad_eval.records import EpisodeLine, Manifest
-from sad_eval.runs.provenance import data_sha256
 
 from sad_env import registry
 from sad_env.core import TextEnv
@@ -20,7 +20,9 @@ from sad_env.data import Progress, silent
 from sad_env.errors import ConfigError, SadEnvError
 from sad_env.records import SpanKind, Status, Step, Trajectory
 from sad_env.safe_text import one_line
+from sad_env.tools import ActionTool
 from sad_env.transcript import LINES, Form, Parsed, form_of
+from sad_leaderboard.conditions import world_options
 from sad_leaderboard.endings import Bounds, ending_fault
 from sad_leaderboard.entries import Submission
 from sad_leaderboard.recompute import Findings
@@ -36,7 +38,7 @@ def replay(submission: Submission, *, data: str = "", progress: Progress = silen
 
     Args:
         submission: the entry; it should have passed `recompute`.
-        data: the world's data where the entry's are a folder ("given") or lie elsewhere; the entry's kind when empty.
+        data: see `data_of`.
         progress: called before every episode.
 
     Returns:
@@ -50,9 +52,7 @@ def replay(submission: Submission, *, data: str = "", progress: Progress = silen
         findings.report(str(error), refutes=False)
         return findings
     try:
-        if unusable := _data_fault(world, manifest, data):
-            findings.report(unusable, refutes=False)
-        elif fault := panel_fault(manifest, registered):
+        if fault := panel_fault(manifest, registered):
             findings.report(fault)
         else:
             _replay_all(submission, world, findings, progress)
@@ -61,18 +61,10 @@ def replay(submission: Submission, *, data: str = "", progress: Progress = silen
     return findings
 
 
-def _data_fault(world: TextEnv, manifest: Manifest, data: str) -> str:
-    """Why these data are not those that the entry names; empty when they are."""
-    if world.panel.data != manifest.data:
-        return f"the entry is of {manifest.data} data, these are {world.panel.data}: see --data"
-    if manifest.data == "given" and data_sha256(Path(data)) != manifest.data_sha256:
-        return f"{one_line(data, 80)!r} is not the entry's data: the sha256 differ"
-    return ""
-
-
 def _replay_all(submission: Submission, world: TextEnv, findings: Findings, progress: Progress) -> None:
     bounds = Bounds.of(submission.manifest)
     form = one_line(str(submission.manifest.identity.get("agent form", LINES.name)), 40)
+    tools = _tools(submission.manifest)
     planned = submission.manifest.repeats * len(submission.manifest.panel.task_ids)
     for number, line in enumerate(submission.episodes(), start=1):
         progress(f"replay {submission.name}", number, planned)
@@ -80,7 +72,7 @@ def _replay_all(submission: Submission, world: TextEnv, findings: Findings, prog
         if line.trajectory.form != form:
             findings.report(f"{task} is written in the form {line.trajectory.form!r}, the identity says {form!r}")
         try:
-            replay_episode(world, line, bounds)
+            replay_episode(world, line, bounds, tools)
         except MismatchError as mismatch:
             findings.report(f"{task}, {mismatch}")
         except SadEnvError as error:
@@ -90,13 +82,20 @@ def _replay_all(submission: Submission, world: TextEnv, findings: Findings, prog
                 findings.report(f"{task} ended as agent_error, which a replay cannot repeat", refutes=False)
 
 
-def replay_episode(world: TextEnv, line: EpisodeLine, bounds: Bounds) -> None:
+def _tools(manifest: Manifest) -> tuple[ActionTool, ...]:
+    """The functions whose calls an entry's actions are; none for one whose agent wrote its actions."""
+    calls = manifest.identity.get("agent api") == "tools"
+    return registry.action_tools(manifest.world, world_options(manifest)) if calls else ()
+
+
+def replay_episode(world: TextEnv, line: EpisodeLine, bounds: Bounds, tools: Sequence[ActionTool] = ()) -> None:
     """Play one episode again.
 
     Args:
         world: any world of the entry's kind and split.
         line: the record.
         bounds: limits of the run; an episode that the world did not end has to have reached one of them.
+        tools: functions whose calls its actions are; none where the agent wrote its actions.
 
     Raises:
         MismatchError: with the first step at which world and record differ.
@@ -107,6 +106,7 @@ def replay_episode(world: TextEnv, line: EpisodeLine, bounds: Bounds) -> None:
     _same("split", str(info.get("split", "")), recorded.split)
     _same("task type", str(info.get("task_type", "")), recorded.task_type)
     spelled, form = registry.canonical_action(recorded.world) or str, form_of(recorded.form)
+    form = CALLS if tools and form is LINES else form
     terminated = False
     for number, step in enumerate(recorded.steps, start=1):
         where = f"step {number}: "
@@ -124,7 +124,7 @@ def replay_episode(world: TextEnv, line: EpisodeLine, bounds: Bounds) -> None:
             _same(f"{where}reward", float(reward), step.reward)
             _same(f"{where}valid", info["valid_action"], step.valid)
         else:
-            _check_unparsed(where, step, read)
+            _check_unparsed(where, step, read, tools)
         if step.progress is not None:
             _same(f"{where}progress", info.get("progress"), step.progress)
     _check_verdict(recorded, info)
@@ -132,13 +132,26 @@ def replay_episode(world: TextEnv, line: EpisodeLine, bounds: Bounds) -> None:
         raise MismatchError(fault)
 
 
-def _check_unparsed(where: str, step: Step, read: Parsed) -> None:
-    """The completion holds no action, the world was not asked, and the answer is the rollout's."""
+def _check_unparsed(where: str, step: Step, read: Parsed, tools: Sequence[ActionTool]) -> None:
+    """The completion holds no action, the world was not asked, and the answer is the rollout's.
+
+    A served model's answer may say itself why it holds no action: it was cut, withheld, or a call where text was asked
+    for. These complaints are made of completions without an action only (`ReActAgent`): what a text that was cut holds
+    as its action is played. So it does not matter whose entry says so: nothing was played either way. Where actions are
+    calls, one that could not be played stands in the place of the action, and what is wrong with it is found out again.
+    """
     if step.action or step.valid or step.reward:
         raise MismatchError(f"{where}marked as without action, yet it has an action or a reward")
     if not read.complaint:
-        raise MismatchError(f"{where}marked as without action, yet the completion says {_short(read.action)}")
-    _same(f"{where}answer to a completion without action", f"No action was taken: {read.complaint}.", step.observation)
+        complaint = step.observation.removeprefix("No action was taken: ").removesuffix(".")
+        if step.observation != _answer(complaint) or not complains_of(complaint, read.action, tools):
+            raise MismatchError(f"{where}marked as without action, yet the completion says {_short(read.action)}")
+    elif step.observation not in map(_answer, COMPLAINTS.values()):
+        _same(f"{where}answer to a completion without action", _answer(read.complaint), step.observation)
+
+
+def _answer(complaint: str) -> str:
+    return f"No action was taken: {complaint}."
 
 
 def _check_read(where: str, step: Step, read: Parsed) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from sad_agents.model_settings import DTYPES
 from sad_agents.rollout.rollout import Finished, Job
 from sad_eval.commands.evaluate import player_of
 from sad_eval.records import EpisodeKey, EpisodeLine, Manifest
 from sad_eval.runs.harness import evaluate
 from sad_eval.runs.plan import EvaluationPlan, claimed, make_plan
 from sad_eval.runs.score import sums_for
-from sad_eval.runs.settings import EvalSettings
+from sad_eval.runs.settings import EvalSettings, present_settings
 
 from sad_env.data import Progress, silent
 from sad_env.safe_text import one_line
@@ -24,11 +25,11 @@ from sad_leaderboard.conditions import world_options
 from sad_leaderboard.entries import EntryError, Submission
 from sad_leaderboard.recompute import Findings
 from sad_leaderboard.verify import Rerun
-from sad_leaderboard.worlds import split_of
+from sad_leaderboard.worlds import data_of, split_of
 
-_NUMBERS = ("temperature", "top_p", "max_new_tokens", "shots", "votes", "context", "max_tokens", "max_seconds")
+_NUMBERS = ("temperature", "top_p", "max_new_tokens", "shots", "votes", "context", "max_episode_tokens", "max_seconds")
 """Settings taken from the entry: numbers that decide what an agent does, but no path and no address. `recompute` has
-checked the world options and the perturbation, which are taken from the identity."""
+checked the world options and the perturbation, which are taken from the identity, as is what is on or off."""
 
 
 def rerunner(agent: str, *, data: str = "", workers: int = 2, progress: Progress = silent) -> Rerun:
@@ -87,9 +88,12 @@ def _played_again(plan: EvaluationPlan, report: Callable[[int], None]) -> dict[E
 
 
 def _outcome(line: EpisodeLine) -> bytes:
-    """Hash of all that agent and world wrote in an episode, without times, error messages and the agent's name."""
+    """Hash of all that agent and world wrote in an episode, without times, error messages and the agent's name.
+
+    Log-probabilities are left out, too: their last digits depend on what was sampled in the same batch.
+    """
     left_out = {"seconds", "error", "agent"}
-    steps = {"__all__": {"agent_seconds", "world_seconds"}}
+    steps = {"__all__": {"agent_seconds", "world_seconds", "logprobs"}}
     episode = line.trajectory.model_dump(mode="json", exclude={**dict.fromkeys(left_out, True), "steps": steps})
     return hashlib.sha256(json.dumps(episode, sort_keys=True).encode()).digest()
 
@@ -109,21 +113,26 @@ def rerun_settings(manifest: Manifest, agent: str, data: str, out: Path, workers
     """Settings of `sad-eval` that repeat an entry's run with an agent of this machine.
 
     Raises:
-        EntryError: the entry's settings are not numbers.
+        EntryError: the entry's settings are not numbers, or words of this version.
+        SadEnvError: the entry's data are not here.
     """
-    taken: dict[str, Any] = {name: manifest.settings[name] for name in _NUMBERS if name in manifest.settings}
+    stored = present_settings(manifest.settings)
+    taken: dict[str, Any] = {name: stored[name] for name in _NUMBERS if name in stored}
     for name, value in taken.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise EntryError(f"the entry's {name} is not a number")
     form = manifest.identity.get("agent form", LINES.name)
     if form not in FORMS:
         raise EntryError(f"the entry's form is none of {', '.join(FORMS)}")
+    precision = stored.get("precision", "auto")
+    if precision not in tuple(DTYPES):
+        raise EntryError(f"the entry's precision is none of {', '.join(DTYPES)}")
     # A server without completions is asked by chat without its identity saying so.
     unsaid: Literal["auto", "off"] = "auto" if agent.startswith("openai:") else "off"
     return EvalSettings(
         env=manifest.world,
         agent=agent,
-        data=data or manifest.data,
+        data=data_of(manifest, data),
         options=tuple(f"{name}={json.dumps(value)}" for name, value in world_options(manifest).items()),
         perturb=str(manifest.identity.get("perturb", "none")),
         episodes=split_of(manifest)[1],
@@ -135,5 +144,8 @@ def rerun_settings(manifest: Manifest, agent: str, data: str, out: Path, workers
         form=form,
         constrained="on" if "agent decoding" in manifest.identity else "off",
         chat="on" if manifest.identity.get("agent chat") == "on" else unsaid,
+        api="tools" if manifest.identity.get("agent api") == "tools" else "auto",
+        precision=precision,
+        record_logprobs=manifest.identity.get("agent logprobs") == "on",
         **taken,
     )

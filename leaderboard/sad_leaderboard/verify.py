@@ -12,7 +12,7 @@ from sad_eval.records import EpisodeLine, Results
 
 from sad_env.data import Progress, silent
 from sad_env.errors import SadEnvError
-from sad_leaderboard.entries import Submission, read_submission
+from sad_leaderboard.entries import Submission, entry_name, read_submission
 from sad_leaderboard.recompute import Findings, recompute
 from sad_leaderboard.replay import replay
 from sad_leaderboard.schema import Level
@@ -54,7 +54,7 @@ def verify(
         rerun: needed for `Level.RERUN`.
         progress: called for every episode that is read or replayed.
     """
-    name = folder.name
+    name = entry_name(folder)
     try:
         submission = read_submission(folder)
     except (SadEnvError, OSError) as error:

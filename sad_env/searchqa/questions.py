@@ -111,7 +111,7 @@ def _read(path: Path) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
                 if line.strip():
                     record = parse_json(line)
                     if not isinstance(record, dict):
-                        raise RecordError("an object is due")
+                        raise RecordError("an object is expected")
                     yield place, f"{path}:{number}", record
                 place += len(line)
     except RecordError as error:

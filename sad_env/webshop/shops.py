@@ -178,7 +178,9 @@ def make_panel(kind: str, shop: Shop, split: str) -> Panel:
         names = [*SPLITS, *INDEX_SPLITS, *PAPER_SPLITS, *TYPE_SPLITS, ALL, SHOPS_SPLIT]
         raise UnknownNameError("split of webshop", split, names)
     if not chosen:
-        raise ConfigError(f"split {split!r} of webshop has no goal in these {len(numbered)}; try 'all'")
+        raise ConfigError(
+            f"split {split!r} of webshop has no goal in these {len(numbered)}: take the split 'all', or more products"
+        )
     tasks = [task_id(number, goal) for number, goal in chosen]
     return Panel.of("webshop", kind, split, tasks, _ceiling(shop, [goal for _, goal in chosen]))
 

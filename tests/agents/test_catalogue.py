@@ -204,7 +204,7 @@ def test_missing_students_are_told_apart(tmp_path: Path) -> None:
 def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(InfrastructureError, match="could not be had from the hub") as caught:
+    with pytest.raises(InfrastructureError, match="could not be loaded from the hub") as caught:
         resolve("hf:nobody/no-such-model", "toy")
     assert "\n" not in str(caught.value)
 

@@ -53,7 +53,7 @@ def test_episodes_of_another_agent_in_the_file_are_refused(tmp_path: Path, capsy
     (tmp_path / "expert.jsonl").write_bytes((tmp_path / "random.jsonl").read_bytes())
     capsys.readouterr()
     assert run(tmp_path / "expert.jsonl", "--episodes", "4") == 5
-    assert "holds an episode of random in toy, where expert in toy is due" in capsys.readouterr().err
+    assert "holds an episode of random in toy, where expert in toy is expected" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flags", [("--agent", "nobody"), ("--split", "nowhere"), ("--renamed", "0.5")])

@@ -200,7 +200,7 @@ def test_an_index_names_the_files_of_a_model_in_parts(tmp_path: Path) -> None:
 def test_what_is_not_there_is_refused_by_its_kind(hub: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such file or folder"):
         load_language_model(str(tmp_path / "nothing"))
-    with pytest.raises(InfrastructureError, match="could not be had from the hub"):
+    with pytest.raises(InfrastructureError, match="could not be loaded from the hub"):
         load_language_model("somebody/else")
     with pytest.raises(ConfigError, match="no such GPU here"):
         load_language_model("somebody/tiny", device="cuda:99")

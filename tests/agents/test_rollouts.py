@@ -220,8 +220,8 @@ class Sloppy(NullAgent):
 @pytest.mark.parametrize(
     ("gives", "reason"),
     [
-        (None, "act gave a NoneType where a Decision is due"),
-        ("Action: look", "act gave a str where a Decision is due"),
+        (None, "act gave a NoneType where a Decision is expected"),
+        ("Action: look", "act gave a str where a Decision is expected"),
         (replace(GOOD, spans=()), "spans end at 0, the text at 13"),
         (replace(GOOD, spans=None), "spans: Input should be a valid tuple"),
         (replace(GOOD, action=None), "action: Input should be a valid string"),
@@ -247,7 +247,7 @@ def test_what_is_no_prompt_ends_its_own_episode() -> None:
     finished = list(rollout(agent, [Job(task) for task in TASKS[:4]], TOY, limits=Limits(max_steps=2)))
     (bad,) = [one.trajectory for one in finished if one.trajectory.status is Status.AGENT_ERROR]
     assert bad.task_id == TASKS[1]
-    assert "begin gave a NoneType where the prompt, a str, is due" in bad.error
+    assert "begin gave a NoneType where the prompt, a str, is expected" in bad.error
 
 
 @pytest.mark.parametrize(("gives", "reason"), [(None, "a NoneType"), ([GOOD], "1 decisions")])
@@ -255,7 +255,7 @@ def test_what_is_no_list_of_decisions_ends_all_that_were_asked(gives: object, re
     agent = NullAgent()
     agent.act = lambda episodes: gives  # type: ignore[assignment,method-assign,return-value]
     finished = list(rollout(agent, [Job(task) for task in TASKS[:4]], TOY, live=4))
-    assert {one.trajectory.error for one in finished} == {f"act gave {reason} where a list of 4 is due"}
+    assert {one.trajectory.error for one in finished} == {f"act gave {reason} where a list of 4 is expected"}
 
 
 class Misfit(NullAgent):

@@ -45,7 +45,7 @@ def test_a_students_file_and_a_model_folder_are_described(capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("hf:nobody/no-such-model", "could not be had from the hub or its cache"),
+        ("hf:nobody/no-such-model", "could not be loaded from the hub or its cache"),
         ("no-such/student.pt", "no such file or folder"),
         ("nothing", "no such file or folder; a model of the hub is hf:OWNER/NAME"),
         ("openai:http://me:secret@host/v1#m", "try it with sad-eval --agent openai:http://host/v1#m --env toy"),

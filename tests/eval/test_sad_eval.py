@@ -361,7 +361,20 @@ def test_ls_and_doctor_name_every_world(command: str, capsys: pytest.CaptureFixt
 
 
 def test_validate_proves_that_tasks_can_be_done(
-    evaluate: Evaluate, capsys: pytest.CaptureFixture[str], failing_world: str, tmp_path: Path
+    evaluate: Evaluate, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert main(["validate", "toy", "--workers", "0", "--quiet"]) == 0
     assert "the oracle wins 20 of 20 tasks" in capsys.readouterr().out
+    won = "return 'x', {**super().reset(seed=seed, options=options)[1], 'success': True}"
+    begun = "from sad_env.toy import ToyEnv\nclass Bad(ToyEnv):\n    world = 'bad'\n    def "
+    for name, told in (
+        ("oracle(self):\n        return []", "✗ the oracle wins 0 of 20 tasks"),
+        (
+            f"reset(self, *, seed=None, options=None):\n        {won}",
+            "✗ does not keep the contract of a world: broken: no task is won at reset",
+        ),
+        ("_act(self, action):\n        return 1 / 0", "_act(.py:5)"),
+    ):
+        (tmp_path / f"{name[:5]}.py").write_text(begun + name + "\n")
+        assert main(["validate", f"{tmp_path / name[:5]}.py:Bad", "--workers", "0", "--quiet"]) == 5
+        assert told in capsys.readouterr().out

@@ -30,6 +30,11 @@ Forgery = Callable[[Document], object]
 """Changes the trajectory of the first episode, one that the expert won."""
 
 NO_ACTION = "No action was taken: there was no line that starts with 'Action:'."
+CUT = "No action was taken: the completion was cut at its greatest length."
+NO_CALL = "No action was taken: no function was called."
+NO_FLY = "No action was taken: there is no function 'fly'; the functions are look, go_to, take."
+NO_JSON = "No action was taken: the arguments of the call are no JSON object."
+TWO_CALLS = "No action was taken: 2 functions were called at once: call one."
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +152,13 @@ FORGED: dict[str, tuple[Forgery, str]] = {
     "an unparsed step that holds a late action": (unasked("\n\n thought 3: \nACTION 4: look"), "says 'look'"),
     "an unparsed step with an answer of its own": (
         unasked("", "No action was taken: the lamp is in the attic."), "answer to a completion without action"),
+    "a cut that holds an action": (unasked("Action: look\n", CUT), "yet the completion says 'look'"),
+    "a cut that goes on": (unasked("", f"{CUT} The lamp is in the attic."), "answer to a completion without action"),
+    "a withheld completion that holds an action": (
+        unasked("Action: look\n", "No action was taken: the server's content filter withheld the completion."),
+        "yet the completion says 'look'"),
+    "a missing call where actions are text": (unasked("", NO_CALL), "answer to a completion without action"),
+    "a bad call where actions are text": (unasked("Action: call fly({})\n", NO_FLY), "says 'call fly({})'"),
     "an unparsed step with another complaint": (
         unasked("Action:\n", NO_ACTION), "answer to a completion without action"),
     "a played step without a completion": (stepped(completion="", spans=[], reasoning=""), "is not what"),
@@ -175,6 +187,68 @@ def test_a_forged_episode_is_refused_and_its_entry_not_shown(
     board = json.loads((tmp_path / "out" / "board.json").read_text())
     assert board["tables"] == []
     assert board["remarks"][0].startswith("entry (recomputed only) is left out: ")
+
+
+FORGED_CALLS: dict[str, tuple[str, str]] = {
+    "an action": ("Action: look\n", NO_CALL),
+    "an action that was cut": ("Action: look\n", CUT),
+    "an action as a bad call": ("Action: look\n", NO_JSON),
+    "a good call": ("Action: call look({})\n", NO_CALL),
+    "a good call that was cut": ("Action: call look({})\n", CUT),
+    "a good call as an unknown one": ("Action: call look({})\n", NO_FLY),
+    "a good call as no JSON": ('Action: call take({"thing": "a (red) lamp"})\n', NO_JSON),
+    "a good call as two": ('Action: call take({"thing": "x({}); y({})"})\n', TWO_CALLS),
+    "a bad call as another bad one": ("Action: call fly({})\n", NO_JSON),
+    "a bad call as two": ("Action: call fly({})\n", TWO_CALLS),
+    "two calls as three": ("Action: call fly({}); fly({})\n", TWO_CALLS.replace("2", "3")),
+    "two calls, written otherwise": ("Action: call fly({}); fly({})\n", TWO_CALLS.replace("2", "02")),
+    "two calls as a number": ("Action: call fly({}); fly({})\n", TWO_CALLS.replace("2", "2 lamps, 2")),
+    "a bad call with a hint": ("Action: call fly({})\n", NO_FLY + " The lamp is in the attic."),
+    "a bad call with other functions": ("Action: call fly({})\n", NO_FLY.replace("look", "the lamp is in the attic")),
+    "a bad call without an answer": ("Action: call fly({})\n", "No action was taken: ."),
+    "a bad call answered by the world": ("Action: call fly({})\n", "You see: a lamp."),
+    "a call without brackets": ("Action: call fly\n", NO_FLY),
+    "a call of nothing": ("Action: call \n", NO_CALL),
+    "no call, with an answer to text": ("\n", NO_ACTION),
+    "no call, with a hint": ("\n", "No action was taken: the lamp is in the attic."),
+}
+
+
+@pytest.mark.parametrize("name", FORGED_CALLS)
+def test_a_forged_step_without_a_call_is_refused(name: str, entry: Path) -> None:
+    completion, answer = FORGED_CALLS[name]
+    with pytest.raises(MismatchError, match=r"step 1: (marked as without action, yet the|answer to a)"):
+        _replay_calls(entry, unasked(completion, answer))
+
+
+HONEST_CALLS = {
+    "Action: call fly({})\n": NO_FLY,
+    "Action: call fly({}); fly({})\n": TWO_CALLS,
+    "Reasoning: x\n": NO_CALL,
+}
+
+
+@pytest.mark.parametrize("completion", HONEST_CALLS)
+def test_a_step_without_a_call_has_neither_an_action_nor_a_reward(completion: str, entry: Path) -> None:
+    def wondering(**changes: object) -> Forgery:
+        def forgery(trajectory: Document) -> None:
+            unasked(completion, HONEST_CALLS[completion])(trajectory)
+            stepped(reasoning="x" if completion.startswith("Reasoning") else "", **changes)(trajectory)
+
+        return forgery
+
+    _replay_calls(entry, wondering())
+    for changes in ({"action": "look"}, {"reward": 1.0}, {"valid": True}, {"progress": 1.0}):
+        with pytest.raises(MismatchError, match="step 1: "):
+            _replay_calls(entry, wondering(**changes))
+
+
+def _replay_calls(entry: Path, forgery: Forgery) -> None:
+    """Plays the first episode, forged, as one whose actions are calls."""
+    line = json.loads(next(read_submission(entry).episodes()).to_json())
+    forgery(line["trajectory"])
+    world, tools = registry.make("toy"), registry.action_tools("toy", {})
+    replay_episode(world, EpisodeLine.model_validate(line), Bounds(20), tools)
 
 
 def test_steps_after_the_last_token_or_the_last_invalid_action_are_refused(entry: Path) -> None:

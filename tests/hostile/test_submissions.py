@@ -320,9 +320,31 @@ def test_a_folder_name_that_is_none_is_refused(name: str, entry: Path, one_clear
     one_clear_line(found.findings[0])
 
 
-def test_a_linked_entry_is_refused(entry: Path, tmp_path: Path) -> None:
+def test_an_entry_is_named_from_within(
+    entry: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(entry)
+    for inside in (Path("."), Path("../entry/")):
+        found = verify(inside, Level.REPLAYED)
+        assert (found.name, found.level, found.findings) == ("entry", Level.REPLAYED, ())
+        assert found.submission is not None
+        assert found.submission.name == "entry"
+    assert main(["verify", "."]) == 0
+    assert "ok  recomputed entry" in capsys.readouterr().out
+    (entry / "results.json").write_text("{}")
+    assert main(["verify", "."]) == 5
+    said = capsys.readouterr()
+    assert "entry/results.json: not the file that entry.json names by sha256" in said.out
+    assert "1 of 1 entries do not hold: entry" in said.err
+
+
+def test_a_linked_entry_is_refused(entry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "linked").symlink_to(entry, target_is_directory=True)
-    assert "not a link" in verify(tmp_path / "linked", Level.RECOMPUTED).findings[0]
+    monkeypatch.chdir(tmp_path)
+    for link in (tmp_path / "linked", Path("linked"), Path("linked/.")):
+        found = verify(link, Level.RECOMPUTED)
+        assert found.name == "linked"
+        assert "not a link" in found.findings[0]
 
 
 def test_a_packed_bomb_is_cut_off(entry: Path, monkeypatch: pytest.MonkeyPatch) -> None:

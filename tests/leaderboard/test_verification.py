@@ -253,6 +253,22 @@ def test_a_part_of_a_run_is_refused(forge: Callable[..., Verification]) -> None:
     assert any("sad-eval merge" in finding for finding in found.findings)
 
 
+def test_episodes_that_no_evaluation_plays_are_refused(forge: Callable[..., Verification], tmp_path: Path) -> None:
+    def guided(lines: list[Document]) -> list[Document]:
+        long(lines)["trajectory"]["steps"][1]["author"] = "teacher"
+        return lines
+
+    def imported(lines: list[Document]) -> list[Document]:
+        failed(lines)["trajectory"]["unknown"] = ["success", "status"]
+        return lines
+
+    for edit, reason in ((guided, "not the agent's but of teacher"), (imported, "does not tell its success, status")):
+        found = forge(episodes=edit)
+        shutil.rmtree(tmp_path / "forged")
+        assert (found.level, len(found.findings)) == (Level.CLAIMED, 1)
+        assert reason in found.findings[0]
+
+
 def test_an_owed_ending_is_refused(forge: Callable[..., Verification]) -> None:
     def edit(lines: list[Document]) -> list[Document]:
         failed(lines)["attempts"][-1]["status"] = "env_error"

@@ -39,7 +39,7 @@ def _episode(document: Any) -> LoggedEpisode:
     for number, step in enumerate(document["steps"], 1):
         source = step.get("source") if isinstance(step, dict) else None
         if source not in ("system", "user", "agent"):
-            raise RecordError(f"step {number} is by {one_line(str(source), 40)!r}: system, user or agent is due")
+            raise RecordError(f"step {number} is by {one_line(str(source), 40)!r}: system, user or agent is expected")
         if step.get("is_copied_context"):
             continue
         message = text_parts(step.get("message"), f"step {number}")

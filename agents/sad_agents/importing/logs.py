@@ -76,7 +76,7 @@ def _episode(content: object, world: str, marks: re.Pattern[str]) -> LoggedEpiso
         facts = {key: value for key, value in content.items() if key not in _TEXT_KEYS}
         content = next((content[key] for key in _TEXT_KEYS if key in content), None)
     if not isinstance(content, str):
-        raise RecordError(f"an object with one of the entries {', '.join(_TEXT_KEYS)} is due, a text")
+        raise RecordError(f"an object with one of the entries {', '.join(_TEXT_KEYS)} is expected, a text")
     found = list(marks.finditer(content))
     pieces = _marked(content, found) if found else _prompted(content)
     head = content[: found[0].start()] if found else content.partition("\n>")[0]

@@ -42,7 +42,7 @@ def read_messages(path: Path, world: str) -> Iterator[tuple[int, LoggedEpisode |
 def _episode(record: Any) -> LoggedEpisode:
     key = next((key for key in _LISTS if isinstance(record, dict) and isinstance(record.get(key), list)), None)
     if key is None:
-        raise RecordError(f"an object with a list {' or '.join(_LISTS)} is due")
+        raise RecordError(f"an object with a list {' or '.join(_LISTS)} is expected")
     if key == "messages" and isinstance(record.get("spans"), list) and named_form(record):
         return _exported(record)
     prompt: list[str] = []
@@ -110,7 +110,9 @@ def _role_and_content(message: Any, number: int) -> tuple[str, str]:
     role = message.get("role", message.get("from"))
     role = _ROLES.get(str(role), role)
     if role not in ("system", "user", "assistant", "tool"):
-        raise RecordError(f"message {number} is by {one_line(str(role), 40)!r}: system, user, assistant or tool is due")
+        raise RecordError(
+            f"message {number} is by {one_line(str(role), 40)!r}: system, user, assistant or tool is expected"
+        )
     return role, text_parts(message.get("content", message.get("value")), f"message {number}")
 
 

@@ -87,7 +87,7 @@ class LiveEpisode:
         began: monotonic time.
         info: the world's latest.
         decision: the agent's latest; None before the first.
-        known_to_agent: the agent has begun it, so its `end` is due.
+        known_to_agent: the agent has begun it, so its `end` is expected.
         tokens: generated so far.
         invalid_run: invalid actions in a row.
         answered: how often each action brought each answer.
@@ -183,7 +183,7 @@ def verdict(info: Mapping[str, Any]) -> Status:
 def fault_of(decision: object) -> str:
     """Why what an agent gave is no decision that can be recorded, in one line; empty when it is one."""
     if not isinstance(decision, Decision):
-        return f"act gave a {type(decision).__name__} where a Decision is due"
+        return f"act gave a {type(decision).__name__} where a Decision is expected"
     if not isinstance(decision.stop, Status | None) or not isinstance(decision.error, str):
         return "a decision's stop is a Status or None, its error a str"
     try:
@@ -199,7 +199,7 @@ def checked(given: object, count: int) -> list[Decision]:
     """What `act` gave, with what is no decision replaced by its episode's end."""
     if not isinstance(given, Sequence) or len(given) != count:
         what = f"{len(given)} decisions" if isinstance(given, Sequence) else f"a {type(given).__name__}"
-        return [Decision.stopped(Status.AGENT_ERROR, f"act gave {what} where a list of {count} is due")] * count
+        return [Decision.stopped(Status.AGENT_ERROR, f"act gave {what} where a list of {count} is expected")] * count
     return [
         Decision.stopped(Status.AGENT_ERROR, fault) if (fault := fault_of(decision)) else decision for decision in given
     ]

@@ -234,7 +234,7 @@ class _Rollout:
         try:
             prompt = self._agent.begin(episode.number, start)
             if not isinstance(prompt, str):
-                raise TypeError(f"begin gave a {type(prompt).__name__} where the prompt, a str, is due")
+                raise TypeError(f"begin gave a {type(prompt).__name__} where the prompt, a str, is expected")
         except _SETUP:
             raise
         except Exception as error:

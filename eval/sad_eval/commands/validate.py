@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -55,6 +56,11 @@ def run_validate(arguments: Sequence[str] | None = None) -> int:
         check_world(lambda: registry.make(spec.name, **recipe.options), tasks=min(3, len(panel.task_ids)), oracle=False)
     except ConformanceError as error:
         out.print(safe_text(f"✗ does not keep the contract of a world: {one_line(str(error), 200)}", "red"))
+        return 5
+    except Exception as error:  # the world's own
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        what = one_line(f"{type(error).__name__}: {error}", 200)
+        out.print(safe_text(f"✗ raises: {what} ({one_line(place.filename, 120)}:{place.lineno})", "red"))
         return 5
     out.print(safe_text("✓ keeps the contract of a world", "green"))
     wins = {name: _wins(name, recipe, panel.task_ids, settings) for name in ("oracle", "null")}

@@ -314,7 +314,7 @@ def resolution(n: int) -> str:
     The half-width is Wilson's at 50 %, where it is widest. On the same tasks a paired test needs less.
 
     >>> resolution(20).partition("; ")[2]
-    'two agents can be told apart from 6 tasks on that only one of them wins.'
+    'telling two agents apart takes at least 6 tasks that only one of them wins.'
     """
     if n < 1:
         raise ValueError("without an episode there is nothing to say")
@@ -324,4 +324,4 @@ def resolution(n: int) -> str:
     flips = next((count for count in range(1, n + 1) if mcnemar(count, 0) < 1 - CONFIDENCE), None)
     if flips is None:
         return f"{words}; that is too few for any paired test."
-    return f"{words}; two agents can be told apart from {flips} tasks on that only one of them wins."
+    return f"{words}; telling two agents apart takes at least {flips} tasks that only one of them wins."

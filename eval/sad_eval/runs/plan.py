@@ -18,7 +18,7 @@ from sad_agents.perturbed_agent import PerturbedAgent
 from sad_agents.rollout.rollout import Limits
 from sad_agents.rollout.world_recipe import WorldRecipe
 
-from sad_env import data, registry
+from sad_env import registry
 from sad_env.errors import ConfigError
 from sad_env.files import sha256_file
 from sad_env.panels import Panel
@@ -126,7 +126,9 @@ def _manifest(
     source = registry.world(settings.env).entry.rpartition(":")[0]
     # The tasks of a world that is a file alone are in its code.
     in_code = settings.data == "generated" and source.endswith(".py")
-    digest = sha256_file(source) if in_code else provenance.data_sha256(_data_path(settings))
+    digest = (
+        sha256_file(source) if in_code else provenance.data_sha256(provenance.data_path(settings.env, settings.data))
+    )
     bounds: dict[str, float | int | None] = {
         "max_steps": limits.max_steps,
         "max_tokens": limits.max_tokens,
@@ -187,16 +189,6 @@ def _how(settings: EvalSettings) -> dict[str, Any]:
         "first_thoughts_sha256": sha256_file(settings.first_thoughts) if settings.first_thoughts else "",
         "perturb": settings.perturb,
     }
-
-
-def _data_path(settings: EvalSettings) -> Path | None:
-    """The files that the data argument names, None for generated data."""
-    spec = registry.world(settings.env)
-    if settings.data == "generated" or not spec.data:
-        return None
-    if Path(settings.data).exists():
-        return Path(settings.data)
-    return data.resolve(settings.env, settings.data, registry.load(spec.data).packs)[1]
 
 
 def _folder(settings: EvalSettings, manifest: Manifest, *, alone: bool) -> Path:
@@ -262,8 +254,9 @@ def _adopt(run: RunFolder, plan: EvaluationPlan) -> None:
             return
         if before >= now and old.repeats >= new.repeats:
             raise ConfigError(
-                f"{shown!r} is a run of {len(before):,} tasks with {old.repeats:,} tries each, not of {len(now):,} with"
-                f" {new.repeats:,}: a run may grow but not shrink; take another --out, or begin anew with --new"
+                f"{shown!r} is a run of {len(before):,} tasks, {old.repeats:,} times each, not of {len(now):,},"
+                f" {new.repeats:,} times each: a run may grow but not shrink; take another --out, or begin anew with"
+                " --new"
             )
     for name, *values in changes:
         was, is_now = ("nothing" if value is None else repr(one_line(str(value), 40)) for value in values)

@@ -32,6 +32,7 @@ def shown_run(planned: int, sums: MetricSums, *, quiet: bool = False) -> Iterato
     """
     recent: deque[EpisodeLine] = deque(maxlen=_RECENT)
     owed = 0
+    told = False
     by_line = not quiet and not sys.stderr.isatty()
 
     def note() -> str:
@@ -40,12 +41,14 @@ def shown_run(planned: int, sums: MetricSums, *, quiet: bool = False) -> Iterato
     with shown(quiet=quiet, below=lambda: recent_episodes(recent)) as report:
 
         def ended(line: EpisodeLine) -> None:
-            nonlocal owed
+            nonlocal owed, told
             recent.append(line)
             owed += line.trajectory.status.owed
-            if line.trajectory.status.owed and by_line:
+            broke = line.trajectory.status is Status.AGENT_ERROR and not told
+            told = told or broke
+            if (line.trajectory.status.owed and by_line) or (broke and (quiet or by_line)):
                 what = f"{line.trajectory.status.value} in {line.trajectory.task_id}: {line.trajectory.error}"
-                print(one_line(what, 200), file=sys.stderr, flush=True)
+                print(one_line(what, 200) + (" (told once)" if broke else ""), file=sys.stderr, flush=True)
             report("", len(sums), planned, note)
 
         report("", len(sums), planned, note)

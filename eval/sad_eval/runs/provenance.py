@@ -7,9 +7,13 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import sad_env
+from sad_env import registry
+from sad_env.data import DataPack, WorldData, located
 from sad_env.files import sha256_file, sha256_folder
 
 _PACKAGES = ("numpy", "gymnasium", "torch", "transformers", "tokenizers", "alfworld", "textworld", "ray")
@@ -54,6 +58,28 @@ def _git(root: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
+
+
+def data_path(world: str, data: str) -> Path | None:
+    """The files that a world's `data` argument names, None for generated data and for worlds without data of their own.
+
+    Args:
+        world: the world's name.
+        data: "generated", "official", "official:PACK", a folder or a file.
+
+    Raises:
+        DataError: the folder or pack is not there.
+        ConfigError: no such pack.
+    """
+    if data == "generated" or not registry.world(world).data:
+        return None
+    return located(world, data, packs_of(world))[1]
+
+
+def packs_of(world: str) -> Sequence[DataPack]:
+    """The official packs of a world."""
+    entry = registry.world(world).data
+    return cast("WorldData", registry.load(entry)).packs if entry else ()
 
 
 def data_sha256(source: Path | None) -> str:

@@ -166,18 +166,24 @@ def recorded_settings(stored: Mapping[str, Any], **changes: Any) -> EvalSettings
     Raises:
         ConfigError: they are not settings.
     """
-    kept = dict(stored)
-    if model := kept.pop("model", ""):
-        kept["agent"] = model
-    if "dtype" in kept:
-        kept["precision"] = FORMER_PRECISIONS.get(kept["dtype"], kept["dtype"])
-        del kept["dtype"]
-    if "max_tokens" in kept:
-        kept["max_episode_tokens"] = kept.pop("max_tokens")
+    kept = present_settings(stored)
     try:
         return EvalSettings(**{**kept, "options": tuple(kept.get("options", ())), **changes})
     except TypeError as error:
         raise ConfigError(f"not the settings of this version: {one_line(str(error), 120)}") from None
+
+
+def present_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in a manifest under the names and values of this version; nothing of them is checked."""
+    kept = dict(stored)
+    if model := kept.pop("model", ""):
+        kept["agent"] = model
+    if "dtype" in kept:
+        dtype = kept.pop("dtype")
+        kept["precision"] = FORMER_PRECISIONS.get(str(dtype), dtype)
+    if "max_tokens" in kept:
+        kept["max_episode_tokens"] = kept.pop("max_tokens")
+    return kept
 
 
 def shard_of(text: str) -> tuple[int, int]:
