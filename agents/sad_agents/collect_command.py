@@ -47,7 +47,7 @@ class CollectSettings(ModelSettings):
     out: Path
     """Output file of the trajectories (JSON lines)."""
     agent: str = "expert"
-    """Who acts: expert, random, nano, FILE.pt, a model folder, hf:ID, openai:URL#NAME, package.module:Class."""
+    """Who acts: expert, random, nano, FILE.pt, a model folder, hf:ID, openai:URL#NAME, module:Class, file.py:Class."""
     data: str = "generated"
     """generated, official, official:PACK, or a folder in the official layout."""
     split: str = "train"
