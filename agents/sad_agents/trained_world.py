@@ -41,14 +41,14 @@ def of_another_world(name: str, trained: str, world: str) -> str:
         world: where it is to play or teach.
 
     >>> of_another_world("student.pt", "webshop", "alfworld")
-    "'student.pt' was trained in webshop, not in alfworld: it knows neither its actions nor its tasks"
+    "'student.pt' was trained in webshop, not in alfworld"
     >>> of_another_world("student.pt", "", "alfworld")
     ''
     """
     if not trained or same_world(trained, world):
         return ""
     was, is_now = one_line(trained, 80), one_line(world, 80)
-    return f"{one_line(name, 80)!r} was trained in {was}, not in {is_now}: it knows neither its actions nor its tasks"
+    return f"{one_line(name, 80)!r} was trained in {was}, not in {is_now}"
 
 
 @functools.cache

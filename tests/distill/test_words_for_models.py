@@ -169,7 +169,7 @@ def test_a_teacher_of_another_world_is_warned_of_once(trained: Path, files: Path
     Run(replaced(config, env="webshop", trajectories=(str(shop),)), warn=said.append)
     (line,) = said
     assert line.startswith("the teacher '")
-    assert line.endswith("student.pt' was trained in toy, not in webshop: it knows neither its actions nor its tasks")
+    assert line.endswith("student.pt' was trained in toy, not in webshop")
 
 
 def test_a_checkpoint_that_plays_another_world_is_warned_of_once(
@@ -181,4 +181,4 @@ def test_a_checkpoint_that_plays_another_world_is_warned_of_once(
     assert evaluate([*short, "--env", "toy", "--out", "own"]) == 0
     assert "was trained in" not in capsys.readouterr().err
     assert evaluate([*short, "--env", "hotpotqa", "--panel", "test,train", "--out", "other"]) == 0
-    assert capsys.readouterr().err.count("warning: 'student.pt' was trained in toy, not in hotpotqa: it knows") == 1
+    assert capsys.readouterr().err.count("warning: 'student.pt' was trained in toy, not in hotpotqa\n") == 1
