@@ -16,6 +16,7 @@ from sad_distill.config import TrainConfig
 from sad_distill.config_checks import check
 from sad_distill.training import run as run_module
 from sad_distill.training.pace import Pace
+from sad_distill.training.playing import play
 from sad_distill.training.run import Run
 from sad_distill.training.state import load_state
 
@@ -136,6 +137,34 @@ def test_a_run_that_used_its_seconds_is_over_when_it_is_resumed(
     again.train()
     assert again.trained == 0
     assert load_state(tmp_path / "run" / "state.safetensors")[1]["processor_seconds"] == 8.0
+
+
+def test_what_was_played_after_the_last_state_is_played_and_counted_again(
+    files: Path, tmp_path: Path, clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock(2.0)
+    online = {"mode": "online", "rollouts": 2, "horizon_start": 1, "processor_seconds": 8.0, "trajectories": ()}
+    Run(settings(files, tmp_path / "whole", **online)).train()
+    folder = tmp_path / "run"
+    killed = Run(settings(files, folder, **online, save_every=2))
+    update = killed._update
+    monkeypatch.setattr(killed, "_update", lambda rows: update(rows) if killed.done < 3 else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        killed.train()
+    assert load_state(folder / "state.safetensors")[1]["step"] == 2
+    assert {path.name for path in (folder / "rollouts").iterdir()} >= {"000002.jsonl", "000003.jsonl"}
+    again = Run(settings(files, folder, **online, save_every=2))
+    played = []
+    monkeypatch.setattr(
+        "sad_distill.training.live.play",
+        lambda *words: played.append((words[2].name, words[2].exists())) or play(*words),
+    )
+    again.train()
+    assert played[0] == ("000002.jsonl", False)
+    kept = ("step", "loss", "processor_seconds")
+    assert [[one[name] for name in kept] for one in metrics(folder)] == [
+        [one[name] for name in kept] for one in metrics(tmp_path / "whole")
+    ]
 
 
 def test_kept_students_of_a_run_by_updates_are_those_of_a_run_that_was_stopped_there(

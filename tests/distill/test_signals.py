@@ -22,6 +22,7 @@ from sad_distill.signals.policy import PolicyPlan, PolicyTerm, clipped
 from sad_distill.signals.table import SIGNALS, turn_weights
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.training.learner import Learner
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from sad_env.errors import ConfigError
 from sad_env.records import Status, Step, Trajectory
@@ -304,6 +305,19 @@ def test_probabilities_and_entropy_are_those_of_the_temperature_of_sampling(tiny
     assert numbers["kl_teacher"] == pytest.approx((own - theirs).mean().item(), abs=1e-4)
     assert numbers["kl_start"] == 0
     assert known.step.tolist() == [0, 0, 1, 1]
+
+
+def test_what_was_sampled_is_remembered_without_dropout() -> None:
+    torch.manual_seed(0)
+    config = GPT2Config(n_layer=1, n_head=2, n_embd=16, n_positions=32, vocab_size=30, resid_pdrop=0.5, embd_pdrop=0.5)
+    student = GPT2LMHeadModel(config).train()
+    term = PolicyTerm(PolicyPlan({"k3_start": ALWAYS}), start=student)
+    term.remember(student, None, rows_with_turns()[:1], CPU)
+    first = term.facts[0].log_q
+    assert student.training
+    term.remember(student.eval(), None, rows_with_turns()[:1], CPU)
+    assert torch.equal(term.facts[0].log_q, first)
+    assert not student.training
 
 
 def test_a_second_update_on_the_same_rows_is_clipped_and_says_so(tiny_llama: Tiny) -> None:

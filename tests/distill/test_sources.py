@@ -77,9 +77,9 @@ class CutOffError(Exception):
     pass
 
 
-@pytest.mark.parametrize("signals", [False, True])
+@pytest.mark.parametrize(("terms", "whole"), [((), False), (("opd=1",), False), (("rft=1",), True)])
 def test_an_episode_in_circles_is_played_on_only_for_its_outcome(
-    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals: bool
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terms: tuple[str, ...], whole: bool
 ) -> None:
     played: list[Trajectory] = []
 
@@ -94,11 +94,11 @@ def test_an_episode_in_circles_is_played_on_only_for_its_outcome(
         return circling
 
     monkeypatch.setattr(live, "player_on", playing)
-    changes = {"method": "policy", "terms": ("grpo=1",), "group": 2} if signals else {}
+    changes = {"method": "policy", "terms": terms} if terms else {}
     Run(settings(files, tmp_path, steps=1, horizon_start=0, rollouts=8, **changes)).train()
     counts = [max(Counter((step.action, step.observation) for step in one.steps).values()) for one in played]
     assert len(counts) == 8
-    assert max(counts) > 4 if signals else max(counts) == 4
+    assert max(counts) > 4 if whole else max(counts) == 4
 
 
 POLICY: dict[str, Any] = {"method": "policy", "learning_rate": 1e-2}

@@ -6,7 +6,8 @@ With A_t the weighted sum of the advantages and r_t = q / (q at sampling) the lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -124,13 +125,14 @@ class PolicyTerm:
         """
         found: dict[int, tuple[RowFacts, Tensor]] = {}
         order = sorted(range(len(rows)), key=lambda number: len(rows[number].ids))
-        for begin in range(0, len(order), size):
-            part = order[begin : begin + size]
-            batch = collate([rows[number] for number in part]).to(device)
-            for number, facts in zip(part, self._facts(student, teacher, batch, outcomes or {}), strict=True):
-                steps = (guided or {}).get(facts[0].episode, frozenset())
-                own = torch.tensor([step not in steps for step in facts[0].step.tolist()], dtype=torch.bool)
-                found[number] = (replace(facts[0], own=own), facts[1])
+        with _sampling(student):
+            for begin in range(0, len(order), size):
+                part = order[begin : begin + size]
+                batch = collate([rows[number] for number in part]).to(device)
+                for number, facts in zip(part, self._facts(student, teacher, batch, outcomes or {}), strict=True):
+                    steps = (guided or {}).get(facts[0].episode, frozenset())
+                    own = torch.tensor([step not in steps for step in facts[0].step.tolist()], dtype=torch.bool)
+                    found[number] = (replace(facts[0], own=own), facts[1])
         self.facts = [found[number][0] for number in range(len(rows))]
         self.advantages = {
             name: signal.advantage(self.facts) for name, signal in self.plan.chosen.items() if signal.advantage
@@ -286,3 +288,14 @@ def _on(facts: RowFacts, like: Tensor) -> RowFacts:
         name: value.to(like) for name in ("log_q", "log_p", "log_start") if (value := getattr(facts, name)) is not None
     }
     return replace(facts, **moved)
+
+
+@contextlib.contextmanager
+def _sampling(model: nn.Module) -> Iterator[None]:
+    """The model as it samples: without dropout, which would make log-probabilities those of another model."""
+    was = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was)

@@ -69,7 +69,8 @@ class Live:
             raise ConfigError("mode dagger needs a teacher that writes: give --teacher expert, a model, or a server")
         self._policy = policy_of(parts.learner)
         # Outcomes are those of whole episodes; elsewhere nothing is played that is not learned from.
-        self._whole = self._policy is not None or config.model.teacher_told == "group"
+        asked = self._policy is not None and "outcome" in self._policy.plan.needs
+        self._whole = asked or config.online.group > 1 or config.model.teacher_told == "group"
         with_recorded = config.method == "minillm" and parts.rows
         self._recorded = EpochOrder(len(parts.rows), config.data.batch, config.data.seed) if with_recorded else None
         self._tasks = TaskStream.of(config)
@@ -112,6 +113,10 @@ class Live:
             InfrastructureError: an iteration without a row, or with episodes that could not be played.
         """
         config, pace = self._parts.config, self._parts.pace
+        if config.optimisation.processor_seconds:
+            # What was played after the last state is played again: its seconds are in no count, and schedules that go
+            # by seconds lead to another student than the one that played it.
+            self._folder.forget_rollouts_from(self.iteration)
         while not pace.over(self.step):
             rows, metrics = self._iterate()
             if not rows:

@@ -156,6 +156,14 @@ class RunDir:
             if int(path.name.partition(".")[0]) < before - keep:
                 path.unlink()
 
+    def forget_rollouts_from(self, iteration: int) -> None:
+        """Delete the rollouts of this iteration and of later ones."""
+        if not self._writes:
+            return
+        for path in (self.folder / "rollouts").glob("*.jsonl"):
+            if int(path.name.partition(".")[0]) >= iteration:
+                path.unlink()
+
 
 def told_settings(config: TrainConfig) -> dict[str, Any]:
     """The settings as a folder's config.json tells them: flat, as JSON gives them back, no password in an address."""
