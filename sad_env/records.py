@@ -265,4 +265,14 @@ def read_trajectories(path: str | os.PathLike[str]) -> Iterator[Trajectory]:
         try:
             yield Trajectory.from_json(line)
         except RecordError as error:
-            raise RecordError(f"{path}:{number}: {error}") from None
+            raise RecordError(f"{path}:{number}: {error}{_advice(line)}") from None
+
+
+def _advice(line: bytes) -> str:
+    """What to do with a line that is another program's chat; empty for others."""
+    try:
+        value = parse_json(line)
+    except RecordError:
+        return ""
+    chat = isinstance(value, dict) and any(isinstance(value.get(key), list) for key in ("messages", "conversations"))
+    return "; it is no file of trajectories: `sad-collect import` reads logs of chats" if chat else ""

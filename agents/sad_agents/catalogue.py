@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -12,12 +15,14 @@ from typing import Any, cast
 
 from sad_agents.agent import Agent
 from sad_agents.agent_options import AgentOptions
-from sad_agents.loading import model_agent, nano_agent, scripted_agent, server_agent, ships_student
+from sad_agents.loading import model_agent, nano_agent, scripted_agent, server_agent
+from sad_agents.model_words import ships_student
 from sad_agents.policies import ExpertAgent, HumanAgent, NullAgent, OracleAgent, RandomAgent
 from sad_env import registry
 from sad_env.errors import ConfigError, SadEnvError, UnknownNameError
+from sad_env.files import sha256_file
 from sad_env.safe_text import one_line
-from sad_env.sources import named_module
+from sad_env.sources import load_source
 
 __all__ = ["AgentOptions", "Plugin", "known_agents", "plugins", "provenance", "resolve", "ships_student"]
 
@@ -54,9 +59,9 @@ def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
     """The agent that a word names.
 
     Args:
-        spec: an expert of the world, `random`, `human`, `oracle`, `null`, `nano`, `scripted:FILE`, a `*.pt` file or a
-            model folder, `smollm2`, `hf:ID`, `openai:URL[#model]`, `vllm:URL[#model]`, `package.module:Class`, or the
-            name of a plug-in.
+        spec: an expert of the world, `random`, `human`, `oracle`, `null`, `nano`, `nano:WORLD`, `scripted:FILE`, a
+            `*.pt` file, a folder of a training run or a model, `smollm2`, `hf:ID`, `openai:URL[#model]`,
+            `vllm:URL[#model]`, `package.module:Class`, `file.py:Class`, or the name of a plug-in.
         world: the world's name.
         options: everything else.
 
@@ -72,7 +77,8 @@ def resolve(spec: str, world: str, options: AgentOptions = DEFAULTS) -> Agent:
         return named[spec]()
     if colon and kind in _PREFIXES:
         return _PREFIXES[kind](rest, world, options)
-    if spec == "smollm2" or spec.endswith(".pt") or "/" in spec or Path(spec).is_dir():
+    in_file = spec.rpartition(":")[0].endswith(".py")
+    if not in_file and (spec == "smollm2" or spec.endswith(".pt") or "/" in spec or Path(spec).is_dir()):
         return model_agent(spec, world, options)
     if colon:
         return _imported(spec, world, options)
@@ -136,26 +142,26 @@ def _named(world: str, options: AgentOptions) -> dict[str, Callable[[], Agent]]:
 
 
 def _imported(spec: str, world: str, options: AgentOptions) -> Agent:
-    module, _, name = spec.partition(":")
-    return _foreign(spec, lambda: _attribute(module, name), world, options)
+    source, _, name = spec.rpartition(":")
+    return _foreign(spec, lambda: _attribute(source, name), world, options)
 
 
 class _Absent(Exception):  # noqa: N818  (never leaves this module)
     """There is nothing of the name that was given, as against something that cannot be imported."""
 
 
-def _attribute(module: str, name: str) -> Any:
-    if not module:
+def _attribute(source: str, name: str) -> Any:
+    if not source:
         raise _Absent("it names no module")
     try:
-        return getattr(named_module(module), name)
-    except AttributeError as error:
-        if sys.modules.get(module) is None:  # the module's own code raised it
+        module = load_source(source)
+    except ModuleNotFoundError as error:
+        if not f"{source}.".startswith(f"{error.name}."):  # something that the module imports
             raise
         raise _Absent(str(error)) from error
-    except ModuleNotFoundError as error:
-        if not f"{module}.".startswith(f"{error.name}."):  # something that the module imports
-            raise
+    try:
+        return getattr(module, name)
+    except AttributeError as error:
         raise _Absent(str(error)) from error
 
 
@@ -167,7 +173,7 @@ def _foreign(spec: str, load: Callable[[], Any], world: str, options: AgentOptio
     except _Absent as error:
         known = ", ".join([*known_agents(world), *(f"{prefix}:…" for prefix in _PREFIXES), "FILE.pt"])
         raise ConfigError(
-            f"no agent {shown!r}: {one_line(str(error), 120)}; known: {known}, package.module:Class"
+            f"no agent {shown!r}: {one_line(str(error), 120)}; known: {known}, package.module:Class, file.py:Class"
         ) from error
     except Exception as error:
         raise ConfigError(f"the agent {shown!r} cannot be imported: {_said(error)}") from error
@@ -185,7 +191,23 @@ def _foreign(spec: str, load: Callable[[], Any], world: str, options: AgentOptio
             f"the agent {shown!r} made a {type(agent).__name__} without {', '.join(missing or ['a name'])}: "
             f"an Agent has a name (a str) and the calls {', '.join(_CALLS)}"
         )
+    with suppress(TypeError, AttributeError):  # code that is in no file, or an agent that takes no attributes
+        facts = {**provenance(agent), "code_sha256": _code_sha256(factory)}
+        object.__setattr__(agent, "provenance", facts)  # a dataclass may be frozen
     return cast(Agent, agent)
+
+
+@functools.cache  # a file that is edited later is not what runs in this process
+def _code_sha256(factory: Any) -> str:
+    """Hash of the file that a class or function is defined in.
+
+    Raises:
+        TypeError: it is in none, or neither of the two.
+    """
+    try:
+        return sha256_file(inspect.getfile(factory))
+    except OSError as error:  # a notebook's
+        raise TypeError(str(error)) from error
 
 
 def _said(error: Exception) -> str:
@@ -201,6 +223,7 @@ def _vllm_agent(rest: str, world: str, options: AgentOptions) -> Agent:
 _PREFIXES: dict[str, Callable[[str, str, AgentOptions], Agent]] = {
     "scripted": scripted_agent,
     "hf": lambda rest, world, options: model_agent(f"hf:{rest}", world, options),
+    "nano": lambda rest, world, options: model_agent(f"nano:{rest}", world, options, name=f"nano:{rest}"),
     "openai": server_agent,
     "vllm": _vllm_agent,
 }

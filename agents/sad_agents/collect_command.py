@@ -47,7 +47,7 @@ class CollectSettings(ModelSettings):
     out: Path
     """Output file of the trajectories (JSON lines)."""
     agent: str = "expert"
-    """Who acts: expert, random, nano, FILE.pt, a model folder, hf:ID, openai:URL#NAME, package.module:Class."""
+    """Who acts: expert, random, nano, FILE.pt, a model folder, hf:ID, openai:URL#NAME, module:Class, file.py:Class."""
     data: str = "generated"
     """generated, official, official:PACK, or a folder in the official layout."""
     split: str = "train"
@@ -273,7 +273,8 @@ def _check_same(settings: CollectSettings, content: dict[str, Any], settings_fil
     before = {**_NOT_YET, **read_json(settings_file)}
     # Earlier versions took settings of models for agents that are none, where they change nothing.
     unused = {_KEPT_AS.get(name, name) for name in ignored_by(settings.agent, settings.env)}
-    unused |= {key for key in content if key.startswith("begin_ids") and key not in before}
+    # Not recorded at first.
+    unused |= {key for key in content if key.startswith(("begin_ids", "code_sha256")) and key not in before}
     told = [*content, *(key for key in _WHERE_SET if key in before and key not in content)]
     changed = [
         key for key in told if key not in unused and not key.startswith(_SERVED) and before.get(key) != content.get(key)

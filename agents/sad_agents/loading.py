@@ -5,11 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +15,11 @@ from sad_agents.acting import acting_of, constrained_by, head_by, writing_of
 from sad_agents.agent import Agent, EpisodeStart
 from sad_agents.agent_options import SHOTS, AgentOptions
 from sad_agents.model import Model, ScriptedModel, read_script
+from sad_agents.model_words import model_path, shipped_student
 from sad_agents.outcomes import TriedActions
 from sad_agents.prompts import Prompt, load_prompt, prompt_of
 from sad_agents.react import ReActAgent
+from sad_agents.trained_world import trained_in, warn_of_another_world
 from sad_agents.windowing import Windowing
 from sad_env import registry
 from sad_env.addresses import public_address
@@ -36,12 +36,9 @@ if TYPE_CHECKING:
 
     from sad_agents.sampling.action_head import ActionHead
 
-STUDENTS = "students"
-"""Folder of this package with the shipped students, WORLD.pt each."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 _WEIGHTS = ("*.safetensors", "*.st", "config.json", "tokenizer.json")
 """The files of a model's folder that decide what it answers."""
-_HUB_ID = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?")
 
 
 # --- language models ----------------------------------------------------------------------------------------
@@ -77,8 +74,8 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
     """The language model that a word names.
 
     Args:
-        spec: a student.pt, a model folder, `smollm2` (a package that carries the model), or an id of the hub, with or
-            without `hf:` before it.
+        spec: a student.pt, the folder of a training run or a model, `nano:WORLD` (a student that ships), `smollm2` (a
+            package that carries the model), or an id of the hub, with or without `hf:` before it.
         device: as `device_of` takes it.
         dtype: one of `DTYPES`; "auto" is float32 on a processor, where it is no slower and batches of other sizes
             agree better, and the checkpoint's own precision elsewhere. "checkpoint" is its own everywhere.
@@ -87,7 +84,7 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
         CheckpointError: a file or folder that is not sound.
         InfrastructureError: a hub id that cannot be fetched.
         ConfigError: a device that is not there, or a package that is not installed.
-        UnknownNameError: no such dtype.
+        UnknownNameError: no such dtype, or no student ships for the world.
     """
     from sad_agents.hub_models import folder_offline, hub_folder
 
@@ -125,17 +122,6 @@ def load_language_model(spec: str, *, device: str = "cpu", dtype: str = "auto") 
     if head_by(spec, student.record):
         head = load_head(path, input_embedding(student.model).shape[1]).to(place)
     return LoadedModel(*student, start_ids=start, identity=identity or file_identity(path), path=path, head=head)
-
-
-def model_path(spec: str) -> Path | None:
-    """The file or folder that a word names; None where it is an id of the hub.
-
-    >>> model_path("hf:gpt2") is None, model_path("someone/model") is None, model_path("run/student.pt")
-    (True, True, PosixPath('run/student.pt'))
-    """
-    name = spec.removeprefix("hf:")
-    path = Path(name)
-    return path if path.exists() or path.suffix == ".pt" or not _HUB_ID.fullmatch(name) else None
 
 
 def device_of(name: str) -> torch.device:
@@ -251,16 +237,6 @@ def _form(options: AgentOptions) -> Form:
     return LINES if options.form == "auto" else form_of(options.form)
 
 
-def ships_student(world: str) -> bool:
-    """Whether the package holds a student of this world, for `--agent nano`."""
-    return shipped_student(world).is_file()
-
-
-def shipped_student(world: str) -> Path:
-    """Where the package holds its student of a world, if it has one."""
-    return Path(str(resources.files("sad_agents"))) / STUDENTS / f"{world}.pt"
-
-
 def nano_agent(world: str, options: AgentOptions) -> Agent:
     """`nano`: the student of the world that ships with the package."""
     path = shipped_student(world)
@@ -277,6 +253,7 @@ def model_agent(spec: str, world: str, options: AgentOptions, name: str = "") ->
     from sad_agents.sampling.local_model import LocalModel
 
     loaded = load_language_model(spec, device=options.device, dtype=options.dtype)
+    warn_of_another_world(name or spec, trained_in(loaded.record), world)
     prompt, window = acting_of(spec, loaded.record)
     form, chat = writing_of(spec, loaded.record, loaded.tokenizer, options.form, options.chat)
     local = model_path(spec)

@@ -137,7 +137,7 @@ def ignored_by(agent: str, world: str) -> dict[str, str]:
     """
     if agent.startswith("vllm:"):
         return dict.fromkeys(_SERVED, f"agent {agent!r} is asked by ids: leave it out, or name openai:URL#MODEL")
-    local = agent in ("nano", "smollm2") or agent.startswith(("hf:", "scripted:")) or agent.endswith(".pt")
+    local = agent in ("nano", "smollm2") or agent.startswith(("hf:", "nano:", "scripted:")) or agent.endswith(".pt")
     if local or Path(agent).is_dir():
         unserved = dict.fromkeys(_SERVED, f"agent {agent!r} is no served model: leave it out, or name openai:URL#MODEL")
         return unserved | _unsampled(agent)

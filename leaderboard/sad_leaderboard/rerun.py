@@ -14,7 +14,7 @@ from sad_agents.rollout.rollout import Finished, Job
 from sad_eval.commands.evaluate import player_of
 from sad_eval.records import EpisodeKey, EpisodeLine, Manifest
 from sad_eval.runs.harness import evaluate
-from sad_eval.runs.plan import EvaluationPlan, claimed, make_plan
+from sad_eval.runs.plan import RECORDED_LATER, EvaluationPlan, claimed, make_plan
 from sad_eval.runs.score import sums_for
 from sad_eval.runs.settings import EvalSettings, present_settings
 
@@ -101,7 +101,8 @@ def _outcome(line: EpisodeLine) -> bytes:
 def _differing_facts(entry: Manifest, again: Manifest) -> list[tuple[str, object, object]]:
     """Facts of the two identities that differ. Names of checkpoint file and panel may: their sha256 are compared."""
     old, new = entry.identity, again.identity
-    names = sorted({*old, *new} - {"agent checkpoint", "panel"})
+    unrecorded = {name for name in new if name.startswith(RECORDED_LATER) and name not in old}
+    names = sorted({*old, *new} - {"agent checkpoint", "panel"} - unrecorded)
     return [(name, old.get(name), new.get(name)) for name in names if (old.get(name) or "") != (new.get(name) or "")]
 
 

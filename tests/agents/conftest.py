@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped ALFWorld student as a folder."""
     from sad_agents.checkpoints import load_student, save_student
-    from sad_agents.loading import shipped_student
+    from sad_agents.model_words import shipped_student
 
     student = load_student(shipped_student("alfworld"))
     return save_student(tmp_path_factory.mktemp("served") / "alfworld", *student)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import torch
 from sad_agents.checkpoints import load_student, save_student
-from sad_agents.loading import load_language_model, shipped_student
+from sad_agents.loading import load_language_model
 from sad_agents.model_facts import model_facts
+from sad_agents.model_words import shipped_student
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 sys.path.insert(0, str(Path(__file__).parent))

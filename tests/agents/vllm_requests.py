@@ -75,7 +75,8 @@ def kept(value: Any) -> Any:
 
 def main(url: str) -> None:
     """Print the answers of a server."""
-    from sad_agents.loading import load_language_model, shipped_student
+    from sad_agents.loading import load_language_model
+    from sad_agents.model_words import shipped_student
 
     tokenizer = load_language_model(str(shipped_student("alfworld"))).tokenizer
     ids, newline = tokenizer(PROMPT)["input_ids"], tokenizer("\n")["input_ids"][0]

@@ -459,7 +459,11 @@ def test_wrong_words_are_told_at_once(files: Path, tmp_path: Path, capsys: pytes
         (["serv"], 2, "no command 'serv': did you mean 'serve'?"),
         (["--out", "x", *nothing, str(tmp_path / "empty.jsonl")], 5, "no episode in"),
         (["--out", "x", "--env", "tay", *nothing, str(files / "expert.jsonl")], 2, "did you mean 'toy'"),
-        (["--out", "x", "--student", "nano-9m", *nothing, str(files / "expert.jsonl")], 2, "did you mean 'nano-8m'"),
+        (
+            ["--out", "x", "--env", "toy", "--student", "nano-9m", *nothing, str(files / "expert.jsonl")],
+            2,
+            "did you mean 'nano-8m'",
+        ),
         (["inspect", "--trajectories", str(tmp_path / "empty.jsonl")], 5, "holds no episode"),
         (["serve", "--model", str(files / "teacher.pt"), "--port", "99999"], 2, "cannot listen on 127.0.0.1:99999"),
         (["serve", "--model", str(files / "teacher.pt"), "--device", "gpu"], 2, "--device 'gpu': give cpu, cuda"),

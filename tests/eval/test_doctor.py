@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sad_agents.checkpoints import save_student
-from sad_agents.loading import shipped_student
+from sad_agents.model_words import shipped_student
 from sad_eval.__main__ import main
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "agents"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sad_distill.commands.main import main as distill
 from sad_eval.commands.play import main as play
 
 from sad_env import cli, json_lines
@@ -155,3 +156,19 @@ def test_an_error_message_that_quotes_the_input_is_made_visible(capsys: pytest.C
     assert "\x1b" not in shown
     assert "\u202e" not in shown
     assert len(shown) < 1100
+
+
+@pytest.mark.parametrize("key", ["messages", "conversations"])
+def test_a_log_of_chats_is_told_how_it_is_read(
+    key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("chats.jsonl").write_text(json.dumps({key: [{"role": "user", "content": "Find it."}]}) + "\n")
+    said = "chats.jsonl:1: world: Field required; it is no file of trajectories: `sad-collect import` reads logs of"
+    train = ["--method", "sft", "--mode", "offline", "--env", "toy", "--trajectories", "chats.jsonl", "--out", "run"]
+    for command in (lambda: play(["chats.jsonl", "--plain"]), lambda: distill(train)):
+        assert command() == 5
+        assert said in capsys.readouterr().err
+    Path("chats.jsonl").write_text(json.dumps({key: "none"}) + "\n")
+    with pytest.raises(RecordError, match=r"chats\.jsonl:1: \w+: Field required$"):
+        list(read_trajectories("chats.jsonl"))

@@ -26,7 +26,7 @@ class ExportConfig:
     """
 
     student: Annotated[str, tyro.conf.Positional]
-    """student.pt, a model folder, an adapter's folder, or nano:WORLD, which ships."""
+    """student.pt, the folder of a training run, a model or an adapter, or nano:WORLD, which ships."""
     out: str
     """Output folder."""
     results: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ def export(config: ExportConfig) -> int:
 
 def _write(config: ExportConfig, folder: Path, results: list[Evaluated]) -> None:
     from sad_agents.adapters import CONFIG_FILE
-    from sad_agents.loading import load_language_model, shipped_student
+    from sad_agents.loading import load_language_model
 
     from sad_distill.models.exported import export_adapter, export_folder
 
@@ -73,7 +73,5 @@ def _write(config: ExportConfig, folder: Path, results: list[Evaluated]) -> None
             raise ConfigError(f"--as-adapter: {one_line(config.student, 80)!r} is no folder with an {CONFIG_FILE}")
         export_adapter(source, folder, name=name, results=results)
         return
-    world = config.student.removeprefix("nano:")
-    spec = config.student if world == config.student else str(shipped_student(world))
-    loaded = load_language_model(spec, dtype="checkpoint")
+    loaded = load_language_model(config.student, dtype="checkpoint")
     export_folder(folder, loaded.model, loaded.tokenizer, loaded.record, name=name, results=results, head=loaded.head)

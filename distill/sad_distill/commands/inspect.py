@@ -24,7 +24,8 @@ class InspectConfig:
     trajectories: Annotated[Path, formerly("episodes", remark="elsewhere --episodes is a number")]
     """Recorded trajectories (JSON lines); with --log any text file."""
     model: str = ""
-    """Model whose tokenizer is used: student.pt, folder, smollm2 or hf:ID; left out, one is trained on the episodes."""
+    """Model whose tokenizer is used: student.pt, folder, nano:WORLD, smollm2 or hf:ID; left out, one is trained on the
+    episodes."""
     show: int = 1
     """Episodes shown."""
     html: Path | None = None

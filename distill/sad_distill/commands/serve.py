@@ -18,7 +18,7 @@ class ServeConfig:
     """
 
     model: str
-    """Model that is served: student.pt, folder, smollm2 or hf:ID."""
+    """Model that is served: student.pt, folder, nano:WORLD, smollm2 or hf:ID."""
     host: str = "127.0.0.1"
     """Address to listen on; anybody who can reach it can use the model."""
     port: int = 8700

@@ -12,6 +12,7 @@ from sad_agents.adapters import CONFIG_FILE, WEIGHTS_FILE
 from sad_agents.loading import load_language_model
 from sad_agents.model_facts import model_facts
 from sad_agents.model_folder import CHAT_TEMPLATE, RECORD_FILE
+from sad_agents.model_words import model_path
 from sad_agents.sampling.action_head import HEAD_FILE, ActionHead, head_bytes
 from sad_agents.student_folder import install_folder, save_folder
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -66,7 +67,8 @@ def adapter_base(spec: str) -> str:
     """
     if spec.startswith("hf:"):
         return spec.removeprefix("hf:")
-    return str(Path(spec).resolve()) if Path(spec).is_dir() else ""
+    path = model_path(spec)
+    return str(path.resolve()) if path is not None and path.is_dir() else ""
 
 
 def save_adapter(

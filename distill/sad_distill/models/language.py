@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sad_agents.acting import writing_of
-from sad_agents.loading import load_language_model, model_path
+from sad_agents.loading import load_language_model
+from sad_agents.model_words import model_path
 from sad_agents.sampling.action_head import ActionHead
+from sad_agents.trained_world import trained_in
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from sad_distill.models.heads import restrict
@@ -36,6 +38,7 @@ class Language:
         form: name of the form that it writes in (`sad_env.transcript`).
         chat: it reads and writes in the turns of the tokenizer's chat template.
         ours: it is a student of this project: trained on the task, it needs no exemplars.
+        trained: the world that it was trained in; empty where that is not known.
         success: by world, its success at the last validation of its training, where there was one.
         head: chooses its actions; None for models that write them.
     """
@@ -47,6 +50,7 @@ class Language:
     form: FormName = "lines"
     chat: bool = False
     ours: bool = False
+    trained: str = ""
     success: Mapping[str, float] = field(default_factory=dict)
     head: ActionHead | None = None
 
@@ -74,7 +78,6 @@ def load_language(spec: str, device: str = "cpu", dtype: str = "float32", *, tea
         )
     restrict(loaded.model, TokenIds.of(loaded.tokenizer.get_vocab().values()))
     form, chat = writing_of(spec, loaded.record, loaded.tokenizer)
-    ours, success = bool(loaded.record), validated(loaded.record)
     return Language(
         loaded.model,
         loaded.tokenizer,
@@ -82,17 +85,17 @@ def load_language(spec: str, device: str = "cpu", dtype: str = "float32", *, tea
         loaded.start_ids,
         form.name,
         chat,
-        ours,
-        success,
-        loaded.head,
+        ours=bool(loaded.record),
+        trained=trained_in(loaded.record),
+        success=validated(loaded.record),
+        head=loaded.head,
     )
 
 
 def validated(record: Mapping[str, Any]) -> dict[str, float]:
     """Success at the validation that a training record tells of, by its world; empty where there was none."""
-    settings, success = record.get("settings"), record.get("validation_success")
-    world = settings.get("env") if isinstance(settings, Mapping) else None
-    return {world: float(success)} if isinstance(world, str) and isinstance(success, int | float) else {}
+    world, success = trained_in(record), record.get("validation_success")
+    return {world: float(success)} if world and isinstance(success, int | float) else {}
 
 
 def own_tokenizer(student: str, episodes: Sequence[Trajectory], vocabulary: int) -> PreTrainedTokenizerBase:

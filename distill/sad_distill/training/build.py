@@ -13,6 +13,7 @@ from sad_agents.recorded_ids import with_own_ids, without_ids
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.action_head import ActionHead
 from sad_agents.sampling.kv_cache import context_of
+from sad_agents.trained_world import same_world
 from sad_agents.windowing import Windowing
 from torch import Tensor
 
@@ -124,8 +125,9 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
             f"{owed} of {len(episodes)} episodes in {', '.join(config.data.trajectories)} were broken off by a fault of"
             " their world or agent: leave them out"
         )
-    episodes = _trained_on(config, episodes)
     registry.world(config.data.env)  # refuses an unknown name before anything is loaded
+    _check_worlds(config, episodes)
+    episodes = _trained_on(config, episodes)
     # Adapters and heads draw their first weights below.
     torch.manual_seed(config.data.seed)
     itself = decay_of(config.model.teacher) is not None
@@ -146,6 +148,24 @@ def build(config: TrainConfig, ranks: Ranks) -> Parts:
     rows = labelled_rows(config, student, episodes)
     learner = build_learner(config, ranks, teacher, student, rows)
     return Parts(config, ranks, episodes, teacher, student, rows, learner, Pace(config))
+
+
+def _check_worlds(config: TrainConfig, episodes: Sequence[Trajectory]) -> None:
+    """Refuse recorded episodes of another world than the student's.
+
+    Raises:
+        ConfigError: naming both.
+    """
+    world = config.data.env
+    found = dict.fromkeys(one.world for one in episodes)
+    if all(same_world(one, world) for one in found):
+        return
+    files, worlds = ", ".join(config.data.trajectories), " and ".join(found)
+    advice = f"give --env {worlds}" if len(found) == 1 else "give files of one world"
+    raise ConfigError(
+        f"--trajectories {one_line(files, 120)}: episodes of {one_line(worlds, 120)}, where --env is"
+        f" {one_line(world, 80)}: {one_line(advice, 80)}"
+    )
 
 
 def _check_head(config: TrainConfig, student: Language) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from sad_agents.architecture import quiet_transformers
-from sad_agents.loading import model_path
+from sad_agents.model_words import model_path
 from torch import Tensor, nn
 from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from sad_distill.config import TrainConfig
+from sad_distill.config_words import in_its_world
 from sad_distill.models.heads import hidden_states, unwrap, vocabulary_of
 from sad_distill.models.nano import SIZES, layers_of, scratch_config
 from sad_distill.models.students import with_adapters
@@ -65,6 +66,7 @@ def needs_of(config: TrainConfig) -> list[MemoryPart]:
         ConfigError: a configuration that cannot be read.
         InfrastructureError: a hub id whose configuration is not at hand.
     """
+    config = in_its_world(config)
     word, itself = config.model.teacher, decay_of(config.model.teacher) is not None
     absent = not word or itself or word == BASE or word.startswith(("expert", "openai:")) or "://" in word
     teacher = None if absent else laid_out(config_of(word, config))

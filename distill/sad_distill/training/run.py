@@ -18,9 +18,11 @@ from sad_agents.checkpoints import load_student, save_student
 from sad_agents.rollout.backend import join
 from sad_agents.teacher_strength import doubt
 from sad_agents.tracking import tracker_names
+from sad_agents.trained_world import of_another_world
 from torch import nn
 
 from sad_distill.config import TrainConfig
+from sad_distill.config_words import in_its_world
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.models.exported import adapter_base, export_folder, save_adapter
 from sad_distill.models.heads import unwrap
@@ -72,7 +74,7 @@ class Run:
         config: its settings.
         report: called after every update.
         ranks: processes that train together; the first one writes and reports.
-        warn: called with a line where the teacher has little to teach the student.
+        warn: called with a line where the teacher has little to teach the student, or is of another world.
 
     Raises:
         ConfigError: settings that contradict one another or what they name.
@@ -88,13 +90,16 @@ class Run:
     ) -> None:
         tracker_names(config.output.report_to)  # before models are loaded, as all that may not be there
         join(config.online.backend)
-        self.config = config
+        self.config = config = in_its_world(config)
         self.report = report
         self.ranks = ranks
         self.warn = warn if ranks.first else lambda line: None
         self.folder = Path(config.out)
         self.parts = build(config, ranks)
         self.teacher, self.student = self.parts.teacher, self.parts.student
+        taught = self.teacher.language.trained if self.teacher and self.teacher.language else ""
+        if doubts := of_another_world(config.model.teacher, taught, config.data.env):
+            self.warn(f"the teacher {doubts}")
         self.rows, self.learner, self.pace = self.parts.rows, self.parts.learner, self.parts.pace
         self.contents = contents_of(config, self.teacher, self.student)
         self.done = 0

@@ -16,7 +16,8 @@ from typing import Annotated, NamedTuple
 import tyro
 from rich.console import Console
 from sad_agents import catalogue
-from sad_agents.loading import load_language_model, model_path
+from sad_agents.loading import load_language_model
+from sad_agents.model_words import model_path
 
 from sad_env import cli, registry
 from sad_env.addresses import public_address
@@ -33,11 +34,11 @@ class DoctorSettings:
     """Look at this machine, or say what a model is: architecture, size, context, tokenizer, template.
 
     $ sad-eval doctor
-    $ sad-eval doctor student.pt
+    $ sad-eval doctor nano:alfworld
     """
 
     checkpoint: Annotated[str, tyro.conf.Positional] = ""
-    """A student.pt, a model folder, smollm2, or hf:OWNER/NAME of the hub."""
+    """A student.pt, the folder of a training run or a model, nano:WORLD, smollm2, or hf:OWNER/NAME of the hub."""
 
 
 class Finding(NamedTuple):

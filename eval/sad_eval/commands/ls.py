@@ -76,7 +76,7 @@ def _agents() -> Table:
         ("openai:URL#NAME", "a model on an OpenAI-compatible server"),
         ("vllm:URL#NAME", "a model on vLLM, asked by ids: as in this process"),
         ("scripted:FILE", "completions read from a file"),
-        ("package.module:Class", "an agent of your own"),
+        ("package.module:Class, file.py:Class", "an agent of your own"),
     ):
         table.add_row(safe_text(form, "bold"), safe_text(meaning))
     return table

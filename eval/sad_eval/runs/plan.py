@@ -281,11 +281,13 @@ def identity_changes(old: Manifest, new: Manifest) -> list[tuple[str, object, ob
         for name in names
         if before.get(name) != now.get(name)
         and (not name.startswith(_SERVED) or name.removeprefix(_SERVED) in served)
-        and (not name.startswith("agent begin_ids") or (name in before and name in now))  # not recorded at first
+        and (not name.startswith(RECORDED_LATER) or (name in before and name in now))
     ]
 
 
 _SERVED = "agent served "
+RECORDED_LATER = ("agent begin_ids", "agent code_sha256")
+"""Facts of an identity that earlier versions did not record."""
 
 
 def _served(identity: dict[str, Any]) -> dict[str, str]:

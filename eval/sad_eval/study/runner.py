@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean
 
 from rich.text import Text
-from sad_agents.loading import shipped_student
+from sad_agents.model_words import shipped_student
 
 from sad_env.errors import ConfigError, DataError, IncompleteError
 from sad_env.files import exclusive, sha256_file, when_written, write_bytes, write_text

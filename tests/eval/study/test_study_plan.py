@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sad_agents.loading import shipped_student
+from sad_agents.model_words import shipped_student
 from sad_eval.runs.run_folder import RunFolder
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.methods import METHODS
