@@ -70,6 +70,7 @@ def test_draws_that_are_all_alike_exclude_0_when_the_sign_test_does() -> None:
     assert (low, high) == pytest.approx((-0.0362, 0.0362), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_holm_agrees_with_statsmodels() -> None:
     multitest = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels is not installed")
     draw = np.random.default_rng(2)

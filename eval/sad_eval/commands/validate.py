@@ -60,7 +60,9 @@ def run_validate(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # the world's own
         place = traceback.extract_tb(error.__traceback__)[-1]
         what = one_line(f"{type(error).__name__}: {error}", 200)
-        out.print(safe_text(f"✗ raises: {what} ({one_line(place.filename, 120)}:{place.lineno})", "red"))
+        out.print(
+            safe_text(f"✗ raises: {what} ({one_line(place.filename, 120)}:{place.lineno})", "red"), soft_wrap=True
+        )
         return 5
     out.print(safe_text("✓ keeps the contract of a world", "green"))
     wins = {name: _wins(name, recipe, panel.task_ids, settings) for name in ("oracle", "null")}

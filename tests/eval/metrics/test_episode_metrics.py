@@ -45,7 +45,7 @@ def episode(
 
 def manifest(tasks: list[str], repeats: int = 1) -> Manifest:
     return Manifest(
-        created="",
+        created="2026-01-01T00:00:00+00:00",
         command="",
         world="toy",
         data="generated",
