@@ -191,7 +191,7 @@ def test_chats(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".json", ".jsonl"])
 def test_atif(suffix: str, tmp_path: Path) -> None:
     file = tmp_path / f"runs{suffix}"
-    file.write_text(json.dumps(ATIF) + "\n")
+    file.write_text(json.dumps(ATIF))  # many programs end no file with a newline
     (one,) = imported(file, "atif", "webshop")
     assert turns(one) == [
         ("A bag is wanted. I search first.", "search[bag]", "Page 1"),
@@ -228,6 +228,13 @@ def test_lines_that_cannot_be_read_are_told_by_number_and_the_others_are_kept(
     ):
         assert reason in line
     assert "\x1b" not in "".join(told)
+
+
+def test_a_last_line_that_was_cut_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "chats.jsonl"
+    file.write_text("\n".join(map(json.dumps, MESSAGES))[:-9])
+    assert len(imported(file, "messages", "webshop", code=5)) == 2
+    assert f"{file}:3: not JSON" in capsys.readouterr().err
 
 
 def test_nothing_readable_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
