@@ -103,13 +103,13 @@ def read_each(
 
 
 def text_of(path: Path) -> str:
-    """A text file.
+    """A text file, its lines ended by newlines alone.
 
     Raises:
         DataError: it is no UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{one_line(str(path), 120)!r} is no UTF-8 text: byte {error.start}") from None
 
