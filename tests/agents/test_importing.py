@@ -136,7 +136,8 @@ def test_react_logs_of_alfworld_and_thoughts_that_are_actions(tmp_path: Path) ->
     file = tmp_path / "log.txt"
     file.write_text(
         ALFWORLD
-        + "---\nTask: buy\nAction: think[Hm.]\nObservation: OK.\nAction: search[a]\nObservation: b\n---\n> look\nA hall.\n"
+        + "---\nTask: buy\nAction: think[Hm.]\nObservation: OK.\nAction: search[a]\nObservation: b\n"
+        + "---\n> look\nA hall.\n"
     )
     first, second, third = imported(file, "react", "alfworld")
     assert first.observation.endswith("put some pen on desk.")
