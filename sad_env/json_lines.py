@@ -207,8 +207,25 @@ class JsonLinesWriter:
             os.fsync(self._file)
 
 
-def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
+def read_lines(path: str | os.PathLike[str], *, unended: bool = False) -> Iterator[tuple[int, bytes]]:
     """Number and content of each whole line of a JSON-lines file; a torn last line is not yielded.
+
+    Args:
+        path: the file.
+        unended: a last line without a newline is whole if it is JSON, as in files of other programs. Not for a file
+            that a `JsonLinesWriter` goes on with: it cuts such a line off.
+
+    Raises:
+        RecordError: a line longer than `MAX_LINE_BYTES`.
+        FileNotFoundError: no such file.
+    """
+    for number, line in all_lines(path):
+        if line.endswith(b"\n") or (unended and _is_json(line)):
+            yield number, line.removesuffix(b"\n")
+
+
+def all_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
+    """Number and content of each line with its newline; the last one may have none.
 
     Raises:
         RecordError: a line longer than `MAX_LINE_BYTES`.
@@ -218,8 +235,14 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
         number = 0
         while line := file.readline(MAX_LINE_BYTES + 1):
             number += 1
-            if not line.endswith(b"\n"):
-                if len(line) > MAX_LINE_BYTES:
-                    raise RecordError(f"{path}:{number}: a line longer than {MAX_LINE_BYTES:,} bytes")
-                return
-            yield number, line[:-1]
+            if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+                raise RecordError(f"{path}:{number}: a line longer than {MAX_LINE_BYTES:,} bytes")
+            yield number, line
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        parse_json(line)
+    except RecordError:
+        return False
+    return True

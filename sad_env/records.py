@@ -259,9 +259,12 @@ def parse_record(model: type[AnyRecord], line: str | bytes) -> AnyRecord:
         raise RecordError(f"not a record: {str(error)[:200]}") from None
 
 
-def read_trajectories(path: str | os.PathLike[str]) -> Iterator[Trajectory]:
-    """The trajectories of a JSON-lines file, strictly: the first bad line raises `RecordError` with its number."""
-    for number, line in read_lines(path):
+def read_trajectories(path: str | os.PathLike[str], *, unended: bool = True) -> Iterator[Trajectory]:
+    """The trajectories of a JSON-lines file, strictly: the first bad line raises `RecordError` with its number.
+
+    A torn last line is passed over; `unended` as of `read_lines`.
+    """
+    for number, line in read_lines(path, unended=unended):
         try:
             yield Trajectory.from_json(line)
         except RecordError as error:

@@ -302,7 +302,7 @@ def _done(out: Path, world: str, agent: str) -> set[tuple[str, int, int]]:
     """
     done = set()
     if out.exists():
-        for episode in read_trajectories(out):
+        for episode in read_trajectories(out, unended=False):
             if (episode.world, episode.agent) != (world, agent):
                 said = one_line(f"{episode.agent} in {episode.world}", 80)
                 raise DataError(f"{out} holds an episode of {said}, where {agent} in {world} is expected")

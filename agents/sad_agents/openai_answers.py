@@ -29,6 +29,7 @@ COMPLAINTS = {
     "length": CUT,
     "content_filter": "the server's content filter withheld the completion",
     "tool_calls": "the server answered with a tool call, not with text",
+    "refusal": "the model refused",
 }
 """Why an answer that ended so may hold no action."""
 
@@ -307,20 +308,22 @@ def said_in(answer: Answer, path: str) -> Told:
     Raises:
         NoSuchPathError: it has no such path.
         ContextError: see `check_status`.
-        RequestError: an error, or neither text nor calls.
+        RequestError: an error, or neither text nor calls nor a message of the assistant, which may be empty.
     """
     if answer.status in (404, 405, 501) or (path == "completions" and answer.status == 400 and _wants_chat(answer)):
         raise NoSuchPathError
     choice, value = choice_of(answer)
     text, thinking = text_of(choice)
     message = choice.get("message")
-    calls = message.get("tool_calls") if isinstance(message, dict) else None
+    message = message if isinstance(message, dict) else {}
+    calls = message.get("tool_calls")
     calls = calls if isinstance(calls, list) else []
-    ending = choice.get("finish_reason")
-    complaint = COMPLAINTS.get(ending, "") if isinstance(ending, str) else ""
-    if text is None and not thinking and not complaint and not calls:
+    ending, refusal = choice.get("finish_reason"), _refusal_of(message)
+    complaint = COMPLAINTS["refusal"] if refusal else COMPLAINTS.get(ending, "") if isinstance(ending, str) else ""
+    answered = message.get("role") == "assistant" and ending != "error"
+    if text is None and not thinking and not complaint and not calls and not answered:
         raise RequestError("answered in another form than OpenAI's: the text is missing")
-    text = text or ""
+    text = text or refusal
     usage = value.get("usage")
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
     if type(tokens) is not int or not 0 < tokens <= _MOST_TOKENS:
@@ -357,6 +360,13 @@ def _text_of(choice: Mapping[str, Any]) -> tuple[str | None, str]:
                 piece["text"] for piece in pieces if isinstance(piece, dict) and isinstance(piece.get("text"), str)
             ]
     return "".join(texts) if texts else None, "".join(thinking)
+
+
+def _refusal_of(message: Mapping[str, Any]) -> str:
+    """The words with which a model refuses, where the server tells them from other text; they are what it wrote."""
+    content = message.get("content")
+    parts = [message, *(part for part in content if isinstance(part, dict))] if isinstance(content, list) else [message]
+    return "".join(part["refusal"] for part in parts if isinstance(part.get("refusal"), str))
 
 
 def _wants_chat(answer: Answer) -> bool:

@@ -29,7 +29,7 @@ from sad_agents.openai_answers import (
     served_models,
     with_version,
 )
-from sad_agents.openai_requests import Api, RequestFields, further_fields, messages_of
+from sad_agents.openai_requests import CONTINUED, Api, RequestFields, further_fields, messages_of
 from sad_agents.served_choices import check_form, constraint_of, kept_to, up_to_header
 from sad_agents.tool_calls import CALLS, call_messages, called_completion
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
@@ -141,6 +141,7 @@ class OpenAIModel:
         self._fields = RequestFields(self.name, omit, further_fields(further))
         self.identity = identity_of(entry)
         """What the server says of the weights that it serves under this name; empty where it says nothing."""
+        self._continues = entry.get("owned_by") == "vllm"
         budget = context_of(entry) or context
         if self._tools:
             budget -= estimated_tokens(json.dumps([tool.schema for tool in self._tools]))
@@ -258,7 +259,9 @@ class OpenAIModel:
             if self._tools:
                 messages = call_messages(request, self._tools)
                 return post("chat/completions", messages=messages, tools=[tool.schema for tool in self._tools])
-            return post("chat/completions", messages=messages_of(request, self.form))
+            continued = self._continues and bool(request.forced)
+            messages = messages_of(request, self.form, continued=continued)
+            return post("chat/completions", messages=messages, **(CONTINUED if continued else {}))
         except NoSuchPathError:
             has = "neither completions nor chat completions" if self._may_chat else "no chat completions"
             raise InfrastructureError(f"{self._shown} serves {has}") from None

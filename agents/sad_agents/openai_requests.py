@@ -21,15 +21,22 @@ Api = Literal["auto", "chat", "completions", "tools"]
 
 _OURS = frozenset({"model", "prompt", "messages", "tools", "stream", "n"})
 """Fields that decide what an answer is an answer to, or its form."""
+CONTINUED = {"continue_final_message": True, "add_generation_prompt": False}
+"""With these fields vLLM goes on with the last message; without them it begins another one behind it."""
 _NEWER = {"max_tokens": "max_completion_tokens"}
 """Fields that newer models take under another name."""
 
 
-def messages_of(request: Request, form: Form = LINES) -> list[dict[str, Any]]:
+def messages_of(request: Request, form: Form = LINES, *, continued: bool = False) -> list[dict[str, Any]]:
     """A request as the messages of a chat: pieces of one role after the other make one message, exemplars are turns.
 
     A text that the completion has to begin with becomes the beginning of the assistant's message, which most servers
     continue.
+
+    Args:
+        request: what is asked.
+        form: how the model writes.
+        continued: that message keeps blanks at its end, which some servers refuse.
     """
     messages: list[dict[str, Any]] = []
     pieces = (*request.head, *request.tail, *([Piece(request.forced, role="assistant")] if request.forced else []))
@@ -45,6 +52,8 @@ def messages_of(request: Request, form: Form = LINES) -> list[dict[str, Any]]:
             messages[-1]["content"] += content
         elif content:
             messages.append({"role": role, "content": content})
+    if continued:
+        messages[-1]["content"] += request.forced[len(request.forced.rstrip()) :]
     return messages
 
 

@@ -84,7 +84,7 @@ def serving(server: ModelServer) -> Iterator[ModelServer]:
         server.shutdown()
 
 
-def says(text: str | None, ending: str = "stop", **message: Any) -> Answer:
+def says(text: Any, ending: str = "stop", **message: Any) -> Answer:
     """An answer of chat completions."""
     choice = {"index": 0, "finish_reason": ending, "message": {"role": "assistant", "content": text, **message}}
     return 200, {"choices": [choice], "usage": {"completion_tokens": 7}}

@@ -47,6 +47,15 @@ def test_collects_goes_on_and_then_has_nothing_to_do(tmp_path: Path, capsys: pyt
     assert said.err.count("\n") == 1
 
 
+def test_an_episode_whose_line_was_not_ended_is_played_again(tmp_path: Path) -> None:
+    out = tmp_path / "toy.jsonl"
+    assert run(out, "--episodes", "2") == 0
+    before = read(out)
+    out.write_bytes(out.read_bytes().removesuffix(b"\n"))
+    assert run(out, "--episodes", "2") == 0
+    assert [one.task_id for one in read(out)] == [one.task_id for one in before]
+
+
 def test_episodes_of_another_agent_in_the_file_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for agent in ("expert", "random"):
         assert run(tmp_path / f"{agent}.jsonl", "--agent", agent, "--episodes", "3") == 0

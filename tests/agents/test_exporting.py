@@ -114,7 +114,9 @@ def test_what_is_exported_and_imported_has_the_same_texts_and_spans(
 
 def test_an_import_whose_ending_is_not_known_stays_so(tmp_path: Path) -> None:
     source = tmp_path / "source.jsonl"
-    source.write_text(odd("lines").model_copy(update={"unknown": ("success", "status", "score")}).to_json() + "\n")
+    source.write_text(
+        odd("lines").model_copy(update={"unknown": ("success", "status", "score")}).to_json()
+    )  # no newline
     for layout in ("atif", "messages"):
         out = export(source, layout, tmp_path / f"{layout}.jsonl")
         assert imported(out, layout)[0].unknown == ("success", "status", "score")

@@ -135,15 +135,18 @@ def test_react_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_react_logs_of_alfworld_and_thoughts_that_are_actions(tmp_path: Path) -> None:
     file = tmp_path / "log.txt"
     file.write_text(
-        ALFWORLD + "---\nTask: buy\nAction: think[Hm.]\nObservation: OK.\nAction: search[a]\nObservation: b\n"
+        ALFWORLD
+        + "---\nTask: buy\nAction: think[Hm.]\nObservation: OK.\nAction: search[a]\nObservation: b\n"
+        + "---\n> look\nA hall.\n"
     )
-    first, second = imported(file, "react", "alfworld")
+    first, second, third = imported(file, "react", "alfworld")
     assert first.observation.endswith("put some pen on desk.")
     assert turns(first) == [
         ("First I find a pen.", "go to shelf 1", "On the shelf 1, you see a pen 1."),
         ("", "take pen 1 from shelf 1", "You pick up the pen 1."),
     ]
     assert turns(second) == [("Hm.", "search[a]", "b")]
+    assert (third.observation, turns(third)) == ("", [("", "look", "A hall.")])
 
 
 def test_the_papers_two_step_episode_and_its_masks(tmp_path: Path) -> None:
@@ -160,6 +163,22 @@ def test_the_papers_two_step_episode_and_its_masks(tmp_path: Path) -> None:
     spans = form_of("tags").spans(PAPER)
     assert [span.kind for span in spans] == [SpanKind.REASON, SpanKind.ACT, SpanKind.OBS] * 2
     assert PAPER[spans[3].body : spans[3].end].strip() == "Now I will pick it up."
+
+
+@pytest.mark.parametrize(
+    ("layout", "text"),
+    [
+        ("paper", "[OBS] A hall. [OBS] Your task is: soap. [REASON] Find it. [ACT] look [OBS] Soap."),
+        ("paper", "Observation: A hall.\nYour task is: soap.\nReasoning: Find it.\nAction: look\nObservation: Soap."),
+        ("react", "A hall.\nObs: Your task is: soap.\nAction: think[Find it.]\nAction: look\nObservation: Soap."),
+    ],
+)
+def test_what_is_observed_before_the_first_turn_is_the_task(layout: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / "log.txt"
+    file.write_bytes(f"{text}\n---\n{text}\n".replace("\n", "\r\n").encode())  # as Windows ends lines
+    both = imported(file, layout, "alfworld")
+    assert [one.observation for one in both] == ["A hall.\nYour task is: soap."] * 2
+    assert [turns(one) for one in both] == [[("Find it.", "look", "Soap.")]] * 2
 
 
 def test_prompts_as_the_paper_prints_them_on_one_line_and_its_answer(tmp_path: Path) -> None:
@@ -191,7 +210,7 @@ def test_chats(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".json", ".jsonl"])
 def test_atif(suffix: str, tmp_path: Path) -> None:
     file = tmp_path / f"runs{suffix}"
-    file.write_text(json.dumps(ATIF) + "\n")
+    file.write_text(json.dumps(ATIF))  # many programs end no file with a newline
     (one,) = imported(file, "atif", "webshop")
     assert turns(one) == [
         ("A bag is wanted. I search first.", "search[bag]", "Page 1"),
@@ -228,6 +247,13 @@ def test_lines_that_cannot_be_read_are_told_by_number_and_the_others_are_kept(
     ):
         assert reason in line
     assert "\x1b" not in "".join(told)
+
+
+def test_a_last_line_that_was_cut_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "chats.jsonl"
+    file.write_text("\n".join(map(json.dumps, MESSAGES))[:-9])
+    assert len(imported(file, "messages", "webshop", code=5)) == 2
+    assert f"{file}:3: not JSON" in capsys.readouterr().err
 
 
 def test_nothing_readable_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

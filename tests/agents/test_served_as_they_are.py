@@ -233,6 +233,33 @@ def test_parts_and_thoughts_apart(content: Any, message: dict[str, Any]) -> None
     assert answer.text == "Reasoning: hm\nAction: look\n"
 
 
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": None, "refusal": "I can't help with that."}, "I can't help with that.\n"),
+        ({"content": [{"type": "refusal", "refusal": "I can't."}]}, "I can't.\n"),
+        ({"content": None, "refusal": None}, "\n"),
+        ({}, "\n"),
+    ],
+)
+def test_what_a_model_refuses_or_leaves_empty_is_asked_for_once(message: dict[str, Any], text: str) -> None:
+    choice = {"finish_reason": "stop", "message": {"role": "assistant", **message}}
+    with serving(ModelServer(lambda path, body: (200, {"choices": [choice]}))) as server:
+        (answer,) = model(server, api="chat").complete([REQUEST], Sampling())
+        assert (answer.stop, answer.text, len(server.asked)) == (None, text, 1)
+        assert answer.complaint == ("the model refused" if message.get("refusal") or message.get("content") else "")
+
+
+@pytest.mark.parametrize(
+    "choice", [{"finish_reason": "stop"}, {"finish_reason": "error", "message": {"role": "assistant", "content": None}}]
+)
+def test_a_choice_that_holds_no_answer_is_asked_for_again(choice: dict[str, Any]) -> None:
+    with serving(ModelServer(lambda path, body: (200, {"choices": [choice]}))) as server:
+        (answer,) = model(server, api="chat").complete([REQUEST], Sampling())
+        assert (answer.stop, len(server.asked)) == (Status.INFRA_ERROR, 2)
+        assert "the text is missing" in answer.error
+
+
 def test_a_completion_that_was_cut_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(ModelServer(lambda path, body: says("I wonder", "length"))) as server:
         answers = model(server, api="chat").complete([REQUEST] * 3, Sampling(max_tokens=9))

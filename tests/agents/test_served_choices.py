@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sad_agents import openai_model
 from sad_agents.agent import Sampling
 from sad_agents.agent_options import AgentOptions
 from sad_agents.catalogue import resolve
 from sad_agents.checkpoints import load_student, save_student
-from sad_agents.model import Piece, Request
+from sad_agents.model import Completion, Piece, Request
+from sad_agents.openai_answers import completion_of
 from sad_agents.openai_model import OpenAIModel
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, rollout
@@ -29,7 +31,7 @@ from sad_env.transcript import form_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 from real_vllm import real_vllm
-from served import Answer, ModelServer
+from served import Answer, ModelServer, says
 from served import serving as serving_answers
 from vllm_stub import VllmStub, serving
 
@@ -175,8 +177,23 @@ def test_by_text_the_action_line_is_asked_for_behind_the_thought(owner: str, fie
         assert told == (expression(ACTIONS) if owner == "vllm" else grammar(ACTIONS))
         before = second["prompt"] if api == "completions" else second["messages"][-1]["content"]
         assert before.endswith("Reasoning: I see.\nAction:")
+        goes_on = [(one.get("continue_final_message"), one.get("add_generation_prompt")) for one in server.bodies]
+        assert goes_on == [(None, None), (True, False) if (owner, api) == ("vllm", "chat") else (None, None)]
         (free,) = model.complete([Request("1.0", HEAD, (), "7")], Sampling(max_tokens=40))
         assert free.text == "Reasoning: I see.\nAction: fly\n"  # the world lists nothing
+
+
+@pytest.mark.parametrize(("owner", "sent"), [("vllm", "Reasoning: I look.\n"), ("somebody", "Reasoning: I look.")])
+def test_a_first_thought_is_gone_on_with_where_the_server_has_to_be_told_so(owner: str, sent: str) -> None:
+    def answer(path: str, body: dict[str, Any]) -> Answer:
+        goes_on = owner != "vllm" or (body.get("continue_final_message") and body.get("add_generation_prompt") is False)
+        return says("Action: look\n" if goes_on else "How can I help you?")
+
+    with serving_answers(ModelServer(answer, models=listed(owner))) as server:
+        model = OpenAIModel(server.url, api="chat", patience=HASTE)
+        (found,) = model.complete([replace(REQUEST, forced="Reasoning: I look.\n")], Sampling(max_tokens=40))
+        assert found.text == "Reasoning: I look.\nAction: look\n"
+        assert server.bodies[0]["messages"][-1] == {"role": "assistant", "content": sent}
 
 
 def test_older_releases_are_asked_in_their_words() -> None:
@@ -228,6 +245,35 @@ def test_no_action_of_20_episodes_on_vllm_leaves_the_admissible_ones(folder: Pat
             if spec.startswith("vllm:"):
                 check_exact(played, folder)
                 assert not off_trie(played, tokenizer)
+
+
+@pytest.mark.vllm
+def test_a_chat_on_vllm_goes_on_with_a_text_that_was_begun(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[int]] = []
+
+    def reading(answer: Any, **options: Any) -> Completion:
+        read.append(answer.json()["prompt_token_ids"])
+        return completion_of(answer, **options)
+
+    monkeypatch.setattr(openai_model, "completion_of", reading)
+    model, tokenizer, record = load_student(folder)
+    tokenizer.chat_template = (Path(__file__).parent / "chat_templates/qwen2_5.jinja").read_text()
+    with real_vllm(save_student(tmp_path / "chatting", model, tokenizer, record)) as url:
+        for begun in ("Reasoning: I look.\n", "Reasoning: I look.\nAction:"):
+            served = OpenAIModel(
+                url, api="chat", constrained="Action" in begun, further=["return_token_ids=true"], patience=HASTE
+            )
+            (found,) = served.complete([replace(REQUEST, forced=begun)], Sampling(temperature=1.0, max_tokens=40))
+            assert not found.error
+            assert found.text.startswith(begun)
+            messages = [{"role": piece.role, "content": piece.text.strip()} for piece in HEAD]
+            apply: Any = tokenizer.apply_chat_template
+            text = apply(messages, tokenize=False, add_generation_prompt=True) + begun
+            assert read == [tokenizer(text, add_special_tokens=False)["input_ids"]] * (1 + served.constrained)
+            read.clear()
+    assert kept_to(form_of("lines").parse(found.text).action, ACTIONS)
 
 
 def off_trie(played: list[Trajectory], tokenizer: Any) -> list[str]:

@@ -36,12 +36,18 @@ TEXTS: dict[str, tuple[Answer, str]] = {
     "a call": (calls(("look", {})), "the server answered with a tool call, not with text"),
     "thoughts without an end": (says("<think> I wonder"), "the thoughts had no end, '</think>'"),
     "nothing": (says(""), "there was no line that starts with 'Action:'"),
+    "null": (says(None), "there was no line that starts with 'Action:'"),
+    "no parts": (says([]), "there was no line that starts with 'Action:'"),
+    "a refusal": (says(None, refusal="I can't help\nwith \x1b[2J."), "the model refused"),
+    "a part that is a refusal": (says([{"type": "refusal", "refusal": "I can't."}]), "the model refused"),
 }
 """What a server answers that is asked for text, and what the agent is told."""
 
 CALLS: dict[str, tuple[Answer, str]] = {
     "no call": (says("Action: look"), "no function was called"),
     "nothing": (says(""), "no function was called"),
+    "neither text nor calls": (says(None), "no function was called"),
+    "a refusal": (says(None, refusal="I can't help\nwith \x1b[2J."), "the model refused"),
     "cut": (says("I wonder", "length"), "the completion was cut at its greatest length"),
     "withheld": (says(None, "content_filter"), "the server's content filter withheld the completion"),
     "an ending by calls without a call": (says("x", "tool_calls"), "the server answered with a tool call"),

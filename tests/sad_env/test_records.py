@@ -224,6 +224,16 @@ def test_reading_names_the_bad_line(tmp_path: Path) -> None:
         list(read_trajectories(path))
 
 
+def test_a_last_line_without_a_newline_is_read_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    line = small().to_json()
+    path.write_text(f"{line}\n{line}")
+    assert len(list(read_trajectories(path))) == 2
+    assert len(list(read_trajectories(path, unended=False))) == 1
+    path.write_text(f"{line}\n{line[:-1]}")
+    assert len(list(read_trajectories(path))) == 1
+
+
 def test_appends_survive_kill_9(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     program = textwrap.dedent(f"""

@@ -95,7 +95,7 @@ def _episodes(settings: ExportSettings) -> Iterator[Trajectory]:
 
 def _read(file: Path) -> Iterator[Trajectory]:
     """Trajectories of a file, or those in the episodes of an evaluation's folder."""
-    for number, line in read_lines(file):
+    for number, line in read_lines(file, unended=True):
         try:
             value = parse_json(line)
             inside = value.get("trajectory") if isinstance(value, dict) else None

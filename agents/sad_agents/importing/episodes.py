@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from sad_env.errors import DataError
-from sad_env.json_lines import RecordError, parse_json, read_lines
+from sad_env.json_lines import RecordError, all_lines, parse_json
 from sad_env.panels import name_fault
 from sad_env.records import FormName, Span, Status, Step, Trajectory
 from sad_env.safe_text import one_line
@@ -83,10 +83,10 @@ def json_sources(path: Path) -> Iterator[Source]:
             return
         yield from (Source(number, one) for number, one in enumerate(value if isinstance(value, list) else [value], 1))
         return
-    for number, line in read_lines(path):
+    for number, line in all_lines(path):
         if line.strip():
             try:
-                yield Source(number, parse_json(line))
+                yield Source(number, parse_json(line.rstrip(b"\n")))
             except RecordError as error:
                 yield Source(number, None, str(error))
 
@@ -103,13 +103,13 @@ def read_each(
 
 
 def text_of(path: Path) -> str:
-    """A text file.
+    """A text file, its lines ended by newlines alone.
 
     Raises:
         DataError: it is no UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{one_line(str(path), 120)!r} is no UTF-8 text: byte {error.start}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,11 +80,13 @@ def _episode(content: object, world: str, marks: re.Pattern[str]) -> LoggedEpiso
         raise RecordError(f"an object with one of the entries {', '.join(_TEXT_KEYS)} is expected, a text")
     found = list(marks.finditer(content))
     pieces = _marked(content, found) if found else _prompted(content)
-    head = content[: found[0].start()] if found else content.partition("\n>")[0]
-    turns = _turns(pieces, world)
+    first = found[0] if found else _PROMPTED.search(content)
+    head = content[: first.start()] if first else ""
+    told = [text for _, _, text in itertools.takewhile(lambda piece: piece[0] == "O", pieces)]
+    turns = _turns(pieces[len(told) :], world)
     if not turns:
         raise RecordError("no thought and no action: " + one_line(content.strip() or "it is empty", 60))
-    return LoggedEpisode(head.strip(), turns, facts=facts)
+    return LoggedEpisode("\n".join(filter(None, (head.strip(), *told))), turns, facts=facts)
 
 
 def _marked(text: str, marks: list[re.Match[str]]) -> list[tuple[str, str, str]]:
