@@ -61,6 +61,8 @@ DATA = ALFWorldData()
 
 
 def _splits(source: Path) -> list[tuple[str, GameStore]]:
+    if source.is_file() and source.suffix == PACK_SUFFIX:
+        return [(source.stem, open_store(source, source.stem))]
     stores = []
     names = {path.name for path in source.glob("*") if path.is_dir()} if source.is_dir() else set()
     for split in sorted({*_OFFICIAL_SPLITS, *SPLITS, *names} - {OFFICIAL_FOLDER}):
