@@ -74,7 +74,9 @@ def test_a_pack_file_has_one_split_named_after_it(folder: Path, tmp_path: Path) 
 
 
 def test_a_folder_of_games_is_the_one_split_of_its_own_name(folder: Path, tmp_path: Path) -> None:
-    assert DATA.verify(folder / "train", progress=silent) == ["train: 20 games, all whole and won by their walkthroughs"]
+    assert DATA.verify(folder / "train", progress=silent) == [
+        "train: 20 games, all whole and won by their walkthroughs"
+    ]
     DATA.build(folder / "train", tmp_path, progress=silent)
     assert [path.name for path in tmp_path.iterdir()] == ["train.games"]
 

@@ -346,6 +346,16 @@ def test_generated_files_are_the_world_that_was_generated(tmp_path: Path, capsys
     assert "corpus: 1," in capsys.readouterr().out
 
 
+def test_a_build_may_be_put_where_one_is(
+    tmp_path: Path, dump: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["build", "searchqa", "--source", str(dump), "--out", ".", "--quiet"]) == 0
+    assert f"{tmp_path / 'here'}: " in capsys.readouterr().out
+    assert (tmp_path / "here" / STORE).is_file()
+
+
 def test_there_is_nothing_to_verify_in_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no dump"):
         DATA.verify(tmp_path, progress=silent)
