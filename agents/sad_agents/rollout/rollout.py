@@ -35,8 +35,6 @@ _GRACE_SECONDS = 0.02
 """How long the first worlds that answer wait for the others, at least."""
 _FAILED_CALLS = 3
 """Calls of the agent in a row that reach no model before the rollout gives up."""
-_VERDICTS = ("success", "score")
-"""What of a world's info no agent sees."""
 _SETUP = (CheckpointError, ConfigError, DataError, UnknownNameError)
 """What says that an agent was set up wrongly: no episode of it would say anything of the agent."""
 
@@ -391,9 +389,10 @@ class _Rollout:
 
 
 def _without_verdict(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What an agent sees of a world's info."""
     visible = dict(info)
-    for key in _VERDICTS:
-        visible.pop(key, None)
+    visible.pop("success", None)
+    visible.pop("score", None)
     return visible
 
 
