@@ -109,7 +109,8 @@ def _run(settings: DataSettings) -> int:
         elif settings.action == "build":
             if not settings.out:
                 raise ConfigError("sad-data build needs --out FOLDER")
-            print(visible(data.build(_source(data, settings), Path(settings.out), progress=progress)))
+            # A lock file lies beside the folder, which "." does not name.
+            print(visible(data.build(_source(data, settings), Path(settings.out).resolve(), progress=progress)))
         else:
             print(visible("\n".join(data.verify(_source(data, settings), progress=progress))))
     return 0

@@ -73,7 +73,7 @@ class WorldSpec:
         Args:
             data: the world's `data` argument.
         """
-        return self.panel if data == "generated" else make(self.name, data=data).panel.name
+        return self.panel if self.panel and data == "generated" else make(self.name, data=data).panel.name
 
 
 PLUGIN_GROUP = "sad_env.worlds"
@@ -181,7 +181,7 @@ def addressed(address: str) -> WorldSpec:
         for word, expert in found.experts.items()
     }
     summary = one_line((inspect.getdoc(found) or "").partition("\n")[0], 80)
-    return WorldSpec(address, "", f"{source}:{name}", found.max_steps, str(split), summary, experts)
+    return WorldSpec(address, "", f"{source}:{name}", found.max_steps, str(split or ""), summary, experts)
 
 
 def canonical_action(name: str) -> Callable[[str], str] | None:

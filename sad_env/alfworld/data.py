@@ -61,6 +61,11 @@ DATA = ALFWorldData()
 
 
 def _splits(source: Path) -> list[tuple[str, GameStore]]:
+    if source.is_file() and source.suffix == PACK_SUFFIX:
+        return [(source.stem, open_store(source, source.stem))]
+    if next(source.glob(f"*/*/{GAME_FILE}"), None) is not None:
+        own = source.resolve().name
+        return [(own, open_store(source, own))]
     stores = []
     names = {path.name for path in source.glob("*") if path.is_dir()} if source.is_dir() else set()
     for split in sorted({*_OFFICIAL_SPLITS, *SPLITS, *names} - {OFFICIAL_FOLDER}):

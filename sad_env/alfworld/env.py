@@ -13,7 +13,7 @@ from sad_env.alfworld.planner import plan
 from sad_env.alfworld.problem import TASK_TYPES
 from sad_env.alfworld.progress import progress
 from sad_env.alfworld.session import ALFWorldSession
-from sad_env.alfworld.sources import open_store
+from sad_env.alfworld.sources import default_split, open_store
 from sad_env.alfworld.store import GameStore, GeneratedStore, scene_of
 from sad_env.core import TextEnv, Turn
 from sad_env.data import located
@@ -60,8 +60,8 @@ class ALFWorldEnv(TextEnv):
 
     Args:
         data: "generated" (made in memory), "official", or a folder, zip archive or pack file of games.
-        split: "train", "valid_seen", "valid_unseen", "train_rooms" (generated only: rooms put together from others), or
-            any sub-folder of a given folder.
+        split: "train", "valid_seen", "valid_unseen" (the default), "train_rooms" (generated only: rooms put together
+            from others), or any sub-folder of a given folder. A pack file has one split, named after it.
         dialect: "2.1.3", today's text, or "react", the text of ReAct's prompts.
         backend: "fast", our engine, or "textworld", the original one (needs the extra `sad-env-core[alfworld]`).
         task_type: play only tasks of this type, see `TASK_TYPES`.
@@ -72,6 +72,7 @@ class ALFWorldEnv(TextEnv):
     Raises:
         DataError: no such data.
         UnknownNameError: no such split, dialect, backend or task type.
+        ConfigError: settings that contradict one another, or a pack file of another split.
     """
 
     world = "alfworld"
@@ -80,7 +81,7 @@ class ALFWorldEnv(TextEnv):
         self,
         *,
         data: str = "generated",
-        split: str = "valid_unseen",
+        split: str | None = None,
         dialect: str = "2.1.3",
         backend: Backend = "fast",
         task_type: str | None = None,
@@ -92,6 +93,7 @@ class ALFWorldEnv(TextEnv):
             raise UnknownNameError("backend of alfworld", backend, ("fast", "textworld"))
         self.dialect = dialects.check_dialect(dialect)
         self.backend = backend
+        split = split or default_split(data)
         kind, self.store = _open(data, split, tasks, generator_seed)
         panel = _panel(kind, self.store, split, task_type, tasks)
         super().__init__(panel=replace(panel, description=f"dialect {dialect}"), render_mode=render_mode)

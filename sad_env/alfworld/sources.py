@@ -14,18 +14,28 @@ OFFICIAL_FOLDER = "json_2.1.1"
 """The folder of the official releases; its name has stayed through all versions of the games."""
 
 
+def default_split(data: str) -> str:
+    """The split that is played where none is named: of a pack file its only one, which is its name."""
+    return Path(data).stem if Path(data).suffix == PACK_SUFFIX and Path(data).is_file() else "valid_unseen"
+
+
 def open_store(path: Path, split: str) -> GameStore:
     """The games of a split in a folder or archive.
 
     Looked for, in this order: a pack `SPLIT.games`, the sub-folders `SPLIT` and `json_2.1.1/SPLIT`, an archive that
-    holds the split. A folder that itself holds TASK/TRIAL folders has its own name and "all" as splits.
+    holds the split. A folder that itself holds TASK/TRIAL folders has its own name and "all" as splits; a pack file
+    that is given itself has its own name.
 
     Raises:
         DataError: nothing of this kind is there.
-        ConfigError: the folder holds games directly, and another split was asked for.
+        ConfigError: the folder holds games directly, or the file is a pack, and another split was asked for.
     """
+    if path.is_file() and path.suffix != PACK_SUFFIX:
+        return ArchiveStore(path, split)
     if path.is_file():
-        return PackStore(path) if path.suffix == PACK_SUFFIX else ArchiveStore(path, split)
+        if split != path.stem:
+            raise ConfigError(f"{one_line(str(path))} is of split {path.stem!r}, not {split!r}: leave the split out")
+        return PackStore(path)
     if (path / f"{split}{PACK_SUFFIX}").is_file():
         return PackStore(path / f"{split}{PACK_SUFFIX}")
     for folder in (path / split, path / OFFICIAL_FOLDER / split):

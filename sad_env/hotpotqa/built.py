@@ -16,6 +16,7 @@ from sad_env.errors import DataError
 from sad_env.hotpotqa.fullwiki import read_dump, write_corpus
 from sad_env.hotpotqa.questions import articles_file, to_question
 from sad_env.json_stream import elements
+from sad_env.panels import name_fault
 from sad_env.search import DocumentStore, build_store, fingerprint
 
 
@@ -73,11 +74,13 @@ def build_questions(source: Path, target: Path, split: str, *, progress: Progres
         The number of questions.
 
     Raises:
-        DataError: the file is not in HotPotQA's schema.
+        DataError: the file is not in HotPotQA's schema, or an id holds a newline or a lone surrogate.
     """
     names = task_names(str(record.get("_id") or "") for record in stream_records(source))
     if not names:
         raise DataError(f"{source} holds no question")
+    if fault := next(filter(None, map(name_fault, names)), ""):  # no panel could name it
+        raise DataError(f"{source}: {fault}: give it another _id")
     records = zip(names, stream_records(source), strict=True)
     path = questions_file(target, split)
     documents = ((name, json.dumps(record), ()) for name, record in records if to_question(record, name, source))

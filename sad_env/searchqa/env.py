@@ -78,7 +78,10 @@ class SearchQAEnv(TextEnv):
         self.turns = turns
         self.passages = passages
         self._owned = self._open(retriever, corpus)
-        self._retriever = self._owned or (self._set.retriever if isinstance(retriever, str) else retriever)
+        if self._owned is not None:  # an empty collection is one, too
+            self._retriever = self._owned
+        else:
+            self._retriever = self._set.retriever if isinstance(retriever, str) else retriever
         self._question: Question
         self._answer: str | None = None
         self._answer_shown = False

@@ -139,15 +139,25 @@ def build_passages(files: Sequence[Path], target: Path, *, progress: Progress = 
         progress: called every few thousand passages.
 
     Raises:
-        DataError: a file is not in this schema, or two passages have one id.
+        DataError: a file is not in this schema, two passages have one id, or there is none.
     """
     mark, path = fingerprint(files), target / STORE
     if not is_built(path, mark):
-        documents = ((passage.id, passage.contents, ()) for passage in read_passages(files))
-        build_store(path, documents, about={"source": mark}, progress=progress).close()
+        build_store(path, _documents(files), about={"source": mark}, progress=progress).close()
     with contextlib.closing(DocumentStore(path)) as store:
         build_index(target / INDEX, store, fingerprint=mark, total=len(store), progress=progress)
     return StoredRetriever(target)
+
+
+def _documents(files: Sequence[Path]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    empty = True
+    for passage in read_passages(files):
+        empty = False
+        yield passage.id, passage.contents, ()
+    if empty:
+        raise DataError(
+            f"{', '.join(map(str, files))}: no passage is in there; a line is an object with id and contents"
+        )
 
 
 def dump_files(source: Path, *, but: Collection[Path] = (), needed: bool = True) -> list[Path]:

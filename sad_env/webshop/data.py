@@ -11,7 +11,7 @@ from sad_env.webshop.generator import write_files
 from sad_env.webshop.goals import make_goals
 from sad_env.webshop.official import load_catalogue
 from sad_env.webshop.session import Shop
-from sad_env.webshop.shops import PACKS, own_reward
+from sad_env.webshop.shops import PACKS, own_reward, splits_of
 from sad_env.webshop.store import StoredCatalogue, build_catalogue, is_store
 
 
@@ -25,8 +25,8 @@ class WebShopData:
 
         The splits of a shop are of its products, so one folder holds them all; `split` makes no difference.
         """
-        write_files(folder, count, seed, progress)
-        return f"{count} products in {folder}; its splits are train, eval and test"
+        instructed = write_files(folder, count, seed, progress)
+        return f"{count} products in {folder}; splits that have goals: {', '.join(splits_of(instructed)) or 'none'}"
 
     def build(self, source: Path, target: Path, *, progress: Progress) -> str:
         """Turn the original's files in `source` into a store in `target`."""

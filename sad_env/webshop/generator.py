@@ -55,8 +55,13 @@ def generated_catalogue(seed: int, size: int = SIZE) -> MemoryCatalogue:
     return MemoryCatalogue(products, human)
 
 
-def write_files(folder: Path, size: int, seed: int, progress: Progress = silent) -> None:
-    """Write the first `size` products in the original's three files; memory does not grow with them."""
+def write_files(folder: Path, size: int, seed: int, progress: Progress = silent) -> list[str]:
+    """Write the first `size` products in the original's three files; memory does not grow with them.
+
+    Returns:
+        The asins of the products that have an instruction, `INSTRUCTED` at most.
+    """
+    instructed = []
     names = ("items_shuffle.json", "items_ins_v2.json", "items_human_ins.json")
     with (
         atomic_text(folder / names[0]) as items,
@@ -68,12 +73,15 @@ def write_files(folder: Path, size: int, seed: int, progress: Progress = silent)
             name = json.dumps(entry.item["asin"])
             pieces[0].add(json.dumps(entry.item, ensure_ascii=False))
             pieces[1].add(f"{name}: {json.dumps(entry.about)}")
+            if entry.about.get("instruction"):
+                instructed.append(entry.item["asin"])
             if entry.human:
                 pieces[2].add(f"{name}: {json.dumps(entry.human)}")
             if number % 1_000 == 0 or number == size:
                 progress("generating products", number, size)
         for piece in pieces:
             piece.close()
+    return instructed
 
 
 class _Listing:

@@ -111,6 +111,9 @@ def _synthetic(catalogue: Catalogue, prices: GoalSet, draw: random.Random) -> It
             counts[attribute] += combinations
     for product in catalogue.with_instruction():
         limit, price_text = _limit(prices.price(product), draw)
+        if not all(product.options.values()):
+            # No combination and no goal, as in the original, which has drawn the limit before.
+            continue
         names = sorted(product.options)
         asked = product.instruction_attributes
         # One after the other: from Python 3.12 on sum() rounds floats better than the original did.

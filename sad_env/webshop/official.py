@@ -65,12 +65,23 @@ def read_human(files: Mapping[str, Path]) -> dict[str, list[dict[str, Any]]]:
     human: dict[str, list[dict[str, Any]]] = {}
     if path := files.get("items_human_ins"):
         for asin, entries in members(path):
-            fields = {"instruction": str, "instruction_attributes": list, "instruction_options": list}
-            for entry in entries if isinstance(entries, list) else [None]:
-                if not isinstance(entry, dict) or not all(isinstance(entry.get(k), t) for k, t in fields.items()):
-                    raise DataError(f"{path}: {one_line(asin, 20)!r} has no list of instructions in WebShop's schema")
+            if not isinstance(entries, list) or not all(map(_is_human, entries)):
+                raise DataError(
+                    f"{path}: {one_line(asin, 20)!r} has no list of instructions in WebShop's schema: instruction, a"
+                    " text, instruction_attributes and instruction_options, lists of texts"
+                )
             human[asin] = entries
     return human
+
+
+def _is_human(entry: Any) -> bool:
+    lists = ("instruction_attributes", "instruction_options")
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("instruction"), str)
+        and all(isinstance(entry.get(name), list) for name in lists)
+        and all(isinstance(text, str) for name in lists for text in entry[name])
+    )
 
 
 def read_products(

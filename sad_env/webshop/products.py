@@ -124,7 +124,8 @@ def _string(value: object) -> str:
         raise TypeError(f"a text was due, not {str(value)[:40]!r}")
     if len(value) > LONGEST_FIELD:
         raise ValueError(f"a field of {len(value):,} characters; at most {LONGEST_FIELD:,} are read")
-    return value
+    # No store takes lone surrogates, and files and store are to give the same product.
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
 def _prices(pricing: object) -> tuple[tuple[float, ...], str]:

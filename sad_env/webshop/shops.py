@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,6 +183,12 @@ def make_panel(kind: str, shop: Shop, split: str) -> Panel:
         )
     tasks = [task_id(number, goal) for number, goal in chosen]
     return Panel.of("webshop", kind, split, tasks, _ceiling(shop, [goal for _, goal in chosen]))
+
+
+def splits_of(asins: Iterable[str]) -> list[str]:
+    """The splits by product that these products are in."""
+    percentiles = set(map(_percentile, asins))
+    return [split for split, part in SPLITS.items() if not percentiles.isdisjoint(part)]
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -213,6 +213,7 @@ def _about_products(files: Mapping[str, Path], scratch: Path, progress: Progress
     if "items_ins" not in files:
         return lambda asin: None
     progress("reading instructions", 0, 0)
-    entries = ((asin, json.dumps(entry), ()) for asin, entry in members(files["items_ins"]))
+    # Other names are no product's, and a lone surrogate among them could not be stored.
+    entries = ((asin, json.dumps(entry), ()) for asin, entry in members(files["items_ins"]) if asin.isascii())
     store = build_store(scratch, entries, progress=progress)
     return lambda asin: None if (body := store.get(asin)) is None else json.loads(body)

@@ -346,6 +346,33 @@ def test_a_world_that_raises_for_ever_is_an_env_error(workers: int, failing_worl
     assert status == {TASKS[4]: Status.ENV_ERROR, TASKS[5]: Status.SUCCESS}
 
 
+@pytest.mark.parametrize(
+    ("how", "workers", "reason"),
+    [
+        ("no text", 0, "the observation is a str, not None"),
+        ("reward", 0, "the reward is a finite number, not nan"),
+        ("score", 0, "info['score'] is a finite number, not inf"),
+        ("words for a score", 0, "info['score'] is a finite number, not 'high'"),
+        ("progress", 0, "info['progress'] is a finite number, not 'half'"),
+        ("loss", 0, "info['loss'] is a finite number, not nan"),
+        ("loss", 1, "info['loss'] is a finite number, not nan"),
+        ("deep", 0, "info['losses'] is not plain JSON: Out of range float values are not JSON compliant"),
+        ("thing", 0, "info['thing'] is not plain JSON: Object of type PosixPath is not JSON serializable"),
+        ("key", 0, "the keys of info are str, not 7"),
+        ("actions", 0, "info['admissible_actions'] is a list of str, not of 7"),
+    ],
+)
+def test_an_answer_that_no_record_holds_is_an_env_error_of_its_own_episode(
+    how: str, workers: int, reason: str, failing_world: str, tmp_path: Path
+) -> None:
+    jobs, recipe = [Job(TASKS[4]), Job(TASKS[5])], failing(failing_world, tmp_path / "says", how, times=0)
+    finished = list(rollout(ExpertAgent("toy"), jobs, recipe, workers=workers, limits=Limits(attempts=1)))
+    status = {one.job.task_id: one.trajectory.status for one in finished}
+    assert status == {TASKS[4]: Status.ENV_ERROR, TASKS[5]: Status.SUCCESS}
+    (bad,) = [one.trajectory for one in finished if one.trajectory.error]
+    assert bad.error.partition(": ")[2].startswith(reason)
+
+
 def test_a_page_source_that_does_not_answer_is_an_infra_error(failing_world: str, tmp_path: Path) -> None:
     recipe = failing(failing_world, tmp_path / "infra", "infrastructure", times=9)
     (one,) = rollout(ExpertAgent("toy"), [Job(TASKS[4])], recipe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,27 @@ from sad_env.core import Turn
 from sad_env.errors import DataError, InfrastructureError
 from sad_env.toy import ToyEnv
 
+SAYS: dict[str, dict[str, Any]] = {
+    "no text": {"observation": None},
+    "reward": {"reward": float("nan")},
+    "score": {"score": float("inf")},
+    "words for a score": {"info": {"score": "high"}},
+    "progress": {"info": {"progress": "half"}},
+    "loss": {"info": {"loss": float("nan")}},
+    "deep": {"info": {"losses": {"both": [0.0, float("nan")]}}},
+    "thing": {"info": {"thing": Path("thing")}},
+    "key": {"info": {7: 0.5}},
+    "actions": {"admissible_actions": ["look", 7]},
+}
+"""Parts of a turn that no record can hold."""
+
 
 class FailingEnv(ToyEnv):
     """The toy world, which fails in step 1 of `bad_task` as often as `times` says, counted across processes.
 
     Args:
-        how: raise, kill, exit, hang, stop, infrastructure, data, print, or reset, which raises before the first step.
+        how: raise, kill, exit, hang, stop, infrastructure, data, print, or reset, which raises before the first step; a
+            key of `SAYS` makes the steps of the bad task say this, whatever `times` is.
         bad_task: the task that fails.
         counter: a folder; each failure leaves a file.
         times: failures before it behaves.
@@ -41,7 +57,8 @@ class FailingEnv(ToyEnv):
             self._fail_for_a_while()
         if self.how == "print":
             print("noise on standard output")
-        return super()._act(action)
+        turn = super()._act(action)
+        return replace(turn, **SAYS.get(self.how, {})) if self.playing == self.bad_task else turn
 
     def _fail_for_a_while(self) -> None:
         if self.playing == self.bad_task and len(list(self.counter.iterdir())) < self.times:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sad_env import registry
 from sad_env.alfworld.data import DATA
 from sad_env.alfworld.env import ALFWorldEnv
 from sad_env.alfworld.pack import MAGIC, PackStore, write_pack
@@ -59,6 +60,29 @@ def test_every_layout_is_found(folder: Path, tmp_path: Path) -> None:
         assert open_store(folder / "train", split).task_ids == wanted
     with pytest.raises(ConfigError, match="holds games directly: its split is 'all'"):
         open_store(folder / "train", "valid_seen")
+
+
+def test_a_pack_file_has_one_split_named_after_it(folder: Path, tmp_path: Path) -> None:
+    write_pack(tmp_path / "train.games", FolderStore(folder / "train"))
+    data = str(tmp_path / "train.games")
+    assert ALFWorldEnv(data=data).panel.name == registry.world("alfworld").default_panel(data) == "train"
+    for split in ("valid_unseen", "nonsense"):
+        with pytest.raises(ConfigError, match=f"train.games is of split 'train', not '{split}': leave the split out"):
+            ALFWorldEnv(data=data, split=split)
+    assert DATA.build(Path(data), tmp_path / "packs", progress=silent).count("20 games") == 1
+    assert [path.name for path in (tmp_path / "packs").iterdir()] == ["train.games"]
+
+
+def test_a_folder_of_games_is_the_one_split_of_its_own_name(folder: Path, tmp_path: Path) -> None:
+    assert DATA.verify(folder / "train", progress=silent) == [
+        "train: 20 games, all whole and won by their walkthroughs"
+    ]
+    DATA.build(folder / "train", tmp_path, progress=silent)
+    assert [path.name for path in tmp_path.iterdir()] == ["train.games"]
+
+
+def test_an_address_of_a_world_that_chooses_its_split_has_none_of_its_own() -> None:
+    assert registry.addressed("sad_env.alfworld.env:ALFWorldEnv").default_panel("generated") == "valid_unseen"
 
 
 def test_the_fetched_pack_is_the_official_data(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

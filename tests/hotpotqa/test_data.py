@@ -209,6 +209,18 @@ def test_files_that_cannot_be_built_are_refused(content: str, tmp_path: Path) ->
         DATA.build(tmp_path, tmp_path / "built", progress=silent)
 
 
+@pytest.mark.parametrize(("name", "fault"), [("a\nb", "a newline"), ("a\ud800", "a lone surrogate")])
+def test_an_id_that_no_panel_can_name_is_refused_when_it_is_built(name: str, fault: str, tmp_path: Path) -> None:
+    record = {"_id": name, "question": "Who?", "answer": "she", "context": [["A", ["B."]]]}
+    (tmp_path / "hotpot_test.json").write_text(json.dumps([record]))
+    with pytest.raises(
+        DataError, match=rf"hotpot_test.json: the name 'a.+ holds {fault}.* give it another _id"
+    ) as caught:
+        DATA.build(tmp_path, tmp_path / "built", progress=silent)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "built").exists()
+
+
 def test_a_long_list_is_read_object_by_object(tmp_path: Path) -> None:
     records = [{"number": number, "text": "é]}[{," * number} for number in range(900)]
     for indent in (None, 1):

@@ -19,7 +19,7 @@ from sad_env.data import silent
 from sad_env.data_command import main
 from sad_env.encyclopedia.articles import Article
 from sad_env.errors import DataError, UnknownNameError
-from sad_env.search import build_index
+from sad_env.search import build_index, build_store
 from sad_env.searchqa.data import DATA
 from sad_env.searchqa.env import SearchQAEnv
 from sad_env.searchqa.passages import (
@@ -344,6 +344,34 @@ def test_generated_files_are_the_world_that_was_generated(tmp_path: Path, capsys
         assert stored.search(one.text, 3) == pool.search(one.text, 3)
     assert main(["verify", "searchqa", "--source", str(tmp_path / "made"), "--quiet"]) == 0
     assert "corpus: 1," in capsys.readouterr().out
+
+
+def test_a_dump_without_passages_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "wiki.jsonl").write_text("\n")
+    with pytest.raises(DataError, match=r"wiki.jsonl: no passage is in there"):
+        build_passages([tmp_path / "wiki.jsonl"], tmp_path / "built")
+    assert not list((tmp_path / "built").iterdir())
+
+
+def test_an_empty_corpus_is_searched_in_place_of_the_passages_that_come_with_questions(tmp_path: Path) -> None:
+    write_lines(tmp_path / "test.jsonl", [question("1")])
+    (tmp_path / "test.passages.jsonl").write_text("".join(passage_line(passage) + "\n" for passage in PASSAGES))
+    build_store(tmp_path / "empty" / STORE, [], about={}).close()
+    build_index(tmp_path / "empty" / INDEX, [], fingerprint="")
+    for corpus, found in ((None, "Doc 1"), (tmp_path / "empty", "No passage was found.")):
+        env = SearchQAEnv(data=tmp_path, corpus=corpus)
+        env.reset()
+        assert env.step("search[Bergen]")[0].startswith(found)
+
+
+def test_a_build_may_be_put_where_one_is(
+    tmp_path: Path, dump: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["build", "searchqa", "--source", str(dump), "--out", ".", "--quiet"]) == 0
+    assert f"{tmp_path / 'here'}: " in capsys.readouterr().out
+    assert (tmp_path / "here" / STORE).is_file()
 
 
 def test_there_is_nothing_to_verify_in_an_empty_folder(tmp_path: Path) -> None:

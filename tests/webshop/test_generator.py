@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from pathlib import Path
 
+import pytest
+
+from sad_env.errors import ConfigError
 from sad_env.webshop.data import DATA
 from sad_env.webshop.generator import SIZE, entries, write_files
+from sad_env.webshop.goals import make_goals
 from sad_env.webshop.official import load_catalogue
 from sad_env.webshop.reward import matches_itself
 from sad_env.webshop.session import Shop
-from sad_env.webshop.shops import open_shop, own_reward
+from sad_env.webshop.shops import make_panel, open_shop, own_reward
 from sad_env.webshop.vocabulary import OPTIONS
 
 
@@ -59,6 +64,17 @@ def test_no_option_of_the_vocabulary_hides_a_colour_word() -> None:
 def test_asins_are_unique_far_beyond_any_shop() -> None:
     some = [entry.item["asin"] for entry in itertools.islice(entries(0), 5_000)]
     assert len(set(some)) == 5_000
+
+
+@pytest.mark.parametrize("count", [1, 20, 150])
+def test_generating_names_the_splits_that_have_goals(count: int, tmp_path: Path) -> None:
+    said = DATA.generate(tmp_path, count=count, seed=0, split="train", progress=lambda *_: None)
+    made = make_goals(load_catalogue(tmp_path))
+    shop, there = Shop(load_catalogue(tmp_path), made), list[str]()
+    for split in ("train", "eval", "test"):
+        with contextlib.suppress(ConfigError):
+            there.append(make_panel("given", shop, split).name)
+    assert said.endswith(f"; splits that have goals: {', '.join(there) or 'none'}")
 
 
 def test_the_data_interface_generates_builds_and_verifies(tmp_path: Path) -> None:

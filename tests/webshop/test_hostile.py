@@ -13,12 +13,14 @@ from hypothesis import strategies
 
 from sad_env.errors import DataError
 from sad_env.webshop.env import WebShopEnv
+from sad_env.webshop.goals import make_goals
 from sad_env.webshop.html import render_page
 from sad_env.webshop.nouns import nouns
 from sad_env.webshop.official import load_catalogue
 from sad_env.webshop.react import ReactSession
 from sad_env.webshop.session import Shop, WebShopSession
 from sad_env.webshop.shops import open_shop
+from sad_env.webshop.store import build_catalogue
 
 ITEM: dict[str, Any] = {
     "asin": "B000000001",
@@ -104,11 +106,38 @@ def test_nan_and_infinity_are_no_json_here(tmp_path: Path) -> None:
         load_catalogue(tmp_path)
 
 
-def test_a_damaged_file_of_human_instructions_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"instruction": 5},
+        {"instruction_attributes": None},
+        {"instruction_attributes": ["bright", 5]},
+        {"instruction_options": [{"size": "5"}]},
+    ],
+)
+def test_a_damaged_file_of_human_instructions_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
     _folder(tmp_path, [_item()], {"B000000001": ABOUT})
-    (tmp_path / "items_human_ins.json").write_text('{"B000000001": [{"instruction": 5}]}')
+    human = {"instruction": "a lamp", "instruction_attributes": ["bright"], "instruction_options": []} | changes
+    (tmp_path / "items_human_ins.json").write_text(json.dumps({"B000000001": [human]}))
     with pytest.raises(DataError, match="has no list of instructions"):
         load_catalogue(tmp_path)
+
+
+def test_a_product_with_an_option_that_has_no_values_has_no_goal_and_takes_its_draw(tmp_path: Path) -> None:
+    items = [_item(asin="B1", customization_options={"size": []}), _item(asin="B2")]
+    about = {"B1": ABOUT | {"instruction_attributes": ["warm light"]}, "B2": ABOUT}
+    empty = make_goals(load_catalogue(_folder(tmp_path, items, about))).goals
+    assert [goal.asin for goal in empty] == ["B2", "B2"]
+    items[0]["customization_options"] = {}
+    whole = make_goals(load_catalogue(_folder(tmp_path, items, about))).goals
+    assert {goal.price_limit for goal in whole if goal.asin == "B2"} == {goal.price_limit for goal in empty}
+
+
+def test_half_a_character_is_read_alike_from_files_and_store(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, [_item(name="Lamp \ud800")], {"B000000001": ABOUT, "\ud800": ABOUT})
+    store = build_catalogue(folder, tmp_path / "store")
+    assert store.at(0) == load_catalogue(folder).at(0)
+    assert store.at(0).title == "Lamp ?"
 
 
 def _hostile_shop(tmp_path: Path) -> Shop:

@@ -35,8 +35,6 @@ _GRACE_SECONDS = 0.02
 """How long the first worlds that answer wait for the others, at least."""
 _FAILED_CALLS = 3
 """Calls of the agent in a row that reach no model before the rollout gives up."""
-_VERDICTS = frozenset({"success", "score"})
-"""What of a world's info no agent sees."""
 _SETUP = (CheckpointError, ConfigError, DataError, UnknownNameError)
 """What says that an agent was set up wrongly: no episode of it would say anything of the agent."""
 
@@ -391,7 +389,11 @@ class _Rollout:
 
 
 def _without_verdict(info: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in info.items() if key not in _VERDICTS}
+    """What an agent sees of a world's info."""
+    visible = dict(info)
+    visible.pop("success", None)
+    visible.pop("score", None)
+    return visible
 
 
 def _reason(error: Exception) -> str:

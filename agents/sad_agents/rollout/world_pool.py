@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, NamedTuple, Protocol, cast
 
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.rollout.world_worker import ResetRequest, WorldHost, WorldRequest, WorldResponse, to_wire
@@ -42,8 +42,7 @@ class Slot:
     dedicated: bool = False
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """Something happened to the episode in a slot.
 
     Attributes:

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -41,6 +42,11 @@ class StepRequest(NamedTuple):
 WorldRequest = ResetRequest | StepRequest
 _KINDS: dict[str, type[ResetRequest] | type[StepRequest]] = {"reset": ResetRequest, "step": StepRequest}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+
+_TEXT = frozenset({str})
+_RECORDED = frozenset({"score", "progress", "admissible_actions"})
+"""Entries of info for which records have fields that are no text."""
+_to_json = json.JSONEncoder(allow_nan=False).encode
 
 
 class WorldResponse(NamedTuple):
@@ -92,16 +98,21 @@ class WorldHost:
         self._worlds: dict[int, TextEnv] = {}
 
     def serve(self, slot: int, request: WorldRequest) -> WorldResponse:
-        """Run one request. Whatever the world raises becomes a response."""
+        """Run one request. Whatever the world raises, or answers that no record can hold, becomes a response."""
         began = time.perf_counter()
         try:
             if isinstance(request, ResetRequest):
                 world = self._worlds.get(slot) or self._make(slot)
                 observation, info = world.reset(seed=request.seed, options={"task_id": request.task_id})
                 seconds = time.perf_counter() - began
+                if not _is_usual(observation, 0.0, info):
+                    _check_answer(observation, 0.0, info)
                 return WorldResponse(observation, info=info, seconds=seconds, data=world.panel.data)
             observation, reward, terminated, _, info = self._worlds[slot].step(request.action)
-            return WorldResponse(observation, reward, terminated, info, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            if not _is_usual(observation, reward, info):
+                _check_answer(observation, reward, info)
+            return WorldResponse(observation, reward, terminated, info, seconds)
         except Exception as error:
             self.discard(slot)
             reason = str(error) if isinstance(error, SadEnvError) else f"{type(error).__name__}: {error}"
@@ -143,6 +154,54 @@ def _fault(error: Exception, *, resetting: bool) -> Fault:
     if resetting and isinstance(error, SadEnvError):
         return "config"
     return "world"
+
+
+def _is_usual(observation: object, reward: object, info: object) -> bool:
+    """Whether an answer is of the types that worlds give as a rule, so that no closer look is needed.
+
+    Each step of each world comes through here: it takes half a microsecond.
+    """
+    if type(observation) is not str or type(reward) is not float or type(info) is not dict:
+        return False
+    total = reward
+    for key, value in info.items():
+        kind = type(value)
+        if kind is str or kind is bool or kind is int:
+            if key in _RECORDED:
+                return False
+        elif kind is float and type(key) is str:
+            total += value
+        elif kind is not list or not _TEXT.issuperset(map(type, value)):
+            return False
+    return isfinite(total) and "success" in info and "valid_action" in info
+
+
+def _check_answer(observation: object, reward: object, info: object) -> None:
+    """Raise TypeError or ValueError for an answer that no record can hold, or whose info is not plain JSON."""
+    if not isinstance(observation, str):
+        raise TypeError(f"the observation is a str, not {observation!r:.80}")
+    _check_number("the reward", reward)
+    if not isinstance(info, dict) or "success" not in info or "valid_action" not in info:
+        raise TypeError(f"info is a dict that has success and valid_action, not {info!r:.80}")
+    for key, value in info.items():
+        if not isinstance(key, str):
+            raise TypeError(f"the keys of info are str, not {key!r:.80}")
+        name = f"info[{key!r:.40}]"
+        if key == "score" or isinstance(value, float) or (key == "progress" and value is not None):
+            _check_number(name, value)
+        if key == "admissible_actions" and value is not None:
+            for action in value:
+                if not isinstance(action, str):
+                    raise TypeError(f"{name} is a list of str, not of {action!r:.80}")
+        try:
+            _to_json(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{name} is not plain JSON: {error}") from None
+
+
+def _check_number(name: str, value: object) -> None:
+    if not isinstance(value, float | int) or not isfinite(value):
+        raise ValueError(f"{name} is a finite number, not {value!r:.80}")
 
 
 def exit_with_parent(parent: int) -> None:
