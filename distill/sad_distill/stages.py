@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -79,8 +79,20 @@ def stages_of(parsed: ParsedSettings[TrainConfig], prog: str) -> list[Stage]:
         found.append(_stage(number, name, settings, config, begin, end))
     for key in set.intersection(*(set(ignored) for ignored in unused)):
         parsed.refuse_ignored({key: f"in every stage, {unused[0][key]}"})
+    found = [_without_panels(stage, found) for stage in found]
     _check(found)
     return found
+
+
+def _without_panels(stage: Stage, stages: list[Stage]) -> Stage:
+    """The stage without the tasks that any stage validates on: its student is judged by them later."""
+    data, own = stage.config.data, stage.config.validation
+    world = (data.env, data.data, data.split)
+    others = [
+        one.config for one in stages if (one.config.data.env, one.config.data.data, one.config.data.split) == world
+    ]
+    most = max(one.validation.untrained for one in others)
+    return replace(stage, config=replaced(stage.config, held_out=most)) if most > own.untrained else stage
 
 
 def _check(stages: list[Stage]) -> None:
