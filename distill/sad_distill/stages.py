@@ -63,7 +63,9 @@ def stages_of(parsed: ParsedSettings[TrainConfig], prog: str) -> list[Stage]:
     for name in _OF_EACH:
         if name in parsed.given:
             raise ConfigError(f"--{name.replace('_', '-')} is for the stages' configurations to say: leave it out")
-    given = {name: value for name, value in flat(config).items() if name in parsed.given - _OF_ALL}
+    # With a budget, `steps` is only the length of schedules: each stage's whole, as it says or is told.
+    dealt = _OF_ALL - ({"steps"} if config.optimisation.processor_seconds else set())
+    given = {name: value for name, value in flat(config).items() if name in parsed.given - dealt}
     unused: list[dict[str, str]] = []
     found = []
     ends = [0.0, *accumulate(shares)]
@@ -133,7 +135,6 @@ def _stage(number: int, name: str, settings: TrainConfig, whole: TrainConfig, be
     kept = dict(_kept(whole.output.keep_at, begin, end))
     inside = tuple((at - begin) / share for at, file in kept.items() if file != "student.pt")
     budget, steps = whole.optimisation.processor_seconds, whole.optimisation.steps
-    # With a budget, `steps` is only the length of a stage's schedules, which it says itself.
     length: dict[str, Any] = (
         {"processor_seconds": share * budget}
         if budget

@@ -81,6 +81,8 @@ def test_a_budget_of_processor_seconds_is_dealt_out_too(tmp_path: Path, stages: 
     first, second = told(tmp_path, stages, processor_seconds=400.0, **MORE)
     assert (first.config.optimisation.processor_seconds, second.config.optimisation.processor_seconds) == (300, 100)
     assert first.config.optimisation.steps == 1000  # the length of its schedules
+    lengths = [one.config.optimisation.steps for one in told(tmp_path, stages, processor_seconds=4.0, steps=80, **MORE)]
+    assert lengths == [80, 80]
 
 
 def test_no_stage_trains_on_what_another_validates_on(files: Path, tmp_path: Path) -> None:
