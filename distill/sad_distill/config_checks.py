@@ -87,6 +87,18 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "method policy learns by terms alone: give --terms opd=1, grpo=1 or others",
     ),
     (
+        lambda config: (
+            config.method == "policy"
+            and config.mode == "mixed"
+            and len(signals_of(config)) == len(config.terms.schedules)
+        ),
+        "mode mixed has recorded rows, which no signal in --terms speaks of: give --mode online, or --method sad",
+    ),
+    (
+        lambda config: config.mode == "dagger" and "observation_head" in config.terms.weights,
+        "mode dagger learns turns, and the term observation_head observations: leave it out",
+    ),
+    (
         lambda config: config.online.rollouts % config.online.group != 0,
         "--group {group} does not divide --rollouts {rollouts}",
     ),
@@ -301,7 +313,9 @@ _BY_KIND = (
     "reason_weight", "act_weight", "reduction", "learned_weights", "project", "reason_loss", "act_loss", "masks",
     "action_support", "outside",
 )  # fmt: skip
-_NOT_ALIGNED = ("reduction", "reason_loss", "act_loss", "learned_weights", "project", "action_support", "outside")
+_NOT_ALIGNED = (
+    "reduction", "reason_loss", "act_loss", "learned_weights", "project", "action_support", "outside"
+)  # fmt: skip
 _EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy", "curriculum_scale")
 _LIVE = (
     "rollouts", "updates", "passes", "sampling_temperature", "sampler", "horizon_start", "workers", "backend", "tasks",
@@ -318,6 +332,7 @@ _COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
     (("action_support", "outside"), "act_loss", ("divergence",)),
     (_EQUATION_13, "curriculum", ("sample", "sort", "walk")),
     (("curriculum_strength",), "curriculum", ("sample",)),
+    (("masks", "observation_weight"), "mode", ("offline", "online", "mixed", "guided")),
     (_LIVE, "mode", ("online", "mixed", "guided", "dagger")),
     (("online_share", "online_share_end"), "mode", ("mixed",)),
     (("guidance", "guidance_fall"), "mode", ("guided",)),
@@ -366,11 +381,20 @@ def ignored_by(config: TrainConfig) -> dict[str, str]:
 
 
 def _without_signals(config: TrainConfig) -> dict[str, str]:
-    """What has no effect where no term is a signal, or none is of what the world said."""
+    """What has no effect where no term is a signal, none is an advantage, or none is of what the world said."""
     found: dict[str, str] = {}
-    if not signals_of(config):
+    if not (names := signals_of(config)):
         needed = "it needs --terms of the student's tokens, e.g. opd=1 or grpo=1"
-        found |= dict.fromkeys(("reward", "invalid_penalty", "ratio_clip", "averaging"), needed)
+        return dict.fromkeys(("reward", "invalid_penalty", "ratio_clip", "averaging"), needed)
+    from sad_distill.signals.table import SIGNALS  # it needs torch, and settings alone do not
+
+    signals = [SIGNALS[name] for name in names if name in SIGNALS]
+    if not any(one.advantage for one in signals):
+        found["ratio_clip"] = "it needs --terms that are an advantage, e.g. opd=1 or grpo=1"
+    compared = config.online.group > 1 and config.online.redraws > 0
+    if not compared and not any({"group", "outcome"} & one.needs for one in signals):
+        needed = "it needs --terms of what the world said, e.g. grpo=1, or --redraws of groups"
+        found |= dict.fromkeys(("reward", "invalid_penalty"), needed)
     return found
 
 
