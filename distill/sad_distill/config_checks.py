@@ -127,6 +127,10 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "--learned-weights weighs the method's loss itself: leave --method-weight out",
     ),
     (
+        lambda config: config.method == "minillm" and config.terms.method_weight != "1",
+        "--method-weight {method_weight} would weigh a part of method minillm's loss only: leave it out",
+    ),
+    (
         lambda config: config.model.teacher.partition(":")[0] == "self" and bool(config.model.cache),
         "--cache keeps answers of a teacher that stays, which --teacher {teacher} is not: leave it out",
     ),
@@ -314,7 +318,7 @@ _BY_KIND = (
     "action_support", "outside",
 )  # fmt: skip
 _NOT_ALIGNED = (
-    "reduction", "reason_loss", "act_loss", "learned_weights", "project", "action_support", "outside"
+    "reduction", "reason_loss", "act_loss", "learned_weights", "project", "action_support", "outside", "method_weight",
 )  # fmt: skip
 _EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy", "curriculum_scale")
 _LIVE = (

@@ -28,6 +28,7 @@ def told(**changes: Any) -> TrainConfig:
         ({**POLICY, "terms": ("opd=1",), "group": 4, "redraws": 1}, set(), {"reward", "invalid_penalty"}),
         ({**POLICY, "terms": ("gate=1", "grpo=1"), "group": 4}, set(), {"reward", "invalid_penalty", "ratio_clip"}),
         (DAGGER, {"masks", "observation_weight"}, {"act_weight"}),
+        ({"mode": "offline", "terms": ("align_min=1",)}, {"method_weight"}, set()),
         ({"mode": "offline", "terms": ("start=1",)}, set(), {"method_weight", "masks", "observation_weight"}),
     ],
     ids=str,
@@ -43,6 +44,7 @@ def test_what_has_no_effect_is_known(beside: dict[str, Any], ignored: set[str], 
     [
         ({"method": "policy", "mode": "mixed", "terms": ("opd=1",)}, "mode mixed has recorded rows, which no signal"),
         ({**DAGGER, "terms": ("observation_head=1",)}, "mode dagger learns turns"),
+        ({"method": "minillm", "mode": "online", "method_weight": "0.5"}, "--method-weight 0.5 would weigh a part"),
     ],
     ids=str,
 )
