@@ -183,8 +183,10 @@ def test_free_settings_may_change_once_a_later_stage_has_begun(files: Path, tmp_
     out = tmp_path / "run"
     assert main(flags(files, stages, out)) == 0
     before = (out / "1-sad" / "student.pt").read_bytes()
-    assert main([*flags(files, stages, out), "--micro-batch", "2", "--save-every", "3"]) == 0
-    assert (out / "1-sad" / "student.pt").read_bytes() == before
+    more = ["--micro-batch", "2", "--save-every", "3", "--keep-at", "0.25", "0.75"]
+    assert main([*flags(files, stages, out), *more]) == 0
+    assert (out / "1-sad" / "student.pt").read_bytes() == (out / "at-75.pt").read_bytes() == before
+    assert not (out / "at-25.pt").exists()  # asked for when that was over
 
 
 def test_other_lengths_or_another_run_are_refused_before_anything_changes(

@@ -95,6 +95,9 @@ class RunDir:
                         f"{folder} holds a run on other {key}: {value!r}, now {contents[key]!r} under the same name:"
                         " choose another --out, or delete the folder to train again"
                     )
+            if self.earlier_steps != before.get("earlier_steps", []) and not config.optimisation.processor_seconds:
+                for share_of_the_former_total in folder.glob("at-*.pt"):
+                    share_of_the_former_total.unlink()
         self._settings = settings
         earlier = {"earlier_steps": self.earlier_steps} if self.earlier_steps else {}
         write_text(path, json.dumps({**settings, **earlier, "contents": dict(contents)}, indent=1))
