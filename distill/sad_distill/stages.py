@@ -9,9 +9,10 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import check, ignored_by
+from sad_distill.config_checks import check
 from sad_distill.config_former import GONE_CONFIGS
 from sad_distill.config_heads import by_head
+from sad_distill.config_ignored import ignored_by
 from sad_env import cli
 from sad_env.cli import ParsedSettings
 from sad_env.errors import ConfigError

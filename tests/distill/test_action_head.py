@@ -27,7 +27,8 @@ from sad_agents.sampling.headed_model import HeadedModel
 from sad_agents.windowing import Windowing
 from sad_distill.auxiliary.action_head import LinearTerm, PointerTerm, left_to_head
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import check, ignored_by
+from sad_distill.config_checks import check
+from sad_distill.config_ignored import ignored_by
 from sad_distill.data.batch import collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Row, rows_from

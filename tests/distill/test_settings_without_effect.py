@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import check, ignored_by
+from sad_distill.config_checks import check
+from sad_distill.config_ignored import ignored_by
 
 from sad_env.errors import ConfigError
 from sad_env.settings import replaced

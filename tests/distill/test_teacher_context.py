@@ -15,7 +15,7 @@ from sad_agents.chat import head_turns
 from sad_agents.prompts import load_prompt
 from sad_agents.windowing import Windowing
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import ignored_by
+from sad_distill.config_ignored import ignored_by
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import Batch, collate
 from sad_distill.data.labels import encode, glue_of
