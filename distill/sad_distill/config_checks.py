@@ -1,4 +1,4 @@
-"""Which settings of a distillation contradict one another, or have no effect."""
+"""Which settings of a distillation contradict one another."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from sad_distill.schedules import Schedule
 from sad_env.errors import ConfigError
 from sad_env.settings import flat
 
-_LIKELIHOOD = ("sft", "seqkd")
-_COMPARING = ("sad", "word_kd", "token_flat")
-_UNMIXED = ("forward", "reverse")
+LIKELIHOOD = ("sft", "seqkd")
+"""Methods that learn from text alone."""
+COMPARING = ("sad", "word_kd", "token_flat")
+"""Methods that compare with a teacher at each token."""
+UNMIXED = ("forward", "reverse")
+"""Divergences without a mixture, to which beta means nothing."""
 
 
 def signals_of(config: TrainConfig) -> list[str]:
@@ -54,11 +57,11 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "--passes {passes} does not divide --updates {updates}: each pass takes as many updates",
     ),
     (
-        lambda config: config.loss.measure.divergence not in _UNMIXED and not 0 < config.loss.measure.beta < 1,
+        lambda config: config.loss.measure.divergence not in UNMIXED and not 0 < config.loss.measure.beta < 1,
         "--beta {beta:g}: {divergence} mixes with a weight between 0 and 1, both excluded",
     ),
     (
-        lambda config: config.mode == "dagger" and config.method not in (*_LIKELIHOOD, "sad", "token_flat"),
+        lambda config: config.mode == "dagger" and config.method not in (*LIKELIHOOD, "sad", "token_flat"),
         "mode dagger learns what its teacher writes at the student's states: give --method sft, sad or token_flat",
     ),
     (
@@ -85,6 +88,18 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
     (
         lambda config: config.method == "policy" and not signals_of(config),
         "method policy learns by terms alone: give --terms opd=1, grpo=1 or others",
+    ),
+    (
+        lambda config: (
+            config.method == "policy"
+            and config.mode == "mixed"
+            and len(signals_of(config)) == len(config.terms.schedules)
+        ),
+        "mode mixed has recorded rows, which no signal in --terms speaks of: give --mode online, or --method sad",
+    ),
+    (
+        lambda config: config.mode == "dagger" and "observation_head" in config.terms.weights,
+        "mode dagger learns turns, and the term observation_head observations: leave it out",
     ),
     (
         lambda config: config.online.rollouts % config.online.group != 0,
@@ -115,11 +130,15 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "--learned-weights weighs the method's loss itself: leave --method-weight out",
     ),
     (
+        lambda config: config.method == "minillm" and config.terms.method_weight != "1",
+        "--method-weight {method_weight} would weigh a part of method minillm's loss only: leave it out",
+    ),
+    (
         lambda config: config.model.teacher.partition(":")[0] == "self" and bool(config.model.cache),
         "--cache keeps answers of a teacher that stays, which --teacher {teacher} is not: leave it out",
     ),
     (
-        lambda config: config.method in _LIKELIHOOD and config.mode not in ("offline", "dagger"),
+        lambda config: config.method in LIKELIHOOD and config.mode not in ("offline", "dagger"),
         "method {method} learns from recorded text: give --mode offline (or dagger)",
     ),
     (
@@ -247,7 +266,7 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         lambda config: (
             config.model.teacher_context != "student"
             and config.loss.observation_weight > 0
-            and config.method in _COMPARING
+            and config.method in COMPARING
         ),
         "--observation-weight {observation_weight:g}: observations are other tokens in the teacher's own context: give"
         " 0, or --teacher-context student",
@@ -295,94 +314,3 @@ def caution(config: TrainConfig) -> str:
             " leave it; --constrained on keeps it there, --outside bucket teaches it not to"
         )
     return ""
-
-
-_BY_KIND = (
-    "reason_weight", "act_weight", "reduction", "learned_weights", "project", "reason_loss", "act_loss", "masks",
-    "action_support", "outside",
-)  # fmt: skip
-_NOT_ALIGNED = ("reduction", "reason_loss", "act_loss", "learned_weights", "project", "action_support", "outside")
-_EQUATION_13 = ("curriculum_reason", "curriculum_act", "curriculum_entropy", "curriculum_scale")
-_LIVE = (
-    "rollouts", "updates", "passes", "sampling_temperature", "sampler", "horizon_start", "workers", "backend", "tasks",
-    "group", "actors",
-)  # fmt: skip
-_COMPARISON = ("divergence", "beta", "kd_temperature")
-
-_COUNT_WITH: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
-    (("beta",), "divergence", ("js", "skew_forward", "skew_reverse")),
-    ((*_COMPARISON, "clamp"), "method", _COMPARING),
-    (_BY_KIND, "method", ("sad",)),
-    (("observation_weight",), "method", (*_COMPARING, *_LIKELIHOOD)),
-    (("outside",), "action_support", ("static", "trie", "byte")),
-    (("action_support", "outside"), "act_loss", ("divergence",)),
-    (_EQUATION_13, "curriculum", ("sample", "sort", "walk")),
-    (("curriculum_strength",), "curriculum", ("sample",)),
-    (_LIVE, "mode", ("online", "mixed", "guided", "dagger")),
-    (("online_share", "online_share_end"), "mode", ("mixed",)),
-    (("guidance", "guidance_fall"), "mode", ("guided",)),
-    (("replay_every",), "mode", ("online",)),
-    (("teacher_prompt", "teacher_chat"), "teacher_context", ("own", "privileged")),
-    (("teacher_told",), "teacher_context", ("privileged",)),
-)
-"""Settings that have an effect only where another one has one of some values. MiniLLM has a divergence of its own."""
-
-
-def ignored_by(config: TrainConfig) -> dict[str, str]:
-    """Names of the settings that have no effect beside the others, each with what it needs."""
-    values, terms = flat(config), config.terms.weights
-    found: dict[str, str] = {}
-    for names, other, allowed in _COUNT_WITH:
-        if values[other] not in allowed:
-            needed = f"it needs --{other.replace('_', '-')} {' or '.join(allowed)}, not {values[other]}"
-            found |= dict.fromkeys(names, needed)
-    if config.terms.aligned:  # it compares by the same divergence and weighs by the same λ, and is the whole loss
-        for name in (*_COMPARISON, "clamp", "reason_weight", "act_weight"):
-            found.pop(name, None)
-        if values["divergence"] in _UNMIXED:
-            found["beta"] = f"it needs --divergence js or a skew form, not {values['divergence']}"
-        found |= dict.fromkeys(_NOT_ALIGNED, "an alignment is the whole loss: leave out one of them")
-    if {"atomic", "atomic_local"} & terms.keys():  # these compare whole actions by the same settings
-        mixes = values["divergence"] not in _UNMIXED
-        for name in _COMPARISON if mixes else ("divergence", "kd_temperature"):
-            found.pop(name, None)
-    if config.mode != "offline" and config.method != "minillm":
-        found["batch"] = "it needs --mode offline, elsewhere give --rollouts and --updates"
-    found |= _without_signals(config)
-    if signals_of(config) and config.policy.averaging == "type_mean":
-        for name in ("reason_weight", "act_weight"):
-            found.pop(name, None)
-    if config.method == "policy":
-        found["method_weight"] = "method policy has no loss beside its terms"
-    found |= _switched_off(config)
-    if not config.model.teacher or config.model.teacher.startswith("expert"):
-        needing = ("top", "cache", "patience", *(name for name in values if name.startswith("teacher_")))
-        found |= dict.fromkeys(needing, "it needs a --teacher that scores")
-    if by_head(config):
-        found["constrained"] = "an action head chooses among the admissible actions anyway"
-    if config.model.form == "think":
-        found |= dict.fromkeys(("action_support", "outside"), "actions of the form think have no token sets")
-    return found
-
-
-def _without_signals(config: TrainConfig) -> dict[str, str]:
-    """What has no effect where no term is a signal, or none is of what the world said."""
-    found: dict[str, str] = {}
-    if not signals_of(config):
-        needed = "it needs --terms of the student's tokens, e.g. opd=1 or grpo=1"
-        found |= dict.fromkeys(("reward", "invalid_penalty", "ratio_clip", "averaging"), needed)
-    return found
-
-
-def _switched_off(config: TrainConfig) -> dict[str, str]:
-    """What has no effect beside a number that is 0, or a switch."""
-    found: dict[str, str] = {}
-    if not config.validation.validate_every:
-        found |= dict.fromkeys(("validate_episodes", "validate_patience", "keep"), "it needs --validate-every")
-    if config.online.group < 2:
-        found["redraws"] = "it needs --group of 2 or more"
-    if not config.online.horizon_start:
-        found["horizon_every"] = "it needs --horizon-start"
-    if config.hardware.shard_learner:
-        found["gradients_every"] = "no process sees whole gradients with --shard-learner"
-    return found

@@ -26,8 +26,8 @@ _BESIDE: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "reads states, which no server tells: leave out --sampler",
     ),
     (
-        lambda config: config.loss.learned_weights or config.loss.project,
-        "is a term of its own, which --learned-weights and --project do not see: leave them out",
+        lambda config: config.loss.learned_weights or config.loss.project or config.terms.method_weight != "1",
+        "is a term of its own, which --learned-weights, --project and --method-weight do not see: leave them out",
     ),
     (lambda config: config.data.masks != "spans", "has to know where actions begin: leave out --masks {masks}"),
     (lambda config: not config.loss.act_weight, "would act without having learned: give an --act-weight above 0"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import tyro
+
 from sad_env.settings import RARE
 
 Averaging = Literal["turn_mean", "episode_mean", "token_mean", "type_mean"]
@@ -38,3 +40,10 @@ class ValidationSettings:
     """End the run after this many validations in a row without a new best; 0 never does."""
     keep: Annotated[Literal["last", "best"], RARE] = "last"
     """The student that is saved: as it is at the end, or as it was at the best validation."""
+    held_out: Annotated[int, tyro.conf.Suppress] = 0
+    """Tasks that another stage of the run validates on: also not trained on. `stages_of` sets it."""
+
+    @property
+    def untrained(self) -> int:
+        """Tasks at the end of the split that are not trained on."""
+        return max(self.held_out, self.validate_episodes if self.validate_every else 0)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any
 
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import check, ignored_by
+from sad_distill.config_checks import check
 from sad_distill.config_former import GONE_CONFIGS
 from sad_distill.config_heads import by_head
+from sad_distill.config_ignored import ignored_by
 from sad_env import cli
 from sad_env.cli import ParsedSettings
 from sad_env.errors import ConfigError
@@ -63,7 +64,9 @@ def stages_of(parsed: ParsedSettings[TrainConfig], prog: str) -> list[Stage]:
     for name in _OF_EACH:
         if name in parsed.given:
             raise ConfigError(f"--{name.replace('_', '-')} is for the stages' configurations to say: leave it out")
-    given = {name: value for name, value in flat(config).items() if name in parsed.given - _OF_ALL}
+    # With a budget, `steps` is only the length of schedules: each stage's whole, as it says or is told.
+    dealt = _OF_ALL - ({"steps"} if config.optimisation.processor_seconds else set())
+    given = {name: value for name, value in flat(config).items() if name in parsed.given - dealt}
     unused: list[dict[str, str]] = []
     found = []
     ends = [0.0, *accumulate(shares)]
@@ -79,8 +82,20 @@ def stages_of(parsed: ParsedSettings[TrainConfig], prog: str) -> list[Stage]:
         found.append(_stage(number, name, settings, config, begin, end))
     for key in set.intersection(*(set(ignored) for ignored in unused)):
         parsed.refuse_ignored({key: f"in every stage, {unused[0][key]}"})
+    found = [_without_panels(stage, found) for stage in found]
     _check(found)
     return found
+
+
+def _without_panels(stage: Stage, stages: list[Stage]) -> Stage:
+    """The stage without the tasks that any stage validates on: its student is judged by them later."""
+    data, own = stage.config.data, stage.config.validation
+    world = (data.env, data.data, data.split)
+    others = [
+        one.config for one in stages if (one.config.data.env, one.config.data.data, one.config.data.split) == world
+    ]
+    most = max(one.validation.untrained for one in others)
+    return replace(stage, config=replaced(stage.config, held_out=most)) if most > own.untrained else stage
 
 
 def _check(stages: list[Stage]) -> None:
@@ -121,7 +136,6 @@ def _stage(number: int, name: str, settings: TrainConfig, whole: TrainConfig, be
     kept = dict(_kept(whole.output.keep_at, begin, end))
     inside = tuple((at - begin) / share for at, file in kept.items() if file != "student.pt")
     budget, steps = whole.optimisation.processor_seconds, whole.optimisation.steps
-    # With a budget, `steps` is only the length of a stage's schedules, which it says itself.
     length: dict[str, Any] = (
         {"processor_seconds": share * budget}
         if budget

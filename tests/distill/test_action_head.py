@@ -27,7 +27,8 @@ from sad_agents.sampling.headed_model import HeadedModel
 from sad_agents.windowing import Windowing
 from sad_distill.auxiliary.action_head import LinearTerm, PointerTerm, left_to_head
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import check, ignored_by
+from sad_distill.config_checks import check
+from sad_distill.config_ignored import ignored_by
 from sad_distill.data.batch import collate
 from sad_distill.data.labels import encode
 from sad_distill.data.rows import Row, rows_from
@@ -415,8 +416,9 @@ def test_a_student_that_plays_acts_by_its_head(files: Path, tmp_path: Path) -> N
         ({"trajectories": (), "mode": "online"}, "a row for each action that recorded episodes list"),
         ({"mode": "dagger"}, "leave out --mode dagger"),
         ({"mode": "online", "sampler": "vllm:http://x"}, "reads states, which no server tells"),
-        ({"learned_weights": True}, "which --learned-weights and --project do not see"),
-        ({"project": True}, "which --learned-weights and --project do not see"),
+        ({"learned_weights": True}, "which --learned-weights, --project and --method-weight do not see"),
+        ({"project": True}, "which --learned-weights, --project and --method-weight do not see"),
+        ({"method_weight": "0.5"}, "which --learned-weights, --project and --method-weight do not see"),
         ({"masks": "random"}, "leave out --masks random"),
         ({"act_weight": 0.0}, "give an --act-weight above 0"),
         ({"terms": ("pointer=1",)}, "leave out --terms pointer"),

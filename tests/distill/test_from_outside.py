@@ -11,7 +11,8 @@ import torch
 from sad_agents.checkpoints import load_student
 from sad_distill.auxiliary.terms import TERMS, Term
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import check, ignored_by
+from sad_distill.config_checks import check
+from sad_distill.config_ignored import ignored_by
 from sad_distill.data.batch import Batch
 from sad_distill.losses.objective import Objective
 from sad_distill.losses.scoring import Scores

@@ -631,19 +631,20 @@ ONLINE = ["--rollouts", "2", "--horizon-start", "2"]
         (["offline", "--action-support", "full", "--divergence", "js"], "compared by its text, actions, too"),
         (["offline", "--method", "word_kd"], "compared by its text, actions, too"),
         (["online", "--method", "token_flat", "--terms", "atomic=0.5"], "compared by its text, actions, too"),
+        (["dagger"], "actions whole"),
     ],
 )
 def test_a_run_says_how_it_compares(
     chosen: list[str], said: str, files: Path, other_teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mode, *rest = chosen
-    rest += [*OFFLINE, str(files / "expert.jsonl")] if mode == "offline" else ONLINE
+    rest += [*OFFLINE, str(files / "expert.jsonl")] if mode == "offline" else [*ONLINE, "--mode", mode]
     assert main([*flags(files, tmp_path, str(other_teacher)), *rest]) == 0
     assert said in capsys.readouterr().err
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert all(line["reason_divergence"] > 0 for line in lines)
-    # Without training, the student's own episodes hold no action.
-    assert mode == "online" or all(line["act_divergence"] > 0 for line in lines)
+    # Without training, neither of them writes an action.
+    assert mode != "offline" or all(line["act_divergence"] > 0 for line in lines)
 
 
 def test_a_served_teacher_of_another_family_teaches_alike(
@@ -669,6 +670,10 @@ def test_a_curriculum_without_entropy_asks_no_teacher(files: Path, other_teacher
     [
         ({"method": "minillm", "mode": "online"}, "method minillm samples"),
         ({"mode": "guided"}, "in mode guided"),
+        *(
+            ({"mode": "online", "method": "policy", "terms": (f"{name}=1",)}, f"the term {name} compares ids")
+            for name in ("opd", "tdur", "gate", "k3_teacher")
+        ),
         ({"terms": ("align_min=1",)}, "the term align_min compares ids"),
         ({"terms": ("atomic_local=1",)}, "the term atomic_local compares ids"),
         ({"terms": ("contrastive=1",)}, "the term contrastive compares ids"),

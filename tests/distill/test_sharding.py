@@ -15,7 +15,8 @@ import safetensors.torch
 import torch
 from sad_agents.checkpoints import load_student, save_student
 from sad_distill.config import HardwareSettings, TrainConfig
-from sad_distill.config_checks import check, ignored_by
+from sad_distill.config_checks import check
+from sad_distill.config_ignored import ignored_by
 from sad_distill.training.build import build
 from sad_distill.training.ranks import ALONE
 

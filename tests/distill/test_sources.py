@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from sad_agents.agent import Decision
 from sad_agents.checkpoints import load_student
 from sad_agents.rollout.rollout import Job, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
@@ -25,7 +26,7 @@ from sad_distill.teachers.relabel import infos_of
 from sad_distill.teachers.relabel_agent import agent_turns, branches_as_rows, decision_of, turn_rows
 from sad_distill.teachers.self_teacher import SelfTeacher
 from sad_distill.teachers.won_episodes import WonEpisodes
-from sad_distill.training import live
+from sad_distill.training import live, live_rows
 from sad_distill.training.acting_model import ActingModel
 from sad_distill.training.live_rows import steps_by, without_replayed
 from sad_distill.training.playing import player_on
@@ -366,6 +367,19 @@ def test_relabelled_turns_teach_a_student_its_teacher(files: Path, tmp_path: Pat
     Run(settings(files, tmp_path, **changes)).train()
     lines = metrics(tmp_path)
     assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+@pytest.mark.parametrize("term", ["atomic", "pointer"])
+def test_terms_of_whole_actions_see_the_turns_of_mode_dagger(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, term: str
+) -> None:
+    def wait(agent: Any, episodes: list[Trajectory], seed: int) -> list[list[Decision]]:
+        return [[Decision.of("I wait.", "look") for _ in one.steps] for one in episodes]
+
+    monkeypatch.setattr(live_rows, "agent_turns", wait)
+    changes = {**SOURCES["relabelled"], "steps": 1, "rollouts": 2, "max_new_tokens": 40, "terms": (f"{term}=1",)}
+    Run(settings(files, tmp_path, **changes)).train()
+    assert metrics(tmp_path)[0]["extra"] > 0
 
 
 # --- validation ------------------------------------------------------------------------------------------------------

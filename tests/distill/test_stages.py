@@ -14,7 +14,9 @@ from sad_distill.commands.main import main
 from sad_distill.config import TrainConfig
 from sad_distill.stages import Stage, stages_of
 from sad_distill.training.ranks import ALONE
+from sad_distill.training.run import Run
 from sad_distill.training.staged import train_stages
+from sad_distill.training.tasks import TaskStream
 
 from sad_env.calls import called_with
 from sad_env.errors import ConfigError
@@ -79,6 +81,22 @@ def test_a_budget_of_processor_seconds_is_dealt_out_too(tmp_path: Path, stages: 
     first, second = told(tmp_path, stages, processor_seconds=400.0, **MORE)
     assert (first.config.optimisation.processor_seconds, second.config.optimisation.processor_seconds) == (300, 100)
     assert first.config.optimisation.steps == 1000  # the length of its schedules
+    lengths = [one.config.optimisation.steps for one in told(tmp_path, stages, processor_seconds=4.0, steps=80, **MORE)]
+    assert lengths == [80, 80]
+
+
+def test_no_stage_trains_on_what_another_validates_on(files: Path, tmp_path: Path) -> None:
+    models = {"student": str(files / "start.pt"), "teacher": str(files / "teacher.pt"), "context": 200}
+    given = {**models, "max_new_tokens": 40, "trajectories": [str(files / "expert.jsonl")], "validate_episodes": 450}
+    first, second = told(tmp_path, ["field/sad-offline=0.6", "field/gigpo=0.4"], **given)
+    assert (first.config.validation.validate_every, second.config.validation.validate_every) == (0, 10)
+    runs = Run(first.config), Run(second.config)
+    for run in runs:
+        assert max(one.task_id for one in run.parts.episodes) == "train-0049"
+        assert max(TaskStream.of(run.config).tasks) == "train-0049"
+    # Without validation, and where its own panel is the largest, a stage's settings stay what they were.
+    assert second.config.validation.held_out == 0
+    assert {one.config.validation.held_out for one in told(tmp_path, ["field/opd=0.5", "field/rft=0.5"], **MORE)} == {0}
 
 
 def test_no_update_is_lost_and_only_the_last_student_is_rounded(tmp_path: Path, stages: list[str]) -> None:
@@ -165,8 +183,10 @@ def test_free_settings_may_change_once_a_later_stage_has_begun(files: Path, tmp_
     out = tmp_path / "run"
     assert main(flags(files, stages, out)) == 0
     before = (out / "1-sad" / "student.pt").read_bytes()
-    assert main([*flags(files, stages, out), "--micro-batch", "2", "--save-every", "3"]) == 0
-    assert (out / "1-sad" / "student.pt").read_bytes() == before
+    more = ["--micro-batch", "2", "--save-every", "3", "--keep-at", "0.25", "0.75"]
+    assert main([*flags(files, stages, out), *more]) == 0
+    assert (out / "1-sad" / "student.pt").read_bytes() == (out / "at-75.pt").read_bytes() == before
+    assert not (out / "at-25.pt").exists()  # asked for when that was over
 
 
 def test_other_lengths_or_another_run_are_refused_before_anything_changes(

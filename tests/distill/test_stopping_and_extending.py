@@ -266,7 +266,7 @@ def test_recorded_episodes_that_were_broken_off_are_refused(
 
 @pytest.mark.parametrize("mode", ["offline", "online"])
 def test_a_finished_run_can_be_given_more_updates(files: Path, tmp_path: Path, mode: Any) -> None:
-    changes = {"mode": mode, "warmup": 0.0}
+    changes = {"mode": mode, "warmup": 0.0, "keep_at": (0.5, 0.75)}
     for steps in (2, 4, 6):
         Run(settings(files, tmp_path, steps=steps, **changes)).train()
     rates = [line["learning_rate"] for line in metrics(tmp_path)]
@@ -278,6 +278,9 @@ def test_a_finished_run_can_be_given_more_updates(files: Path, tmp_path: Path, m
     with pytest.raises(ConfigError, match="holds a run of 6 updates, which --steps 4 would shorten"):
         Run(settings(files, tmp_path, steps=4, **changes)).train()
     assert "earlier_steps" not in load_student(files / "start.pt").record
+    # Half of the run was over before it had this length; what half of it was before is no half any more.
+    kept = {path.name: load_student(path).record["updates"] for path in tmp_path.glob("at-*.pt")}
+    assert kept == {"at-75.pt": 5}
 
 
 # --- what a teacher sees ---------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sad_agents.chat import head_turns
 from sad_agents.prompts import load_prompt
 from sad_agents.windowing import Windowing
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import ignored_by
+from sad_distill.config_ignored import ignored_by
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import Batch, collate
 from sad_distill.data.labels import encode, glue_of
@@ -364,6 +365,19 @@ def test_each_world_tells_a_teacher_what_it_tells_no_player(world: str) -> None:
         assert known.endswith("; ".join(plan))
     told = PrivilegedText(TrainConfig(out=""))
     assert told(world, split, env.panel.task_ids[0], 0) == " ".join(known.split())
+
+
+def test_a_solution_is_the_tasks_own_where_several_threads_ask() -> None:
+    tasks = [f"train-{number:04d}" for number in range(160)]
+    alone, told = PrivilegedText(TrainConfig(out="")), PrivilegedText(TrainConfig(out=""))
+    wanted, before = [alone("toy", "train", task, 0) for task in tasks], sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(lambda task: told("toy", "train", task, 0), tasks))
+    finally:
+        sys.setswitchinterval(before)
+    assert found == wanted
 
 
 def test_a_teacher_that_is_told_the_solution_finds_it_likelier(

@@ -14,8 +14,9 @@ from sad_distill.commands.export import ExportConfig, export
 from sad_distill.commands.inspect import InspectConfig, inspect
 from sad_distill.commands.serve import ServeConfig, serve
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import caution, ignored_by
+from sad_distill.config_checks import caution
 from sad_distill.config_former import FORMER_TERMS, GONE_CONFIGS, REMOVED, former_term
+from sad_distill.config_ignored import ignored_by
 from sad_distill.stages import PACKAGE, stages_of
 from sad_env import cli
 from sad_env.cli import ParsedSettings

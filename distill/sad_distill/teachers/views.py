@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -96,6 +97,8 @@ def _prompt(config: TrainConfig, reading: ReadingHabits, form: Form) -> str:
 class PrivilegedText:
     """What a world knows of its own tasks and tells no player (`TextEnv.privileged`).
 
+    It may be asked by several threads at once: they share its worlds, one at a time.
+
     Args:
         config: names the world and its data.
     """
@@ -103,15 +106,17 @@ class PrivilegedText:
     config: TrainConfig
     _worlds: dict[tuple[str, str], TextEnv] = field(default_factory=dict, repr=False)
     _texts: dict[tuple[str, str, str, int], str] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, world: str, split: str, task_id: str, seed: int) -> str:
         """What is known of a task."""
         key = world, split, task_id, seed
-        if key not in self._texts:
-            if (world, split) not in self._worlds:
-                recipe = WorldRecipe.of(world, self.config.data.data, split)
-                self._worlds[world, split] = registry.make(recipe.name, **recipe.options)
-            made = self._worlds[world, split]
-            made.reset(seed=seed, options={"task_id": task_id})
-            self._texts[key] = " ".join(made.privileged().split())
-        return self._texts[key]
+        with self._lock:
+            if key not in self._texts:
+                if (world, split) not in self._worlds:
+                    recipe = WorldRecipe.of(world, self.config.data.data, split)
+                    self._worlds[world, split] = registry.make(recipe.name, **recipe.options)
+                made = self._worlds[world, split]
+                made.reset(seed=seed, options={"task_id": task_id})
+                self._texts[key] = " ".join(made.privileged().split())
+            return self._texts[key]

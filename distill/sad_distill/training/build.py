@@ -229,7 +229,7 @@ def tell(teacher: Teacher | None, episodes: Sequence[Trajectory]) -> None:
 
 def _trained_on(config: TrainConfig, episodes: list[Trajectory]) -> list[Trajectory]:
     """The episodes without those on tasks that validation holds out."""
-    if not config.validation.validate_every:
+    if not config.validation.untrained:
         return episodes
     recipe = WorldRecipe.of(config.data.env, config.data.data, config.data.split)
     held = set(held_out(config, recipe.panel().task_ids))

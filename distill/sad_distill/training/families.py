@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sad_distill.auxiliary.terms import chosen_terms
+from sad_distill.auxiliary.terms import chosen_terms, plan_of_signals
 from sad_distill.config import TrainConfig
 from sad_distill.models.heads import restrict
 from sad_distill.models.language import Language
@@ -58,6 +58,10 @@ def _need_ids(config: TrainConfig) -> Iterator[str]:
         yield "in mode guided its ids become targets of the student"
     for name, term in chosen_terms(config).items():
         if term.needs in ("scores", "local"):
+            yield f"the term {name} compares ids"
+    plan = plan_of_signals(config)
+    for name, signal in plan.chosen.items() if plan else ():
+        if "teacher" in signal.needs:
             yield f"the term {name} compares ids"
     if config.curriculum.curriculum != "none" and config.curriculum.curriculum_entropy:
         yield "its entropy at the student's tokens is not known (--curriculum-entropy 0 does without)"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sad_agents.agent import Agent
 
+from sad_distill.config import TrainConfig
 from sad_distill.data.rows import Row, episode_name
 from sad_distill.teachers.registry import Teacher
 from sad_distill.teachers.relabel import expert_completions, relabelled_rows, teacher_completions
@@ -34,17 +35,24 @@ def relabelled(parts: Parts, teacher: Teacher, episodes: Sequence[Trajectory], g
         same = teacher.language.tokenizer.get_vocab() == tokenizer.get_vocab()
         for episode, turns in zip(episodes, agent_turns(guide, episodes, seed), strict=True):
             rows += turn_rows(episode, turns, tokenizer, windowing, sampled=same)
-        return rows
-    if teacher.expert:
-        written = [expert_completions(episode, teacher.expert, seed) for episode in episodes]
     else:
-        assert teacher.writes is not None
-        written = teacher_completions(episodes, teacher.writes, seed, teacher.view)
-    for episode, completions in zip(episodes, written, strict=True):
-        rows += relabelled_rows(episode, completions, tokenizer, windowing)
-    if objective_of(parts.config).divergence:  # a teacher behind a wire scores plain rows only
+        if teacher.expert:
+            written = [expert_completions(episode, teacher.expert, seed) for episode in episodes]
+        else:
+            assert teacher.writes is not None
+            written = teacher_completions(episodes, teacher.writes, seed, teacher.view)
+        for episode, completions in zip(episodes, written, strict=True):
+            rows += relabelled_rows(episode, completions, tokenizer, windowing)
+    if _as_plain_rows(parts.config, teacher):
         return [plain for row in rows for plain in branches_as_rows(row)]
     return rows
+
+
+def _as_plain_rows(config: TrainConfig, teacher: Teacher) -> bool:
+    """Whether branches say nothing to whom they are shown: a teacher behind a wire, or of text, or terms of actions."""
+    by_ids_here = teacher.language is not None and not teacher.comparison
+    compared = objective_of(config).divergence > 0
+    return (compared and not by_ids_here) or bool({"atomic", "atomic_local", "pointer"} & config.terms.weights.keys())
 
 
 def without_replayed(rows: Sequence[Row], episodes: Sequence[Trajectory]) -> list[Row]:

@@ -73,7 +73,7 @@ class RunDir:
         folder.mkdir(parents=True, exist_ok=True)
         # The contrastive term compares the rows of a micro-batch with one another.
         free = _FREE - {"micro_batch"} if "contrastive" in config.terms.weights else _FREE
-        settings = told_settings(config)
+        self._settings = settings = told_settings(config)
         path = folder / "config.json"
         if path.exists():
             # What a run of an earlier release could not be told was as it is by default.
@@ -95,7 +95,7 @@ class RunDir:
                         f"{folder} holds a run on other {key}: {value!r}, now {contents[key]!r} under the same name:"
                         " choose another --out, or delete the folder to train again"
                     )
-        self._settings = settings
+            _forget_kept(folder, config, extended=self.earlier_steps != before.get("earlier_steps", []))
         earlier = {"earlier_steps": self.earlier_steps} if self.earlier_steps else {}
         write_text(path, json.dumps({**settings, **earlier, "contents": dict(contents)}, indent=1))
         self._trackers = open_trackers(report_to, folder, settings)
@@ -195,3 +195,9 @@ def _extended(folder: Path, before: Mapping[str, Any], steps: int) -> list[int]:
             " another --out"
         )
     return [*earlier, had]
+
+
+def _forget_kept(folder: Path, config: TrainConfig, *, extended: bool) -> None:
+    """Delete the students of `--keep-at` where they are of shares of a former total, not of a budget."""
+    for path in folder.glob("at-*.pt") if extended and not config.optimisation.processor_seconds else ():
+        path.unlink()

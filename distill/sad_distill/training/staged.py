@@ -81,7 +81,11 @@ def _begin(out: Path, config: TrainConfig, stages: Sequence[Stage]) -> None:
 def _put_together(out: Path, config: TrainConfig, stages: Sequence[Stage]) -> None:
     for stage in stages:
         for share, file in stage.kept.items():
-            write_bytes(out / f"at-{100 * share:g}.pt", (out / stage.name / file).read_bytes())
+            kept, target = out / stage.name / file, out / f"at-{100 * share:g}.pt"
+            if kept.exists():
+                write_bytes(target, kept.read_bytes())
+            else:  # asked for when that was over, or of a length that the run had before
+                target.unlink(missing_ok=True)
     last = out / stages[-1].name
     for name in ("student", "adapter"):
         if (last / name).exists():

@@ -65,15 +65,13 @@ class TaskStream:
 
 
 def held_out(config: TrainConfig, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The tasks of a split that validation plays and training does not.
+    """The tasks of a split that training does not play, since validation does, here or in another stage.
 
     Raises:
         ConfigError: nothing would be left.
     """
-    if not config.validation.validate_every:
-        return ()
-    count = config.validation.validate_episodes
-    if count >= len(names):
+    count = config.validation.untrained
+    if 0 < len(names) <= count:
         raise ConfigError(
             f"--validate-episodes {count}: the split has {len(names)} tasks, of which some are to be trained on"
         )

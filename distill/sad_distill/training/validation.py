@@ -44,7 +44,7 @@ class Validation:
         self._config = parts.config.validation
         if self._config.validate_every:
             self._tasks = TaskStream.of(parts.config)
-            names = held_out(parts.config, self._tasks.world.panel().task_ids)
+            names = held_out(parts.config, self._tasks.world.panel().task_ids)[-self._config.validate_episodes :]
             self._jobs = [Job(task, seed=parts.config.data.seed) for task in names]
 
     def after(self, iteration: int, updates: int) -> Metrics:
