@@ -32,7 +32,6 @@ def told(**changes: Any) -> TrainConfig:
         ({"mode": "offline", "terms": ("align_min=1",)}, {"method_weight"}, set()),
         ({"mode": "offline", "terms": ("start=1",)}, set(), {"method_weight", "masks", "observation_weight"}),
     ],
-    ids=str,
 )
 def test_what_has_no_effect_is_known(beside: dict[str, Any], ignored: set[str], counted: set[str]) -> None:
     found = ignored_by(told(**beside)).keys()
