@@ -140,7 +140,8 @@ def test_what_is_wrong_raises_and_leaves_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_server_that_is_not_there_raises() -> None:
+def test_a_server_that_is_not_there_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sad_env.http.time.sleep", lambda seconds: None)  # between tries
     with pytest.raises(InfrastructureError):
         sad_eval.evaluate(
             agent="openai:http://127.0.0.1:9#none", env="toy", episodes=1, workers=0, chat="off", patience=0

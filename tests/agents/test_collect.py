@@ -99,6 +99,7 @@ def test_only_success_leaves_the_rest_out_and_does_not_play_it_again(tmp_path: P
     assert read(out) == won
 
 
+@pytest.mark.slow
 def test_options_of_the_world_are_part_of_what_a_file_holds(tmp_path: Path) -> None:
     out = tmp_path / "questions.jsonl"
     command = ["--env", "hotpotqa", "--agent", "expert-gold-titles", "--episodes", "3", "--out", str(out), "--quiet"]

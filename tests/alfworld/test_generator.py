@@ -113,6 +113,7 @@ def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
+@pytest.mark.slow
 def test_generated_games_are_much_like_the_official_train_split(
     official_games: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,6 +97,7 @@ def test_the_environment_plays_a_generated_game_alike_on_both_engines() -> None:
     assert outcomes[1][-1]["success"]
 
 
+@pytest.mark.slow
 def test_a_game_of_another_grammar_is_left_to_the_original(tmp_path: Path) -> None:
     folder = tmp_path / "mine" / "TASK" / "TRIAL"
     folder.mkdir(parents=True)

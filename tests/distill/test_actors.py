@@ -107,6 +107,7 @@ def test_what_was_begun_is_waited_for_and_raises_there() -> None:
     ahead.wait()
 
 
+@pytest.mark.slow
 def test_the_next_iteration_is_played_by_the_student_of_before(files: Path, tmp_path: Path) -> None:
     """Iterations 0 and 1 are both the start's; 2 is played with the weights that iteration 0 left."""
     Run(settings(files, tmp_path / "ahead", steps=3)).train()

@@ -507,6 +507,7 @@ def test_a_student_of_the_teachers_layers_starts_with_its_weights(files: Path, t
     assert load_student(path).model.config.num_hidden_layers == 1
 
 
+@pytest.mark.slow
 def test_presets_fill_what_was_not_said(files: Path, tmp_path: Path) -> None:
     """A flag beats its preset also where it repeats a default; and so does a file."""
 

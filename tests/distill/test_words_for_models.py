@@ -172,6 +172,7 @@ def test_a_teacher_of_another_world_is_warned_of_once(trained: Path, files: Path
     assert line.endswith("student.pt' was trained in toy, not in webshop")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_plays_another_world_is_warned_of_once(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -110,8 +110,9 @@ def test_a_call_that_plays_nothing_says_so(evaluate: Evaluate, capsys: pytest.Ca
     ],
 )
 def test_a_command_that_fails_before_it_plays_leaves_nothing(
-    evaluate: Evaluate, words: tuple[str, ...], code: int, tmp_path: Path
+    evaluate: Evaluate, words: tuple[str, ...], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sad_env.http.time.sleep", lambda seconds: None)  # between tries
     assert evaluate(*TOY, *words) == code
     assert list(tmp_path.iterdir()) == []
 

@@ -104,6 +104,7 @@ def _saying(answers: Sequence[Answer], usual: Answer) -> Callable[[str, dict[str
 
 
 @pytest.mark.parametrize("api", LOOKS)
+@pytest.mark.slow
 def test_an_entry_of_a_served_model_reaches_rerun(api: str, toy_run: Callable[..., RunFolder], tmp_path: Path) -> None:
     answers = [answer for answer, _ in CASES[api].values()]
     with serving(ModelServer(_saying(answers[:12], LOOKS[api]))) as server:

@@ -106,6 +106,7 @@ def test_a_class_in_a_file_is_a_world_with_its_experts_and_limit(gate: str) -> N
     assert vec.step(["wait", "wait"])[3].all()
 
 
+@pytest.mark.slow
 def test_it_is_evaluated_and_collected_in_other_processes_too(gate: str, tmp_path: Path) -> None:
     def run(*words: str) -> str:
         done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path / "runs", capture_output=True, text=True)

@@ -53,6 +53,7 @@ def test_in_hotpotqa_it_acts_as_the_expert_does() -> None:
         assert [step.action for step in plain] == [step.action for step in told]
 
 
+@pytest.mark.slow
 def test_it_wins_about_as_often_as_the_expert() -> None:
     for world, tasks, wanted in (("alfworld", 60, 57), ("webshop", 60, 48)):
         won = sum(play(world, "expert-plain", task)[1] == 1.0 for task in range(tasks))

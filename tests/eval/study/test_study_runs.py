@@ -122,6 +122,7 @@ def test_a_failed_stage_stops_what_needs_it_and_nothing_else(tmp_path: Path) -> 
     assert starts(tmp_path) == {"broken": 2, "first": 1, "second": 1, "slow": 1}
 
 
+@pytest.mark.slow
 def test_a_stage_has_no_terminal_and_the_time_of_its_children_is_its_own(tmp_path: Path) -> None:
     """Half a second of processor time in a child; the command itself reads its input to the end."""
     (tmp_path / "child_work.py").write_text(CHILD)
