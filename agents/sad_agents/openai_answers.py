@@ -320,7 +320,8 @@ def said_in(answer: Answer, path: str) -> Told:
     calls = calls if isinstance(calls, list) else []
     ending, refusal = choice.get("finish_reason"), _refusal_of(message)
     complaint = COMPLAINTS["refusal"] if refusal else COMPLAINTS.get(ending, "") if isinstance(ending, str) else ""
-    answered = message.get("role") == "assistant" and ending != "error"
+    content = message.get("content")
+    answered = message.get("role") == "assistant" and ending != "error" and isinstance(content, str | list | None)
     if text is None and not thinking and not complaint and not calls and not answered:
         raise RequestError("answered in another form than OpenAI's: the text is missing")
     text = text or refusal
