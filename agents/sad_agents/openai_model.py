@@ -30,7 +30,8 @@ from sad_agents.openai_answers import (
     with_version,
 )
 from sad_agents.openai_requests import CONTINUED, Api, RequestFields, further_fields, messages_of
-from sad_agents.served_choices import check_form, constraint_of, kept_to, up_to_header
+from sad_agents.sampling.action_trie import check_form
+from sad_agents.served_choices import constraint_of, kept_to, up_to_header
 from sad_agents.tool_calls import CALLS, call_messages, called_completion
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
 from sad_env.addresses import endpoint, public_address, split_address, web_address

@@ -347,7 +347,7 @@ def recorded_request(trajectory: Trajectory, number: int, model: Model) -> Reque
     form = form_of(trajectory.form)
     head = head_pieces(form, trajectory.prompt, trajectory.observation)
     tokenizer = getattr(model, "tokenizer", None)
-    steps = [with_own_ids(step, tokenizer) if tokenizer else step for step in trajectory.steps[:number]]
+    steps = [with_own_ids(step, tokenizer) for step in trajectory.steps[:number]]
     pairs = [step_pieces(form, step.completion, step.token_ids, step.observation) for step in steps]
     first = 0
     if model.windowing is not None:

@@ -23,9 +23,12 @@ def spells(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], text: str) ->
     return "".join(str(read).split()).startswith("".join(text.split()))
 
 
-def with_own_ids(step: Step, tokenizer: PreTrainedTokenizerBase) -> Step:
-    """The step; sampled ids of another tokenizer go, and with them their labels and log-probabilities."""
-    if not step.token_ids or spells(tokenizer, step.token_ids, step.completion):
+def with_own_ids(step: Step, tokenizer: PreTrainedTokenizerBase | None) -> Step:
+    """The step; sampled ids of another tokenizer go, and with them their labels and log-probabilities.
+
+    For a reader without a tokenizer, who looks at no ids, all stays.
+    """
+    if tokenizer is None or not step.token_ids or spells(tokenizer, step.token_ids, step.completion):
         return step
     return without_ids(step)
 

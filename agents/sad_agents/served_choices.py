@@ -100,16 +100,6 @@ def _version(client: Client, root: str) -> str:
         return ""
 
 
-def check_form(form: Form) -> None:
-    """Refuse forms whose actions cannot be kept among the admissible ones.
-
-    Raises:
-        ConfigError: actions that end with more than their line.
-    """
-    if form.closing != "\n":
-        raise ConfigError(f"constrained decoding knows actions that end with their line, not the form {form.name!r}")
-
-
 def up_to_header(text: str, form: Form) -> str | None:
     r"""A completion up to the header of its action; None where it has none.
 

@@ -84,6 +84,16 @@ def before_slot(action: str) -> str | None:
     return match[1] if match else None
 
 
+def check_form(form: Form) -> None:
+    """Refuse forms whose actions cannot be kept among the admissible ones.
+
+    Raises:
+        ConfigError: actions that end with more than their line.
+    """
+    if form.closing != "\n":
+        raise ConfigError(f"constrained decoding knows actions that end with their line, not the form {form.name!r}")
+
+
 def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
@@ -107,10 +117,7 @@ class ActionLimits:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, form: Form) -> None:
-        if form.closing != "\n":
-            raise ConfigError(
-                f"constrained decoding knows actions that end with their line, not the form {form.name!r}"
-            )
+        check_form(form)
         self._tokenizer = tokenizer
         self._header = form.headers[SpanKind.ACT].rstrip()
         self._texts = {id_: self._text([id_]) for id_ in range(len(tokenizer))}

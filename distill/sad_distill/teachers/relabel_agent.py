@@ -49,8 +49,7 @@ def agent_turns(agent: Agent, episodes: Sequence[Trajectory], seed: int = 0) -> 
         live = [number for number, one in enumerate(episodes) if len(one.steps) > place]
         for number, turn in zip(live, agent.act(live), strict=True):
             turns[number].append(turn)
-            step = episodes[number].steps[place]
-            step = with_own_ids(step, tokenizer) if tokenizer else step
+            step = with_own_ids(episodes[number].steps[place], tokenizer)
             played = replace(decision_of(step), token_ids=step.token_ids, token_labels=step.token_labels)
             agent.observe(number, played, step.observation, infos[number][place + 1])
     for number in range(len(episodes)):
