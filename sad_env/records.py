@@ -30,6 +30,10 @@ Many = Annotated[tuple[Item, ...], Strict(False)]
 """A tuple that may be read from a JSON array; its items stay strict."""
 
 
+TopLogprobs = Many[Annotated[tuple[int, float], Strict(False)]]
+"""The likeliest ids at one place with their natural log-probabilities, likeliest first."""
+
+
 class SpanKind(str, enum.Enum):
     """Who wrote a stretch of text, and as what. The values are the labels of one token or character."""
 
@@ -125,6 +129,10 @@ class Step(Record):
     logprobs: Many[float] | None = None
     """Natural log-probability of each of `token_ids` as it was drawn (temperature, nucleus); 0 for ids that were not
     sampled. Files have it only where it was recorded."""
+    top_logprobs: Many[TopLogprobs] | None = None
+    """The likeliest ids where each of `token_ids` was sampled, under the model's own distribution at temperature 1;
+    empty for ids that were not sampled. What mass they leave is that of all other ids. Files have it only where it was
+    recorded."""
     generated_tokens: int = 0
     """Tokens that a model produced for this step, discarded ones included."""
     agent_seconds: float = 0.0
@@ -148,6 +156,8 @@ class Step(Record):
             raise ValueError(f"{len(self.token_ids)} token ids but {len(self.token_labels)} labels")
         if self.logprobs is not None and len(self.logprobs) != len(self.token_ids):
             raise ValueError(f"{len(self.token_ids)} token ids but {len(self.logprobs)} log-probabilities")
+        if self.top_logprobs is not None and len(self.top_logprobs) != len(self.token_ids):
+            raise ValueError(f"{len(self.token_ids)} token ids but {len(self.top_logprobs)} places of top_logprobs")
         if not set(self.token_labels) <= _LETTERS:
             raise ValueError(f"token labels are letters of {''.join(sorted(_LETTERS))}")
         return self
@@ -198,8 +208,9 @@ class Trajectory(Record):
         # Versions that do not know these fields read what they always have.
         written: dict[str, Any] = write(self)
         for step in written.get("steps", ()):
-            if step.get("logprobs", 0) is None:
-                del step["logprobs"]
+            for name in ("logprobs", "top_logprobs"):
+                if step.get(name, 0) is None:
+                    del step[name]
         return {key: value for key, value in written.items() if (key, value) not in _HOUSE_FORM}
 
     def to_json(self) -> str:

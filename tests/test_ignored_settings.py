@@ -25,6 +25,11 @@ import pytest
             "--env toy --out x --agent scripted:x --record-logprobs",
             "only a model in this process",
         ),
+        (
+            "sad_agents.collect_command",
+            "--env toy --out x --agent vllm:http://x --record-top-logprobs 8",
+            "only a model in this process",
+        ),
         ("sad_eval.commands.evaluate", "--env toy --agent null --shots 1", "--shots 1 has no effect: agent 'null'"),
         ("sad_eval.commands.evaluate", "--env toy --agent oracle --context 9", "--context 9 has no effect"),
         ("sad_eval.commands.evaluate", "robustness --env toy --agent expert --prompt x", "--prompt x has no effect"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sad_agents.windowing import COMPLETION_TOKENS
-from sad_env.records import FormName, Span, Status
+from sad_env.records import FormName, Span, Status, TopLogprobs
 from sad_env.transcript import FORMS, LINES, compose
 
 
@@ -45,6 +45,7 @@ class Decision:
         token_ids: ids as sampled; empty when no model sampled them.
         token_labels: one letter of `SpanKind` for each id.
         logprobs: see `Step.logprobs`.
+        top_logprobs: see `Step.top_logprobs`.
         generated_tokens: tokens produced for this step, discarded ones included.
         seconds: the agent's wall time for this step.
         stop: an ending the agent itself declares: BUDGET (its context is full) or AGENT_ERROR.
@@ -60,6 +61,7 @@ class Decision:
     token_ids: tuple[int, ...] = ()
     token_labels: str = ""
     logprobs: tuple[float, ...] | None = None
+    top_logprobs: tuple[TopLogprobs, ...] | None = None
     generated_tokens: int = 0
     seconds: float = 0.0
     stop: Status | None = None
@@ -162,6 +164,7 @@ class Sampling:
         max_tokens: tokens of one completion at most; a student's window may leave room for fewer.
         seed: first part of every draw's seed; the episode's seed is the second.
         logprobs: tell the log-probability of each sampled id.
+        top_logprobs: tell so many likeliest ids at each place, with their log-probabilities; 0 tells none.
     """
 
     temperature: float = 0.0
@@ -169,6 +172,7 @@ class Sampling:
     max_tokens: int = COMPLETION_TOKENS
     seed: int = 0
     logprobs: bool = False
+    top_logprobs: int = 0
 
 
 GREEDY = Sampling()

@@ -31,7 +31,7 @@ from sad_env.panels import Panel
 from sad_env.progress import announced, shown
 from sad_env.records import Status, Trajectory, read_trajectories
 from sad_env.safe_text import one_line
-from sad_env.settings import formerly
+from sad_env.settings import RARE, formerly
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,8 @@ class CollectSettings(ModelSettings):
     """What --votes are counted by: actions, or results, which each action has in a copy of the world."""
     renamed: float = 0.0
     """Share of the episodes with names and numbers of things exchanged (ALFWorld): to be read, not recalled."""
+    record_top_logprobs: Annotated[int, RARE] = 0
+    """Record the K likeliest ids where a local model samples one; `sad-distill --teacher recorded` learns from them."""
     max_steps: int = 0
     """Steps of an episode; 0 takes the world's own limit."""
     workers: int = 1
@@ -79,7 +81,7 @@ class CollectSettings(ModelSettings):
 
     def __post_init__(self) -> None:
         check_backend(self.backend)
-        for name in ("episodes", "workers", "max_steps"):
+        for name in ("episodes", "workers", "max_steps", "record_top_logprobs"):
             cli.at_least(name, getattr(self, name), 0)
         cli.at_least("concurrency", self.concurrency, 1)
         self.check_model()
@@ -102,6 +104,7 @@ _KEPT_AS = {"max_new_tokens": "max_tokens"}
 _NOT_YET = {
     "top_p": 1.0, "context": 4096, "votes": 1, "vote_on": "actions", "prompt": "", "precision": "auto",
     "form": "lines", "chat": "off", "constrained": "off", "record_logprobs": False,
+    "record_top_logprobs": 0,
 }  # fmt: skip
 """Settings that files of earlier versions do not have, and what they were then."""
 
@@ -157,7 +160,7 @@ def effective(parsed: cli.ParsedSettings[CollectSettings]) -> CollectSettings:
     Raises:
         ConfigError: one of those that were set has none.
     """
-    ignored = ignored_by(parsed.settings.agent, parsed.settings.env)
+    ignored = _ignored_by(parsed.settings.agent, parsed.settings.env)
     if parsed.settings.votes < 2:
         ignored["vote_on"] = "one completion has no vote: give --votes 3 and a --temperature"
     parsed.refuse_ignored(ignored)
@@ -209,6 +212,13 @@ def collect(settings: CollectSettings) -> CollectOutcome:
         return _write(settings, play(owed), rename, done=len(jobs) - len(owed), total=len(jobs))
 
 
+def _ignored_by(agent: str, world: str) -> dict[str, str]:
+    found = ignored_by(agent, world)
+    if "record_logprobs" in found or agent.startswith("vllm:"):
+        found["record_top_logprobs"] = "only a model in this process tells the likeliest ids"
+    return found
+
+
 def _jobs(panel: Panel, settings: CollectSettings) -> list[Job]:
     size = len(panel.task_ids)
     count = settings.episodes or size
@@ -219,7 +229,8 @@ def _jobs(panel: Panel, settings: CollectSettings) -> list[Job]:
 
 def _agent(settings: CollectSettings, recipe: WorldRecipe) -> Agent:
     options = settings.agent_options(seed=settings.seed, concurrency=settings.concurrency, world=recipe.options)
-    agent = resolve(settings.agent, settings.env, replace(options, vote_on=settings.vote_on))
+    sampling = replace(options.sampling, top_logprobs=settings.record_top_logprobs)
+    agent = resolve(settings.agent, settings.env, replace(options, sampling=sampling, vote_on=settings.vote_on))
     return NoisyAgent(agent, settings.slip, settings.env) if settings.slip else agent
 
 
@@ -272,7 +283,7 @@ def _claimed(settings: CollectSettings, content: dict[str, Any]) -> Iterator[Non
 def _check_same(settings: CollectSettings, content: dict[str, Any], settings_file: Path) -> None:
     before = {**_NOT_YET, **read_json(settings_file)}
     # Earlier versions took settings of models for agents that are none, where they change nothing.
-    unused = {_KEPT_AS.get(name, name) for name in ignored_by(settings.agent, settings.env)}
+    unused = {_KEPT_AS.get(name, name) for name in _ignored_by(settings.agent, settings.env)}
     # Not recorded at first.
     unused |= {key for key in content if key.startswith(("begin_ids", "code_sha256")) and key not in before}
     told = [*content, *(key for key in _WHERE_SET if key in before and key not in content)]

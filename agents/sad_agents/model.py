@@ -12,7 +12,7 @@ from sad_agents.agent import Sampling
 from sad_agents.windowing import Windowing
 from sad_env.errors import ConfigError, DataError
 from sad_env.json_lines import RecordError, parse_json, read_lines
-from sad_env.records import Status
+from sad_env.records import Status, TopLogprobs
 from sad_env.transcript import LINES, Form
 
 Role = Literal["", "system", "user", "assistant"]
@@ -65,6 +65,7 @@ class Completion:
         ends: for each id, where its text ends in `text`; 0 for ids that were not sampled.
         generated: tokens produced.
         logprobs: of each id, 0 for ids that were not sampled; None where nobody asked (`Sampling.logprobs`).
+        top_logprobs: see `Step.top_logprobs`; None where nobody asked (`Sampling.top_logprobs`).
         stop: an ending: AGENT_ERROR (the model is broken), BUDGET (its context is full) or INFRA_ERROR (no answer).
         error: one line for `stop`.
         complaint: why the text may hold no action, where the model knows.
@@ -76,6 +77,7 @@ class Completion:
     ends: tuple[int, ...] = ()
     generated: int = 0
     logprobs: tuple[float, ...] | None = None
+    top_logprobs: tuple[TopLogprobs, ...] | None = None
     stop: Status | None = None
     error: str = ""
     complaint: str = ""

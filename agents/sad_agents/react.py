@@ -93,6 +93,7 @@ class ReActAgent:
             **({"chat": "on"} if model.chat else {}),
             **({} if tried is None else {"votes on": "results"}),
             **({"logprobs": "on"} if sampling.logprobs else {}),
+            **({"top_logprobs": str(sampling.top_logprobs)} if sampling.top_logprobs else {}),
         }
         """What a manifest says of the agent; those who make it may add to it."""
         self._text = prompt.text(shots, model.form)
@@ -247,6 +248,7 @@ class ReActAgent:
             token_ids=completion.ids,
             token_labels=label(completion.ends, spans),
             logprobs=completion.logprobs,
+            top_logprobs=completion.top_logprobs,
             generated_tokens=generated,
             seconds=seconds,
         )

@@ -24,7 +24,7 @@ def spells(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], text: str) ->
 
 
 def with_own_ids(step: Step, tokenizer: PreTrainedTokenizerBase | None) -> Step:
-    """The step; sampled ids of another tokenizer go, and with them their labels and log-probabilities.
+    """The step; sampled ids of another tokenizer go, and with them their labels and all log-probabilities.
 
     For a reader without a tokenizer, who looks at no ids, all stays.
     """
@@ -35,4 +35,4 @@ def with_own_ids(step: Step, tokenizer: PreTrainedTokenizerBase | None) -> Step:
 
 def without_ids(step: Step) -> Step:
     """The step as text alone."""
-    return step.model_copy(update={"token_ids": (), "token_labels": "", "logprobs": None})
+    return step.model_copy(update={"token_ids": (), "token_labels": "", "logprobs": None, "top_logprobs": None})

@@ -45,7 +45,7 @@ class ModelChoice:
     """nano-0.7m, nano-2m, nano-8m (from scratch), layers:N (of the teacher), FILE.pt, a folder, smollm2, hf:ID."""
     teacher: str = ""
     """Model that teaches: FILE.pt, a folder, nano:WORLD, smollm2, hf:ID, http://HOST:PORT (served), openai:URL#MODEL,
-    base (the student without adapters), self (the student as it began); or expert."""
+    base (without adapters), self (as it began), recorded (scores in trajectories) or expert."""
     form: Annotated[Literal["auto", "lines", "tags", "think"], RARE] = "auto"
     """How a model writes: lines (Reasoning:, Action:), tags ([REASON], [ACT]), think (<think>, <action>); auto: as its
     record says, others as the trajectories are written, or lines."""

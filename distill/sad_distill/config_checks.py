@@ -134,6 +134,14 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         "--method-weight {method_weight} would weigh a part of method minillm's loss only: leave it out",
     ),
     (
+        lambda config: config.model.teacher == "recorded" and config.mode != "offline",
+        "--teacher recorded knows the recorded episodes alone: give --mode offline, or a --teacher that is a model",
+    ),
+    (
+        lambda config: config.model.teacher == "recorded" and config.model.teacher_context != "student",
+        "--teacher-context {teacher_context}: what a teacher read is past once it is recorded: leave it out",
+    ),
+    (
         lambda config: config.model.teacher.partition(":")[0] == "self" and bool(config.model.cache),
         "--cache keeps answers of a teacher that stays, which --teacher {teacher} is not: leave it out",
     ),

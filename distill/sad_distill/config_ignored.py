@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sad_distill.config import TrainConfig
 from sad_distill.config_checks import COMPARING, LIKELIHOOD, UNMIXED, signals_of
 from sad_distill.config_heads import by_head
@@ -69,13 +71,19 @@ def ignored_by(config: TrainConfig) -> dict[str, str]:
         found["method_weight"] = "method policy has no loss beside its terms"
     found |= _switched_off(config)
     if not config.model.teacher or config.model.teacher.startswith("expert"):
-        needing = ("top", "cache", "patience", *(name for name in values if name.startswith("teacher_")))
-        found |= dict.fromkeys(needing, "it needs a --teacher that scores")
+        found |= dict.fromkeys(_asking(values), "it needs a --teacher that scores")
+    elif config.model.teacher == "recorded":
+        found |= dict.fromkeys(_asking(values), "--teacher recorded has answered already")
     if by_head(config):
         found["constrained"] = "an action head chooses among the admissible actions anyway"
     if config.model.form == "think":
         found |= dict.fromkeys(("action_support", "outside"), "actions of the form think have no token sets")
     return found
+
+
+def _asking(values: Mapping[str, object]) -> tuple[str, ...]:
+    """How a teacher is asked."""
+    return ("top", "cache", "patience", *(name for name in values if name.startswith("teacher_")))
 
 
 def _without_signals(config: TrainConfig) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 from sad_env.encyclopedia.plans import Mention, parse_question
@@ -89,14 +89,22 @@ class EncyclopediaExpert(Expert):
             answer = guess(self._plan, walks)
             return ThoughtAction(self.say("guess", answer=answer), f"{self.answering}[{answer}]")
         answer = answer_of(self._plan, walks)
-        ends = [one.links[-1].statement for one in walks]
-        thought = self.say(ENDS[self._plan.goal], first=ends[0], second=ends[-1], answer=answer)
+        thought = self.conclude([one.links[-1] for one in walks], answer)
         return ThoughtAction(thought, f"{self.answering}[{answer}]")
+
+    def conclude(self, ends: Sequence[Link], answer: str) -> str:
+        """The thought that answers, from the last fact of each path, in the order of the question."""
+        goal = self._plan.goal
+        return self.say(ENDS[goal], first=ends[0].statement, second=ends[-1].statement, answer=answer)
 
     def say(self, kind: str, **values: str) -> str:
         """A thought of one kind, with the facts that are new."""
         draw = self.words(f"{self._draw_seed} {kind} {sorted(values.items())}")
-        return self.wordings.say(kind, draw, news=[link.statement for link in self._news], **values)
+        return self.wordings.say(kind, draw, news=[self.tell(link) for link in self._news], **values)
+
+    def tell(self, link: Link) -> str:
+        """A new fact as a clause."""
+        return link.statement
 
     def _walks(self) -> list[Walk]:
         return [walk(path, self.find) for path in self._plan.paths]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from sad_agents.agent import GREEDY, Sampling
 from sad_agents.sampling.cached_sampler import CachedSampler
-from sad_agents.sampling.choice import choose
+from sad_agents.sampling.choice import choose, likeliest
 from sad_agents.sampling.continuation import SampleRequest
 from sad_agents.sampling.prefixes import common_prefix
 from transformers import PreTrainedModel
@@ -209,6 +209,31 @@ def test_log_probabilities_are_of_what_was_drawn_from(temperature: float, top_p:
                 mass += probability
             expected.append(math.log(float(row[token]) / mass))
         assert sample.logprobs == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_likeliest_ids_are_told_until_hardly_any_mass_is_left() -> None:
+    logits = torch.tensor([[0.7, 0.25, 0.05 - 5e-5, 5e-5], [0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0]]).log()
+    for count, widths in ((4, [3, 4, 1]), (2, [2, 2, 1])):
+        told = likeliest(logits, count)
+        assert [len(row) for row in told] == widths
+        assert [one for one, _ in told[0]] == [0, 1, 2][:count]
+        assert [p for _, p in told[0]] == pytest.approx(
+            [math.log(p) for p in (0.7, 0.25, 0.05 - 5e-5)][:count], abs=1e-5
+        )
+
+
+def test_the_likeliest_ids_are_of_the_model_and_not_of_what_is_allowed() -> None:
+    model = tiny_model("llama", VOCABULARY)
+    ids = some_ids(random.Random(3), 9)
+    request = SampleRequest("one", ids, begun=0, allowed=lambda written: [77])
+    (sample,) = sampler(model).sample([request], Sampling(max_tokens=3, top_logprobs=4))
+    assert sample.ids == [77, 77, 77]
+    assert sample.top_logprobs is not None
+    with torch.inference_mode():
+        logits = model(input_ids=torch.tensor([[*ids, *sample.ids]])).logits[0, len(ids) - 1 : -1]  # type: ignore[operator]
+    for told, values, best in zip(sample.top_logprobs, *logits.log_softmax(-1).topk(4), strict=True):
+        assert [one for one, _ in told] == best.tolist()[: len(told)]
+        assert [p for _, p in told] == pytest.approx(values.tolist()[: len(told)], abs=1e-4)
 
 
 def test_common_prefix_at_every_length() -> None:

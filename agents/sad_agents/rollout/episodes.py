@@ -215,6 +215,7 @@ def _written(decision: Decision) -> dict[str, Any]:
         "token_ids": decision.token_ids,
         "token_labels": decision.token_labels,
         "logprobs": decision.logprobs,
+        "top_logprobs": decision.top_logprobs,
         "generated_tokens": decision.generated_tokens,
         "agent_seconds": decision.seconds,
         "author": decision.author,

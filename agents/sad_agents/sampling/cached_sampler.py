@@ -29,12 +29,13 @@ import torch
 from transformers import PreTrainedModel
 
 from sad_agents.agent import GREEDY, Sampling
-from sad_agents.sampling.choice import choose
+from sad_agents.sampling.choice import choose, likeliest
 from sad_agents.sampling.continuation import CacheRow, Continuation, FeedTurn, Sample, SampleRequest, limit
 from sad_agents.sampling.kv_cache import Feed
 from sad_agents.sampling.ngram_draft import CONTEXT, NgramDraft
 from sad_agents.sampling.own_caches import cache_for
 from sad_agents.sampling.prefixes import common_prefix
+from sad_env.records import TopLogprobs
 
 _PREFILL_TOKENS = {"cpu": 1024}
 _PREFILL_TOKENS_ELSEWHERE = 8192
@@ -45,6 +46,9 @@ _DRAFT, _DRAFTS = 3, 64
 """Most draft ids of a row where there are many rows, and of all rows together where there are few."""
 _COMPACT = 0.75
 """Where all wait for the last to end, rows at work are moved once they are less than this share of what they span."""
+
+_Chosen = tuple[int, float | None, TopLogprobs | None]
+"""A sampled id, its log-probability and the likeliest ids at its place; None where they are not asked for."""
 
 
 class CachedSampler:
@@ -112,7 +116,7 @@ class CachedSampler:
             while working:
                 self.advance(working, sampling, _COMPACT)
                 working = [job for job in working if job.pending]
-        return [job.sample(sampling.logprobs) for job in jobs]
+        return [job.sample(sampling) for job in jobs]
 
     def begin(self, requests: Sequence[SampleRequest], sampling: Sampling) -> list[Continuation]:
         """Give each request a row, beside those at work; `advance` is to be called until they have ended.
@@ -242,10 +246,12 @@ class CachedSampler:
             [Feed(job.row.index, len(job.row.ids), [*ids, *draft], wanted) for job, ids, draft, wanted in turns]
         )
         logits = self.without_padding(logits)
+        # Before the limits: what a teacher thinks, not what it was allowed to say.
+        top = likeliest(logits, sampling.top_logprobs) if sampling.top_logprobs else repeat(None)
         limit(logits, turns)
         numbers = [number for turn in turns for number in turn.job.next_numbers(turn.wanted)]
         choice = choose(logits, sampling, numbers)
-        chosen = zip(choice.ids, choice.logprobs or repeat(None), strict=False)
+        chosen = zip(choice.ids, choice.logprobs or repeat(None), top, strict=False)
         for job, ids, draft, wanted in turns:
             job.row.ids += ids
             del job.pending[: len(ids)]
@@ -269,13 +275,12 @@ class CachedSampler:
                 turns.append(FeedTurn(job, ids, draft, 1 + len(draft)))
         return turns
 
-    def _take(
-        self, job: Continuation, chosen: list[tuple[int, float | None]], draft: list[int], max_tokens: int
-    ) -> None:
+    def _take(self, job: Continuation, chosen: Sequence[_Chosen], draft: list[int], max_tokens: int) -> None:
         """Take what was sampled after each fed id, up to the first id that had been guessed wrongly."""
-        for (token, logprob), guessed in zip(chosen, [*draft, None], strict=True):
-            if self._ends(job, token, logprob, max_tokens):
+        for one, guessed in zip(chosen, [*draft, None], strict=True):
+            if self._ends(job, one, max_tokens):
                 return
+            token = one[0]
             self._draft.learn(job.recent, token)
             job.recent = (*job.recent[1:], token)
             if token != guessed:
@@ -283,8 +288,9 @@ class CachedSampler:
                 return
             job.row.ids.append(token)
 
-    def _ends(self, job: Continuation, token: int, logprob: float | None, max_tokens: int) -> bool:
+    def _ends(self, job: Continuation, chosen: _Chosen, max_tokens: int) -> bool:
         """Take a sampled id; True when it ends the job."""
+        token, logprob, top = chosen
         if token < 0:
             job.broken = True
             return True
@@ -295,4 +301,6 @@ class CachedSampler:
         job.sampled.append(token)
         if logprob is not None:
             job.logprobs.append(logprob)
+        if top is not None:
+            job.top_logprobs.append(top)
         return job.generated >= max_tokens or (token in self._stop_ids and self._stop(job.begun + job.sampled))

@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 import torch
 
 from sad_agents.agent import Sampling
+from sad_env.records import TopLogprobs
 
 
 class ChosenIds(NamedTuple):
@@ -46,6 +47,23 @@ def choose(logits: torch.Tensor, sampling: Sampling, numbers: Sequence[float]) -
     places = places.clamp(max=logits.shape[-1] - 1)
     told = (probabilities.gather(-1, places) / cumulative[:, -1:]).log() if sampling.logprobs else None
     return _choice((places if order is None else order.gather(-1, places))[:, 0], broken, told)
+
+
+_LEFT = 1e-4
+"""Mass that `likeliest` may leave out: most places of a trained model hold all but this in one or two ids."""
+
+
+def likeliest(logits: torch.Tensor, count: int) -> list[TopLogprobs]:
+    """The likeliest ids of each row of logits [batch, vocabulary], with natural log-probabilities, likeliest first.
+
+    The distribution is the model's own, at temperature 1. At most `count` ids are told, and none once those before it
+    hold all mass but 1e-4; at least one is.
+    """
+    log_p, ids = logits.float().log_softmax(-1).topk(min(count, logits.shape[-1]))
+    before = log_p.exp().cumsum(-1) - log_p.exp()
+    counts = (before <= 1 - _LEFT).sum(-1).clamp(min=1).tolist()
+    rows = zip(ids.tolist(), log_p.tolist(), counts, strict=True)
+    return [tuple(zip(row[:kept], told[:kept], strict=True)) for row, told, kept in rows]
 
 
 def _choice(chosen: torch.Tensor, broken: torch.Tensor, logprobs: torch.Tensor | None) -> ChosenIds:

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import torch
 
+from sad_agents.agent import Sampling
 from sad_agents.sampling.action_trie import AllowedNext
+from sad_env.records import TopLogprobs
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Sample:
         generated: tokens produced, that id included.
         broken: the model gave no distribution (NaN logits) and sampling stopped there.
         logprobs: of each id, as `ChosenIds` tells them; None where `Sampling.logprobs` does not ask for them.
+        top_logprobs: of each id's place, as `likeliest` tells them; None where `Sampling.top_logprobs` is 0.
         missing: one line on why a server gave no answer; empty where it did.
     """
 
@@ -47,6 +50,7 @@ class Sample:
     generated: int
     broken: bool = False
     logprobs: list[float] | None = None
+    top_logprobs: list[TopLogprobs] | None = None
     missing: str = ""
 
 
@@ -90,12 +94,15 @@ class Continuation:
     begun: list[int] = field(default_factory=list)
     sampled: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    top_logprobs: list[TopLogprobs] = field(default_factory=list)
     generated: int = 0
     broken: bool = False
 
-    def sample(self, told: bool) -> Sample:
-        """What was sampled, with log-probabilities where they are told."""
-        return Sample(self.sampled, self.generated, self.broken, self.logprobs if told else None)
+    def sample(self, sampling: Sampling) -> Sample:
+        """What was sampled, with the log-probabilities that are asked for."""
+        logprobs = self.logprobs if sampling.logprobs else None
+        top_logprobs = self.top_logprobs if sampling.top_logprobs else None
+        return Sample(self.sampled, self.generated, self.broken, logprobs, top_logprobs)
 
     def next_numbers(self, count: int) -> list[float]:
         """The numbers that the next ids are drawn with."""

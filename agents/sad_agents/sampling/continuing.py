@@ -17,4 +17,5 @@ def further(request: SampleRequest, ids: Sequence[int]) -> SampleRequest:
 def joined(first: Sample, rest: Sample) -> Sample:
     """Two parts of one completion."""
     logprobs = None if first.logprobs is None or rest.logprobs is None else first.logprobs + rest.logprobs
-    return Sample(first.ids + rest.ids, first.generated + rest.generated, rest.broken, logprobs, rest.missing)
+    top = None if first.top_logprobs is None or rest.top_logprobs is None else first.top_logprobs + rest.top_logprobs
+    return Sample(first.ids + rest.ids, first.generated + rest.generated, rest.broken, logprobs, top, rest.missing)

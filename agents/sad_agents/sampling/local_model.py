@@ -177,7 +177,11 @@ class TokenModel:
         if sample.logprobs is not None:
             told = [*repeat(0.0, len(begun_ids)), *(round(value, _DIGITS) for value in sample.logprobs)][:kept]
             logprobs = (*told, *repeat(0.0, len(ids) - kept))
-        return Completion(text, tuple(ids), tuple(ends), sample.generated, logprobs)
+        top = None
+        if sample.top_logprobs is not None:
+            rounded = [tuple((one, round(value, _DIGITS)) for one, value in place) for place in sample.top_logprobs]
+            top = ((*repeat((), len(begun_ids)), *rounded)[:kept] + ((),) * len(ids))[: len(ids)]
+        return Completion(text, tuple(ids), tuple(ends), sample.generated, logprobs, top)
 
     def _without_rest(self, text: str, ends: list[int]) -> tuple[str, int]:
         """The text up to its action's end and how many ids it takes; ids that begin behind the end are left out.
@@ -298,8 +302,8 @@ class CompletionFlow:
                 self._model.sampler.advance([job for _, _, job in working], self._sampling)
                 ended = [one for one in working if not one[2].pending]
         self._working = [one for one in working if one[2].pending]
-        told = self._sampling.logprobs
-        return [(request, self._model.answer(begun, job.sample(told))) for request, begun, job in ended]
+        sampling = self._sampling
+        return [(request, self._model.answer(begun, job.sample(sampling))) for request, begun, job in ended]
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:

@@ -25,6 +25,8 @@ from sad_distill.teachers.http import TEACHER_PATIENCE
 from sad_distill.teachers.local import AdaptersOffTeacher, LocalTeacher
 from sad_distill.teachers.openai import OpenAITeacher
 from sad_distill.teachers.reading import LocalReader, Reader
+from sad_distill.teachers.recorded_scores import WORD as RECORDED
+from sad_distill.teachers.recorded_scores import RecordedTeacher
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_env import registry
 from sad_env.errors import UnknownNameError
@@ -202,6 +204,8 @@ def _factory(spec: str, world: str) -> TeacherFactory:
     experts = registry.world(world).experts
     if spec in experts:
         return lambda spec, _: Teacher(spec, expert=spec)
+    if spec == RECORDED:
+        return lambda spec, _: Teacher(spec, scores=RecordedTeacher())
     for prefix, factory in TEACHERS.items():
         if spec.startswith(prefix):
             return factory

@@ -43,6 +43,11 @@ class Method(NamedTuple):
         begins = bool(self.preset.get("replay_every")) or self.preset.get("teacher_told") == "recorded"
         return self.recorded or bool(self.flags.get("curriculum")) or begins or self.flags["mode"] == "mixed"
 
+    @property
+    def recorded_scores(self) -> bool:
+        """True when the student learns from what the teacher's episodes say of its scores."""
+        return self.preset.get("teacher") == "recorded"
+
 
 def _sad(**flags: str) -> dict[str, str]:
     return {"method": "sad", "mode": "offline", **{name.replace("_", "-"): value for name, value in flags.items()}}

@@ -21,6 +21,8 @@ BEGIN = "begin"
 """Name of the students that `begin_method` made of the SFT starts."""
 PROMPTED = "teacher-prompted"
 """The run of the teacher's model before any training."""
+_TOP = 16
+"""Likeliest ids at each place of the teacher's episodes, where a method learns from them."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,12 @@ class _World:
         if self.world not in config.teachers:
             yield from self._teacher()
         yield self._evaluate("teacher", "teacher", str(self.teacher), needs=[self.teacher])
+        flags = {"agent": self.teacher, "episodes": config.teacher_episodes, "temperature": 0.2}
+        if any(method_of(name).recorded_scores for name in config.arms):
+            flags["record-top-logprobs"] = _TOP
         yield self._collect(
             "collect teacher",
-            {"agent": self.teacher, "episodes": config.teacher_episodes, "temperature": 0.2},
+            flags,
             self.episodes,
             [] if config.failures else ["--only-success"],
             needs=[self.teacher],
@@ -177,6 +182,8 @@ class _World:
         config, method = self.config, method_of(name)
         flags: dict[str, object] = {**method.flags, "student": start}
         if method.preset:
+            if "precision" in method.preset:
+                flags["precision"] = method.preset["precision"]
             if method.online and config.max_steps and "horizon_start" not in method.preset:
                 flags |= self._horizon()
         elif method.online:
@@ -283,7 +290,7 @@ class _World:
             "data": config.data,
             "split": config.split,
             "context": config.context,
-            "precision": config.precision,
+            "precision": flags.get("precision", config.precision),
             **self._hardware(),
         }
         module = ["sad_distill"]

@@ -112,6 +112,19 @@ def test_the_estimate_is_its_formula(capsys: pytest.CaptureFixture[str]) -> None
     assert not any("faithful" in kind for kind in kinds)
 
 
+def test_scores_are_recorded_where_a_method_learns_from_them() -> None:
+    words = ["nano", "--worlds", "toy", "--ablations", "--precision", "fp32", "--out", "x", "--arms", "sad-offline"]
+    commands = {one.name: " ".join(one.command) for one in stages(parsed(*words, "field/sad-recorded"))}
+    assert "--record-top-logprobs 16" in commands["toy: collect teacher"]
+    ours = commands["toy: train nano-0.7m-field-sad-recorded-0"]
+    assert "--config field/sad-recorded" in ours
+    assert "--precision bf16" in ours
+    assert "--teacher " not in ours
+    assert "--trajectories x/toy/teacher.jsonl" in ours
+    assert "--precision fp32" in commands["toy: train nano-0.7m-sad-offline-0"]
+    assert not any("--record-top" in " ".join(one.command) for one in stages(parsed(*words)))
+
+
 def test_several_gpus_share_a_stage_of_training() -> None:
     stage = next(one for one in stages(parsed("paper/table5", "--devices", "8")) if "paper-ours" in one.name)
     assert stage.command[:6] == ("torch.distributed.run", "--standalone", "--nproc-per-node", "8", "-m", "sad_distill")
