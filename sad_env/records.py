@@ -141,6 +141,10 @@ class Step(Record):
     """Who wrote the completion, where that was not the episode's agent: "teacher" for a guide's turn, "replay" for a
     turn of an earlier episode that was played again. Files name it only then."""
 
+    def without_ids(self) -> Step:
+        """The step as text alone."""
+        return self.model_copy(update={"token_ids": (), "token_labels": "", "logprobs": None, "top_logprobs": None})
+
     @model_serializer(mode="wrap")
     def _without_author(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Versions that do not know the field read what they always have.

@@ -30,9 +30,4 @@ def with_own_ids(step: Step, tokenizer: PreTrainedTokenizerBase | None) -> Step:
     """
     if tokenizer is None or not step.token_ids or spells(tokenizer, step.token_ids, step.completion):
         return step
-    return without_ids(step)
-
-
-def without_ids(step: Step) -> Step:
-    """The step as text alone."""
-    return step.model_copy(update={"token_ids": (), "token_labels": "", "logprobs": None, "top_logprobs": None})
+    return step.without_ids()

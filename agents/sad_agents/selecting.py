@@ -14,7 +14,6 @@ import tyro
 from sad_agents.agent_options import AgentOptions
 from sad_agents.catalogue import resolve
 from sad_agents.react import ReActAgent, recorded_request, up_to_action
-from sad_agents.recorded_ids import without_ids
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.action_scores import can_score, score_actions
 from sad_env import cli, registry
@@ -225,4 +224,4 @@ class UsefulThoughts:
 def _without_thought(step: Step, form: str) -> Step:
     written = form_of(form).render("", step.action)
     changes = {"completion": written.text, "spans": written.spans, "reasoning": ""}
-    return without_ids(step).model_copy(update=changes)
+    return step.without_ids().model_copy(update=changes)

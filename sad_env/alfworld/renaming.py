@@ -65,16 +65,13 @@ def _step(step: Step, renamed_text: Callable[[str], str], thought: Callable[[str
     admissible = None if step.admissible is None else tuple(renamed_text(action) for action in step.admissible)
     return Step(
         **{
-            **{name: getattr(step, name) for name in Step.model_fields},
+            **{name: getattr(step.without_ids(), name) for name in Step.model_fields},
             "completion": text,
             "spans": tuple(spans),
             "reasoning": thought(step.reasoning),
             "action": renamed_text(step.action),
             "observation": renamed_text(step.observation),
             "admissible": admissible,
-            "token_ids": (),
-            "token_labels": "",
-            "logprobs": None,
         }
     )
 

@@ -117,11 +117,7 @@ def in_form(trajectory: Trajectory, form: str) -> Trajectory:
             text, spans = rendering.text, rendering.spans
         if all(span.kind is SpanKind.NONE for span in step.spans):
             spans = tuple(span.model_copy(update={"kind": SpanKind.NONE}) for span in spans)
-        steps.append(
-            step.model_copy(
-                update={"completion": text, "spans": spans, "token_ids": (), "token_labels": "", "logprobs": None}
-            )
-        )
+        steps.append(step.without_ids().model_copy(update={"completion": text, "spans": spans}))
     return trajectory.model_copy(update={"form": form, "steps": tuple(steps)})
 
 

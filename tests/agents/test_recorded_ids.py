@@ -9,7 +9,7 @@ from pathlib import Path
 from sad_agents.agent import Sampling
 from sad_agents.prompts import Prompt
 from sad_agents.react import ReActAgent, recorded_request
-from sad_agents.recorded_ids import spells, with_own_ids, without_ids
+from sad_agents.recorded_ids import spells, with_own_ids
 from sad_agents.rollout.rollout import Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.local_model import LocalModel, encode
@@ -57,5 +57,5 @@ def test_a_step_as_text_alone_can_be_written_and_read() -> None:
     (played,) = rollout(agent, [Job("test-0000")], WorldRecipe("toy"), limits=Limits(max_steps=2))
     episode = played.trajectory
     assert episode.steps[0].logprobs
-    plain = episode.model_copy(update={"steps": tuple(map(without_ids, episode.steps))})
+    plain = episode.model_copy(update={"steps": tuple(step.without_ids() for step in episode.steps)})
     assert Trajectory.from_json(plain.to_json()) == plain

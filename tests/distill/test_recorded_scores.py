@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from sad_agents.collect_command import main as collect
-from sad_agents.recorded_ids import without_ids
 from sad_agents.windowing import Windowing
 from sad_distill.commands.main import main as distill
 from sad_distill.data.action_support import ActionSupport
@@ -108,7 +107,7 @@ def test_files_name_them_only_where_they_were_recorded(episodes: Path, files: Pa
     assert len(step.top_logprobs) == len(step.token_ids)
     assert Trajectory.from_json(trajectory.to_json()) == trajectory
     assert "top_logprobs" not in (files / "expert.jsonl").read_text()
-    assert without_ids(step).top_logprobs is None
+    assert step.without_ids().top_logprobs is None
     with pytest.raises(ValueError, match="places of top_logprobs"):
         type(step).model_validate({**step.model_dump(), "top_logprobs": ()})
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from sad_agents.loading import device_of
-from sad_agents.recorded_ids import with_own_ids, without_ids
+from sad_agents.recorded_ids import with_own_ids
 from sad_agents.rollout.world_recipe import WorldRecipe
 from sad_agents.sampling.action_head import ActionHead
 from sad_agents.sampling.kv_cache import context_of
@@ -314,7 +314,7 @@ def rewritten(trajectory: Trajectory, student: Language) -> Trajectory:
     """The episode as this student would have written it; ids of another tokenizer or under another template go."""
     changed = in_form(trajectory, student.form)
     same = changed.chat == student.chat
-    steps = tuple(with_own_ids(one, student.tokenizer) if same else without_ids(one) for one in changed.steps)
+    steps = tuple(with_own_ids(one, student.tokenizer) if same else one.without_ids() for one in changed.steps)
     if same and all(map(operator.is_, steps, changed.steps)):
         return changed
     return changed.model_copy(update={"chat": student.chat, "steps": steps})
