@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.recorded_scores import RecordedTeacher
 from transformers import PreTrainedTokenizerFast
 
-from sad_env.errors import DataError
+from sad_env.errors import ConfigError, DataError
 from sad_env.records import Trajectory, read_trajectories
 
 WINDOW = Windowing(200, 40)
@@ -136,7 +137,9 @@ def test_refusals(
     assert why in capsys.readouterr().err
 
 
-def test_rows_of_no_episode_are_refused() -> None:
-    row = Row((1, 2, 3), "NRA", (Unit(0, 1, 3, None),), branches=(Branch(0, (4,), "A"),))
+def test_rows_of_no_episode_and_branches_are_refused() -> None:
+    row = Row((1, 2, 3), "NRA", (Unit(0, 1, 3, None),))
     with pytest.raises(DataError, match="holds no top_logprobs"):
         RecordedTeacher().score(collate([row]))
+    with pytest.raises(ConfigError, match="not of branches"):
+        RecordedTeacher().score(collate([replace(row, branches=(Branch(0, (4,), "A"),))]))

@@ -8,7 +8,7 @@ from sad_distill.data.batch import Batch
 from sad_distill.data.rows import Row
 from sad_distill.losses.divergence import ABSENT
 from sad_distill.losses.targets import SparseTarget
-from sad_env.errors import DataError
+from sad_env.errors import ConfigError, DataError
 from sad_env.records import TopLogprobs
 from sad_env.safe_text import one_line
 
@@ -31,6 +31,7 @@ class RecordedTeacher:
         """See `ScoringTeacher`.
 
         Raises:
+            ConfigError: rows with branches.
             DataError: an episode was recorded without them, or a row is not of one.
         """
         told = [_by_position(row) for row in batch.rows]
@@ -45,6 +46,10 @@ class RecordedTeacher:
 
 def _by_position(row: Row) -> dict[int, TopLogprobs]:
     """The recorded tokens at each position of a row."""
+    if row.branches:
+        raise ConfigError(
+            "recorded scores are of what was played, and not of branches: give a --teacher that is a model"
+        )
     found: dict[int, TopLogprobs] = {}
     record = row.source.record if row.source else None
     for unit in row.units:
