@@ -95,7 +95,7 @@ def test_a_preset_keeps_its_own_settings_but_for_what_is_said_of_it() -> None:
         ({"method_flags": {"field/nothing": "--seed 1"}}, "method_flags has field/nothing"),
         ({"begin_steps": 0}, "begin_method and begin_steps go together"),
         ({"keep_at": (0.5, 1.0)}, "keep_at has shares"),
-        ({"plan": True}, "processor_seconds gives 400 s to each of 144 students"),
+        ({"plan": True}, "processor_seconds gives 400 s to each of 153 students"),
     ],
 )
 def test_settings_of_a_budget_that_contradict_one_another_are_refused(changes: dict[str, Any], said: str) -> None:
