@@ -63,9 +63,10 @@ def _step(step: Step, renamed_text: Callable[[str], str], thought: Callable[[str
         text += thought(step.completion[span.body : span.end])
         spans.append(Span(kind=span.kind, start=start, body=body, end=len(text)))
     admissible = None if step.admissible is None else tuple(renamed_text(action) for action in step.admissible)
+    plain = step.without_ids()
     return Step(
         **{
-            **{name: getattr(step.without_ids(), name) for name in Step.model_fields},
+            **{name: getattr(plain, name) for name in Step.model_fields},
             "completion": text,
             "spans": tuple(spans),
             "reasoning": thought(step.reasoning),

@@ -19,7 +19,7 @@ from sad_agents.sampling.continuation import Continuation, Sample, SampleRequest
 from sad_agents.sampling.kv_cache import context_of
 from sad_agents.windowing import COMPLETION_TOKENS, Windowing
 from sad_env.errors import ConfigError
-from sad_env.records import Status
+from sad_env.records import Status, TopLogprobs
 from sad_env.transcript import LINES, Form
 from sad_env.transcript.form import THINK
 
@@ -173,14 +173,15 @@ class TokenModel:
                 newline = self._encode("\n")
                 ids += newline
                 ends += [0] * len(newline)
-        logprobs = None
+        logprobs, top = None, None
+        unsampled, added = len(begun_ids), len(ids) - kept
         if sample.logprobs is not None:
-            told = [*repeat(0.0, len(begun_ids)), *(round(value, _DIGITS) for value in sample.logprobs)][:kept]
-            logprobs = (*told, *repeat(0.0, len(ids) - kept))
-        top = None
+            told = [*repeat(0.0, unsampled), *(round(value, _DIGITS) for value in sample.logprobs)]
+            logprobs = (*told[:kept], *repeat(0.0, added))
         if sample.top_logprobs is not None:
-            rounded = [tuple((one, round(value, _DIGITS)) for one, value in place) for place in sample.top_logprobs]
-            top = ((*repeat((), len(begun_ids)), *rounded)[:kept] + ((),) * len(ids))[: len(ids)]
+            rounded = (tuple((one, round(value, _DIGITS)) for one, value in place) for place in sample.top_logprobs)
+            places: list[TopLogprobs] = [*repeat((), unsampled), *rounded]
+            top = (*places[:kept], *repeat((), added))
         return Completion(text, tuple(ids), tuple(ends), sample.generated, logprobs, top)
 
     def _without_rest(self, text: str, ends: list[int]) -> tuple[str, int]:
