@@ -77,7 +77,7 @@ def _used(world: WorldResults, size: str, method: str) -> str:
 def compared_at_cost(worlds: Sequence[WorldResults]) -> list[CostComparison]:
     """Every method against each of `REFERENCES` that was measured; p values are corrected over all of these tests."""
     arms = list(dict.fromkeys(method for world in worlds for method in world.settings["arms"]))
-    pairs = [(arm, other) for other in REFERENCES for arm in arms if arm != other and arm != REFERENCES[0]]
+    pairs = [(arm, other) for number, other in enumerate(REFERENCES, 1) for arm in arms if arm not in REFERENCES[:number]]
     found = [compare_methods(worlds, *pair, "success") for pair in pairs]
     measured = [(comparison, comparison.overall) for comparison in found if comparison.overall is not None]
     corrected = holm([overall.p for _, overall in measured])
@@ -96,7 +96,7 @@ def _tests(worlds: Sequence[WorldResults]) -> str:
         rows.append([*titles, figure(overall, 100), f"{overall.p:.4f}", f"{p:.4f}", word, each])
     header = ["method", "against", "points", "p", "p (Holm)", f"at {LEVEL:g}", "world by world"]
     return (
-        f"### Each method against {' and '.join(title_of(one) for one in REFERENCES)}, at the whole budget\n\n"
+        f"### Each method against {'; '.join(title_of(one) for one in REFERENCES)}, at the whole budget\n\n"
         f"Differences of success, method minus the other, mean over worlds, with 95 % intervals; p values are corrected"
         f" over these {len(found)} tests (Holm).\n\n{markdown(header, rows)}\n"
     )

@@ -100,7 +100,7 @@ METHODS: dict[str, Method] = {
 }
 """Methods by name; an ablation changes one thing of `sad-offline`."""
 
-REFERENCES = ("sad-offline", "field/opd")
+REFERENCES = ("sad-offline", "sad-online", "field/opd")
 """Methods that every other one of a study with a budget is tested against."""
 
 

@@ -32,6 +32,7 @@ from sad_eval.study.tables import (
     main_table,
     pooled,
     starts_of,
+    teacher_table,
     tests_table,
     title_of,
 )
@@ -81,6 +82,7 @@ def write_report(out: Path) -> list[WorldResults]:
         faithfulness_section(out, worlds),
         "## Tests of SAD against each method, success\n",
         tests_table(worlds),
+        teacher_table(worlds),
         "## Cost of a student\n",
         *(cost_table(world) for world in worlds),
         "## Setting\n",

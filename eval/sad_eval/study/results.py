@@ -35,6 +35,9 @@ class Column:
     scale: float = 1.0
 
 
+TEACHER = "teacher"
+"""The name of the teacher's evaluation."""
+
 COLUMNS: dict[str, Column] = {
     "success": Column("success_rate", "success, %", higher=True, scale=100),
     "reasoning": Column("reasoning_per_step", "reasoning tokens a step", higher=False),
@@ -101,7 +104,10 @@ class WorldResults:
         return found
 
     def run(self, size: str, method: str, seed: int) -> Evaluation | None:
-        """The evaluation of one student; a start that is shared is every seed's."""
+        """The evaluation of one student; a start that is shared is every seed's, and so is the teacher."""
+        if method == TEACHER:
+            teacher = self.evaluations.get(TEACHER)
+            return teacher if teacher is not None and teacher.complete else None
         shared = method in ("start", BEGIN) and self.settings["shared_start"]
         return self.runs(size, method).get(0 if shared else seed)
 

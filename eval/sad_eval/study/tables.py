@@ -7,11 +7,11 @@ from statistics import fmean
 
 from sad_eval.metrics.statistics import holm
 from sad_eval.records import Estimate
-from sad_eval.study.claims import counterpart, figure
+from sad_eval.study.claims import LEVEL, counterpart, figure
 from sad_eval.study.comparisons import MethodComparison, compare_methods, stacked
 from sad_eval.study.methods import METHODS, method_of
 from sad_eval.study.plan import BEGIN, REFERENCES, run_name
-from sad_eval.study.results import COLUMNS, Evaluation, WorldResults
+from sad_eval.study.results import COLUMNS, TEACHER, Evaluation, WorldResults
 from sad_eval.study.statistics import pooled_estimate
 
 ABLATION_TABLES = {
@@ -130,6 +130,29 @@ def tests_table(worlds: Sequence[WorldResults]) -> str:
         rows.append([*names, figure(overall, 100), f"{overall.p:.4f}", f"{p:.4f}", students])
     header = ["first", "second", "difference, points", "p", "p (Holm)", "student by student: won by one only (McNemar)"]
     return markdown(header, rows) + "\n"
+
+
+def teacher_table(worlds: Sequence[WorldResults]) -> str:
+    """Students against their teacher, success, in each world; "" where none was measured."""
+    methods = dict.fromkeys(name for world in worlds for name in world.settings["arms"])
+    compared = [
+        (world.name, comparison, effect)
+        for world in worlds
+        for name in methods
+        for comparison in [compare_methods([world], name, TEACHER, "success")]
+        for effect in comparison.worlds.values()
+    ]
+    corrected = holm([effect.p for _, _, effect in compared])
+    rows = []
+    for (world, comparison, effect), p in zip(compared, corrected, strict=True):
+        word = "undecided" if p > LEVEL else "ahead" if effect.value > 0 else "behind"
+        numbers = [figure(effect, 100), f"{effect.p:.4f}", f"{p:.4f}"]
+        rows.append([world, title_of(comparison.first), *numbers, word, "<br>".join(_students(comparison))])
+    if not rows:
+        return ""
+    students = "student by student: won by one only (McNemar)"
+    header = ["world", "method", "student less teacher, points", "p", "p (Holm)", f"at {LEVEL:g}", students]
+    return f"## Students against their teacher, success\n\n{markdown(header, rows)}\n"
 
 
 def _students(comparison: MethodComparison) -> list[str]:

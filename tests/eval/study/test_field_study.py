@@ -17,6 +17,7 @@ from sad_eval.study.plan import StudyStage, run_name, stages
 from sad_eval.study.report import write_report
 from sad_eval.study.results import COLUMNS, Evaluation, WorldResults, read_study
 from sad_eval.study.runner import run_study
+from sad_eval.study.tables import teacher_table, title_of
 
 from sad_env import cli
 from sad_env.config_files import shipped_configs
@@ -150,6 +151,33 @@ def test_the_section_has_a_curve_of_each_method_and_its_tests_are_corrected_toge
     assert found[0].overall.value == pytest.approx(0.2, abs=0.06)
     words = [line.split(" | ")[5] for line in text.split("\n") if "against" not in line and line.count(" | ") == 6]
     assert words == ["ahead", "undecided", "behind", "behind", "behind"]
+
+
+def test_sad_online_is_a_reference_too_and_no_pair_is_tested_twice() -> None:
+    worlds = [world_with({"sad-offline": 0.5, "sad-online": 0.4, "field/opd": 0.7, "field/rft": 0.34})]
+    pairs = [(one.comparison.first, one.comparison.second) for one in compared_at_cost(worlds)]
+    assert pairs == [
+        *((name, "sad-offline") for name in ("sad-online", "field/opd", "field/rft")),
+        *((name, "sad-online") for name in ("field/opd", "field/rft")),
+        ("field/rft", "field/opd"),
+    ]
+
+
+def test_students_are_compared_with_their_teacher_on_the_same_tasks() -> None:
+    world = world_with({"sad-offline": 0.5, "field/opd": 0.9})
+    tasks = np.arange(200)
+    for seed in range(2):
+        # Ahead by 30 tasks and 20 behind; 60 tasks behind.
+        world.evaluations[run_name("nano-0.7m", "sad-offline", seed)] = evaluation((tasks >= 20) & (tasks < 150))
+        world.evaluations[run_name("nano-0.7m", "field/opd", seed)] = evaluation(tasks < 60)
+    assert teacher_table([world]) == ""
+    world.evaluations["teacher"] = evaluation(tasks < 120)
+    rows = [line.strip("| ").split(" | ") for line in teacher_table([world]).split("\n") if line.startswith("| toy")]
+    assert [row[1] for row in rows] == [title_of("sad-offline"), title_of("field/opd")]
+    assert [row[2].partition(" ")[0] for row in rows] == ["+5.0", "-30.0"]
+    assert [row[5] for row in rows] == ["undecided", "behind"]
+    assert rows[0][6] == "<br>".join(f"toy nano-0.7m {seed}: 30/20 (p 0.20)" for seed in range(2))
+    assert [float(row[4]) for row in rows] == pytest.approx(holm([float(row[3]) for row in rows]), abs=1e-4)
 
 
 def test_a_study_without_a_budget_has_no_such_section(tmp_path: Path) -> None:
