@@ -67,7 +67,8 @@ class CollectSettings(ModelSettings):
     renamed: float = 0.0
     """Share of the episodes with names and numbers of things exchanged (ALFWorld): to be read, not recalled."""
     record_top_logprobs: Annotated[int, RARE] = 0
-    """Record the K likeliest ids where a local model samples one; `sad-distill --teacher recorded` learns from them."""
+    """Record the K likeliest ids where a local model, or one on vLLM, samples one; `sad-distill --teacher recorded`
+    learns from them."""
     max_steps: int = 0
     """Steps of an episode; 0 takes the world's own limit."""
     workers: int = 1
@@ -214,8 +215,8 @@ def collect(settings: CollectSettings) -> CollectOutcome:
 
 def _ignored_by(agent: str, world: str) -> dict[str, str]:
     found = ignored_by(agent, world)
-    if "record_logprobs" in found or agent.startswith("vllm:"):
-        found["record_top_logprobs"] = "only a model in this process tells the likeliest ids"
+    if "record_logprobs" in found:
+        found["record_top_logprobs"] = "only a model in this process, or vllm:URL, tells the likeliest ids"
     return found
 
 

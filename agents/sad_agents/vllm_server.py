@@ -6,6 +6,8 @@ For weights to be exchanged it is started with ``VLLM_SERVER_DEV_MODE=1``; for a
 
 from __future__ import annotations
 
+import functools
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +16,11 @@ from typing import Any, NamedTuple
 
 from sad_agents.agent import Sampling
 from sad_agents.openai_answers import ContextError, check_status, choice_of, context_of, models_of, with_version
+from sad_agents.sampling.choice import LEFT_OUT
 from sad_env.addresses import endpoint, public_address, split_address, web_address
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.http import PATIENCE, Answer, Client, Patience, RequestError, Value
+from sad_env.records import TopLogprobs
 from sad_env.safe_text import one_line
 
 _LARGEST_ID = 10**8
@@ -30,11 +34,13 @@ class Continued(NamedTuple):
         ids: at least one.
         end: "length", "stop" (one of the ids asked for), or "end" (the model's own end of text).
         logprobs: of each id, by the model itself; none where they were not asked for.
+        top_logprobs: of each id's place, as `Sample.top_logprobs` has them; none where they were not asked for.
     """
 
     ids: list[int]
     end: str
     logprobs: list[float]
+    top_logprobs: list[TopLogprobs]
 
 
 class VllmServer:
@@ -95,7 +101,7 @@ class VllmServer:
         Raises:
             InfrastructureError: no answer, in one line, or one with other ids than are allowed.
         """
-        ending = sorted(stop_ids)
+        ending, count = sorted(stop_ids), sampling.top_logprobs
         body = {
             "model": model or self.model,
             "prompt": list(ids),
@@ -107,10 +113,12 @@ class VllmServer:
             "repetition_penalty": 1.0,
             "stop_token_ids": ending,
             "return_token_ids": True,
-            **({"logprobs": 0} if sampling.logprobs else {}),
+            **({"logprobs": count} if sampling.logprobs or count else {}),
+            **({"return_tokens_as_token_ids": True} if count else {}),
             **({} if allowed is None else {"allowed_token_ids": list(allowed)}),
         }
-        found = self._ask("POST", endpoint(self._base, "completions"), _continued, json=body)
+        read = functools.partial(_continued, count=count)
+        found = self._ask("POST", endpoint(self._base, "completions"), read, json=body)
         if found.end == "stop" and found.ids[-1] not in ending:
             found = found._replace(end="end")  # an end that the model's generation_config names, and not its tokenizer
         if allowed is not None and not set(found.ids) <= set(allowed):
@@ -181,7 +189,7 @@ class VllmServer:
             raise InfrastructureError(f"{public_address(url)}: {one_line(str(fault), 200)}") from None
 
 
-def _continued(answer: Answer) -> Continued:
+def _continued(answer: Answer, count: int) -> Continued:
     choice, _ = choice_of(answer)
     ids = choice.get("token_ids")
     if not isinstance(ids, list) or not ids or not all(type(id_) is int and 0 <= id_ < _LARGEST_ID for id_ in ids):
@@ -190,9 +198,31 @@ def _continued(answer: Answer) -> Continued:
     logprobs = (told.get("token_logprobs") if isinstance(told, dict) else None) or []
     if logprobs and not (len(logprobs) == len(ids) and all(type(value) in (int, float) for value in logprobs)):
         raise RequestError("an answer without a log-probability for each id", passing=False)
+    top = _likeliest(told.get("top_logprobs") if isinstance(told, dict) else None, len(ids), count) if count else []
     if choice.get("finish_reason") == "length":
-        return Continued(ids, "length", logprobs)
-    return Continued(ids, "end" if choice.get("stop_reason") is None else "stop", logprobs)
+        return Continued(ids, "length", logprobs, top)
+    return Continued(ids, "end" if choice.get("stop_reason") is None else "stop", logprobs, top)
+
+
+def _likeliest(told: object, places: int, count: int) -> list[TopLogprobs]:
+    """What `sad_agents.sampling.choice.likeliest` tells in this process: vLLM adds the sampled id to the likeliest."""
+    if not isinstance(told, list) or len(told) != places:
+        raise RequestError(f"an answer without the {count} likeliest ids at each place", passing=False)
+    found = []
+    for place in told:
+        try:
+            pairs = [(int(name.removeprefix("token_id:")), float(value)) for name, value in place.items()]
+        except (AttributeError, TypeError, ValueError):
+            raise RequestError("an answer whose likeliest tokens are not told by id", passing=False) from None
+        kept: list[tuple[int, float]] = []
+        mass = 0.0
+        for id_, log_p in sorted(pairs, key=lambda pair: -pair[1])[:count]:
+            if kept and mass > 1 - LEFT_OUT:
+                break
+            kept.append((id_, log_p))
+            mass += math.exp(log_p)
+        found.append(tuple(kept))
+    return found
 
 
 def _own(answer: Answer, ids: Sequence[int]) -> list[float]:

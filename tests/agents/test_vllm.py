@@ -13,6 +13,7 @@ from sad_agents.agent import Sampling
 from sad_agents.agent_options import AgentOptions
 from sad_agents.catalogue import resolve
 from sad_agents.checkpoints import load_student, save_student
+from sad_agents.collect_command import main
 from sad_agents.model import Piece, Request
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, rollout
@@ -23,12 +24,12 @@ from sad_agents.windowing import Windowing
 
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.http import Patience
-from sad_env.records import Status, Trajectory
+from sad_env.records import Status, Trajectory, read_trajectories
 
 sys.path.insert(0, str(Path(__file__).parent))
 from real_vllm import real_vllm
 from vllm_requests import ANSWERS, PROMPT, ask, kept, requests_of
-from vllm_stub import VllmStub, serving
+from vllm_stub import VllmHandler, VllmStub, serving
 
 HASTE = Patience(seconds=0, attempts=1, connect=2, answer=30)
 
@@ -82,6 +83,9 @@ def assert_choice(choice: dict[str, Any], expected: dict[str, Any]) -> None:
     if "logprobs" in expected:
         told = expected["logprobs"]["token_logprobs"]
         assert choice["logprobs"]["token_logprobs"] == pytest.approx(told, abs=1e-4)
+        tops = expected["logprobs"]["top_logprobs"]
+        if all(name.startswith("token_id:") for place in tops for name in place):
+            assert choice["logprobs"]["top_logprobs"] == [pytest.approx(place, abs=1e-3) for place in tops]
     for mine, theirs in zip(choice.get("prompt_logprobs", []), expected.get("prompt_logprobs", []), strict=True):
         assert (mine is None) == (theirs is None)
         if theirs is not None:
@@ -138,6 +142,76 @@ def test_log_probabilities_are_those_of_the_model(stub: VllmStub) -> None:
     assert there.logprobs is not None
     assert here.ids == there.ids
     assert there.logprobs == pytest.approx(here.logprobs, abs=1e-4)
+
+
+def test_the_likeliest_ids_are_those_of_the_model(stub: VllmStub) -> None:
+    """Also where the id that was drawn, which vLLM tells besides them, is none of them."""
+    request = long_request()
+    for temperature in (0.0, 3.0):
+        sampling = Sampling(temperature=temperature, max_tokens=24, top_logprobs=3)
+        served = agent(f"vllm:{stub.url}").model.complete([request], sampling)[0]
+        assert served.top_logprobs is not None
+        if temperature == 0:
+            here = agent("nano").model.complete([request], sampling)[0]
+            assert here.ids == served.ids
+            assert here.top_logprobs is not None
+            for mine, theirs in zip(here.top_logprobs, served.top_logprobs, strict=True):
+                assert [id_ for id_, _ in mine] == [id_ for id_, _ in theirs]
+                assert [p for _, p in mine] == pytest.approx([p for _, p in theirs], abs=1e-4)
+        assert len(served.top_logprobs) == len(served.ids)
+        assert all(len(place) <= 3 for place in served.top_logprobs)
+    assert any(one not in dict(place) for one, place in zip(served.ids, served.top_logprobs, strict=True) if place)
+
+
+def test_a_teacher_on_vllm_records_the_scores_of_its_episodes(stub: VllmStub, tmp_path: Path) -> None:
+    words = [
+        "--env",
+        "alfworld",
+        "--split",
+        "train",
+        "--episodes",
+        "1",
+        "--max-steps",
+        "2",
+        "--workers",
+        "0",
+        "--quiet",
+    ]
+    found = []
+    for spec, name in (("nano", "here"), (f"vllm:{stub.url}", "there")):
+        out = tmp_path / f"{name}.jsonl"
+        assert main([*words, "--agent", spec, "--record-top-logprobs", "16", "--out", str(out)]) == 0
+        (episode,) = read_trajectories(out)
+        found.append([place for step in episode.steps for place in step.top_logprobs or ()])
+    here, there = found
+    assert len(here) > 20
+    assert [[id_ for id_, _ in place] for place in here] == [[id_ for id_, _ in place] for place in there]
+    assert [p for place in there for _, p in place] == pytest.approx([p for place in here for _, p in place], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (None, "without the 2 likeliest ids"),
+        ([{"token_id:1": -0.5}], "without the 2 likeliest ids"),
+        ([{"the": -0.5}, {"token_id:1": -0.5}], "not told by id"),
+        (["token_id:1", {}], "not told by id"),
+    ],
+)
+def test_likeliest_ids_that_cannot_be_read_owe_the_episode(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, told: Any, said: str
+) -> None:
+    with serving(folder) as stub:
+        choice = {"text": "a b", "token_ids": [5, 6], "finish_reason": "length", "stop_reason": None}
+        logprobs = {"token_logprobs": [-0.1, -0.1], "top_logprobs": told}
+        answer = {"choices": [{**choice, "index": 0, "logprobs": logprobs}]}
+        monkeypatch.setattr(VllmHandler, "complete", lambda handler, body: (200, answer))
+        served = VllmModel(
+            VllmServer(stub.url, patience=HASTE), load_student(folder).tokenizer, windowing=Windowing(512, 96)
+        )
+        (completion,) = served.complete([long_request()], Sampling(max_tokens=2, top_logprobs=2))
+    assert completion.stop is Status.INFRA_ERROR
+    assert said in completion.error
 
 
 def test_log_probabilities_that_vllm_does_not_tell_are_refused(stub: VllmStub) -> None:

@@ -31,6 +31,17 @@ def requests_of(ids: list[int], newline: int, model: str) -> dict[str, tuple[str
     return {
         "models": ("GET", "/v1/models", None),
         "line": ("POST", completions, {**base, "max_tokens": 96, "stop_token_ids": [0, newline], "logprobs": 0}),
+        "likeliest": (
+            "POST",
+            completions,
+            {
+                **base,
+                "max_tokens": 5,
+                "stop_token_ids": [0, newline],
+                "logprobs": 3,
+                "return_tokens_as_token_ids": True,
+            },
+        ),
         "length": ("POST", completions, {**base, "max_tokens": 5, "stop_token_ids": [0, newline]}),
         "end": ("POST", completions, {**base, "max_tokens": 5, "stop_token_ids": [newline], "logit_bias": {"0": 100}}),
         "scores": ("POST", completions, {**base, "prompt": ids[:9], "max_tokens": 1, "prompt_logprobs": 1}),

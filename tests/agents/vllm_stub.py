@@ -122,6 +122,7 @@ class VllmHandler(BaseHTTPRequestHandler):
         stub = self.server
         ids: list[int] = []
         told: list[float] = []
+        tops: list[dict[str, float]] = []
         ending: tuple[str, int | None] = ("length", None)
         while len(ids) < min(body["max_tokens"], self.server.context - len(body["prompt"])):
             logits = logits_of(model, [*body["prompt"], *ids])[-1]
@@ -138,6 +139,9 @@ class VllmHandler(BaseHTTPRequestHandler):
                 token = int(logits.argmax())
             ids.append(token)
             told.append(float(log_p[token]))
+            if body.get("return_tokens_as_token_ids"):
+                likeliest = [token, *log_p.topk(body["logprobs"]).indices.tolist()]
+                tops.append({f"token_id:{one}": float(log_p[one]) for one in likeliest})
             if token in self.server.ends or token in body.get("stop_token_ids", ()):
                 # The tokenizer's own end has no reason; other ends of the generation_config have themselves.
                 ending = ("stop", None if token == stub.tokenizer.eos_token_id else token)
@@ -145,7 +149,8 @@ class VllmHandler(BaseHTTPRequestHandler):
         shown = ids[:-1] if ending[0] == "stop" else ids
         found: dict[str, Any] = {"text": self.server.tokenizer.decode(shown), "token_ids": ids}
         found |= {"finish_reason": ending[0], "stop_reason": ending[1]}
-        return {**found, "logprobs": {"token_logprobs": told}} if "logprobs" in body else found
+        logprobs = {"token_logprobs": told, **({"top_logprobs": tops} if tops else {})}
+        return {**found, "logprobs": logprobs} if "logprobs" in body else found
 
     def reply(self, status: int, value: Any) -> None:
         data = json.dumps(value).encode()

@@ -49,7 +49,7 @@ def choose(logits: torch.Tensor, sampling: Sampling, numbers: Sequence[float]) -
     return _choice((places if order is None else order.gather(-1, places))[:, 0], broken, told)
 
 
-_LEFT = 1e-4
+LEFT_OUT = 1e-4
 """Mass that `likeliest` may leave out: most places of a trained model hold all but this in one or two ids."""
 
 
@@ -61,7 +61,7 @@ def likeliest(logits: torch.Tensor, count: int) -> list[TopLogprobs]:
     """
     log_p, ids = logits.float().log_softmax(-1).topk(min(count, logits.shape[-1]))
     before = log_p.exp().cumsum(-1) - log_p.exp()
-    counts = (before <= 1 - _LEFT).sum(-1).clamp(min=1).tolist()
+    counts = (before <= 1 - LEFT_OUT).sum(-1).clamp(min=1).tolist()
     rows = zip(ids.tolist(), log_p.tolist(), counts, strict=True)
     return [tuple(zip(row[:kept], told[:kept], strict=True)) for row, told, kept in rows]
 

@@ -8,6 +8,7 @@ from sad_agents.agent import Sampling
 from sad_agents.sampling.continuation import Sample, SampleRequest
 from sad_agents.vllm_server import Continued, VllmServer
 from sad_env.errors import ConfigError, InfrastructureError
+from sad_env.records import TopLogprobs
 
 
 class VllmSampler:
@@ -57,7 +58,8 @@ class VllmSampler:
         Raises:
             ConfigError: log-probabilities are asked for that the server does not tell.
         """
-        if sampling.logprobs and any(one.allowed for one in requests):
+        told = sampling.logprobs or sampling.top_logprobs > 0
+        if told and any(one.allowed for one in requests):
             raise ConfigError("vLLM tells no log-probabilities among the admissible actions: leave out one of them")
         if sampling.logprobs and (sampling.temperature not in (0, 1) or sampling.top_p < 1):
             raise ConfigError(
@@ -70,28 +72,35 @@ class VllmSampler:
         begun = list(request.ids[len(request.ids) - request.begun :])
         ids: list[int] = []
         logprobs: list[float] = []
+        top: list[TopLogprobs] = []
         generated = 0
         try:
             while generated < sampling.max_tokens:
-                more, end, told = self._more(request, begun, ids, sampling, sampling.max_tokens - generated)
+                more, end, told, likeliest = self._more(request, begun, ids, sampling, sampling.max_tokens - generated)
                 generated += len(more)
                 ids += more
                 logprobs += told
+                top += likeliest
                 if end == "end" or ids[-1] in self._end_ids:
-                    del ids[-1], logprobs[-1:]
+                    del ids[-1], logprobs[-1:], top[-1:]
                     break
                 if ids[-1] in self._stop_ids and self._stop(begun + ids):
                     break
         except InfrastructureError as error:
             return Sample(ids, generated, missing=str(error))
-        return Sample(ids, generated, logprobs=logprobs if sampling.logprobs else None)
+        return Sample(
+            ids,
+            generated,
+            logprobs=logprobs if sampling.logprobs else None,
+            top_logprobs=top if sampling.top_logprobs else None,
+        )
 
     def _more(
         self, request: SampleRequest, begun: list[int], ids: list[int], sampling: Sampling, most: int
     ) -> Continued:
         allowed = request.allowed([*begun, *ids]) if request.allowed else None
         if allowed is not None and len(allowed) == 1:
-            return Continued(list(allowed), "stop", [0.0])
+            return Continued(list(allowed), "stop", [0.0], [])
         ending = self._stop_ids | self._end_ids
         if request.allowed is not None:
             ending |= self._turning_ids

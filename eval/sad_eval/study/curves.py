@@ -77,7 +77,9 @@ def _used(world: WorldResults, size: str, method: str) -> str:
 def compared_at_cost(worlds: Sequence[WorldResults]) -> list[CostComparison]:
     """Every method against each of `REFERENCES` that was measured; p values are corrected over all of these tests."""
     arms = list(dict.fromkeys(method for world in worlds for method in world.settings["arms"]))
-    pairs = [(arm, other) for number, other in enumerate(REFERENCES, 1) for arm in arms if arm not in REFERENCES[:number]]
+    pairs = [
+        (arm, other) for number, other in enumerate(REFERENCES, 1) for arm in arms if arm not in REFERENCES[:number]
+    ]
     found = [compare_methods(worlds, *pair, "success") for pair in pairs]
     measured = [(comparison, comparison.overall) for comparison in found if comparison.overall is not None]
     corrected = holm([overall.p for _, overall in measured])
