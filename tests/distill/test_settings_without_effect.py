@@ -25,7 +25,7 @@ def told(**changes: Any) -> TrainConfig:
     [
         ({**POLICY, "terms": ("opd=1",)}, {"reward", "invalid_penalty"}, {"ratio_clip", "averaging"}),
         ({**POLICY, "terms": ("gate=1",)}, {"reward", "invalid_penalty", "ratio_clip"}, {"averaging"}),
-        ({**POLICY, "terms": ("rft=1",)}, {"ratio_clip"}, {"averaging", "reward"}),
+        ({**POLICY, "terms": ("rft=1",)}, {"ratio_clip", "reward", "invalid_penalty"}, {"averaging"}),
         ({**POLICY, "terms": ("opd=1",), "group": 4, "redraws": 1}, set(), {"reward", "invalid_penalty"}),
         ({**POLICY, "terms": ("gate=1", "grpo=1"), "group": 4}, set(), {"reward", "invalid_penalty", "ratio_clip"}),
         (DAGGER, {"masks", "observation_weight"}, {"act_weight"}),
