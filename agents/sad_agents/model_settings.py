@@ -149,4 +149,4 @@ def ignored_by(agent: str, world: str) -> dict[str, str]:
 def _unsampled(agent: str) -> dict[str, str]:
     if not agent.startswith(_NOT_LOCAL):
         return {}
-    return {"record_logprobs": "only a model in this process tells the ids that it samples"}
+    return {"record_logprobs": "only a model in this process, or vllm:URL, tells the ids that it samples"}

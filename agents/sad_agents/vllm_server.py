@@ -6,11 +6,11 @@ For weights to be exchanged it is started with ``VLLM_SERVER_DEV_MODE=1``; for a
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,10 @@ from sad_env.records import TopLogprobs
 from sad_env.safe_text import one_line
 
 _LARGEST_ID = 10**8
+_ROUNDED = 1e-3
+"""How far a log-probability may lie above 0."""
+_TOO_MANY = "logprobs"
+"""In what vLLM says where more likeliest ids are asked for than its --max-logprobs."""
 DEV_MODE = "start it with VLLM_SERVER_DEV_MODE=1"
 
 
@@ -100,6 +104,7 @@ class VllmServer:
 
         Raises:
             InfrastructureError: no answer, in one line, or one with other ids than are allowed.
+            ConfigError: more likeliest ids are asked for than the server was started to tell.
         """
         ending, count = sorted(stop_ids), sampling.top_logprobs
         body = {
@@ -113,11 +118,20 @@ class VllmServer:
             "repetition_penalty": 1.0,
             "stop_token_ids": ending,
             "return_token_ids": True,
-            **({"logprobs": count} if sampling.logprobs or count else {}),
+            # The drawn id takes the place of the last one where it is none of them.
+            **({"logprobs": count + 1 if count else 0} if sampling.logprobs or count else {}),
             **({"return_tokens_as_token_ids": True} if count else {}),
             **({} if allowed is None else {"allowed_token_ids": list(allowed)}),
         }
-        read = functools.partial(_continued, count=count)
+
+        def read(answer: Answer) -> Continued:
+            if count and answer.status == 400 and _TOO_MANY in answer.beginning:
+                raise ConfigError(
+                    f"{self.shown} does not tell the {count} likeliest ids: start it with --max-logprobs {count + 1},"
+                    " or record fewer"
+                )
+            return _continued(answer, count)
+
         found = self._ask("POST", endpoint(self._base, "completions"), read, json=body)
         if found.end == "stop" and found.ids[-1] not in ending:
             found = found._replace(end="end")  # an end that the model's generation_config names, and not its tokenizer
@@ -205,24 +219,31 @@ def _continued(answer: Answer, count: int) -> Continued:
 
 
 def _likeliest(told: object, places: int, count: int) -> list[TopLogprobs]:
-    """What `sad_agents.sampling.choice.likeliest` tells in this process: vLLM adds the sampled id to the likeliest."""
-    if not isinstance(told, list) or len(told) != places:
+    """What `sad_agents.sampling.choice.likeliest` tells in this process; the drawn id may be there besides."""
+    if (
+        not isinstance(told, list)
+        or len(told) != places
+        or not all(isinstance(place, dict) and place for place in told)
+    ):
         raise RequestError(f"an answer without the {count} likeliest ids at each place", passing=False)
     found = []
     for place in told:
-        try:
-            pairs = [(int(name.removeprefix("token_id:")), float(value)) for name, value in place.items()]
-        except (AttributeError, TypeError, ValueError):
-            raise RequestError("an answer whose likeliest tokens are not told by id", passing=False) from None
-        kept: list[tuple[int, float]] = []
-        mass = 0.0
-        for id_, log_p in sorted(pairs, key=lambda pair: -pair[1])[:count]:
-            if kept and mass > 1 - LEFT_OUT:
-                break
-            kept.append((id_, log_p))
-            mass += math.exp(log_p)
-        found.append(tuple(kept))
+        ranked = sorted(map(_told_id, place.items()), key=lambda pair: -pair[1])[:count]
+        before = accumulate((math.exp(log_p) for _, log_p in ranked), initial=0.0)
+        found.append(tuple(pair for pair, mass in zip(ranked, before, strict=False) if mass <= 1 - LEFT_OUT))
     return found
+
+
+def _told_id(entry: tuple[str, object]) -> tuple[int, float]:
+    name, log_p = entry
+    id_ = name.removeprefix("token_id:")
+    if id_ == name or not (id_.isascii() and id_.isdecimal()) or int(id_) >= _LARGEST_ID:
+        raise RequestError("an answer whose likeliest tokens are not told by id", passing=False)
+    if not isinstance(log_p, (int, float)) or isinstance(log_p, bool) or log_p > _ROUNDED:
+        raise RequestError(
+            "an answer without log-probabilities: vLLM tells them in its default --logprobs-mode", passing=False
+        )
+    return int(id_), float(log_p)
 
 
 def _own(answer: Answer, ids: Sequence[int]) -> list[float]:

@@ -87,7 +87,7 @@ def _asking(values: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _without_signals(config: TrainConfig) -> dict[str, str]:
-    """What has no effect where no term is a signal, none is an advantage, or none is of what the world said."""
+    """What has no effect where no term is a signal, none is an advantage, or none is of a reward."""
     found: dict[str, str] = {}
     if not (names := signals_of(config)):
         needed = "it needs --terms of the student's tokens, e.g. opd=1 or grpo=1"
@@ -98,8 +98,8 @@ def _without_signals(config: TrainConfig) -> dict[str, str]:
     if not any(one.advantage for one in signals):
         found["ratio_clip"] = "it needs --terms that are an advantage, e.g. opd=1 or grpo=1"
     compared = config.online.group > 1 and config.online.redraws > 0
-    if not compared and not any(one.advantage and "outcome" in one.needs for one in signals):
-        needed = "it needs --terms that are an advantage by reward, e.g. grpo=1, or --redraws of groups"
+    if not compared and not any("reward" in one.needs for one in signals):
+        needed = "it needs --terms of a reward, e.g. grpo=1, or --redraws of groups"
         found |= dict.fromkeys(("reward", "invalid_penalty"), needed)
     return found
 

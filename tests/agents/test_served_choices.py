@@ -118,6 +118,8 @@ def test_log_probabilities_among_a_few_actions_are_refused(stub: VllmStub) -> No
     assert isinstance(agent, ReActAgent)
     with pytest.raises(ConfigError, match="no log-probabilities among the admissible actions"):
         agent.model.complete([REQUEST], Sampling(temperature=1, max_tokens=40, logprobs=True))
+    with pytest.raises(ConfigError, match="no log-probabilities among the admissible actions"):
+        agent.model.complete([REQUEST], Sampling(temperature=1, max_tokens=40, top_logprobs=4))
 
 
 def test_a_student_that_was_trained_so_is_served_so(folder: Path, tmp_path: Path) -> None:

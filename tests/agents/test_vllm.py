@@ -18,18 +18,19 @@ from sad_agents.model import Piece, Request
 from sad_agents.react import ReActAgent
 from sad_agents.rollout.rollout import Job, Limits, rollout
 from sad_agents.rollout.world_recipe import WorldRecipe
+from sad_agents.sampling.continuation import SampleRequest
 from sad_agents.vllm_model import VllmModel
-from sad_agents.vllm_server import VllmServer
+from sad_agents.vllm_server import VllmServer, _continued
 from sad_agents.windowing import Windowing
 
 from sad_env.errors import ConfigError, InfrastructureError
-from sad_env.http import Patience
+from sad_env.http import Answer, Patience, RequestError
 from sad_env.records import Status, Trajectory, read_trajectories
 
 sys.path.insert(0, str(Path(__file__).parent))
 from real_vllm import real_vllm
 from vllm_requests import ANSWERS, PROMPT, ask, kept, requests_of
-from vllm_stub import VllmHandler, VllmStub, serving
+from vllm_stub import VllmStub, serving
 
 HASTE = Patience(seconds=0, attempts=1, connect=2, answer=30)
 
@@ -145,22 +146,61 @@ def test_log_probabilities_are_those_of_the_model(stub: VllmStub) -> None:
 
 
 def test_the_likeliest_ids_are_those_of_the_model(stub: VllmStub) -> None:
-    """Also where the id that was drawn, which vLLM tells besides them, is none of them."""
-    request = long_request()
-    for temperature in (0.0, 3.0):
-        sampling = Sampling(temperature=temperature, max_tokens=24, top_logprobs=3)
-        served = agent(f"vllm:{stub.url}").model.complete([request], sampling)[0]
-        assert served.top_logprobs is not None
-        if temperature == 0:
-            here = agent("nano").model.complete([request], sampling)[0]
-            assert here.ids == served.ids
-            assert here.top_logprobs is not None
-            for mine, theirs in zip(here.top_logprobs, served.top_logprobs, strict=True):
-                assert [id_ for id_, _ in mine] == [id_ for id_, _ in theirs]
-                assert [p for _, p in mine] == pytest.approx([p for _, p in theirs], abs=1e-4)
-        assert len(served.top_logprobs) == len(served.ids)
-        assert all(len(place) <= 3 for place in served.top_logprobs)
-    assert any(one not in dict(place) for one, place in zip(served.ids, served.top_logprobs, strict=True) if place)
+    request, sampling = long_request(), Sampling(max_tokens=24, top_logprobs=3)
+    here, there = (agent(spec).model.complete([request], sampling)[0] for spec in ("nano", f"vllm:{stub.url}"))
+    assert here.ids == there.ids
+    assert here.top_logprobs is not None
+    assert there.top_logprobs is not None
+    assert len(there.top_logprobs) == len(there.ids)
+    for mine, theirs in zip(here.top_logprobs, there.top_logprobs, strict=True):
+        assert [id_ for id_, _ in mine] == [id_ for id_, _ in theirs]
+        assert [p for _, p in mine] == pytest.approx([p for _, p in theirs], abs=1e-4)
+
+
+def told(*places: Any, count: int = 2) -> Any:
+    """What is read of an answer that tells this of its likeliest ids."""
+    choice = {"text": "a b", "token_ids": list(range(5, 5 + len(places))), "finish_reason": "length"}
+    choice["logprobs"] = {"token_logprobs": [-0.1] * len(places), "top_logprobs": list(places)}
+    answer = Answer(200, "OK", json.dumps({"choices": [choice]}).encode(), None, 0)
+    return _continued(answer, count).top_logprobs
+
+
+def test_an_id_that_was_drawn_against_the_odds_is_none_of_the_likeliest() -> None:
+    assert told({"token_id:9": -5.0, "token_id:1": -0.7, "token_id:2": -0.8}) == [((1, -0.7), (2, -0.8))]
+    assert told({"token_id:9": -12.0, "token_id:1": -0.00001, "token_id:2": -11.5}) == [((1, -0.00001),)]
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (None, "without the 2 likeliest ids"),
+        ({}, "without the 2 likeliest ids"),
+        ({"the": -0.5}, "not told by id"),
+        ({"7": -0.5}, "not told by id"),
+        ({"token_id:-7": -0.5}, "not told by id"),
+        ({"token_id:7": 17.3}, "default --logprobs-mode"),
+        ({"token_id:7": "-1"}, "default --logprobs-mode"),
+    ],
+)
+def test_likeliest_ids_that_cannot_be_read_are_refused(place: Any, said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        told({"token_id:1": -0.7}, place)
+
+
+def test_an_end_of_text_has_no_likeliest_ids_either(stub: VllmStub, folder: Path) -> None:
+    sampler = agent(f"vllm:{stub.url}").model.sampler  # type: ignore[attr-defined]
+    ids = load_student(folder).tokenizer(PROMPT)["input_ids"]
+    plain = sampler.sample([SampleRequest("a", ids)], Sampling(max_tokens=6, top_logprobs=2))[0]
+    sampler._end_ids |= {plain.ids[3]}
+    (ended,) = sampler.sample([SampleRequest("a", ids)], Sampling(max_tokens=6, top_logprobs=2))
+    assert ended.ids == plain.ids[:3]
+    assert ended.top_logprobs == plain.top_logprobs[:3]
+
+
+def test_more_likeliest_ids_than_the_server_tells_are_refused(stub: VllmStub) -> None:
+    model = agent(f"vllm:{stub.url}").model
+    with pytest.raises(ConfigError, match="start it with --max-logprobs 31, or record fewer"):
+        model.complete([long_request()], Sampling(max_tokens=6, top_logprobs=30))
 
 
 def test_a_teacher_on_vllm_records_the_scores_of_its_episodes(stub: VllmStub, tmp_path: Path) -> None:
@@ -187,31 +227,6 @@ def test_a_teacher_on_vllm_records_the_scores_of_its_episodes(stub: VllmStub, tm
     assert len(here) > 20
     assert [[id_ for id_, _ in place] for place in here] == [[id_ for id_, _ in place] for place in there]
     assert [p for place in there for _, p in place] == pytest.approx([p for place in here for _, p in place], abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("told", "said"),
-    [
-        (None, "without the 2 likeliest ids"),
-        ([{"token_id:1": -0.5}], "without the 2 likeliest ids"),
-        ([{"the": -0.5}, {"token_id:1": -0.5}], "not told by id"),
-        (["token_id:1", {}], "not told by id"),
-    ],
-)
-def test_likeliest_ids_that_cannot_be_read_owe_the_episode(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, told: Any, said: str
-) -> None:
-    with serving(folder) as stub:
-        choice = {"text": "a b", "token_ids": [5, 6], "finish_reason": "length", "stop_reason": None}
-        logprobs = {"token_logprobs": [-0.1, -0.1], "top_logprobs": told}
-        answer = {"choices": [{**choice, "index": 0, "logprobs": logprobs}]}
-        monkeypatch.setattr(VllmHandler, "complete", lambda handler, body: (200, answer))
-        served = VllmModel(
-            VllmServer(stub.url, patience=HASTE), load_student(folder).tokenizer, windowing=Windowing(512, 96)
-        )
-        (completion,) = served.complete([long_request()], Sampling(max_tokens=2, top_logprobs=2))
-    assert completion.stop is Status.INFRA_ERROR
-    assert said in completion.error
 
 
 def test_log_probabilities_that_vllm_does_not_tell_are_refused(stub: VllmStub) -> None:

@@ -42,6 +42,12 @@ def requests_of(ids: list[int], newline: int, model: str) -> dict[str, tuple[str
                 "return_tokens_as_token_ids": True,
             },
         ),
+        "against the odds": (
+            "POST",
+            completions,
+            {**base, "max_tokens": 1, "logit_bias": {"9": 100}, "logprobs": 3, "return_tokens_as_token_ids": True},
+        ),
+        "too many": ("POST", completions, {**base, "max_tokens": 5, "logprobs": 30}),
         "length": ("POST", completions, {**base, "max_tokens": 5, "stop_token_ids": [0, newline]}),
         "end": ("POST", completions, {**base, "max_tokens": 5, "stop_token_ids": [newline], "logit_bias": {"0": 100}}),
         "scores": ("POST", completions, {**base, "prompt": ids[:9], "max_tokens": 1, "prompt_logprobs": 1}),

@@ -95,6 +95,9 @@ class VllmHandler(BaseHTTPRequestHandler):
         stub, prompt = self.server, body["prompt"]
         if body["model"] not in stub.models:
             return failed(f"The model `{body['model']}` does not exist.", 404, "NotFoundError", "model")
+        if (asked := body.get("logprobs", 0)) > 20:
+            said = f"Requested sample logprobs of {asked}, which is greater than max allowed: 20"
+            return failed(said, 400, "BadRequestError", "logprobs")
         if len(prompt) >= stub.context:
             said = f"This model's maximum context length is {stub.context} tokens. However, your prompt contains"
             return failed(said, 400, "BadRequestError", "input_tokens")
@@ -140,8 +143,8 @@ class VllmHandler(BaseHTTPRequestHandler):
             ids.append(token)
             told.append(float(log_p[token]))
             if body.get("return_tokens_as_token_ids"):
-                likeliest = [token, *log_p.topk(body["logprobs"]).indices.tolist()]
-                tops.append({f"token_id:{one}": float(log_p[one]) for one in likeliest})
+                likeliest = dict.fromkeys([token, *log_p.topk(body["logprobs"]).indices.tolist()])
+                tops.append({f"token_id:{one}": float(log_p[one]) for one in list(likeliest)[: body["logprobs"]]})
             if token in self.server.ends or token in body.get("stop_token_ids", ()):
                 # The tokenizer's own end has no reason; other ends of the generation_config have themselves.
                 ending = ("stop", None if token == stub.tokenizer.eos_token_id else token)

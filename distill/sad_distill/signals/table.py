@@ -19,9 +19,9 @@ from torch import Tensor
 from sad_distill.signals.facts import RowFacts
 from sad_distill.signals.outcomes import Outcome, group_advantages, leave_one_out, step_advantages
 
-Need = Literal["teacher", "start", "group", "outcome", "guide"]
+Need = Literal["teacher", "start", "group", "outcome", "reward", "guide"]
 """teacher: scores of the student's ids. start: the student as it was before training. group: several episodes of one
-task. outcome: what the world said. guide: turns that a teacher took."""
+task. outcome: what the world said. reward: of that, its rewards, too. guide: turns that a teacher took."""
 
 GAMMA = 0.95
 """GiGPO's discount of step rewards."""
@@ -118,7 +118,7 @@ def _of_episodes(function: Callable[[dict[str, Outcome]], dict[str, float]]) -> 
         found = function(_known(rows))
         return [torch.full_like(row.log_q, found.get(row.episode, 0.0)) for row in rows]
 
-    return Signal(advantage, needs=frozenset({"group", "outcome"}))
+    return Signal(advantage, needs=frozenset({"group", "outcome", "reward"}))
 
 
 def gigpo(rows: Sequence[RowFacts]) -> list[Tensor]:
@@ -161,7 +161,7 @@ SIGNALS: dict[str, Signal] = {
     "k3_teacher": Signal(loss=k3_teacher, needs=_TEACHER),
     "grpo": _of_episodes(lambda outcomes: group_advantages(outcomes, divide=True)),
     "grpo_mean": _of_episodes(lambda outcomes: group_advantages(outcomes, divide=False)),
-    "gigpo": Signal(gigpo, needs=frozenset({"group", "outcome"})),
+    "gigpo": Signal(gigpo, needs=frozenset({"group", "outcome", "reward"})),
     "rloo": _of_episodes(leave_one_out),
     "rft": Signal(loss=_likelihood, needs=frozenset({"outcome"}), tokens=attrgetter("won")),
     "guide": Signal(loss=_likelihood, needs=frozenset({"guide"}), tokens=attrgetter("guided")),

@@ -135,6 +135,15 @@ def figure(effect: Effect, scale: float) -> str:
     return f"{scale * effect.value:+.1f} [{scale * effect.low:+.1f}, {scale * effect.high:+.1f}]"
 
 
+def outcome(effect: Effect, p: float) -> str:
+    """What a corrected test says of the first of two methods: "ahead", "behind", or "undecided" above `LEVEL`.
+
+    >>> outcome(Effect(0.05, -0.01, 0.11, 0.01, 0.03), 0.06)
+    'undecided'
+    """
+    return "undecided" if p > LEVEL else "ahead" if effect.value > 0 else "behind"
+
+
 def unit(column: str) -> str:
     """The unit of a difference."""
     if COLUMNS[column].scale == 100:

@@ -1,4 +1,4 @@
-"""Success against processor seconds in a study with a budget: curves, and tests of each method against two others."""
+"""Success against processor seconds in a study with a budget: curves, and tests of each method against others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sad_env.files import atomic_bytes
 from sad_eval.metrics.statistics import holm
 from sad_eval.records import Estimate
-from sad_eval.study.claims import LEVEL, figure
+from sad_eval.study.claims import LEVEL, figure, outcome
 from sad_eval.study.comparisons import MethodComparison, compare_methods
 from sad_eval.study.figures import COLOURS, METADATA, STYLE, short_name
 from sad_eval.study.methods import REFERENCES
@@ -35,7 +35,7 @@ class CostComparison(NamedTuple):
     Attributes:
         comparison: first the method.
         overall: its mean over worlds.
-        p: of that, corrected over all tests of the section (Holm).
+        p: of that, corrected over all tests against that reference (Holm).
     """
 
     comparison: MethodComparison
@@ -74,34 +74,35 @@ def _used(world: WorldResults, size: str, method: str) -> str:
     return f"{fmean(used):,.0f}" if used else "—"
 
 
-def compared_at_cost(worlds: Sequence[WorldResults]) -> list[CostComparison]:
-    """Every method against each of `REFERENCES` that was measured; p values are corrected over all of these tests."""
+def compared_at_cost(worlds: Sequence[WorldResults]) -> dict[str, list[CostComparison]]:
+    """Every method against each of `REFERENCES`, by reference, where both were measured; no pair is tested twice."""
     arms = list(dict.fromkeys(method for world in worlds for method in world.settings["arms"]))
-    pairs = [
-        (arm, other) for number, other in enumerate(REFERENCES, 1) for arm in arms if arm not in REFERENCES[:number]
-    ]
-    found = [compare_methods(worlds, *pair, "success") for pair in pairs]
-    measured = [(comparison, comparison.overall) for comparison in found if comparison.overall is not None]
-    corrected = holm([overall.p for _, overall in measured])
-    return [
-        CostComparison(comparison, overall, p) for (comparison, overall), p in zip(measured, corrected, strict=True)
-    ]
+    found = {}
+    for number, other in enumerate(REFERENCES, 1):
+        tried = [compare_methods(worlds, arm, other, "success") for arm in arms if arm not in REFERENCES[:number]]
+        measured = [(comparison, comparison.overall) for comparison in tried if comparison.overall is not None]
+        corrected = holm([overall.p for _, overall in measured])
+        compared = [CostComparison(*pair, p) for pair, p in zip(measured, corrected, strict=True)]
+        if compared:
+            found[other] = compared
+    return found
 
 
 def _tests(worlds: Sequence[WorldResults]) -> str:
-    found = compared_at_cost(worlds)
-    rows = []
-    for comparison, overall, p in found:
-        word = "undecided" if p > LEVEL else "ahead" if overall.value > 0 else "behind"
-        each = "; ".join(f"{name} {figure(effect, 100)}" for name, effect in comparison.worlds.items())
-        titles = [title_of(comparison.first), title_of(comparison.second)]
-        rows.append([*titles, figure(overall, 100), f"{overall.p:.4f}", f"{p:.4f}", word, each])
-    header = ["method", "against", "points", "p", "p (Holm)", f"at {LEVEL:g}", "world by world"]
-    return (
-        f"### Each method against {'; '.join(title_of(one) for one in REFERENCES)}, at the whole budget\n\n"
-        f"Differences of success, method minus the other, mean over worlds, with 95 % intervals; p values are corrected"
-        f" over these {len(found)} tests (Holm).\n\n{markdown(header, rows)}\n"
-    )
+    parts = []
+    for other, compared in compared_at_cost(worlds).items():
+        rows = []
+        for comparison, overall, p in compared:
+            each = "; ".join(f"{name} {figure(effect, 100)}" for name, effect in comparison.worlds.items())
+            numbers = [figure(overall, 100), f"{overall.p:.4f}", f"{p:.4f}"]
+            rows.append([title_of(comparison.first), *numbers, outcome(overall, p), each])
+        header = ["method", "points", "p", "p (Holm)", f"at {LEVEL:g}", "world by world"]
+        parts.append(
+            f"### Each method against {title_of(other)}, at the whole budget\n\n"
+            f"Differences of success, method minus {title_of(other)}, mean over worlds, with 95 % intervals; p values"
+            f" are corrected over this table's {len(compared)} tests (Holm).\n\n{markdown(header, rows)}\n"
+        )
+    return "\n".join(parts)
 
 
 def _figure(out: Path, world: WorldResults) -> bool:

@@ -15,6 +15,8 @@ from sad_eval.study.config import StudyConfig, short_name
 from sad_eval.study.kept_episodes import kept_file
 from sad_eval.study.methods import Method, method_of
 
+TEACHER = "teacher"
+"""The name of the teacher's evaluation."""
 REFERENCES = ("expert", "random")
 """Agents that are evaluated in addition to teacher and students."""
 BEGIN = "begin"
@@ -121,7 +123,7 @@ class _World:
         yield self._collect("collect expert", flags, self.expert, self._options("expert"), needs=[])
         if self.world not in config.teachers:
             yield from self._teacher()
-        yield self._evaluate("teacher", "teacher", str(self.teacher), needs=[self.teacher])
+        yield self._evaluate(TEACHER, TEACHER, str(self.teacher), needs=[self.teacher])
         flags = {"agent": self.teacher, "episodes": config.teacher_episodes, "temperature": 0.2}
         if any(method_of(name).recorded_scores for name in config.arms):
             flags["record-top-logprobs"] = _TOP
@@ -315,7 +317,7 @@ class _World:
         if panel := config.panels.get(self.world):
             flags["panel"] = panel
         product = self.reference.parent / name / RESULTS
-        if name != "teacher":
+        if name != TEACHER:
             flags["reference"] = self.reference
             needs = [*needs, self.reference / RESULTS]
         return self._stage(

@@ -21,7 +21,7 @@ from sad_eval.study.faithfulness_tables import faithfulness_section
 from sad_eval.study.figures import COSTS, Point, write_figures
 from sad_eval.study.methods import METHODS
 from sad_eval.study.paper_tables import MAIN, printed_table
-from sad_eval.study.plan import REFERENCES, run_name, teacher_file
+from sad_eval.study.plan import REFERENCES, TEACHER, run_name, teacher_file
 from sad_eval.study.results import COLUMNS, WorldResults, read_study
 from sad_eval.study.scaling import write_scaling
 from sad_eval.study.statistics import RESAMPLES
@@ -109,7 +109,7 @@ def _printed(worlds: Sequence[WorldResults]) -> list[str]:
 def _figures(out: Path, world: WorldResults) -> str:
     references = [
         (name, value)
-        for name in (*REFERENCES, "teacher")
+        for name in (*REFERENCES, TEACHER)
         if name in world.evaluations and (value := world.evaluations[name].value("success")) is not None
     ]
     names = write_figures(out, world.name, _points(world), references)
@@ -195,7 +195,7 @@ def _results_csv(worlds: Sequence[WorldResults]) -> str:
     costs = ["cpu_seconds", "updates", "tokens", "sampled_tokens"]
     rows: list[list[object]] = []
     for world in worlds:
-        for name in (*REFERENCES, "teacher"):
+        for name in (*REFERENCES, TEACHER):
             if name in world.evaluations:
                 found = world.evaluations[name]
                 rows.append(

@@ -15,7 +15,7 @@ from sad_eval.metrics.statistics import Floats
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import Cost, cost_of
 from sad_eval.study.kept_episodes import RecordedRun, read_run
-from sad_eval.study.plan import BEGIN, kept_name, marker, run_name
+from sad_eval.study.plan import BEGIN, TEACHER, kept_name, marker, run_name
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,6 @@ class Column:
     higher: bool
     scale: float = 1.0
 
-
-TEACHER = "teacher"
-"""The name of the teacher's evaluation."""
 
 COLUMNS: dict[str, Column] = {
     "success": Column("success_rate", "success, %", higher=True, scale=100),
@@ -123,7 +120,7 @@ def read_study(out: Path) -> list[WorldResults]:
 
 def _read_world(folder: Path) -> WorldResults:
     record = parse_json((folder / "study.json").read_bytes())
-    teacher = read_run(folder, "teacher")
+    teacher = read_run(folder, TEACHER)
     references = {line.key.task_id: [Reasoning.of(line.trajectory)] for line in teacher.episodes} if teacher else {}
     evaluations: dict[str, Evaluation] = {}
     costs: dict[str, Cost] = {}

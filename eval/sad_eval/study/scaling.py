@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sad_env.files import atomic_bytes
 from sad_eval.records import Estimate
 from sad_eval.study.figures import COLOURS, MARKERS, METADATA, STYLE, short_name
+from sad_eval.study.plan import TEACHER
 from sad_eval.study.results import COLUMNS, WorldResults
 from sad_eval.study.tables import pooled, title_of
 
@@ -59,7 +60,7 @@ def write_scaling(out: Path, world: WorldResults) -> list[str]:
     lines = scaling_lines(world)
     if len({size for line in lines for size in line.values["success"]}) < 2:
         return []
-    teacher = world.evaluations.get("teacher")
+    teacher = world.evaluations.get(TEACHER)
     levels = {} if teacher is None else {column: teacher.value(column) for column in PANELS}
     name = f"{world.name}-scaling"
     with matplotlib.rc_context(STYLE):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from sad_eval.metrics.statistics import holm
 from sad_eval.records import Estimate
-from sad_eval.study.claims import LEVEL, counterpart, figure
+from sad_eval.study.claims import LEVEL, counterpart, figure, outcome
 from sad_eval.study.comparisons import MethodComparison, compare_methods, stacked
 from sad_eval.study.methods import METHODS, method_of
-from sad_eval.study.plan import BEGIN, REFERENCES, run_name
-from sad_eval.study.results import COLUMNS, TEACHER, Evaluation, WorldResults
+from sad_eval.study.plan import BEGIN, REFERENCES, TEACHER, run_name
+from sad_eval.study.results import COLUMNS, Evaluation, WorldResults
 from sad_eval.study.statistics import pooled_estimate
 
 ABLATION_TABLES = {
@@ -49,7 +50,7 @@ def main_table(world: WorldResults) -> str:
     """Every method and size with all metrics: the shape of the paper's Table 3."""
     rows = [
         _row(name, "", [world.evaluations[name]]) if name in world.evaluations else _row(name, "", [])
-        for name in (*REFERENCES, "teacher")
+        for name in (*REFERENCES, TEACHER)
     ]
     for size in world.settings["students"]:
         for method in (*starts_of(world), *world.settings["arms"]):
@@ -65,7 +66,7 @@ def summary(world: WorldResults) -> list[str]:
         E.g. "toy: nano-0.7m, SAD, offline: success 90.0 [84.0, 95.0] %, 3 seeds 87.0 to 93.0"; without those that
         have no evaluation.
     """
-    lines = [(name, [world.evaluations[name]]) for name in (*REFERENCES, "teacher") if name in world.evaluations]
+    lines = [(name, [world.evaluations[name]]) for name in (*REFERENCES, TEACHER) if name in world.evaluations]
     for size in world.settings["students"]:
         for method in (*starts_of(world), *_methods(world, size)):
             if runs := list(world.runs(size, method).values()):
@@ -133,26 +134,28 @@ def tests_table(worlds: Sequence[WorldResults]) -> str:
 
 
 def teacher_table(worlds: Sequence[WorldResults]) -> str:
-    """Students against their teacher, success, in each world; "" where none was measured."""
-    methods = dict.fromkeys(name for world in worlds for name in world.settings["arms"])
-    compared = [
-        (world.name, comparison, effect)
-        for world in worlds
-        for name in methods
-        for comparison in [compare_methods([world], name, TEACHER, "success")]
-        for effect in comparison.worlds.values()
-    ]
+    """Students against their teacher, success, by world, size and method; "" where none was measured."""
+    compared = []
+    for world in worlds:
+        for size in world.settings["students"]:
+            sized = replace(world, settings={**world.settings, "students": [size]})
+            for method in _methods(world, size):
+                comparison = compare_methods([sized], method, TEACHER, "success")
+                compared += [([world.name, size], comparison, effect) for effect in comparison.worlds.values()]
+    if not compared:
+        return ""
     corrected = holm([effect.p for _, _, effect in compared])
     rows = []
-    for (world, comparison, effect), p in zip(compared, corrected, strict=True):
-        word = "undecided" if p > LEVEL else "ahead" if effect.value > 0 else "behind"
-        numbers = [figure(effect, 100), f"{effect.p:.4f}", f"{p:.4f}"]
-        rows.append([world, title_of(comparison.first), *numbers, word, "<br>".join(_students(comparison))])
-    if not rows:
-        return ""
+    for (names, comparison, effect), p in zip(compared, corrected, strict=True):
+        numbers = [figure(effect, 100), f"{effect.p:.4f}", f"{p:.4f}", outcome(effect, p)]
+        rows.append([*names, title_of(comparison.first), *numbers, "<br>".join(_students(comparison))])
     students = "student by student: won by one only (McNemar)"
-    header = ["world", "method", "student less teacher, points", "p", "p (Holm)", f"at {LEVEL:g}", students]
-    return f"## Students against their teacher, success\n\n{markdown(header, rows)}\n"
+    header = ["world", "student", "method", "student less teacher, points", "p", "p (Holm)", f"at {LEVEL:g}", students]
+    return (
+        "## Students against their teacher, success\n\n"
+        f"All seeds of a row together; p values are corrected over these {len(rows)} tests (Holm).\n\n"
+        f"{markdown(header, rows)}\n"
+    )
 
 
 def _students(comparison: MethodComparison) -> list[str]:

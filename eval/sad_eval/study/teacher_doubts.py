@@ -9,7 +9,7 @@ from sad_agents.teacher_strength import doubt
 
 from sad_eval.records import Results
 from sad_eval.runs.run_folder import RESULTS
-from sad_eval.study.plan import BEGIN
+from sad_eval.study.plan import BEGIN, TEACHER
 from sad_eval.study.results import WorldResults
 from sad_eval.study.tables import pooled, starts_of
 
@@ -21,10 +21,10 @@ def doubt_of_run(run: Path, *, begun: bool) -> str:
         run: the folder of the evaluation; the teacher's lies beside it.
         begun: the methods begin where another method ended, not at the SFT start.
     """
-    teacher = _success(run.with_name("teacher"))
+    teacher = _success(run.with_name(TEACHER))
     if teacher is None:
         return ""
-    if run.name == "teacher":
+    if run.name == TEACHER:
         return doubt(teacher)
     start = re.search(rf"-{BEGIN if begun else 'start'}-\d+$", run.name)
     return doubt(teacher, student) if start and (student := _success(run)) is not None else ""
@@ -32,7 +32,7 @@ def doubt_of_run(run: Path, *, begun: bool) -> str:
 
 def doubts(world: WorldResults) -> list[str]:
     """What the results of a world say of its teacher, a line for each size of students that it concerns."""
-    evaluation = world.evaluations.get("teacher")
+    evaluation = world.evaluations.get(TEACHER)
     teacher = evaluation.value("success") if evaluation else None
     if teacher is None:
         return []
