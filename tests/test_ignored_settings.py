@@ -27,7 +27,7 @@ import pytest
         ),
         (
             "sad_agents.collect_command",
-            "--env toy --out x --agent vllm:http://x --record-top-logprobs 8",
+            "--env toy --out x --agent openai:http://x#m --record-top-logprobs 8",
             "only a model in this process",
         ),
         ("sad_eval.commands.evaluate", "--env toy --agent null --shots 1", "--shots 1 has no effect: agent 'null'"),
