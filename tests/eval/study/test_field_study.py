@@ -237,6 +237,12 @@ def test_a_small_field_study_runs_resumes_and_reports(tmp_path: Path) -> None:
         assert 0.5 < world.costs[run_name("nano-0.7m", arm, 0)].used < 9
     text = (Path(config.out) / "README.md").read_text()
     assert "## Success against processor seconds" in text
-    assert "corrected over these 5 tests" in text
+    assert "### Each method against SAD, offline, at the whole budget" in text
+    assert "corrected over this table's 3 tests" in text
+    assert "corrected over this table's 2 tests" in text
+    assert (
+        "## Students against their teacher, success\n\nAll seeds of a row together; p values are corrected over these 4"
+        in text
+    )
     assert run_study(config) == 0
     assert write_report(Path(config.out))[0].done == world.planned
