@@ -204,23 +204,11 @@ def test_more_likeliest_ids_than_the_server_tells_are_refused(stub: VllmStub) ->
 
 
 def test_a_teacher_on_vllm_records_the_scores_of_its_episodes(stub: VllmStub, tmp_path: Path) -> None:
-    words = [
-        "--env",
-        "alfworld",
-        "--split",
-        "train",
-        "--episodes",
-        "1",
-        "--max-steps",
-        "2",
-        "--workers",
-        "0",
-        "--quiet",
-    ]
     found = []
     for spec, name in (("nano", "here"), (f"vllm:{stub.url}", "there")):
         out = tmp_path / f"{name}.jsonl"
-        assert main([*words, "--agent", spec, "--record-top-logprobs", "16", "--out", str(out)]) == 0
+        line = f"--env alfworld --split train --episodes 1 --max-steps 2 --workers 0 --agent {spec} --out {out} --quiet"
+        assert main([*line.split(), "--record-top-logprobs", "16"]) == 0
         (episode,) = read_trajectories(out)
         found.append([place for step in episode.steps for place in step.top_logprobs or ()])
     here, there = found
