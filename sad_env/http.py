@@ -251,26 +251,37 @@ class Client:
             deadline: seconds for all that happens in the block, infinite for none.
             options: as `requests` takes them.
         """
-        timeout = (self.patience.connect, self.patience.answer)
         late = f"no answer within {self.patience.answer:g} s"
         with _deadline(deadline) as passed:
             try:
-                with self._session.request(method, url, timeout=timeout, stream=True, **options) as response:
+                with self._open(method, url, passed, **options) as response:
                     yield response
             except requests.Timeout:
                 raise RequestError(late) from None
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, ConnectionError) as error:
                 if passed.is_set():
                     raise RequestError(late) from None
-                closed = any(
-                    word in str(error).lower() for word in ("aborted", "broken", "reset", "incomplete", "ended")
-                )
-                raise RequestError("closed the connection" if closed else "unreachable") from None
+                raise RequestError("closed the connection" if _was_closed(error) else "unreachable") from None
             except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
                 # Their own words may hold the address with all its secrets.
                 raise RequestError(f"the request failed: {type(error).__name__}") from None
             if passed.is_set():
                 raise RequestError(late)
+
+    def _open(self, method: str, url: str, passed: threading.Event, **options: Any) -> requests.Response:
+        timeout = (self.patience.connect, self.patience.answer)
+        while True:
+            try:
+                return self._session.request(method, url, timeout=timeout, stream=True, **options)
+            except requests.ConnectionError as error:
+                # A server may close a connection that was kept open just as the next request goes out on it: that is
+                # no fault of the request, which goes out again, at last on a new connection.
+                if passed.is_set() or not _reading.__dict__.get("kept") or not _was_closed(error):
+                    raise
+
+
+def _was_closed(error: Exception) -> bool:
+    return any(word in str(error).lower() for word in ("aborted", "broken", "reset", "incomplete", "ended"))
 
 
 def status_error(status: int, said: str, wait: float) -> RequestError:
@@ -318,10 +329,21 @@ _reading = threading.local()
 
 class _Watched:
     sock: Any
+    _answered = False
+
+    def connect(self) -> None:
+        self._answered = False
+        super().connect()  # type: ignore[misc]
+
+    def request(self, *args: Any, **options: Any) -> None:
+        _reading.kept = self._answered
+        super().request(*args, **options)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
         _reading.socket = self.sock
-        return super().getresponse()  # type: ignore[misc]
+        response = super().getresponse()  # type: ignore[misc]
+        self._answered = True
+        return response
 
 
 class _WatchedHTTP(_Watched, urllib3.connection.HTTPConnection): ...

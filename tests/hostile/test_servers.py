@@ -574,6 +574,8 @@ def raw(*blocks: bytes, times: int = 1) -> Write:
     def write(handler: BaseHTTPRequestHandler) -> None:
         for block in (*blocks[:-1], *[blocks[-1]] * times):
             handler.wfile.write(block)
+        # Until then the connection looks as one that may be used again.
+        time.sleep(0.05)
         handler.close_connection = True
 
     return write
