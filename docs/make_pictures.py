@@ -1,4 +1,4 @@
-"""Draws the README's pictures from real runs: `python docs/make_pictures.py [FOLDER]`, in about ten minutes.
+"""Draws the README's pictures from real runs: `python docs/make_pictures.py [FOLDER]`, in about five minutes.
 
 The runs are those of the tutorial, whose commands are run in FOLDER (a temporary one when left out; those whose product
 is there are not run again), and one of ALFWorld. Pages are photographed by a headless Chromium; the playback needs
