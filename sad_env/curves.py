@@ -30,13 +30,30 @@ CHARTS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "Most likely token is the target, by kind",
         (("reason_agree", "reasoning"), ("act_agree", "action"), ("observation_agree", "observation")),
     ),
-    ("Rollouts", (("rollout_success", "success"), ("rollout_valid", "valid actions"))),
+    (
+        "Rollouts and validation",
+        (
+            ("rollout_success", "success"),
+            ("rollout_valid", "valid actions"),
+            ("flat_groups", "groups whose episodes ended alike"),
+            ("validation_success", "success in validation"),
+        ),
+    ),
+    ("Tokens of a turn of the student", (("rollout_length", "tokens"),)),
+    ("Entropy of the student's tokens, nats", (("entropy", "entropy"),)),
+    ("Distance of the student's tokens, nats", (("kl_teacher", "from the teacher"), ("kl_start", "from the start"))),
+    ("Share of tokens whose ratio was clipped", (("clipped", "clipped"),)),
     ("Learning rate", (("learning_rate", "learning rate"),)),
     ("Cosine of the gradients of reasoning and action", (("cosine", "cosine"),)),
     ("Weights of reasoning and action", (("reason_weight", "reasoning"), ("act_weight", "action"))),
     ("Gradient norm", (("gradient_norm", "gradient norm"),)),
+    ("Rows at which noise and signal of the gradient are alike", (("gradient_noise", "rows"),)),
+    ("Cosine of the gradients of two halves of the rows", (("gradient_agreement", "cosine"),)),
     ("Cost of an update, seconds", (("update_seconds", "student"), ("score_seconds", "teacher"))),
-    ("Cost of an iteration's rollouts, seconds", (("rollout_seconds", "all"), ("act_seconds", "model"))),
+    (
+        "Cost of an iteration's rollouts, seconds",
+        (("rollout_seconds", "all"), ("act_seconds", "model"), ("rollout_score_seconds", "scoring afterwards")),
+    ),
     ("Tokens of an update", (("tokens", "tokens"),)),
 )
 """What is drawn: titles, and for each curve its metric and its label. A curve without a number is left out."""

@@ -17,7 +17,7 @@ def doubt(teacher: float, student: float | None = None, when: str = "at the star
     >>> doubt(0.62, 0.7)
     'the student wins 70% at the start, its teacher 62%: there is little to learn from it; a better teacher is needed'
     >>> doubt(0.3)
-    'the teacher wins 30%: a student learns its errors, too; a better teacher is needed'
+    'the teacher wins 30%: let its won episodes alone teach (--only-success), or take a better one'
     >>> doubt(0.9, 0.7), doubt(0.9)
     ('', '')
     """
@@ -25,5 +25,7 @@ def doubt(teacher: float, student: float | None = None, when: str = "at the star
         shares = f"the student wins {student:.0%} {when}, its teacher {teacher:.0%}"
         return f"{shares}: there is little to learn from it; a better teacher is needed"
     if teacher < WEAK:
-        return f"the teacher wins {teacher:.0%}: a student learns its errors, too; a better teacher is needed"
+        return (
+            f"the teacher wins {teacher:.0%}: let its won episodes alone teach (--only-success), or take a better one"
+        )
     return ""

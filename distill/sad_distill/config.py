@@ -271,11 +271,13 @@ class OnlineSettings:
     passes: Annotated[int, RARE] = 1
     """Times that the updates of an iteration go through all of its rows; MiniLLM's authors take 4."""
     sampling_temperature: float = 1.0
-    """Of the student's draws."""
+    """Of the student's draws, and of its local teacher's."""
     sampler: Annotated[str, RARE] = ""
     """vllm:URL[#NAME]: a vLLM server that samples the student's episodes, given its weights before each iteration."""
+    max_steps: Annotated[int, RARE] = 0
+    """Steps of an episode at most, of validation's, too; 0 takes the world's limit."""
     horizon_start: Annotated[int, RARE] = 0
-    """Steps of an episode at first; 0 takes the world's limit."""
+    """Steps of an episode at first; 0 takes --max-steps from the beginning."""
     horizon_every: Annotated[int, RARE] = 10
     """Iterations after which one more step is allowed."""
     replay_every: Annotated[int, RARE] = 0

@@ -33,7 +33,7 @@ def signals_of(config: TrainConfig) -> list[str]:
 _RANGES = (
     *((name, 1, math.inf) for name in ("steps", "batch", "micro_batch", "rollouts", "updates", "passes", "save_every")),
     *((name, 1, math.inf) for name in ("group", "validate_episodes")),
-    *((name, 0, math.inf) for name in ("redraws", "replay_every", "processor_seconds")),
+    *((name, 0, math.inf) for name in ("redraws", "replay_every", "processor_seconds", "max_steps")),
     *((name, 0, math.inf) for name in ("validate_every", "validate_patience")),
     *((name, 0, math.inf) for name in ("invalid_penalty", "ratio_clip")),
     ("teacher_concurrency", 1, math.inf),
@@ -49,6 +49,19 @@ _RANGES = (
 
 def _expert(config: TrainConfig) -> bool:
     return config.model.teacher.startswith("expert")
+
+
+_SERVED = ("http://", "https://", "openai:")
+"""Beginnings of teachers behind an address."""
+
+
+def _asks_the_teacher(config: TrainConfig) -> bool:
+    """Whether a signal in --terms compares with the teacher what was sampled."""
+    if not (names := signals_of(config)):
+        return False
+    from sad_distill.signals.table import SIGNALS  # it needs torch, and settings alone do not
+
+    return any("teacher" in SIGNALS[name].needs for name in names if name in SIGNALS)
 
 
 _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
@@ -132,6 +145,20 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
     (
         lambda config: config.method == "minillm" and config.terms.method_weight != "1",
         "--method-weight {method_weight} would weigh a part of method minillm's loss only: leave it out",
+    ),
+    (
+        lambda config: config.mode == "guided" and config.model.teacher_told == "group",
+        "--teacher-told group tells what an iteration's episodes won, and in mode guided the teacher acts before they"
+        " are over: give --mode online, or --teacher-told solution",
+    ),
+    (
+        lambda config: (
+            config.online.sampling_temperature != 1
+            and (config.model.top > 0 or config.model.teacher.startswith(_SERVED))
+            and _asks_the_teacher(config)
+        ),
+        "a teacher that answers with its likeliest tokens (served, or --top) knows temperature 1 alone: leave out"
+        " --sampling-temperature {sampling_temperature:g}, or give a model in this process without --top",
     ),
     (
         lambda config: config.model.teacher == "recorded" and config.mode != "offline",

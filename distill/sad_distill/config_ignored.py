@@ -109,6 +109,8 @@ def _switched_off(config: TrainConfig) -> dict[str, str]:
     found: dict[str, str] = {}
     if not config.validation.validate_every:
         found |= dict.fromkeys(("validate_episodes", "validate_patience", "keep"), "it needs --validate-every")
+        if config.mode == "offline":
+            found["max_steps"] = "it needs --mode online or --validate-every"
     if config.online.group < 2:
         found["redraws"] = "it needs --group of 2 or more"
     if not config.online.horizon_start:

@@ -647,11 +647,14 @@ def test_a_preset_that_meant_something_else_is_refused_with_what_to_give(capsys:
 
 
 def test_jobs_of_an_iteration_are_a_pure_function_and_cover_the_tasks() -> None:
-    stage = TaskStream(WorldRecipe("toy"), tuple("abcdefg"))
+    stage = TaskStream(WorldRecipe("toy"), tuple("abcdefg"), 20)
     drawn = [job for iteration in range(7) for job in stage.jobs(iteration, 2, 1)]
     assert sorted(job.task_id for job in drawn[:7]) == sorted(job.task_id for job in drawn[7:]) == list("abcdefg")
     assert stage.jobs(3, 2, 1) == drawn[6:8]
     assert len(set(drawn)) == 14
+    # In place of groups that tell nothing others are drawn that were not played just now, while there are some.
+    assert {job.task_id for job in stage.redrawn(0, 0, 3, 1, "abcd")} == set("efg")
+    assert len(stage.redrawn(0, 0, 4, 1, "abcd")) == 4
 
 
 @pytest.mark.parametrize("pacing", ["sample", "sort", "walk"])

@@ -21,6 +21,8 @@ from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import ACT, collate
 from sad_distill.data.rows import rows_from
 from sad_distill.models.language import load_language, validated
+from sad_distill.signals.facts import RowFacts
+from sad_distill.signals.policy import PolicyTerm
 from sad_distill.teachers.local import LocalTeacher
 from sad_distill.teachers.relabel import infos_of
 from sad_distill.teachers.relabel_agent import agent_turns, branches_as_rows, decision_of, turn_rows
@@ -252,6 +254,9 @@ def test_groups_that_ended_alike_are_replaced_and_counted(
         ({"terms": ("opd=1",), "teacher": "self:2"}, "a decay between 0 and 1"),
         ({"terms": ("opd=1",), "teacher": "self", "cache": "x"}, "leave it out"),
         ({"terms": ("opd=1",), "validate_every": 1, "validate_episodes": 500}, "the split has 500 tasks"),
+        ({"terms": ("opd=1",), "replay_every": 1, "max_steps": 2}, "give at least 6, or leave it out"),
+        ({"terms": ("opd=1",), "sampling_temperature": 0.5, "top": 8}, "knows temperature 1 alone"),
+        ({"mode": "guided", "terms": ("guide=1",), "group": 2, "teacher_told": "group"}, "acts before they are over"),
     ],
     ids=str,
 )
@@ -260,6 +265,32 @@ def test_signals_without_what_they_need_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=reason):
         Run(settings(files, tmp_path, **{"method": "policy", **changes})).train()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_was_just_sampled_is_learned_from_at_a_ratio_of_one(
+    precision: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = list[float]()
+    real = PolicyTerm._clipped_gradient
+
+    def seen(self: PolicyTerm, log_q: torch.Tensor, facts: RowFacts, told: Any) -> torch.Tensor:
+        found.append(float((log_q.detach() - facts.log_q.to(log_q)).abs().max()))
+        return real(self, log_q, facts, told)
+
+    monkeypatch.setattr(PolicyTerm, "_clipped_gradient", seen)
+    changes = {"method": "policy", "terms": ("opd=1",), "mode": "online", "steps": 1, "precision": precision}
+    Run(settings(files, tmp_path, **changes)).train()
+    assert len(found) > 3
+    assert max(found) < 1e-5
+    assert metrics(tmp_path)[0]["rollout_score_seconds"] > 0
+
+
+def test_episodes_and_validation_end_at_the_limit_of_the_settings(files: Path, tmp_path: Path) -> None:
+    changes = {"method": "sad", "mode": "online", "steps": 1, "max_steps": 2, "horizon_start": 0, "validate_every": 1}
+    Run(settings(files, tmp_path, validate_episodes=2, **changes)).train()
+    [line] = metrics(tmp_path)
+    assert (line["rollout_steps"], line["validation_steps"]) == (2.0, 2.0)
 
 
 # --- replayed beginnings -------------------------------------------------------------------------------------------
@@ -384,6 +415,20 @@ def test_terms_of_whole_actions_see_the_turns_of_mode_dagger(
 
 
 # --- validation ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("won", "kept"), [((1, 3), 5), ((3, 1), 4)])
+def test_the_end_of_a_run_is_validated_wherever_it_falls(
+    won: tuple[float, ...], kept: int, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five updates, validated after four of them: the state of the end is kept where it is the better one."""
+    left = iter(won)
+    monkeypatch.setattr("sad_distill.training.validation.Validation._play", lambda self: (next(left), 8.0))
+    changes = {"method": "sad", "mode": "offline", "batch": 4, "horizon_start": 0, "validate_every": 4}
+    Run(settings(files, tmp_path, keep="best", steps=5, validate_episodes=4, **changes)).train()
+    assert load_student(tmp_path / "student.pt").record["kept"] == kept
+    assert [line.get("validation_success") for line in metrics(tmp_path)[3:]] == [won[0] / 4, won[1] / 4]
+    assert next(left, None) is None
 
 
 def test_validation_holds_out_tasks_keeps_the_best_and_ends_what_falls(

@@ -146,6 +146,10 @@ class Learner:
         found: Value = compute() if self._sharded is None else self._sharded(compute)
         return found
 
+    def autocast(self) -> torch.autocast:
+        """In which precision the models compute."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
     def whole(self) -> nn.Module | None:
         """The student with all of its weights; where sharded a copy, None in all processes but the first.
 
@@ -295,7 +299,7 @@ class Learner:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The parts of reasoning and of actions in a micro-batch's loss, and the loss."""
         objective = plan.objective
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+        with self.autocast():
             began = time.perf_counter()
             if answers is not None:
                 target: Target | None = next(answers)

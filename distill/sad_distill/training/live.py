@@ -37,7 +37,6 @@ from sad_distill.training.run_dir import RunDir
 from sad_distill.training.served_student import served_student
 from sad_distill.training.task_order import TaskOrder
 from sad_distill.training.tasks import TaskStream
-from sad_env import registry
 from sad_env.errors import ConfigError, InfrastructureError
 from sad_env.records import Trajectory
 
@@ -87,7 +86,8 @@ class Live:
             served=served_student(parts, folder.folder),
             head=parts.head,
         )
-        self._longest = registry.world(config.data.env).max_steps
+        if self._prefixes is not None:
+            self._prefixes.check(config.online.horizon_start or self._tasks.longest)
         actors = config.online.actors
         self._ahead = Ahead() if actors else None
         self._processes = ActorProcesses(actors) if actors and config.online.backend == LOCAL else None
@@ -163,7 +163,8 @@ class Live:
             flat = [number for number, group in enumerate(groups) if self._flat(group)]
             if not flat:
                 break
-            jobs = self._tasks.redrawn(self.iteration, draw, len(flat), self._parts.config.data.seed)
+            known = {one.task_id for one in (*episodes, *drawn)}
+            jobs = self._tasks.redrawn(self.iteration, draw, len(flat), self._parts.config.data.seed, known)
             played = self._play(jobs)
             drawn += played
             for number, group in zip(flat, (one for one in self._groups(played) if not self._flat(one)), strict=False):
@@ -215,7 +216,7 @@ class Live:
         """Plays an iteration's jobs with the student as it is now."""
         config, tasks, online = self._parts.config, self._tasks, self._parts.config.online
         number = self._parts.pace.iteration(iteration)
-        limit = horizon(number, online.horizon_start, online.horizon_every, self._longest)
+        limit = horizon(number, online.horizon_start, online.horizon_every, tasks.longest)
         limits = Limits(max_steps=limit, repeats=None if self._whole else _REPEATS)
         student, head = self._parts.student, self._parts.head
         make = StudentMaker(student, self._parts.windowing, config, head, self._prefixes, number)
@@ -281,7 +282,11 @@ class Live:
         outcomes = self._outcomes(episodes)
         scores = teacher.scores if teacher else None
         model, device, guided = parts.student.model, parts.learner.device, guided_steps(kept)
-        return parts.learner.within(lambda: policy.remember(model, scores, rows, device, outcomes, guided))
+        began = time.perf_counter()
+        # In the learner's precision: the first update's ratios are 1.
+        with parts.learner.autocast():
+            rows, numbers = parts.learner.within(lambda: policy.remember(model, scores, rows, device, outcomes, guided))
+        return rows, {**numbers, "rollout_score_seconds": time.perf_counter() - began}
 
     def _recorded_rows(self, count: int) -> list[Row]:
         """Rows of recorded episodes in place of live ones (mode mixed)."""

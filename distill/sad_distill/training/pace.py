@@ -47,6 +47,11 @@ class Pace:
         """Whether the run ends here. A last iteration is left out where more than half of it would be too much."""
         return self.used + self._last / 2 >= self._budget if self._budget else step >= self._steps
 
+    def ends(self, step: int) -> bool:
+        """Whether the run will be over at `step`, where an iteration has just ended, unless that took longer still."""
+        last = self.used - self._begun
+        return self.used + last / 2 >= self._budget if self._budget else step >= self._steps
+
     def left(self, step: int) -> int:
         """Updates that may still be made."""
         return self._updates if self._budget else self._steps - step

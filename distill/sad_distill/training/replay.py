@@ -72,6 +72,19 @@ class Prefixes:
             jobs += [Job(one.task_id, one.seed, epoch * self.group + member) for member in range(self.group)]
         return jobs
 
+    def check(self, limit: int) -> None:
+        """Refuse a limit of steps that ends an episode before the student acts.
+
+        Raises:
+            ConfigError: more is played again at first than `limit` leaves.
+        """
+        longest = max(self.turns(one, 0) for one in self.episodes)
+        if longest >= limit:
+            raise ConfigError(
+                f"--replay-every plays up to {longest} recorded steps again, and --max-steps or --horizon-start end"
+                f" episodes after {limit}: give at least {longest + 1}, or leave it out"
+            )
+
     def turns(self, episode: Trajectory, iteration: int) -> int:
         """How many turns of an episode are played again: all but 1 + iteration // every, and none in the end."""
         return max(0, len(episode.steps) - 1 - iteration // self.every)

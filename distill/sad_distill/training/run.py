@@ -172,7 +172,8 @@ class Run:
         def between(due: bool) -> None:
             if self.ranks.any(interrupts.asked):
                 raise StoppedError
-            if due or self.validation.over:
+            # The best weights lie in a file of their own: a state that does not know of them must not stay behind.
+            if due or self.validation.over or self.validation.improved:
                 self._save_state(directory, source)
             if self.validation.over:
                 raise _OverError
@@ -185,11 +186,13 @@ class Run:
         # Of this process and its children: acting, scoring and updating.
         begun = _processor_seconds() - self.pace.used
         for rows in updates:
-            metrics = self._update(rows)
-            if rows.iterations:
-                metrics |= self._validated(rows.iterations)
             before = self.pace.share(self.done)
-            self.pace.used = metrics["processor_seconds"] = _processor_seconds() - begun
+            metrics = self._update(rows)
+            self.pace.used = _processor_seconds() - begun
+            if rows.iterations and (validated := self._validated(rows.iterations)):
+                metrics |= validated
+                self.pace.used = _processor_seconds() - begun
+            metrics["processor_seconds"] = self.pace.used
             directory.write(self.done, metrics)
             if rows.iterations:
                 self.pace.next_begins()
@@ -209,7 +212,7 @@ class Run:
 
     def _validated(self, iteration: int) -> Metrics:
         first = self.validation.last < 0
-        metrics = self.validation.after(iteration, self.done + 1)
+        metrics = self.validation.after(iteration, self.done + 1, last=self.pace.ends(self.done + 1))
         if first and self.validation.doubt:
             self.warn(self.validation.doubt)
         return metrics
@@ -298,7 +301,7 @@ class Run:
 
     @torch.no_grad()
     def _keep_at(self, share: float) -> None:
-        """Write the student that the run would save if it ended here."""
+        """Write the student as it is, or the best that was validated so far where the run keeps that."""
         trained = {name: one.clone() for name, one in self.parts.acting_parameters()}
         self.kept = self.validation.restore_best()
         whole = self.learner.whole()

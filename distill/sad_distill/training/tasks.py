@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from sad_agents.rollout.rollout import Job
 from sad_agents.rollout.world_recipe import WorldRecipe
 
 from sad_distill.config import TrainConfig
+from sad_env import registry
 from sad_env.errors import ConfigError
 
 _REDRAWN = 1_000_000
@@ -23,6 +24,7 @@ class TaskStream:
     Attributes:
         world: how to make it.
         tasks: task ids to draw from.
+        longest: steps of an episode at most.
         live: episodes at once.
         workers: processes for the worlds.
         group: successive episodes on one task.
@@ -30,6 +32,7 @@ class TaskStream:
 
     world: WorldRecipe
     tasks: tuple[str, ...]
+    longest: int
     live: int = 16
     workers: int = 0
     group: int = 1
@@ -45,9 +48,19 @@ class TaskStream:
             jobs += self._group(order[index], seed, epoch)
         return jobs
 
-    def redrawn(self, iteration: int, draw: int, groups: int, seed: int) -> list[Job]:
-        """Groups on other tasks in place of some of an iteration, at its draw number `draw`."""
-        chosen = random.Random(f"redraw {seed} {iteration} {draw}").sample(self.tasks, min(groups, len(self.tasks)))
+    def redrawn(self, iteration: int, draw: int, groups: int, seed: int, played: Collection[str] = ()) -> list[Job]:
+        """Groups on other tasks in place of some of an iteration, at its draw number `draw`.
+
+        Args:
+            iteration: its number.
+            draw: how often it has drawn before.
+            groups: how many.
+            seed: of the run.
+            played: tasks of this iteration, which are drawn only where too few others are left.
+        """
+        others = [task for task in self.tasks if task not in played]
+        left = others if len(others) >= groups else list(self.tasks)
+        chosen = random.Random(f"redraw {seed} {iteration} {draw}").sample(left, min(groups, len(left)))
         number = _REDRAWN + 1000 * iteration + draw
         return [job for task in chosen for job in self._group(task, seed, number)]
 
@@ -61,7 +74,9 @@ class TaskStream:
         names = recipe.panel().task_ids
         tasks = names[: len(names) - len(held_out(config, names))]
         tasks = tasks[: config.data.tasks or len(tasks)]
-        return cls(recipe, tasks, config.online.rollouts, config.online.workers, config.online.group)
+        limit = registry.world(config.data.env).max_steps
+        longest = min(limit, config.online.max_steps or limit)
+        return cls(recipe, tasks, longest, config.online.rollouts, config.online.workers, config.online.group)
 
 
 def held_out(config: TrainConfig, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sad_agents.rollout.episodes import NO_LIMITS
-from sad_agents.rollout.rollout import Job
+from sad_agents.rollout.rollout import Job, Limits
 from sad_agents.teacher_strength import doubt
 
 from sad_distill.training.build import Parts
@@ -33,13 +32,14 @@ class Validation:
         at: updates before it.
         worse: validations since.
         last: success at the last validation; below 0 before the first.
+        improved: whether the last iteration's was better than all before.
         doubt: after the first validation, whether the teacher has little to teach this student; "" where nothing is
             to be said.
     """
 
     def __init__(self, parts: Parts, folder: Path) -> None:
         self.best, self.at, self.worse, self.last = -1.0, 0, 0, -1.0
-        self.doubt = ""
+        self.improved, self.doubt = False, ""
         self._parts, self._path = parts, folder / "best.safetensors"
         self._config = parts.config.validation
         if self._config.validate_every:
@@ -47,7 +47,7 @@ class Validation:
             names = held_out(parts.config, self._tasks.world.panel().task_ids)[-self._config.validate_episodes :]
             self._jobs = [Job(task, seed=parts.config.data.seed) for task in names]
 
-    def after(self, iteration: int, updates: int) -> Metrics:
+    def after(self, iteration: int, updates: int, *, last: bool = False) -> Metrics:
         """Play the panel where that is due, and keep the best state.
 
         Ctrl-C waits for its end: before, the state on disk would not know that the update is done.
@@ -55,8 +55,10 @@ class Validation:
         Args:
             iteration: how many are over.
             updates: how many have been made.
+            last: the run ends here, so that the panel is played in any case: the end may be the best.
         """
-        if not self._config.validate_every or iteration % self._config.validate_every:
+        self.improved = False
+        if not self._config.validate_every or (iteration % self._config.validate_every and not last):
             return {}
         won, steps = self._play()
         success = won / len(self._jobs)
@@ -65,7 +67,7 @@ class Validation:
         self.last = success
         self.worse += 1
         if success > self.best:
-            self.best, self.at, self.worse = success, updates, 0
+            self.best, self.at, self.worse, self.improved = success, updates, 0, True
             if self._parts.ranks.first:
                 tensors = {name: one.detach() for name, one in self._parts.acting_parameters()}
                 save_state(self._path, tensors, {"updates": updates, "success": success})
@@ -76,7 +78,7 @@ class Validation:
         parts = self._parts
         greedy = replaced(parts.config, sampling_temperature=0.0)
         make = StudentMaker(parts.student, parts.windowing, greedy, parts.head)
-        play = player_on(self._tasks, greedy, make(), make, NO_LIMITS)
+        play = player_on(self._tasks, greedy, make(), make, Limits(max_steps=self._tasks.longest))
         own, numbers = parts.ranks.share(self._jobs), torch.zeros(2, dtype=torch.float64)
         for finished in play(own) if own else ():
             played = finished.trajectory

@@ -10,7 +10,7 @@ import numpy as np
 from sad_env.errors import DataError
 from sad_eval.metrics.statistics import Floats, mcnemar
 from sad_eval.study.results import COLUMNS, Evaluation, WorldResults
-from sad_eval.study.statistics import Effect, effect_of, paired_effect, task_draws
+from sad_eval.study.statistics import Effect, effect_of, paired_effect, seed_draws, seeds_and_tasks_drawn, task_draws
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,31 @@ def compare_methods(worlds: Sequence[WorldResults], first: str, second: str, col
     value = float(np.mean([effect.value for effect in found.values()])) if found else 0.0
     overall = effect_of(value, np.mean(resampled, axis=0)) if found else None
     return MethodComparison(first, second, column, found, overall, pairs)
+
+
+def with_seeds_drawn(comparison: MethodComparison) -> tuple[Effect | None, dict[str, Effect]]:
+    """The same differences where seeds are drawn in addition to tasks: over all worlds, and in each.
+
+    Few seeds show little of their spread, so that this is no upper bound of it.
+
+    Returns:
+        None and nothing where a world has a single seed.
+    """
+    found: dict[str, Effect] = {}
+    resampled = []
+    for world, pairs in comparison.pairs.items():
+        seeds = sorted({pair.seed for pair in pairs})
+        if len(seeds) < 2:
+            return None, {}
+        first = stacked([pair.first for pair in pairs], comparison.column)
+        second = stacked([pair.second for pair in pairs], comparison.column)
+        runs = seed_draws(len(seeds), world)[:, [seeds.index(pair.seed) for pair in pairs]]
+        changes = seeds_and_tasks_drawn(first, second, runs, task_draws(len(pairs[0].first.tasks), world))
+        found[world] = effect_of(comparison.worlds[world].value, changes)
+        resampled.append(changes)
+    if comparison.overall is None:
+        return None, {}
+    return effect_of(comparison.overall.value, np.mean(resampled, axis=0)), found
 
 
 def stacked(evaluations: Sequence[Evaluation], column: str) -> tuple[Floats, Floats]:

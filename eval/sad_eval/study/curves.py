@@ -11,7 +11,7 @@ from sad_env.files import atomic_bytes
 from sad_eval.metrics.statistics import holm
 from sad_eval.records import Estimate
 from sad_eval.study.claims import LEVEL, figure, outcome
-from sad_eval.study.comparisons import MethodComparison, compare_methods
+from sad_eval.study.comparisons import MethodComparison, compare_methods, with_seeds_drawn
 from sad_eval.study.figures import COLOURS, METADATA, STYLE, short_name
 from sad_eval.study.methods import REFERENCES
 from sad_eval.study.plan import run_name
@@ -89,20 +89,38 @@ def compared_at_cost(worlds: Sequence[WorldResults]) -> dict[str, list[CostCompa
 
 
 def _tests(worlds: Sequence[WorldResults]) -> str:
+    planned = sum(len(world.settings["students"]) * int(world.settings["seeds"]) for world in worlds)
     parts = []
     for other, compared in compared_at_cost(worlds).items():
-        rows = []
+        rows, worldly = [], list[tuple[str, str, str, Effect, Effect | None]]()
         for comparison, overall, p in compared:
-            each = "; ".join(f"{name} {figure(effect, 100)}" for name, effect in comparison.worlds.items())
-            numbers = [figure(overall, 100), f"{overall.p:.4f}", f"{p:.4f}"]
-            rows.append([title_of(comparison.first), *numbers, outcome(overall, p), each])
-        header = ["method", "points", "p", "p (Holm)", f"at {LEVEL:g}", "world by world"]
+            seeded, seeded_worlds = with_seeds_drawn(comparison)
+            title, count = title_of(comparison.first), sum(map(len, comparison.pairs.values()))
+            numbers = [figure(overall, 100), f"{overall.p:.4f}", f"{p:.4f}", outcome(overall, p), *_seeded(seeded)]
+            rows.append([title, f"{count} of {planned}" if count < planned else str(count), *numbers])
+            for name, effect in comparison.worlds.items():
+                worldly.append((title, name, str(len(comparison.pairs[name])), effect, seeded_worlds.get(name)))
+        corrected = holm([effect.p for *_, effect, _ in worldly])
+        each = [
+            [*names, figure(effect, 100), f"{effect.p:.4f}", f"{p:.4f}", outcome(effect, p), *_seeded(seeded)]
+            for (*names, effect, seeded), p in zip(worldly, corrected, strict=True)
+        ]
+        columns = ["pairs", "points", "p", "p (Holm)", f"at {LEVEL:g}", "other seeds, too", "p"]
         parts.append(
             f"### Each method against {title_of(other)}, at the whole budget\n\n"
             f"Differences of success, method minus {title_of(other)}, mean over worlds, with 95 % intervals; p values"
-            f" are corrected over this table's {len(compared)} tests (Holm).\n\n{markdown(header, rows)}\n"
+            f" are corrected over this table's {len(compared)} tests (Holm). A pair is two students of one size and"
+            " seed. The last two columns draw seeds in addition to tasks: what other trainings would bring.\n\n"
+            f"{markdown(['method', *columns], rows)}\n\n"
+            f"World by world, corrected over these {len(each)} tests:\n\n"
+            f"{markdown(['method', 'world', *columns], each)}\n"
         )
     return "\n".join(parts)
+
+
+def _seeded(effect: Effect | None) -> tuple[str, str]:
+    """A difference where seeds are drawn, too, and its p; one seed says nothing of others."""
+    return ("—", "—") if effect is None else (figure(effect, 100), f"{effect.p:.4f}")
 
 
 def _figure(out: Path, world: WorldResults) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sad_env import registry
 from sad_env.files import safe_name
 from sad_eval.runs.run_folder import RESULTS
 from sad_eval.study.config import StudyConfig, short_name
@@ -125,7 +126,9 @@ class _World:
             yield from self._teacher()
         yield self._evaluate(TEACHER, TEACHER, str(self.teacher), needs=[self.teacher])
         flags = {"agent": self.teacher, "episodes": config.teacher_episodes, "temperature": 0.2}
-        if any(method_of(name).recorded_scores for name in config.arms):
+        if any(
+            method_of(name).recorded_scores for name in (config.begin_method, *config.arms, *config.ablations) if name
+        ):
             flags["record-top-logprobs"] = _TOP
         yield self._collect(
             "collect teacher",
@@ -157,37 +160,36 @@ class _World:
         config = self.config
         first = 0 if config.shared_start else seed
         start = self.folder / run_name(size, "start", first) / "student.pt"
-        shared: dict[str, object] = {"teacher": self.teacher, "seed": seed}
         if seed == first:
             # The teacher lends its tokenizer.
-            flags = {**shared, "student": size, **self._sft(config.start_steps)}
+            flags = {"teacher": self.teacher, "seed": seed, "student": size, **self._sft(config.start_steps)}
             yield from self._student(size, "start", start, flags, [self.teacher, self.expert])
         if config.begin_method:
             before, start = start, self.folder / run_name(size, BEGIN, first) / "student.pt"
             if seed == first:
-                flags = {**shared, **self._learning(config.begin_method, before)}
-                flags["steps"] = config.begin_steps
+                flags = {**self._learning(config.begin_method, seed, before), "steps": config.begin_steps}
                 yield from self._student(size, BEGIN, start, flags, self._needs(config.begin_method, before))
         for name in (*config.arms, *(config.ablations if size in config.ablation_students else ())):
             student = self.folder / run_name(size, name, seed) / "student.pt"
-            flags = {**shared, **self._learning(name, start), **self._budget()}
-            if "teacher" in method_of(name).preset:  # the student itself
-                del flags["teacher"]
+            flags = {**self._learning(name, seed, start), **self._budget()}
             more = shlex.split(config.method_flags.get(name, ""))
             yield from self._student(size, name, student, flags, self._needs(name, start), more, config.keep_at)
 
     def _needs(self, name: str, start: Path) -> list[Path]:
         return [self.teacher, start, *([self.episodes] if method_of(name).reads_episodes else [])]
 
-    def _learning(self, name: str, start: Path) -> dict[str, object]:
-        """How a method learns; a preset is left what it says itself."""
+    def _learning(self, name: str, seed: int, start: Path) -> dict[str, object]:
+        """How a method learns; a preset is left what it says itself, its teacher included."""
         config, method = self.config, method_of(name)
-        flags: dict[str, object] = {**method.flags, "student": start}
+        teacher = {} if "teacher" in method.preset else {"teacher": self.teacher}
+        flags: dict[str, object] = {**teacher, "seed": seed, **method.flags, "student": start}
         if method.preset:
             if "precision" in method.preset:
                 flags["precision"] = method.preset["precision"]
             if method.online and config.max_steps and "horizon_start" not in method.preset:
                 flags |= self._horizon()
+            elif method.online and 0 < config.max_steps < registry.world(self.world).max_steps:
+                flags["max-steps"] = config.max_steps
         elif method.online:
             flags |= self._sampling(method)
             if config.sampling_temperature != 1.0:

@@ -19,7 +19,7 @@ from sad_eval.study.costs import Cost
 from sad_eval.study.curves import curves_section
 from sad_eval.study.faithfulness_tables import faithfulness_section
 from sad_eval.study.figures import COSTS, Point, write_figures
-from sad_eval.study.methods import METHODS
+from sad_eval.study.methods import METHODS, method_of
 from sad_eval.study.paper_tables import MAIN, printed_table
 from sad_eval.study.plan import REFERENCES, TEACHER, run_name, teacher_file
 from sad_eval.study.results import COLUMNS, WorldResults, read_study
@@ -42,6 +42,8 @@ REPORT = "README.md"
 FINDINGS = "findings.md"
 """Written by hand; the report includes its text."""
 NO_FIGURES = "The figures are missing: install `sad-env-core[plots]` and run `sad-study` again with `--report-only`."
+
+_UNFINISHED = "**Not finished: what is compared below is what is there; see Setting for how much that is.**\n"
 
 _METHOD = f"""## How to read it
 
@@ -71,6 +73,7 @@ def write_report(out: Path) -> list[WorldResults]:
         f"# Study {out.name}\n",
         "All commands: [commands.sh](commands.sh). Figures: [results.csv](results.csv), [tests.csv](tests.csv).\n",
         *([findings.read_text(encoding="utf-8").strip() + "\n"] if findings.exists() else []),
+        *([] if all(world.done == world.planned for world in worlds) else [_UNFINISHED]),
         *(f"**{line[0].upper()}{line[1:]}.**\n" for world in worlds for line in doubts(world)),
         claims_text(worlds),
         curves_section(out, worlds),
@@ -148,21 +151,39 @@ def _setting(out: Path, world: WorldResults) -> str:
     tasks = max((len(evaluation.tasks) for evaluation in world.evaluations.values()), default=0)
     limit = f"{settings['max_steps']} steps at most" if settings["max_steps"] else "the world's own step limit"
     start = "shared by all seeds" if settings["shared_start"] else "one a seed"
+    budget = settings.get("processor_seconds")
+    other = ", of methods that are no presets" if budget else ""
     lines = [
         f"### {world.name}\n",
         f"- Stages done: {world.done} of {world.planned}."
         + ("" if world.done == world.planned else " **Not finished.**"),
         f"- Teacher: {_teacher(out, world)}.",
         f"- Students: {', '.join(settings['students'])}; {settings['seeds']} seeds; SFT start of"
-        f" {settings['start_steps']} updates on expert episodes, {start}; then {settings['steps']} updates of each"
-        f" method, offline {settings['batch']} rows each, online {settings['rollouts']} episodes, drawn at temperature"
-        f" {settings['sampling_temperature']:g}, for every {settings['updates']} of them.",
+        f" {settings['start_steps']} updates on expert episodes, {start}; then {_learning(settings)}.",
         f"- Evaluation: {tasks} tasks, {limit}; data: {settings['data']}.",
-        f"- Window {settings['context']} tokens, {settings['precision']}, learning rates"
+        f"- Window {settings['context']} tokens, {settings['precision']}{other}, learning rates"
         f" {settings['learning_rate']:g} (SFT; of embeddings {settings['embedding_factor']:g} times that) and"
-        f" {settings['distill_rate']:g} (methods).",
+        f" {settings['distill_rate']:g} (methods{other}).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _learning(settings: dict[str, Any]) -> str:
+    """How much each method learns, and from what; presets have settings of their own."""
+    offline = f"offline {settings['batch']} rows each"
+    online = (
+        f"online {settings['rollouts']} episodes, drawn at temperature {settings['sampling_temperature']:g}, for every"
+        f" {settings['updates']} of them"
+    )
+    if not (budget := settings.get("processor_seconds")):
+        return f"{settings['steps']} updates of each method, {offline}, {online}"
+    plain = [method_of(name) for name in settings["arms"] if not method_of(name).preset]
+    found = [
+        *([offline] if any(not method.online for method in plain) else []),
+        *([online] if any(method.online for method in plain) else []),
+    ]
+    own = f"updates of the methods that are no presets: {', '.join(found)}; " if found else ""
+    return f"{budget:g} processor seconds of each method ({own}presets, field/..., have settings of their own)"
 
 
 def _teacher(out: Path, world: WorldResults) -> str:

@@ -51,6 +51,15 @@ def task_draws(tasks: int, world: str = "", resamples: int = RESAMPLES) -> Float
     return draws
 
 
+@functools.lru_cache(maxsize=16)
+def seed_draws(seeds: int, world: str = "", resamples: int = RESAMPLES) -> Floats:
+    """How often each training seed is in each resample, [resamples, seeds]; those of two worlds are independent."""
+    generator = np.random.default_rng([_SEED, 1, *world.encode()])
+    draws = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples).astype(np.float64)
+    draws.flags.writeable = False
+    return draws
+
+
 def pooled_ratio(parts: Floats, wholes: Floats, draws: Floats) -> tuple[float, Floats]:
     """Sum of parts over sum of wholes, of the sample and of each resample.
 
@@ -96,6 +105,26 @@ def paired_effect(first: tuple[Floats, Floats], second: tuple[Floats, Floats], d
     other, other_resampled = pooled_ratio(*second, draws)
     change = resampled - other_resampled
     return effect_of(value - other, change), change
+
+
+def seeds_and_tasks_drawn(
+    first: tuple[Floats, Floats], second: tuple[Floats, Floats], runs: Floats, tasks: Floats
+) -> Floats:
+    """Resamples of a paired comparison in which seeds are drawn, too: what other trainings would bring is in it.
+
+    Args:
+        first: parts and wholes, [runs, tasks] each.
+        second: the same of the other side: equal tasks in equal order, and the same seeds and sizes.
+        runs: how often each run is in each resample, [resamples, runs]; those of one seed equally often.
+        tasks: see `task_draws`.
+    """
+
+    def ratio(parts: Floats, wholes: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            drawn: Floats = ((runs @ parts) * tasks).sum(1) / ((runs @ wholes) * tasks).sum(1)
+        return drawn
+
+    return ratio(*first) - ratio(*second)
 
 
 def effect_of(value: float, resampled: Floats) -> Effect:

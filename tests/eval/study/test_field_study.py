@@ -14,7 +14,7 @@ from sad_eval.study.costs import Cost
 from sad_eval.study.curves import compared_at_cost, curves_section
 from sad_eval.study.methods import method_of
 from sad_eval.study.plan import StudyStage, run_name, stages
-from sad_eval.study.report import write_report
+from sad_eval.study.report import _learning, write_report
 from sad_eval.study.results import COLUMNS, Evaluation, WorldResults, read_study
 from sad_eval.study.runner import run_study
 from sad_eval.study.tables import teacher_table, title_of
@@ -87,7 +87,19 @@ def test_a_preset_keeps_its_own_settings_but_for_what_is_said_of_it() -> None:
     # A student that teaches itself has no other teacher; episodes grow where the preset lets them, else to the limit.
     assert "--teacher " not in plan["alfworld: train nano-0.7m-field-opsd-0"].line
     assert "--horizon-start 20" in grpo
-    assert "--horizon-start" not in plan["alfworld: train nano-0.7m-field-tcod-f2b-0"].line
+    growing = plan["alfworld: train nano-0.7m-field-tcod-f2b-0"].line
+    assert "--horizon-start" not in growing
+    assert "--max-steps 20" in growing
+    shops = named(replace(FIELD, worlds=("webshop",)))
+    assert "--max-steps" not in shops["webshop: train nano-0.7m-field-tcod-f2b-0"].line  # its own limit is 15
+
+
+@pytest.mark.parametrize("asked", [{"begin_method": "field/sad-recorded"}, {"ablations": ("field/sad-recorded",)}])
+def test_recorded_scores_are_recorded_and_learned_wherever_a_study_names_them(asked: dict[str, Any]) -> None:
+    plan = named(replace(FIELD, worlds=("webshop",), arms=("sad-offline",), ablation_students=("nano-0.7m",), **asked))
+    assert "--record-top-logprobs 16" in plan["webshop: collect teacher"].line
+    name = "begin" if "begin_method" in asked else "field-sad-recorded"
+    assert "--teacher " not in plan[f"webshop: train nano-0.7m-{name}-0"].line
 
 
 @pytest.mark.parametrize(
@@ -154,8 +166,32 @@ def test_the_section_has_a_curve_of_each_method_and_its_tests_are_corrected_toge
         assert [one.p for one in each] == pytest.approx(holm([one.overall.p for one in each]))
     assert found["sad-offline"][0].overall.value == pytest.approx(0.2, abs=0.06)
     tests = text[text.index("### Each method against") :].split("\n")
-    words = [line.split(" | ")[4] for line in tests if line.startswith("| field/")]
-    assert words == ["ahead", "undecided", "behind", "behind", "behind"]
+    rows = [line.split(" | ") for line in tests if line.startswith("| field/")]
+    words = ["ahead", "undecided", "behind"]
+    # Over all worlds, then world by world; without a spread of seeds the same comes of drawing them, too.
+    assert [row[5] for row in rows if row[1] == "2"] == [*words, "behind", "behind"]
+    assert [row[6] for row in rows if row[1] == "toy"] == [*words, "behind", "behind"]
+    assert {row[-2] == row[2] for row in rows if row[1] == "2"} == {True}
+
+
+def test_a_method_that_has_not_all_of_its_students_is_told_with_how_many(tmp_path: Path) -> None:
+    worlds = [world_with({"sad-offline": 0.5, "field/opd": 0.7}, name) for name in ("one", "two")]
+    del worlds[1].evaluations[run_name("nano-0.7m", "field/opd", 1)]
+    text = curves_section(tmp_path, worlds)
+    assert "| field/opd | 3 of 4 | +" in text
+    [alone] = [line for line in text.split("\n") if line.startswith("| field/opd | two | 1 | +")]
+    assert alone.endswith("| — | — |")
+
+
+def test_the_setting_of_a_study_with_a_budget_says_what_presets_leave_open() -> None:
+    given = {"processor_seconds": 200.0, "batch": 8, "rollouts": 16, "sampling_temperature": 0.3, "updates": 1}
+    told = _learning({**given, "arms": ["sad-offline", "field/opd"]})
+    assert told == (
+        "200 processor seconds of each method (updates of the methods that are no presets: offline 8 rows each;"
+        " presets, field/..., have settings of their own)"
+    )
+    assert "online 16 episodes, drawn at temperature 0.3" in _learning({**given, "arms": ["sad-online"]})
+    assert "methods that" not in _learning({**given, "arms": ["field/opd"]})
 
 
 def test_sad_online_is_a_reference_too_and_no_pair_is_tested_twice() -> None:
@@ -239,6 +275,7 @@ def test_a_small_field_study_runs_resumes_and_reports(tmp_path: Path) -> None:
     assert "## Success against processor seconds" in text
     assert "### Each method against SAD, offline, at the whole budget" in text
     assert "corrected over this table's 3 tests" in text
+    assert "World by world, corrected over these 3 tests" in text
     assert "corrected over this table's 2 tests" in text
     assert (
         "## Students against their teacher, success\n\nAll seeds of a row together; p values are corrected over these 4"

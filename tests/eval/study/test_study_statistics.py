@@ -7,7 +7,7 @@ import pytest
 from sad_eval.metrics.cot_match import Reasoning, match_words
 from sad_eval.metrics.statistics import holm, mcnemar, wilson
 from sad_eval.study.claims import claims, verdicts
-from sad_eval.study.comparisons import compare_methods
+from sad_eval.study.comparisons import compare_methods, with_seeds_drawn
 from sad_eval.study.results import COLUMNS, Evaluation, WorldResults
 from sad_eval.study.statistics import effect_of, paired_effect, pooled_estimate, pooled_ratio, task_draws
 
@@ -126,6 +126,29 @@ def test_a_comparison_pairs_seeds_and_averages_over_worlds() -> None:
     assert found.overall is not None
     assert found.overall.value == pytest.approx(3 / 16)
     assert [pair.flips() for pair in found.pairs["toy"]] == [(1, 0), (3, 1)]
+
+
+def test_seeds_are_drawn_in_addition_to_tasks() -> None:
+    """One seed ahead on every task and one level: tasks say 0.5 for certain, seeds 0, 0.5 or 1 at 1 : 2 : 1."""
+    runs = {
+        "small-sad-offline-0": evaluation(1, 1, 1),
+        "small-seqkd-0": evaluation(0, 0, 0),
+        "small-sad-offline-1": evaluation(1, 1, 1),
+        "small-seqkd-1": evaluation(1, 1, 1),
+    }
+    found = compare_methods([world(runs), world(runs, "two")], "sad-offline", "seqkd", "success")
+    overall, worlds = with_seeds_drawn(found)
+    assert found.worlds["toy"].error == pytest.approx(0, abs=1e-12)
+    assert (worlds["toy"].value, worlds["toy"].low, worlds["toy"].high) == (0.5, 0, 1)
+    assert worlds["toy"].error == pytest.approx(0.125**0.5, rel=0.03)
+    assert worlds["toy"].p == pytest.approx(0.5, rel=0.06)
+    # Two worlds draw apart: half the variance.
+    assert overall is not None
+    assert overall.error == pytest.approx(0.25, rel=0.03)
+    alone = compare_methods(
+        [world({name: one for name, one in runs.items() if name.endswith("0")})], "sad-offline", "seqkd", "success"
+    )
+    assert with_seeds_drawn(alone) == (None, {})
 
 
 def test_a_shared_start_is_compared_with_every_seed() -> None:
