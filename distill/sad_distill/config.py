@@ -53,9 +53,9 @@ class ModelChoice:
     """Episodes as turns of a chat; auto: as the student's record says, others where their tokenizer has a template."""
     teacher_context: Annotated[Literal["student", "own", "privileged"], RARE] = "student"
     """The teacher reads what the student does, its own prompt and chat template, or these and the solution."""
-    teacher_told: Annotated[Literal["solution", "recorded", "group"], RARE] = "solution"
-    """What only a privileged teacher reads of a task: how its world solves it, or the actions of a won episode, one of
-    the trajectories or one of the same group."""
+    teacher_told: Annotated[str, RARE] = "solution"
+    """What only a privileged teacher reads of a task: how its world solves it (solution), the actions of a won episode
+    of the trajectories (recorded) or of the same group (group), or a hint for tasks of its type (FILE.toml)."""
     teacher_prompt: Annotated[str, RARE] = ""
     """Prompt file (TOML) of the teacher, or a world's name; by default the world's own for models not trained here."""
     teacher_chat: Annotated[Literal["auto", "on", "off"], RARE] = "auto"

@@ -51,6 +51,8 @@ def _expert(config: TrainConfig) -> bool:
     return config.model.teacher.startswith("expert")
 
 
+TOLD = ("solution", "recorded", "group")
+"""What a privileged teacher may read, beside hints from a file."""
 _SERVED = ("http://", "https://", "openai:")
 """Beginnings of teachers behind an address."""
 
@@ -89,6 +91,10 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         ),
         "--teacher-context {teacher_context} in mode dagger: the turns that a teacher writes there are learned by"
         " likelihood: give --method sft",
+    ),
+    (
+        lambda config: config.model.teacher_told not in TOLD and not config.model.teacher_told.endswith(".toml"),
+        f"--teacher-told {{teacher_told}}: give {', '.join(TOLD)} or FILE.toml, which has a hint for each type of task",
     ),
     (
         lambda config: config.model.teacher_told == "recorded" and not config.data.trajectories,

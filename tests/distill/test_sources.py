@@ -513,10 +513,15 @@ def test_a_privileged_self_teacher_reads_what_won_and_scores_the_students_tokens
     changes: dict[str, Any] = {**POLICY, "teacher": "self", "terms": ("opd=1",), "tasks": 2, "steps": 1}
     Run(settings(files, tmp_path / "plain", **changes)).train()
     assert metrics(tmp_path / "plain")[0]["kl_teacher"] == 0
-    for told in ("solution", "recorded"):
+    hints = tmp_path / "hints.toml"
+    hints.write_text('fetch = "Look into every room."\n')
+    for number, told in enumerate(("solution", "recorded", str(hints))):
         context = {"teacher_context": "privileged", "teacher_told": told}
-        Run(settings(files, tmp_path / told, **changes, **context)).train()
-        assert abs(metrics(tmp_path / told)[0]["kl_teacher"]) > 1e-4
+        Run(settings(files, tmp_path / str(number), **changes, **context)).train()
+        assert abs(metrics(tmp_path / str(number))[0]["kl_teacher"]) > 1e-4
+    hints.write_text('fetch = "Look twice."\n')
+    with pytest.raises(ConfigError, match="holds a run on other teacher_told"):
+        Run(settings(files, tmp_path / "2", **changes, teacher_context="privileged", teacher_told=str(hints))).train()
     known = WonEpisodes()
     known.replace([one.model_copy(update={"success": False}) for one in toy_episodes[:3]] + toy_episodes[3:4])
     [lost, won] = toy_episodes[0], toy_episodes[3]

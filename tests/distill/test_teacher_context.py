@@ -15,6 +15,7 @@ from sad_agents.chat import head_turns
 from sad_agents.prompts import load_prompt
 from sad_agents.windowing import Windowing
 from sad_distill.config import TrainConfig
+from sad_distill.config_checks import check
 from sad_distill.config_ignored import ignored_by
 from sad_distill.data.action_support import ActionSupport
 from sad_distill.data.batch import Batch, collate
@@ -31,7 +32,7 @@ from sad_distill.teachers.registry import Teacher
 from sad_distill.teachers.relabel import teacher_completions
 from sad_distill.teachers.remote import RemoteTeacher
 from sad_distill.teachers.server import TeacherServer
-from sad_distill.teachers.views import PrivilegedText, in_context
+from sad_distill.teachers.views import PrivilegedText, _known, in_context
 from sad_distill.training.run import Run
 from transformers import PreTrainedTokenizerFast
 
@@ -365,6 +366,44 @@ def test_each_world_tells_a_teacher_what_it_tells_no_player(world: str) -> None:
         assert known.endswith("; ".join(plan))
     told = PrivilegedText(TrainConfig(out=""))
     assert told(world, split, env.panel.task_ids[0], 0) == " ".join(known.split())
+
+
+def test_a_hint_is_that_of_the_tasks_type(tmp_path: Path) -> None:
+    path = tmp_path / "hints.toml"
+    config = replaced(TrainConfig(out=""), env="alfworld", teacher_context="privileged", teacher_told=str(path))
+    path.write_text('pick_two_obj_and_place = """Carry one\n  at a time."""\nlook_at_obj_in_light = "Find a lamp."\n')
+    known = _known(config)
+    assert isinstance(known, PrivilegedText)
+    env = registry.make("alfworld", split="valid_unseen")
+    found = {}
+    for task in env.panel.task_ids:
+        found[task.partition("-")[0]] = known("alfworld", "valid_unseen", task, 0)
+        if len(found) == 3:
+            break
+    texts = {"pick_two_obj_and_place": "Carry one at a time.", "look_at_obj_in_light": "Find a lamp."}
+    assert found == {kind: texts.get(kind, "") for kind in found}
+    assert set(found) & set(texts)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('fetch = "x"\n', "has hints for fetch: tasks of alfworld are pick_and_place_simple, look"),
+        ("look_at_obj_in_light = 3\n", "holds no hints"),
+        ("", "holds no hints"),
+        ("look", "is not TOML"),
+        (None, "cannot read"),
+    ],
+)
+def test_a_file_that_holds_no_hints_is_refused(tmp_path: Path, content: str | None, reason: str) -> None:
+    path = tmp_path / "hints.toml"
+    if content is not None:
+        path.write_text(content)
+    config = replaced(TrainConfig(out=""), env="alfworld", teacher_context="privileged", teacher_told=str(path))
+    with pytest.raises(ConfigError, match=reason):
+        _known(config)
+    with pytest.raises(ConfigError, match=r"give solution, recorded, group or FILE\.toml"):
+        check(replaced(config, teacher="self", teacher_told="hints"))
 
 
 def test_a_solution_is_the_tasks_own_where_several_threads_ask() -> None:

@@ -221,6 +221,9 @@ def contents_of(config: TrainConfig, teacher: Teacher | None, student: Language)
         "student": student.identity,
         "teacher": teacher.name if teacher else "",
         "teacher_precision": _precision(config) if teacher and teacher.language else "fp32",
+        **(
+            {"teacher_told": file_identity(Path(told))} if (told := config.model.teacher_told).endswith(".toml") else {}
+        ),
         **({"teacher_context": teacher.view.sha256[:12]} if teacher and teacher.view else {}),
         "trajectories": ", ".join(file_identity(Path(path)) for path in config.data.trajectories),
         "writing": " ".join(

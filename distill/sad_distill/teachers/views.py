@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from sad_distill.teachers.won_episodes import WonEpisodes
 from sad_env import registry
 from sad_env.core import TextEnv
 from sad_env.errors import ConfigError, UnknownNameError
+from sad_env.tables import read_toml
 from sad_env.transcript import Form, form_of
 
 
@@ -70,7 +72,24 @@ def _view(config: TrainConfig, teacher: Teacher, student: Language) -> TeacherVi
 def _known(config: TrainConfig) -> Known | None:
     if config.model.teacher_context != "privileged":
         return None
-    return PrivilegedText(config) if config.model.teacher_told == "solution" else WonEpisodes()
+    told = config.model.teacher_told
+    if told in ("recorded", "group"):
+        return WonEpisodes()
+    return PrivilegedText(config, None if told == "solution" else _hints(Path(told), config.data.env))
+
+
+def _hints(path: Path, world: str) -> dict[str, str]:
+    """Hints of a file by type of task.
+
+    Raises:
+        ConfigError: there is no such file, or it holds something else than texts for the world's types.
+    """
+    hints, types = read_toml(path), registry.world(world).task_types
+    if not hints or not all(isinstance(hint, str) and hint.strip() for hint in hints.values()):
+        raise ConfigError(f'{path} holds no hints: give lines like fetch = "Look into every room first."')
+    if types and (unknown := sorted(set(hints) - set(types))):
+        raise ConfigError(f"{path} has hints for {', '.join(unknown)}: tasks of {world} are {', '.join(types)}")
+    return hints
 
 
 def _by_name(teacher: str, tokenizer: PreTrainedTokenizerBase) -> ReadingHabits:
@@ -95,15 +114,17 @@ def _prompt(config: TrainConfig, reading: ReadingHabits, form: Form) -> str:
 
 @dataclass
 class PrivilegedText:
-    """What a world knows of its own tasks and tells no player (`TextEnv.privileged`).
+    """What a world knows of its own tasks and tells no player (`TextEnv.privileged`), or a hint for their type.
 
     It may be asked by several threads at once: they share its worlds, one at a time.
 
     Args:
         config: names the world and its data.
+        hints: told in place of that, by ``info["task_type"]``; nothing is told of other types.
     """
 
     config: TrainConfig
+    hints: Mapping[str, str] | None = None
     _worlds: dict[tuple[str, str], TextEnv] = field(default_factory=dict, repr=False)
     _texts: dict[tuple[str, str, str, int], str] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -117,6 +138,8 @@ class PrivilegedText:
                     recipe = WorldRecipe.of(world, self.config.data.data, split)
                     self._worlds[world, split] = registry.make(recipe.name, **recipe.options)
                 made = self._worlds[world, split]
-                made.reset(seed=seed, options={"task_id": task_id})
-                self._texts[key] = " ".join(made.privileged().split())
+                _, info = made.reset(seed=seed, options={"task_id": task_id})
+                hints = self.hints
+                text = made.privileged() if hints is None else hints.get(str(info.get("task_type", "")), "")
+                self._texts[key] = " ".join(text.split())
             return self._texts[key]
