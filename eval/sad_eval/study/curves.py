@@ -13,7 +13,7 @@ from sad_eval.records import Estimate
 from sad_eval.study.claims import LEVEL, figure, outcome
 from sad_eval.study.comparisons import MethodComparison, compare_methods, with_seeds_drawn
 from sad_eval.study.figures import COLOURS, METADATA, STYLE, short_name
-from sad_eval.study.methods import REFERENCES
+from sad_eval.study.methods import FIELD_CLAIMS, REFERENCES
 from sad_eval.study.plan import run_name
 from sad_eval.study.results import WorldResults
 from sad_eval.study.statistics import Effect
@@ -54,7 +54,7 @@ def curves_section(out: Path, worlds: Sequence[WorldResults]) -> str:
         parts += [_table(world, size) for size in world.settings["students"]]
         if _figure(out, world):
             parts.append(f"![{world.name}: {NAME}]({world.name}-{NAME}.svg)\n")
-    return "\n".join([*parts, _tests(budgeted)])
+    return "\n".join([*parts, _tests(budgeted), _claims(budgeted)])
 
 
 def _table(world: WorldResults, size: str) -> str:
@@ -116,6 +116,27 @@ def _tests(worlds: Sequence[WorldResults]) -> str:
             f"{markdown(['method', 'world', *columns], each)}\n"
         )
     return "\n".join(parts)
+
+
+def _claims(worlds: Sequence[WorldResults]) -> str:
+    """What the methods' own papers say, tested at this cost; "" where no pair was measured."""
+    tried = [(compare_methods(worlds, *names, "success"), source) for names, source in FIELD_CLAIMS.items()]
+    measured = [(comparison, comparison.overall, source) for comparison, source in tried if comparison.overall]
+    if not measured:
+        return ""
+    verdicts = {"ahead": "held", "behind": "the opposite held", "undecided": "undecided"}
+    rows = []
+    for (comparison, overall, source), p in zip(measured, holm([one.p for _, one, _ in measured]), strict=True):
+        names = [title_of(comparison.first), title_of(comparison.second)]
+        rows.append(
+            [*names, source, figure(overall, 100), f"{overall.p:.4f}", f"{p:.4f}", verdicts[outcome(overall, p)]]
+        )
+    header = ["method", "is ahead of", "says", "points", "p", "p (Holm)", "here"]
+    return (
+        "### What the methods' papers say, at the whole budget\n\n"
+        "Success, first minus second, mean over worlds; their students are of 0.6 B parameters and more and learn for"
+        f" far longer. p values are corrected over these {len(rows)} tests (Holm).\n\n{markdown(header, rows)}\n"
+    )
 
 
 def _seeded(effect: Effect | None) -> tuple[str, str]:

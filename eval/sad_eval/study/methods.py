@@ -103,6 +103,19 @@ METHODS: dict[str, Method] = {
 REFERENCES = ("sad-offline", "sad-online", "field/opd")
 """Methods that every other one of a study with a budget is tested against."""
 
+FIELD_CLAIMS: dict[tuple[str, str], str] = {
+    ("field/gigpo", "field/grpo"): "GiGPO, 2505.10978",
+    ("field/sdar", "field/grpo"): "SDAR, 2605.15155",
+    ("field/skill-sd", "field/grpo"): "Skill-SD",
+    ("field/tcod-f2b", "field/opd"): "TCOD, 2604.24005",
+    ("field/tcod-b2f", "field/opd"): "TCOD, 2604.24005",
+    ("field/guided-opd", "field/opd"): "Guided-OPD, 2606.15912",
+    ("field/opd", "field/grpo"): "ATOD, 2606.27814",
+    ("field/atod", "field/opd"): "ATOD, 2606.27814",
+    ("field/atod", "field/grpo"): "ATOD, 2606.27814",
+}
+"""What papers of the field say: the first is ahead of the second in success; by whom."""
+
 
 @cache
 def method_of(name: str) -> Method:

@@ -12,7 +12,7 @@ from sad_eval.metrics.statistics import holm
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import Cost
 from sad_eval.study.curves import compared_at_cost, curves_section
-from sad_eval.study.methods import method_of
+from sad_eval.study.methods import FIELD_CLAIMS, method_of
 from sad_eval.study.plan import StudyStage, run_name, stages
 from sad_eval.study.report import _learning, write_report
 from sad_eval.study.results import COLUMNS, Evaluation, WorldResults, read_study
@@ -192,6 +192,21 @@ def test_the_setting_of_a_study_with_a_budget_says_what_presets_leave_open() -> 
     )
     assert "online 16 episodes, drawn at temperature 0.3" in _learning({**given, "arms": ["sad-online"]})
     assert "methods that" not in _learning({**given, "arms": ["field/opd"]})
+
+
+def test_what_papers_of_the_field_say_is_tested_at_this_cost(tmp_path: Path) -> None:
+    shares = {"field/opd": 0.4, "field/grpo": 0.6, "field/gigpo": 0.6, "field/atod": 0.8}
+    text = curves_section(tmp_path, [world_with(shares)])
+    section = text[text.index("### What the methods' papers say") :]
+    rows = [line.split(" | ") for line in section.split("\n") if line.startswith("| field/")]
+    assert [(row[0].removeprefix("| "), row[1], row[-1].removesuffix(" |")) for row in rows] == [
+        ("field/gigpo", "field/grpo", "undecided"),
+        ("field/opd", "field/grpo", "the opposite held"),
+        ("field/atod", "field/opd", "held"),
+        ("field/atod", "field/grpo", "held"),
+    ]
+    assert {name for names in FIELD_CLAIMS for name in names} <= set(PRESETS)
+    assert "papers say" not in curves_section(tmp_path, [world_with({"sad-offline": 0.5, "field/opd": 0.5})])
 
 
 def test_sad_online_is_a_reference_too_and_no_pair_is_tested_twice() -> None:
