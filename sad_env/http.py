@@ -271,12 +271,13 @@ class Client:
     def _open(self, method: str, url: str, passed: threading.Event, **options: Any) -> requests.Response:
         timeout = (self.patience.connect, self.patience.answer)
         while True:
+            _reading.kept = False
             try:
                 return self._session.request(method, url, timeout=timeout, stream=True, **options)
             except requests.ConnectionError as error:
                 # A server may close a connection that was kept open just as the next request goes out on it: that is
                 # no fault of the request, which goes out again, at last on a new connection.
-                if passed.is_set() or not _reading.__dict__.get("kept") or not _was_closed(error):
+                if passed.is_set() or not _reading.kept or not _was_closed(error):
                     raise
 
 
@@ -329,20 +330,17 @@ _reading = threading.local()
 
 class _Watched:
     sock: Any
-    _answered = False
-
-    def connect(self) -> None:
-        self._answered = False
-        super().connect()  # type: ignore[misc]
+    _answered: Any = None
+    """The socket over which an answer came, as long as it is the one of this connection."""
 
     def request(self, *args: Any, **options: Any) -> None:
-        _reading.kept = self._answered
+        _reading.kept = self.sock is not None and self.sock is self._answered
         super().request(*args, **options)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
         _reading.socket = self.sock
         response = super().getresponse()  # type: ignore[misc]
-        self._answered = True
+        self._answered = _reading.socket
         return response
 
 

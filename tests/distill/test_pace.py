@@ -190,6 +190,18 @@ def test_the_kept_student_is_the_best_so_far_where_the_best_is_saved(files: Path
     assert kept.record["kept"] == first_best
 
 
+def test_the_end_of_a_budget_is_validated(
+    files: Path, tmp_path: Path, clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock(3.0)
+    monkeypatch.setattr("sad_distill.training.validation.Validation._play", lambda self: (1.0, 8.0))
+    best = {"validate_every": 50, "validate_episodes": 2, "keep": "best", "split": "train"}
+    Run(settings(files, tmp_path / "run", processor_seconds=20.0, **best)).train()
+    lines = metrics(tmp_path / "run")
+    assert [number for number, line in enumerate(lines, 1) if "validation_success" in line] == [len(lines)]
+    assert load_student(tmp_path / "run" / "student.pt").record["kept"] == len(lines) > 4
+
+
 def test_an_online_run_with_a_budget_grows_its_episodes_by_the_share_of_it(
     files: Path, tmp_path: Path, clock: Callable[[float], None]
 ) -> None:

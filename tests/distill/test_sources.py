@@ -254,7 +254,8 @@ def test_groups_that_ended_alike_are_replaced_and_counted(
         ({"terms": ("opd=1",), "teacher": "self:2"}, "a decay between 0 and 1"),
         ({"terms": ("opd=1",), "teacher": "self", "cache": "x"}, "leave it out"),
         ({"terms": ("opd=1",), "validate_every": 1, "validate_episodes": 500}, "the split has 500 tasks"),
-        ({"terms": ("opd=1",), "replay_every": 1, "max_steps": 2}, "give at least 6, or leave it out"),
+        ({"terms": ("opd=1",), "replay_every": 1, "max_steps": 2}, "episodes end after 2"),
+        ({"terms": ("opd=1",), "replay_every": 1, "horizon_start": 9, "max_steps": 2}, "episodes end after 2"),
         ({"terms": ("opd=1",), "sampling_temperature": 0.5, "top": 8}, "knows temperature 1 alone"),
         ({"mode": "guided", "terms": ("guide=1",), "group": 2, "teacher_told": "group"}, "acts before they are over"),
     ],
@@ -429,6 +430,38 @@ def test_the_end_of_a_run_is_validated_wherever_it_falls(
     assert load_student(tmp_path / "student.pt").record["kept"] == kept
     assert [line.get("validation_success") for line in metrics(tmp_path)[3:]] == [won[0] / 4, won[1] / 4]
     assert next(left, None) is None
+
+
+def test_a_run_that_is_given_more_steps_goes_on_from_an_end_that_was_worse(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter((3, 1, 4))
+    monkeypatch.setattr("sad_distill.training.validation.Validation._play", lambda self: (next(left), 8.0))
+    changes = {"method": "sad", "mode": "offline", "batch": 4, "horizon_start": 0, "validate_every": 4}
+    changes |= {"validate_episodes": 4, "validate_patience": 1, "keep": "best"}
+    Run(settings(files, tmp_path, steps=5, **changes)).train()
+    run = Run(settings(files, tmp_path, steps=8, **changes))
+    run.train()
+    assert (run.done, run.trained, run.kept) == (8, 3, 8)
+
+
+def test_a_state_on_disk_knows_of_the_best_weights_beside_it(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second update is the best so far, and after the third the run is killed."""
+    monkeypatch.setattr("sad_distill.training.validation.Validation._play", lambda self: (3.0, 8.0))
+    changes = {"method": "sad", "mode": "offline", "batch": 4, "horizon_start": 0, "validate_every": 2, "steps": 4}
+    config = settings(files, tmp_path, keep="best", save_every=100, validate_episodes=4, **changes)
+
+    def stop(step: int, steps: int, numbers: dict[str, float]) -> None:
+        if step == 3:
+            raise CutOffError
+
+    with pytest.raises(CutOffError):
+        Run(config, stop).train()
+    again = Run(config)
+    again.train()
+    assert (again.trained, again.kept) == (2, 2)
 
 
 def test_validation_holds_out_tasks_keeps_the_best_and_ends_what_falls(

@@ -402,6 +402,8 @@ def test_a_file_that_holds_no_hints_is_refused(tmp_path: Path, content: str | No
     config = replaced(TrainConfig(out=""), env="alfworld", teacher_context="privileged", teacher_told=str(path))
     with pytest.raises(ConfigError, match=reason):
         _known(config)
+    if content and content.startswith("fetch"):
+        assert _known(replaced(config, data="official")) is not None  # which may have other types
     with pytest.raises(ConfigError, match=r"give solution, recorded, group or FILE\.toml"):
         check(replaced(config, teacher="self", teacher_told="hints"))
 

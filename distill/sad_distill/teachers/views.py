@@ -75,16 +75,18 @@ def _known(config: TrainConfig) -> Known | None:
     told = config.model.teacher_told
     if told in ("recorded", "group"):
         return WonEpisodes()
-    return PrivilegedText(config, None if told == "solution" else _hints(Path(told), config.data.env))
+    return PrivilegedText(config, None if told == "solution" else _hints(Path(told), config))
 
 
-def _hints(path: Path, world: str) -> dict[str, str]:
+def _hints(path: Path, config: TrainConfig) -> dict[str, str]:
     """Hints of a file by type of task.
 
     Raises:
         ConfigError: there is no such file, or it holds something else than texts for the world's types.
     """
-    hints, types = read_toml(path), registry.world(world).task_types
+    hints, world = read_toml(path), config.data.env
+    # Other data than generated may have types of their own.
+    types = registry.world(world).task_types if config.data.data == "generated" else ()
     if not hints or not all(isinstance(hint, str) and hint.strip() for hint in hints.values()):
         raise ConfigError(f'{path} holds no hints: give lines like fetch = "Look into every room first."')
     if types and (unknown := sorted(set(hints) - set(types))):

@@ -87,7 +87,8 @@ class Live:
             head=parts.head,
         )
         if self._prefixes is not None:
-            self._prefixes.check(config.online.horizon_start or self._tasks.longest)
+            online = config.online
+            self._prefixes.check(horizon(0, online.horizon_start, online.horizon_every, self._tasks.longest))
         actors = config.online.actors
         self._ahead = Ahead() if actors else None
         self._processes = ActorProcesses(actors) if actors and config.online.backend == LOCAL else None

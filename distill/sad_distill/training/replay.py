@@ -81,8 +81,9 @@ class Prefixes:
         longest = max(self.turns(one, 0) for one in self.episodes)
         if longest >= limit:
             raise ConfigError(
-                f"--replay-every plays up to {longest} recorded steps again, and --max-steps or --horizon-start end"
-                f" episodes after {limit}: give at least {longest + 1}, or leave it out"
+                f"--replay-every plays up to {longest} recorded steps again, and episodes end after {limit}, by"
+                f" --max-steps, --horizon-start or the world: give --trajectories of at most {limit} steps, or other"
+                " limits"
             )
 
     def turns(self, episode: Trajectory, iteration: int) -> int:

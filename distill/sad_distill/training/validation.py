@@ -65,7 +65,8 @@ class Validation:
         if self.last < 0 and self._parts.teacher_success is not None:
             self.doubt = doubt(self._parts.teacher_success, success, f"at update {updates}")
         self.last = success
-        self.worse += 1
+        # The end of a run that is given more steps is no validation on the way.
+        self.worse += iteration % self._config.validate_every == 0
         if success > self.best:
             self.best, self.at, self.worse, self.improved = success, updates, 0, True
             if self._parts.ranks.first:

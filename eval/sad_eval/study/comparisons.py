@@ -108,7 +108,7 @@ def compare_methods(worlds: Sequence[WorldResults], first: str, second: str, col
 def with_seeds_drawn(comparison: MethodComparison) -> tuple[Effect | None, dict[str, Effect]]:
     """The same differences where seeds are drawn in addition to tasks: over all worlds, and in each.
 
-    Few seeds show little of their spread, so that this is no upper bound of it.
+    Two or three seeds show too little of their spread for a p that can be trusted, and a start that they share none.
 
     Returns:
         None and nothing where a world has a single seed.

@@ -186,9 +186,7 @@ class _World:
         if method.preset:
             if "precision" in method.preset:
                 flags["precision"] = method.preset["precision"]
-            if method.online and config.max_steps and "horizon_start" not in method.preset:
-                flags |= self._horizon()
-            elif method.online and 0 < config.max_steps < registry.world(self.world).max_steps:
+            if method.online and 0 < config.max_steps < registry.world(self.world).max_steps:
                 flags["max-steps"] = config.max_steps
         elif method.online:
             flags |= self._sampling(method)

@@ -152,7 +152,7 @@ def _setting(out: Path, world: WorldResults) -> str:
     limit = f"{settings['max_steps']} steps at most" if settings["max_steps"] else "the world's own step limit"
     start = "shared by all seeds" if settings["shared_start"] else "one a seed"
     budget = settings.get("processor_seconds")
-    other = ", of methods that are no presets" if budget else ""
+    methods, others = ("methods that are no presets", " unless a preset has another") if budget else ("methods", "")
     lines = [
         f"### {world.name}\n",
         f"- Stages done: {world.done} of {world.planned}."
@@ -161,9 +161,9 @@ def _setting(out: Path, world: WorldResults) -> str:
         f"- Students: {', '.join(settings['students'])}; {settings['seeds']} seeds; SFT start of"
         f" {settings['start_steps']} updates on expert episodes, {start}; then {_learning(settings)}.",
         f"- Evaluation: {tasks} tasks, {limit}; data: {settings['data']}.",
-        f"- Window {settings['context']} tokens, {settings['precision']}{other}, learning rates"
+        f"- Window {settings['context']} tokens, {settings['precision']}{others}, learning rates"
         f" {settings['learning_rate']:g} (SFT; of embeddings {settings['embedding_factor']:g} times that) and"
-        f" {settings['distill_rate']:g} (methods{other}).",
+        f" {settings['distill_rate']:g} ({methods}).",
     ]
     return "\n".join(lines) + "\n"
 

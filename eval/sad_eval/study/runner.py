@@ -300,7 +300,8 @@ class Runner:
         if stage.kept is not None:
             from sad_eval.study.teacher_doubts import doubt_of_run
 
-            if line := doubt_of_run(stage.product.parent, begun=bool(self.config.begin_method)):
+            begun, won_alone = bool(self.config.begin_method), not self.config.failures
+            if line := doubt_of_run(stage.product.parent, begun=begun, won_alone=won_alone):
                 print(visible(f"warning: {stage.name}: {line}"), file=sys.stderr, flush=True)
 
     def _report_progress(self, what: str) -> None:

@@ -53,9 +53,13 @@ def task_draws(tasks: int, world: str = "", resamples: int = RESAMPLES) -> Float
 
 @functools.lru_cache(maxsize=16)
 def seed_draws(seeds: int, world: str = "", resamples: int = RESAMPLES) -> Floats:
-    """How often each training seed is in each resample, [resamples, seeds]; those of two worlds are independent."""
+    """How often each training seed is in each resample, [resamples, seeds]; those of two worlds are independent.
+
+    A resample holds one seed fewer than there are, so that the variance of a mean over few seeds comes out unbiased
+    (Rao and Wu 1988).
+    """
     generator = np.random.default_rng([_SEED, 1, *world.encode()])
-    draws = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples).astype(np.float64)
+    draws = generator.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=resamples).astype(np.float64)
     draws.flags.writeable = False
     return draws
 

@@ -14,20 +14,22 @@ from sad_eval.study.results import WorldResults
 from sad_eval.study.tables import pooled, starts_of
 
 
-def doubt_of_run(run: Path, *, begun: bool) -> str:
+def doubt_of_run(run: Path, *, begun: bool, won_alone: bool = False) -> str:
     """What an evaluation that has just ended says of the teacher; "" for runs of others than teacher and starts.
 
     Args:
         run: the folder of the evaluation; the teacher's lies beside it.
         begun: the methods begin where another method ended, not at the SFT start.
+        won_alone: the teacher's won episodes alone are learned from.
     """
     teacher = _success(run.with_name(TEACHER))
     if teacher is None:
         return ""
     if run.name == TEACHER:
-        return doubt(teacher)
+        return doubt(teacher, won_alone=won_alone)
     start = re.search(rf"-{BEGIN if begun else 'start'}-\d+$", run.name)
-    return doubt(teacher, student) if start and (student := _success(run)) is not None else ""
+    student = _success(run) if start else None
+    return "" if student is None else doubt(teacher, student, won_alone=won_alone)
 
 
 def doubts(world: WorldResults) -> list[str]:
@@ -39,7 +41,7 @@ def doubts(world: WorldResults) -> list[str]:
     found = {}
     for size in world.settings["students"]:
         start = pooled(list(world.runs(size, starts_of(world)[-1]).values()), "success")
-        if line := doubt(teacher, start.value if start else None):
+        if line := doubt(teacher, start.value if start else None, won_alone=not world.settings.get("failures")):
             found[line] = size
     return [f"{world.name}, {size}: {line}" for line, size in found.items()]
 

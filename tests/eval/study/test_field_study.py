@@ -84,12 +84,11 @@ def test_a_preset_keeps_its_own_settings_but_for_what_is_said_of_it() -> None:
     assert "--learning-rate" not in grpo
     assert "--rollouts 32 --group 4" in grpo
     assert "--optimiser" not in grpo
-    # A student that teaches itself has no other teacher; episodes grow where the preset lets them, else to the limit.
+    # A student that teaches itself has no other teacher; all episodes end where those of the evaluation do.
     assert "--teacher " not in plan["alfworld: train nano-0.7m-field-opsd-0"].line
-    assert "--horizon-start 20" in grpo
-    growing = plan["alfworld: train nano-0.7m-field-tcod-f2b-0"].line
-    assert "--horizon-start" not in growing
-    assert "--max-steps 20" in growing
+    assert "--max-steps 20" in grpo
+    assert "--max-steps 20" in plan["alfworld: train nano-0.7m-field-tcod-f2b-0"].line
+    assert not any("--horizon-start" in stage.line for name, stage in plan.items() if "field-" in name)
     shops = named(replace(FIELD, worlds=("webshop",)))
     assert "--max-steps" not in shops["webshop: train nano-0.7m-field-tcod-f2b-0"].line  # its own limit is 15
 

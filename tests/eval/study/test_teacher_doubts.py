@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,14 @@ def evaluation(won: int, tasks: int = 10) -> Evaluation:
 def world(teacher: int, starts: tuple[int, ...]) -> WorldResults:
     evaluations = {"teacher": evaluation(teacher)}
     evaluations |= {f"nano-0.7m-start-{seed}": evaluation(won) for seed, won in enumerate(starts)}
-    settings = {"students": ("nano-0.7m",), "arms": (), "ablations": (), "ablation_students": (), "seeds": len(starts)}
+    settings = {
+        "failures": True,
+        "students": ("nano-0.7m",),
+        "arms": (),
+        "ablations": (),
+        "ablation_students": (),
+        "seeds": len(starts),
+    }
     return WorldResults("toy", settings, evaluations, {}, 1, 1)
 
 
@@ -30,7 +38,9 @@ def test_starts_above_their_teacher_and_weak_teachers_are_named() -> None:
     assert doubts(world(9, (5, 7))) == []
     assert [line.partition(":")[0] for line in doubts(world(6, (5, 8)))] == ["toy, nano-0.7m"]
     assert "the student wins 65% at the start, its teacher 60%" in doubts(world(6, (5, 8)))[0]
-    assert "the teacher wins 40%" in doubts(world(4, (3, 2)))[0]
+    weak = world(4, (3, 2))
+    assert "the teacher wins 40%" in doubts(weak)[0]
+    assert doubts(replace(weak, settings={**weak.settings, "failures": False})) == []
     assert doubts(WorldResults("toy", world(9, (1,)).settings, {}, {}, 1, 0)) == []
 
 
@@ -58,5 +68,6 @@ def test_a_running_study_says_it_when_the_evaluation_has_ended(
         (tmp_path / name / RESULTS).write_bytes(source.read_bytes())
     said = {name for name in places if doubt_of_run(tmp_path / name, begun=False)}
     assert said == {"teacher", "nano-0.7m-start-0"}
+    assert doubt_of_run(tmp_path / "teacher", begun=False, won_alone=True) == ""
     assert doubt_of_run(tmp_path / "teacher", begun=False).startswith("the teacher wins 0%")
     assert {name for name in places if doubt_of_run(tmp_path / name, begun=True)} == {"teacher", "nano-0.7m-begin-0"}
