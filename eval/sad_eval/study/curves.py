@@ -105,7 +105,7 @@ def _tests(worlds: Sequence[WorldResults]) -> str:
             [*names, figure(effect, 100), f"{effect.p:.4f}", f"{p:.4f}", outcome(effect, p), *_seeded(seeded)]
             for (*names, effect, seeded), p in zip(worldly, corrected, strict=True)
         ]
-        columns = ["pairs", "points", "p", "p (Holm)", f"at {LEVEL:g}", "other seeds, too", "p"]
+        columns = ["pairs", "points", "p", "p (Holm)", f"at {LEVEL:g}", "with seeds drawn", "p of that"]
         parts.append(
             f"### Each method against {title_of(other)}, at the whole budget\n\n"
             f"Differences of success, method minus {title_of(other)}, mean over worlds, with 95 % intervals; p values"
