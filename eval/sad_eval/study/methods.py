@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, NamedTuple
 
-from sad_env.config_files import shipped_configs
+from sad_env.config_files import EXTENDS, shipped_configs
 from sad_env.errors import UnknownNameError
 from sad_env.tables import read_toml
 
@@ -134,6 +134,22 @@ def method_of(name: str) -> Method:
         stages = tuple(method_of(entry.rpartition("=")[0]) for entry in preset["stages"])
         return Method(name, {"config": name}, preset, stages)
     return Method(name, {"config": name, "method": preset["method"], "mode": preset["mode"]}, preset)
+
+
+@cache
+def configuration(name: str) -> dict[str, Any]:
+    """All that a configuration of `sad-distill` says, with what it extends and with its stages in place of their names.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    presets = shipped_configs("sad_distill")
+    if name not in presets:
+        raise UnknownNameError("configuration", name, presets)
+    values = read_toml(presets[name])
+    stages = [(entry, configuration(entry.rpartition("=")[0])) for entry in values.get("stages", ())]
+    base = configuration(values[EXTENDS]) if EXTENDS in values else {}
+    return {**base, **values, **({"stages": stages} if stages else {})}
 
 
 MAIN_METHODS = ("seqkd", "word-kd", "token-offline", "token-online", "minillm", "sad-offline", "sad-online")

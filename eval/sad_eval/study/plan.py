@@ -14,7 +14,7 @@ from sad_env.files import safe_name
 from sad_eval.runs.run_folder import RESULTS
 from sad_eval.study.config import StudyConfig, short_name
 from sad_eval.study.kept_episodes import kept_file
-from sad_eval.study.methods import Method, method_of
+from sad_eval.study.methods import Method, configuration, method_of
 
 TEACHER = "teacher"
 """The name of the teacher's evaluation."""
@@ -73,7 +73,7 @@ def stages(config: StudyConfig) -> list[StudyStage]:
 def keys(
     plan: Sequence[StudyStage], given: Mapping[Path, str], begun: Mapping[Path, str] | None = None
 ) -> dict[str, str]:
-    """What a stage's result depends on, as a hash: its command and, through them, those of all that it depends on.
+    """What a stage's result depends on, as a hash: command, configuration that it names, and those of all it needs.
 
     Args:
         plan: stages, each after those that it needs.
@@ -86,7 +86,9 @@ def keys(
     of_product = dict(given)
     found = {}
     for stage in plan:
-        content = [_recorded_line(stage, begun or {}), sorted(of_product[path] for path in stage.needs)]
+        content: list[object] = [_recorded_line(stage, begun or {}), sorted(of_product[path] for path in stage.needs)]
+        if "--config" in stage.command:  # which may say something else in another release
+            content.append(configuration(stage.command[stage.command.index("--config") + 1]))
         key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         found[stage.name] = of_product[stage.product] = key
     return found

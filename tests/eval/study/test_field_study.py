@@ -12,8 +12,8 @@ from sad_eval.metrics.statistics import holm
 from sad_eval.study.config import StudyConfig
 from sad_eval.study.costs import Cost
 from sad_eval.study.curves import compared_at_cost, curves_section
-from sad_eval.study.methods import FIELD_CLAIMS, method_of
-from sad_eval.study.plan import StudyStage, run_name, stages
+from sad_eval.study.methods import FIELD_CLAIMS, configuration, method_of
+from sad_eval.study.plan import StudyStage, keys, run_name, stages
 from sad_eval.study.report import _learning, write_report
 from sad_eval.study.results import COLUMNS, Evaluation, WorldResults, read_study
 from sad_eval.study.runner import run_study
@@ -57,6 +57,26 @@ def test_each_method_of_the_field_study_is_a_command_that_takes_its_settings(arm
             assert all(
                 found[name] == (tuple(value) if isinstance(value, list) else value) for name, value in own.items()
             )
+
+
+def test_a_preset_that_says_something_else_is_trained_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(FIELD, worlds=("webshop",), seeds=1, arms=("sad-offline", "field/opd", "field/sad-then-reward"))
+    teacher = {Path("studies/field/webshop/teacher-given/student.pt"): "hash"}
+    before = keys(stages(config), teacher)
+    presets = shipped_configs("sad_distill")
+    (tmp_path / "changed.toml").write_text(presets["field/gigpo"].read_text().replace("3e-5", "2e-5"))
+    changed = {**presets, "field/gigpo": tmp_path / "changed.toml"}
+    monkeypatch.setattr("sad_eval.study.methods.shipped_configs", lambda package: changed)
+    configuration.cache_clear()
+    try:
+        after = keys(stages(config), teacher)
+    finally:
+        configuration.cache_clear()
+    anew = {name for name in before if before[name] != after[name]}
+    assert anew and all("field-sad-then-reward-0" in name for name in anew)
+    assert configuration("paper/table12/2-1")["method"] == configuration("paper")["method"]
+    with pytest.raises(UnknownNameError):
+        configuration("field/nothing")
 
 
 def test_all_methods_begin_where_sad_offline_ended_and_are_evaluated_on_their_way() -> None:
