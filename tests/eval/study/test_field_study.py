@@ -73,7 +73,8 @@ def test_a_preset_that_says_something_else_is_trained_anew(tmp_path: Path, monke
     finally:
         configuration.cache_clear()
     anew = {name for name in before if before[name] != after[name]}
-    assert anew and all("field-sad-then-reward-0" in name for name in anew)
+    assert anew
+    assert all("field-sad-then-reward-0" in name for name in anew)
     assert configuration("paper/table12/2-1")["method"] == configuration("paper")["method"]
     with pytest.raises(UnknownNameError):
         configuration("field/nothing")
