@@ -52,6 +52,30 @@ python -m sad_eval --agent study/alfworld/nano-0.7m-sad-online-2/student.pt --en
 python -m sad_distill --out study/alfworld/nano-0.7m-field-sad-recorded-2 --seed 2 --config field/sad-recorded --method sad --mode offline --student study/alfworld/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/alfworld/teacher.jsonl --processor-seconds 200 --env alfworld --data generated --split train_rooms --context 512
 # alfworld: evaluate nano-0.7m-field-sad-recorded-2
 python -m sad_eval --agent study/alfworld/nano-0.7m-field-sad-recorded-2/student.pt --env alfworld --data generated --episodes 134 --max-steps 20 --out study/alfworld/eval/nano-0.7m-field-sad-recorded-2 --workers 0 --reference study/alfworld/eval/teacher --quiet
+# alfworld: train nano-0.7m-sad-offline-3
+python -m sad_distill --out study/alfworld/nano-0.7m-sad-offline-3 --teacher study/alfworld/teacher-given/student.pt --seed 3 --method sad --mode offline --student study/alfworld/nano-0.7m-begin-0/student.pt --trajectories study/alfworld/teacher.jsonl --batch 8 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env alfworld --data generated --split train_rooms --context 512 --precision fp32
+# alfworld: evaluate nano-0.7m-sad-offline-3
+python -m sad_eval --agent study/alfworld/nano-0.7m-sad-offline-3/student.pt --env alfworld --data generated --episodes 134 --max-steps 20 --out study/alfworld/eval/nano-0.7m-sad-offline-3 --workers 0 --reference study/alfworld/eval/teacher --quiet
+# alfworld: train nano-0.7m-field-sad-recorded-3
+python -m sad_distill --out study/alfworld/nano-0.7m-field-sad-recorded-3 --seed 3 --config field/sad-recorded --method sad --mode offline --student study/alfworld/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/alfworld/teacher.jsonl --processor-seconds 200 --env alfworld --data generated --split train_rooms --context 512
+# alfworld: evaluate nano-0.7m-field-sad-recorded-3
+python -m sad_eval --agent study/alfworld/nano-0.7m-field-sad-recorded-3/student.pt --env alfworld --data generated --episodes 134 --max-steps 20 --out study/alfworld/eval/nano-0.7m-field-sad-recorded-3 --workers 0 --reference study/alfworld/eval/teacher --quiet
+# alfworld: train nano-0.7m-sad-offline-4
+python -m sad_distill --out study/alfworld/nano-0.7m-sad-offline-4 --teacher study/alfworld/teacher-given/student.pt --seed 4 --method sad --mode offline --student study/alfworld/nano-0.7m-begin-0/student.pt --trajectories study/alfworld/teacher.jsonl --batch 8 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env alfworld --data generated --split train_rooms --context 512 --precision fp32
+# alfworld: evaluate nano-0.7m-sad-offline-4
+python -m sad_eval --agent study/alfworld/nano-0.7m-sad-offline-4/student.pt --env alfworld --data generated --episodes 134 --max-steps 20 --out study/alfworld/eval/nano-0.7m-sad-offline-4 --workers 0 --reference study/alfworld/eval/teacher --quiet
+# alfworld: train nano-0.7m-field-sad-recorded-4
+python -m sad_distill --out study/alfworld/nano-0.7m-field-sad-recorded-4 --seed 4 --config field/sad-recorded --method sad --mode offline --student study/alfworld/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/alfworld/teacher.jsonl --processor-seconds 200 --env alfworld --data generated --split train_rooms --context 512
+# alfworld: evaluate nano-0.7m-field-sad-recorded-4
+python -m sad_eval --agent study/alfworld/nano-0.7m-field-sad-recorded-4/student.pt --env alfworld --data generated --episodes 134 --max-steps 20 --out study/alfworld/eval/nano-0.7m-field-sad-recorded-4 --workers 0 --reference study/alfworld/eval/teacher --quiet
+# alfworld: train nano-0.7m-sad-offline-5
+python -m sad_distill --out study/alfworld/nano-0.7m-sad-offline-5 --teacher study/alfworld/teacher-given/student.pt --seed 5 --method sad --mode offline --student study/alfworld/nano-0.7m-begin-0/student.pt --trajectories study/alfworld/teacher.jsonl --batch 8 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env alfworld --data generated --split train_rooms --context 512 --precision fp32
+# alfworld: evaluate nano-0.7m-sad-offline-5
+python -m sad_eval --agent study/alfworld/nano-0.7m-sad-offline-5/student.pt --env alfworld --data generated --episodes 134 --max-steps 20 --out study/alfworld/eval/nano-0.7m-sad-offline-5 --workers 0 --reference study/alfworld/eval/teacher --quiet
+# alfworld: train nano-0.7m-field-sad-recorded-5
+python -m sad_distill --out study/alfworld/nano-0.7m-field-sad-recorded-5 --seed 5 --config field/sad-recorded --method sad --mode offline --student study/alfworld/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/alfworld/teacher.jsonl --processor-seconds 200 --env alfworld --data generated --split train_rooms --context 512
+# alfworld: evaluate nano-0.7m-field-sad-recorded-5
+python -m sad_eval --agent study/alfworld/nano-0.7m-field-sad-recorded-5/student.pt --env alfworld --data generated --episodes 134 --max-steps 20 --out study/alfworld/eval/nano-0.7m-field-sad-recorded-5 --workers 0 --reference study/alfworld/eval/teacher --quiet
 # hotpotqa: collect expert
 python -m sad_agents --agent expert-plain --episodes 6000 --slip 0.15 --env hotpotqa --data generated --split train --max-steps 0 --out study/hotpotqa/expert.jsonl --workers 0
 # hotpotqa: evaluate teacher
@@ -74,38 +98,38 @@ python -m sad_eval --agent study/hotpotqa/nano-0.7m-begin-0/student.pt --env hot
 python -m sad_distill --out study/hotpotqa/nano-0.7m-sad-offline-0 --teacher study/hotpotqa/teacher-given/student.pt --seed 0 --method sad --mode offline --student study/hotpotqa/nano-0.7m-begin-0/student.pt --trajectories study/hotpotqa/teacher.jsonl --batch 8 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env hotpotqa --data generated --split train --context 512 --precision fp32
 # hotpotqa: evaluate nano-0.7m-sad-offline-0
 python -m sad_eval --agent study/hotpotqa/nano-0.7m-sad-offline-0/student.pt --env hotpotqa --data generated --episodes 200 --max-steps 0 --out study/hotpotqa/eval/nano-0.7m-sad-offline-0 --workers 0 --reference study/hotpotqa/eval/teacher --quiet
-# hotpotqa: train nano-0.7m-field-sad-recorded-0
-python -m sad_distill --out study/hotpotqa/nano-0.7m-field-sad-recorded-0 --seed 0 --config field/sad-recorded --method sad --mode offline --student study/hotpotqa/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/hotpotqa/teacher.jsonl --processor-seconds 200 --env hotpotqa --data generated --split train --context 512
-# hotpotqa: evaluate nano-0.7m-field-sad-recorded-0
-python -m sad_eval --agent study/hotpotqa/nano-0.7m-field-sad-recorded-0/student.pt --env hotpotqa --data generated --episodes 200 --max-steps 0 --out study/hotpotqa/eval/nano-0.7m-field-sad-recorded-0 --workers 0 --reference study/hotpotqa/eval/teacher --quiet
 # hotpotqa: train nano-0.7m-sad-online-0
 python -m sad_distill --out study/hotpotqa/nano-0.7m-sad-online-0 --teacher study/hotpotqa/teacher-given/student.pt --seed 0 --method sad --mode online --student study/hotpotqa/nano-0.7m-begin-0/student.pt --rollouts 16 --updates 1 --sampling-temperature 0.3 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env hotpotqa --data generated --split train --context 512 --precision fp32
 # hotpotqa: evaluate nano-0.7m-sad-online-0
 python -m sad_eval --agent study/hotpotqa/nano-0.7m-sad-online-0/student.pt --env hotpotqa --data generated --episodes 200 --max-steps 0 --out study/hotpotqa/eval/nano-0.7m-sad-online-0 --workers 0 --reference study/hotpotqa/eval/teacher --quiet
+# hotpotqa: train nano-0.7m-field-sad-recorded-0
+python -m sad_distill --out study/hotpotqa/nano-0.7m-field-sad-recorded-0 --seed 0 --config field/sad-recorded --method sad --mode offline --student study/hotpotqa/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/hotpotqa/teacher.jsonl --processor-seconds 200 --env hotpotqa --data generated --split train --context 512
+# hotpotqa: evaluate nano-0.7m-field-sad-recorded-0
+python -m sad_eval --agent study/hotpotqa/nano-0.7m-field-sad-recorded-0/student.pt --env hotpotqa --data generated --episodes 200 --max-steps 0 --out study/hotpotqa/eval/nano-0.7m-field-sad-recorded-0 --workers 0 --reference study/hotpotqa/eval/teacher --quiet
 # hotpotqa: train nano-0.7m-sad-offline-1
 python -m sad_distill --out study/hotpotqa/nano-0.7m-sad-offline-1 --teacher study/hotpotqa/teacher-given/student.pt --seed 1 --method sad --mode offline --student study/hotpotqa/nano-0.7m-begin-0/student.pt --trajectories study/hotpotqa/teacher.jsonl --batch 8 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env hotpotqa --data generated --split train --context 512 --precision fp32
 # hotpotqa: evaluate nano-0.7m-sad-offline-1
 python -m sad_eval --agent study/hotpotqa/nano-0.7m-sad-offline-1/student.pt --env hotpotqa --data generated --episodes 200 --max-steps 0 --out study/hotpotqa/eval/nano-0.7m-sad-offline-1 --workers 0 --reference study/hotpotqa/eval/teacher --quiet
-# hotpotqa: train nano-0.7m-field-sad-recorded-1
-python -m sad_distill --out study/hotpotqa/nano-0.7m-field-sad-recorded-1 --seed 1 --config field/sad-recorded --method sad --mode offline --student study/hotpotqa/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/hotpotqa/teacher.jsonl --processor-seconds 200 --env hotpotqa --data generated --split train --context 512
-# hotpotqa: evaluate nano-0.7m-field-sad-recorded-1
-python -m sad_eval --agent study/hotpotqa/nano-0.7m-field-sad-recorded-1/student.pt --env hotpotqa --data generated --episodes 200 --max-steps 0 --out study/hotpotqa/eval/nano-0.7m-field-sad-recorded-1 --workers 0 --reference study/hotpotqa/eval/teacher --quiet
 # hotpotqa: train nano-0.7m-sad-online-1
 python -m sad_distill --out study/hotpotqa/nano-0.7m-sad-online-1 --teacher study/hotpotqa/teacher-given/student.pt --seed 1 --method sad --mode online --student study/hotpotqa/nano-0.7m-begin-0/student.pt --rollouts 16 --updates 1 --sampling-temperature 0.3 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env hotpotqa --data generated --split train --context 512 --precision fp32
 # hotpotqa: evaluate nano-0.7m-sad-online-1
 python -m sad_eval --agent study/hotpotqa/nano-0.7m-sad-online-1/student.pt --env hotpotqa --data generated --episodes 200 --max-steps 0 --out study/hotpotqa/eval/nano-0.7m-sad-online-1 --workers 0 --reference study/hotpotqa/eval/teacher --quiet
+# hotpotqa: train nano-0.7m-field-sad-recorded-1
+python -m sad_distill --out study/hotpotqa/nano-0.7m-field-sad-recorded-1 --seed 1 --config field/sad-recorded --method sad --mode offline --student study/hotpotqa/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/hotpotqa/teacher.jsonl --processor-seconds 200 --env hotpotqa --data generated --split train --context 512
+# hotpotqa: evaluate nano-0.7m-field-sad-recorded-1
+python -m sad_eval --agent study/hotpotqa/nano-0.7m-field-sad-recorded-1/student.pt --env hotpotqa --data generated --episodes 200 --max-steps 0 --out study/hotpotqa/eval/nano-0.7m-field-sad-recorded-1 --workers 0 --reference study/hotpotqa/eval/teacher --quiet
 # hotpotqa: train nano-0.7m-sad-offline-2
 python -m sad_distill --out study/hotpotqa/nano-0.7m-sad-offline-2 --teacher study/hotpotqa/teacher-given/student.pt --seed 2 --method sad --mode offline --student study/hotpotqa/nano-0.7m-begin-0/student.pt --trajectories study/hotpotqa/teacher.jsonl --batch 8 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env hotpotqa --data generated --split train --context 512 --precision fp32
 # hotpotqa: evaluate nano-0.7m-sad-offline-2
 python -m sad_eval --agent study/hotpotqa/nano-0.7m-sad-offline-2/student.pt --env hotpotqa --data generated --episodes 200 --max-steps 0 --out study/hotpotqa/eval/nano-0.7m-sad-offline-2 --workers 0 --reference study/hotpotqa/eval/teacher --quiet
-# hotpotqa: train nano-0.7m-field-sad-recorded-2
-python -m sad_distill --out study/hotpotqa/nano-0.7m-field-sad-recorded-2 --seed 2 --config field/sad-recorded --method sad --mode offline --student study/hotpotqa/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/hotpotqa/teacher.jsonl --processor-seconds 200 --env hotpotqa --data generated --split train --context 512
-# hotpotqa: evaluate nano-0.7m-field-sad-recorded-2
-python -m sad_eval --agent study/hotpotqa/nano-0.7m-field-sad-recorded-2/student.pt --env hotpotqa --data generated --episodes 200 --max-steps 0 --out study/hotpotqa/eval/nano-0.7m-field-sad-recorded-2 --workers 0 --reference study/hotpotqa/eval/teacher --quiet
 # hotpotqa: train nano-0.7m-sad-online-2
 python -m sad_distill --out study/hotpotqa/nano-0.7m-sad-online-2 --teacher study/hotpotqa/teacher-given/student.pt --seed 2 --method sad --mode online --student study/hotpotqa/nano-0.7m-begin-0/student.pt --rollouts 16 --updates 1 --sampling-temperature 0.3 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env hotpotqa --data generated --split train --context 512 --precision fp32
 # hotpotqa: evaluate nano-0.7m-sad-online-2
 python -m sad_eval --agent study/hotpotqa/nano-0.7m-sad-online-2/student.pt --env hotpotqa --data generated --episodes 200 --max-steps 0 --out study/hotpotqa/eval/nano-0.7m-sad-online-2 --workers 0 --reference study/hotpotqa/eval/teacher --quiet
+# hotpotqa: train nano-0.7m-field-sad-recorded-2
+python -m sad_distill --out study/hotpotqa/nano-0.7m-field-sad-recorded-2 --seed 2 --config field/sad-recorded --method sad --mode offline --student study/hotpotqa/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/hotpotqa/teacher.jsonl --processor-seconds 200 --env hotpotqa --data generated --split train --context 512
+# hotpotqa: evaluate nano-0.7m-field-sad-recorded-2
+python -m sad_eval --agent study/hotpotqa/nano-0.7m-field-sad-recorded-2/student.pt --env hotpotqa --data generated --episodes 200 --max-steps 0 --out study/hotpotqa/eval/nano-0.7m-field-sad-recorded-2 --workers 0 --reference study/hotpotqa/eval/teacher --quiet
 # webshop: collect expert
 python -m sad_agents --agent expert-plain --episodes 3000 --slip 0.15 --env webshop --data generated --split train_shops --max-steps 0 --out study/webshop/expert.jsonl --workers 0
 # webshop: evaluate teacher
@@ -128,35 +152,59 @@ python -m sad_eval --agent study/webshop/nano-0.7m-begin-0/student.pt --env webs
 python -m sad_distill --out study/webshop/nano-0.7m-sad-offline-0 --teacher study/webshop/teacher-given/student.pt --seed 0 --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --trajectories study/webshop/teacher.jsonl --batch 8 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env webshop --data generated --split train_shops --context 512 --precision fp32
 # webshop: evaluate nano-0.7m-sad-offline-0
 python -m sad_eval --agent study/webshop/nano-0.7m-sad-offline-0/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-sad-offline-0 --workers 0 --reference study/webshop/eval/teacher --quiet
-# webshop: train nano-0.7m-field-sad-recorded-0
-python -m sad_distill --out study/webshop/nano-0.7m-field-sad-recorded-0 --seed 0 --config field/sad-recorded --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/webshop/teacher.jsonl --processor-seconds 200 --env webshop --data generated --split train_shops --context 512
-# webshop: evaluate nano-0.7m-field-sad-recorded-0
-python -m sad_eval --agent study/webshop/nano-0.7m-field-sad-recorded-0/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-field-sad-recorded-0 --workers 0 --reference study/webshop/eval/teacher --quiet
 # webshop: train nano-0.7m-sad-online-0
 python -m sad_distill --out study/webshop/nano-0.7m-sad-online-0 --teacher study/webshop/teacher-given/student.pt --seed 0 --method sad --mode online --student study/webshop/nano-0.7m-begin-0/student.pt --rollouts 16 --updates 1 --sampling-temperature 0.3 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env webshop --data generated --split train_shops --context 512 --precision fp32
 # webshop: evaluate nano-0.7m-sad-online-0
 python -m sad_eval --agent study/webshop/nano-0.7m-sad-online-0/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-sad-online-0 --workers 0 --reference study/webshop/eval/teacher --quiet
+# webshop: train nano-0.7m-field-sad-recorded-0
+python -m sad_distill --out study/webshop/nano-0.7m-field-sad-recorded-0 --seed 0 --config field/sad-recorded --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/webshop/teacher.jsonl --processor-seconds 200 --env webshop --data generated --split train_shops --context 512
+# webshop: evaluate nano-0.7m-field-sad-recorded-0
+python -m sad_eval --agent study/webshop/nano-0.7m-field-sad-recorded-0/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-field-sad-recorded-0 --workers 0 --reference study/webshop/eval/teacher --quiet
 # webshop: train nano-0.7m-sad-offline-1
 python -m sad_distill --out study/webshop/nano-0.7m-sad-offline-1 --teacher study/webshop/teacher-given/student.pt --seed 1 --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --trajectories study/webshop/teacher.jsonl --batch 8 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env webshop --data generated --split train_shops --context 512 --precision fp32
 # webshop: evaluate nano-0.7m-sad-offline-1
 python -m sad_eval --agent study/webshop/nano-0.7m-sad-offline-1/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-sad-offline-1 --workers 0 --reference study/webshop/eval/teacher --quiet
-# webshop: train nano-0.7m-field-sad-recorded-1
-python -m sad_distill --out study/webshop/nano-0.7m-field-sad-recorded-1 --seed 1 --config field/sad-recorded --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/webshop/teacher.jsonl --processor-seconds 200 --env webshop --data generated --split train_shops --context 512
-# webshop: evaluate nano-0.7m-field-sad-recorded-1
-python -m sad_eval --agent study/webshop/nano-0.7m-field-sad-recorded-1/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-field-sad-recorded-1 --workers 0 --reference study/webshop/eval/teacher --quiet
 # webshop: train nano-0.7m-sad-online-1
 python -m sad_distill --out study/webshop/nano-0.7m-sad-online-1 --teacher study/webshop/teacher-given/student.pt --seed 1 --method sad --mode online --student study/webshop/nano-0.7m-begin-0/student.pt --rollouts 16 --updates 1 --sampling-temperature 0.3 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env webshop --data generated --split train_shops --context 512 --precision fp32
 # webshop: evaluate nano-0.7m-sad-online-1
 python -m sad_eval --agent study/webshop/nano-0.7m-sad-online-1/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-sad-online-1 --workers 0 --reference study/webshop/eval/teacher --quiet
+# webshop: train nano-0.7m-field-sad-recorded-1
+python -m sad_distill --out study/webshop/nano-0.7m-field-sad-recorded-1 --seed 1 --config field/sad-recorded --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/webshop/teacher.jsonl --processor-seconds 200 --env webshop --data generated --split train_shops --context 512
+# webshop: evaluate nano-0.7m-field-sad-recorded-1
+python -m sad_eval --agent study/webshop/nano-0.7m-field-sad-recorded-1/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-field-sad-recorded-1 --workers 0 --reference study/webshop/eval/teacher --quiet
 # webshop: train nano-0.7m-sad-offline-2
 python -m sad_distill --out study/webshop/nano-0.7m-sad-offline-2 --teacher study/webshop/teacher-given/student.pt --seed 2 --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --trajectories study/webshop/teacher.jsonl --batch 8 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env webshop --data generated --split train_shops --context 512 --precision fp32
 # webshop: evaluate nano-0.7m-sad-offline-2
 python -m sad_eval --agent study/webshop/nano-0.7m-sad-offline-2/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-sad-offline-2 --workers 0 --reference study/webshop/eval/teacher --quiet
-# webshop: train nano-0.7m-field-sad-recorded-2
-python -m sad_distill --out study/webshop/nano-0.7m-field-sad-recorded-2 --seed 2 --config field/sad-recorded --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/webshop/teacher.jsonl --processor-seconds 200 --env webshop --data generated --split train_shops --context 512
-# webshop: evaluate nano-0.7m-field-sad-recorded-2
-python -m sad_eval --agent study/webshop/nano-0.7m-field-sad-recorded-2/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-field-sad-recorded-2 --workers 0 --reference study/webshop/eval/teacher --quiet
 # webshop: train nano-0.7m-sad-online-2
 python -m sad_distill --out study/webshop/nano-0.7m-sad-online-2 --teacher study/webshop/teacher-given/student.pt --seed 2 --method sad --mode online --student study/webshop/nano-0.7m-begin-0/student.pt --rollouts 16 --updates 1 --sampling-temperature 0.3 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env webshop --data generated --split train_shops --context 512 --precision fp32
 # webshop: evaluate nano-0.7m-sad-online-2
 python -m sad_eval --agent study/webshop/nano-0.7m-sad-online-2/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-sad-online-2 --workers 0 --reference study/webshop/eval/teacher --quiet
+# webshop: train nano-0.7m-field-sad-recorded-2
+python -m sad_distill --out study/webshop/nano-0.7m-field-sad-recorded-2 --seed 2 --config field/sad-recorded --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/webshop/teacher.jsonl --processor-seconds 200 --env webshop --data generated --split train_shops --context 512
+# webshop: evaluate nano-0.7m-field-sad-recorded-2
+python -m sad_eval --agent study/webshop/nano-0.7m-field-sad-recorded-2/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-field-sad-recorded-2 --workers 0 --reference study/webshop/eval/teacher --quiet
+# webshop: train nano-0.7m-sad-offline-3
+python -m sad_distill --out study/webshop/nano-0.7m-sad-offline-3 --teacher study/webshop/teacher-given/student.pt --seed 3 --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --trajectories study/webshop/teacher.jsonl --batch 8 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env webshop --data generated --split train_shops --context 512 --precision fp32
+# webshop: evaluate nano-0.7m-sad-offline-3
+python -m sad_eval --agent study/webshop/nano-0.7m-sad-offline-3/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-sad-offline-3 --workers 0 --reference study/webshop/eval/teacher --quiet
+# webshop: train nano-0.7m-field-sad-recorded-3
+python -m sad_distill --out study/webshop/nano-0.7m-field-sad-recorded-3 --seed 3 --config field/sad-recorded --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/webshop/teacher.jsonl --processor-seconds 200 --env webshop --data generated --split train_shops --context 512
+# webshop: evaluate nano-0.7m-field-sad-recorded-3
+python -m sad_eval --agent study/webshop/nano-0.7m-field-sad-recorded-3/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-field-sad-recorded-3 --workers 0 --reference study/webshop/eval/teacher --quiet
+# webshop: train nano-0.7m-sad-offline-4
+python -m sad_distill --out study/webshop/nano-0.7m-sad-offline-4 --teacher study/webshop/teacher-given/student.pt --seed 4 --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --trajectories study/webshop/teacher.jsonl --batch 8 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env webshop --data generated --split train_shops --context 512 --precision fp32
+# webshop: evaluate nano-0.7m-sad-offline-4
+python -m sad_eval --agent study/webshop/nano-0.7m-sad-offline-4/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-sad-offline-4 --workers 0 --reference study/webshop/eval/teacher --quiet
+# webshop: train nano-0.7m-field-sad-recorded-4
+python -m sad_distill --out study/webshop/nano-0.7m-field-sad-recorded-4 --seed 4 --config field/sad-recorded --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/webshop/teacher.jsonl --processor-seconds 200 --env webshop --data generated --split train_shops --context 512
+# webshop: evaluate nano-0.7m-field-sad-recorded-4
+python -m sad_eval --agent study/webshop/nano-0.7m-field-sad-recorded-4/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-field-sad-recorded-4 --workers 0 --reference study/webshop/eval/teacher --quiet
+# webshop: train nano-0.7m-sad-offline-5
+python -m sad_distill --out study/webshop/nano-0.7m-sad-offline-5 --teacher study/webshop/teacher-given/student.pt --seed 5 --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --trajectories study/webshop/teacher.jsonl --batch 8 --steps 250 --learning-rate 0.0003 --optimiser muon --processor-seconds 200 --env webshop --data generated --split train_shops --context 512 --precision fp32
+# webshop: evaluate nano-0.7m-sad-offline-5
+python -m sad_eval --agent study/webshop/nano-0.7m-sad-offline-5/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-sad-offline-5 --workers 0 --reference study/webshop/eval/teacher --quiet
+# webshop: train nano-0.7m-field-sad-recorded-5
+python -m sad_distill --out study/webshop/nano-0.7m-field-sad-recorded-5 --seed 5 --config field/sad-recorded --method sad --mode offline --student study/webshop/nano-0.7m-begin-0/student.pt --precision bf16 --trajectories study/webshop/teacher.jsonl --processor-seconds 200 --env webshop --data generated --split train_shops --context 512
+# webshop: evaluate nano-0.7m-field-sad-recorded-5
+python -m sad_eval --agent study/webshop/nano-0.7m-field-sad-recorded-5/student.pt --env webshop --data generated --episodes 200 --max-steps 0 --out study/webshop/eval/nano-0.7m-field-sad-recorded-5 --workers 0 --reference study/webshop/eval/teacher --quiet
