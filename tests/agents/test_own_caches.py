@@ -82,7 +82,13 @@ def some_ids(draw: random.Random, count: int) -> list[int]:
     return [draw.randrange(1, VOCABULARY) for _ in range(count)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+QUICK = ("gemma3_text", "gemma2", "mistral", "qwen3_5_text")
+"""Kinds of windows and of linear attention; the others with the slow tests."""
+
+
+@pytest.mark.parametrize(
+    "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+)
 def test_greedy_turns_are_those_of_generate(kind: str) -> None:
     model = random_model(kind)
     cached, draw = sampler(model), random.Random(1)

@@ -172,7 +172,10 @@ def test_labels_of_a_thousand_random_episodes_are_exact(toy_episodes: list[Traje
     assert crossing == 0 if name == "nano" else crossing > 0 or name == "gpt2"
 
 
-@pytest.mark.parametrize("world", WORLDS)
+# Search-QA's episodes are long, and written as HotPotQA's are.
+@pytest.mark.parametrize(
+    "world", [pytest.param(one, marks=pytest.mark.slow) if one == "searchqa" else one for one in WORLDS]
+)
 @pytest.mark.parametrize("name", SMALL)
 def test_labels_of_expert_episodes_are_exact(world: str, name: str) -> None:
     episodes = expert_episodes(world, 6)

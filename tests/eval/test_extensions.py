@@ -98,6 +98,7 @@ def test_a_metric_of_another_distribution_is_in_the_results_and_in_every_report(
     assert json.loads((tmp_path / "report.json").read_text())["runs"][0]["results"]["metrics"]["looking"] == estimate
 
 
+@pytest.mark.slow
 def test_a_world_of_another_distribution_is_evaluated(guest: SadEval, tmp_path: Path) -> None:
     for agent, wins in (("expert", 2), ("oracle", 2), ("null", 0)):
         done = guest("--env", "gate", "--agent", agent, "--workers", "1", "--quiet", "--out", agent)
