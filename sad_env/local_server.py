@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import time
@@ -58,6 +59,7 @@ class RefusingHandler(BaseHTTPRequestHandler):
             return None
         if len(length) > 15 or int(length) > limit:
             self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request has at most {limit:,} bytes")
+            self._discard(min(int(length[:15]), 4 * limit))
             return None
         body, until = bytearray(), time.monotonic() + _BODY_SECONDS
         while len(body) < int(length):
@@ -66,6 +68,14 @@ class RefusingHandler(BaseHTTPRequestHandler):
                 raise TimeoutError
             body += block
         return bytes(body)
+
+    def _discard(self, left: int) -> None:
+        """Read what a refused request still sends: a connection that is closed before is reset, answer and all."""
+        until = time.monotonic() + 1.0
+        self.connection.settimeout(1.0)
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while left > 0 and time.monotonic() < until and (block := self.rfile.read1(min(1 << 16, left))):
+                left -= len(block)
 
     def handle(self) -> None:
         """Serve a connection; one that stalls or is cut ends in silence."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import socket
 import sys
@@ -75,7 +77,19 @@ class LocalOnly:
         else:
             kind = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
             await send({"type": "http.response.start", "status": refusal[0].value, "headers": kind})
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(_discard(receive), 1.0)
             await send({"type": "http.response.body", "body": refusal[1].encode()})
+
+
+async def _discard(receive: Receive) -> None:
+    """Read what a refused request still sends: a connection that is closed before is reset, answer and all."""
+    left = 4 * _LONGEST_BODY
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if not message.get("more_body"):
+            return
 
 
 def _refusal(scope: Message) -> tuple[HTTPStatus, str] | None:
