@@ -76,9 +76,9 @@ class PlaybackApp(App[None]):
     #teacher, #choices { border-left: solid #2d3034; }
     #choices { width: 34; padding: 0 1; }
     #keys { layer: top; dock: right; width: 40; height: auto; margin: 2 0; padding: 1 2; background: #22252a; }
-    .-narrow #list { display: none; } .-narrow #choices { width: 26; }
+    .-narrow #list, .-tiny #list, .-tiny #choices, .-tiny #teacher { display: none; } .-narrow #choices { width: 26; }
     """
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - declared so by textual
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]  # noqa: RUF012 - declared so by textual
     ENABLE_COMMAND_PALETTE = False
     AUTO_FOCUS = None
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -143,11 +143,12 @@ class PlaybackApp(App[None]):
         yield Input(placeholder="search in all episodes", id="search")
 
     def on_mount(self) -> None:
-        """Show the first beat; panes without content begin closed."""
+        """Show the first beat; panes without content begin closed, as on a small screen all beside the episode do."""
         self.query_one("#keys").display = False
-        self.query_one("#teacher").display = bool(self.reference)
-        listed = any(step.admissible for episode in self.player.trajectories[:20] for step in episode.steps)
-        self.query_one("#choices").display = listed
+        if not self.reference:
+            self.query_one("#teacher").display = False
+        if not any(step.admissible for episode in self.player.trajectories[:20] for step in episode.steps):
+            self.query_one("#choices").display = False
         self.refresh_all()
 
     # --- keys ---------------------------------------------------------------------------------------------------

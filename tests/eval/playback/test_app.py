@@ -161,6 +161,19 @@ def test_every_size_of_terminal_works(
     drive(PlaybackApp(episodes, title="x", reference=teacher), script, size)
 
 
+def test_a_small_screen_has_the_episode_alone_until_a_pane_is_asked_for(
+    episodes: list[Trajectory], teacher: dict[str, Trajectory]
+) -> None:
+    async def script(app: PlaybackApp, pilot: Pilot[Any]) -> None:
+        panes = {name: app.query_one(f"#{name}") for name in ("list", "choices", "teacher")}
+        assert not any(pane.display for pane in panes.values())
+        assert app.query_one("#episode").size.width >= 38
+        await pilot.press("t")
+        assert [name for name, pane in panes.items() if pane.display] == ["teacher"]
+
+    drive(PlaybackApp(episodes, title="x", reference=teacher), script, (40, 12))
+
+
 def test_a_click_in_the_list_opens_the_episode(episodes: list[Trajectory]) -> None:
     async def script(app: PlaybackApp, pilot: Pilot[Any]) -> None:
         await pilot.click("#list", offset=(4, 5))
