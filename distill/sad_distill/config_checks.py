@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sad_agents.rollout.backend import LOCAL, check_backend
 
@@ -12,6 +13,9 @@ from sad_distill.config_heads import CONTRADICTIONS, by_head
 from sad_distill.schedules import Schedule
 from sad_env.errors import ConfigError
 from sad_env.settings import flat
+
+if TYPE_CHECKING:
+    from sad_distill.signals.table import Signal
 
 LIKELIHOOD = ("sft", "seqkd")
 """Methods that learn from text alone."""
@@ -28,6 +32,15 @@ def signals_of(config: TrainConfig) -> list[str]:
     from sad_distill.auxiliary.terms import TERMS  # it needs torch, and settings alone do not
 
     return [name for name in config.terms.schedules if name not in TERMS]
+
+
+def known_signals(config: TrainConfig) -> list[Signal]:
+    """The signals in --terms; names that there are not are refused elsewhere."""
+    if not (names := signals_of(config)):
+        return []
+    from sad_distill.signals.table import SIGNALS  # it needs torch, and settings alone do not
+
+    return [SIGNALS[name] for name in names if name in SIGNALS]
 
 
 _RANGES = (
@@ -55,15 +68,6 @@ TOLD = ("solution", "recorded", "group")
 """What a privileged teacher may read, beside hints from a file."""
 _SERVED = ("http://", "https://", "openai:")
 """Beginnings of teachers behind an address."""
-
-
-def _asks_the_teacher(config: TrainConfig) -> bool:
-    """Whether a signal in --terms compares with the teacher what was sampled."""
-    if not (names := signals_of(config)):
-        return False
-    from sad_distill.signals.table import SIGNALS  # it needs torch, and settings alone do not
-
-    return any("teacher" in SIGNALS[name].needs for name in names if name in SIGNALS)
 
 
 _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
@@ -161,7 +165,7 @@ _CONTRADICTIONS: tuple[tuple[Callable[[TrainConfig], bool], str], ...] = (
         lambda config: (
             config.online.sampling_temperature != 1
             and (config.model.top > 0 or config.model.teacher.startswith(_SERVED))
-            and _asks_the_teacher(config)
+            and any("teacher" in signal.needs for signal in known_signals(config))
         ),
         "a teacher that answers with its likeliest tokens (served, or --top) knows temperature 1 alone: leave out"
         " --sampling-temperature {sampling_temperature:g}, or give a model in this process without --top",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sad_distill.config import TrainConfig
-from sad_distill.config_checks import COMPARING, LIKELIHOOD, UNMIXED, signals_of
+from sad_distill.config_checks import COMPARING, LIKELIHOOD, UNMIXED, known_signals, signals_of
 from sad_distill.config_heads import by_head
 from sad_env.settings import flat
 
@@ -89,12 +89,10 @@ def _asking(values: Mapping[str, object]) -> tuple[str, ...]:
 def _without_signals(config: TrainConfig) -> dict[str, str]:
     """What has no effect where no term is a signal, none is an advantage, or none is of a reward."""
     found: dict[str, str] = {}
-    if not (names := signals_of(config)):
+    if not signals_of(config):
         needed = "it needs --terms of the student's tokens, e.g. opd=1 or grpo=1"
         return dict.fromkeys(("reward", "invalid_penalty", "ratio_clip", "averaging"), needed)
-    from sad_distill.signals.table import SIGNALS  # it needs torch, and settings alone do not
-
-    signals = [SIGNALS[name] for name in names if name in SIGNALS]
+    signals = known_signals(config)
     if not any(one.advantage for one in signals):
         found["ratio_clip"] = "it needs --terms that are an advantage, e.g. opd=1 or grpo=1"
     compared = config.online.group > 1 and config.online.redraws > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, NamedTuple
 
-from sad_env.config_files import EXTENDS, shipped_configs
+from sad_env.config_files import EXTENDS, find_config, shipped_configs
 from sad_env.errors import UnknownNameError
 from sad_env.tables import read_toml
 
@@ -136,17 +136,16 @@ def method_of(name: str) -> Method:
     return Method(name, {"config": name, "method": preset["method"], "mode": preset["mode"]}, preset)
 
 
-@cache
-def configuration(name: str) -> dict[str, Any]:
+def configuration(word: str) -> dict[str, Any]:
     """All that a configuration of `sad-distill` says, with what it extends and with its stages in place of their names.
 
+    Args:
+        word: its name, or a file of one's own, as `--config` takes it.
+
     Raises:
-        UnknownNameError: there is none of that name.
+        ConfigError: there is none, or it cannot be read.
     """
-    presets = shipped_configs("sad_distill")
-    if name not in presets:
-        raise UnknownNameError("configuration", name, presets)
-    values = read_toml(presets[name])
+    values = read_toml(find_config(word, "sad_distill"))
     stages = [(entry, configuration(entry.rpartition("=")[0])) for entry in values.get("stages", ())]
     base = configuration(values[EXTENDS]) if EXTENDS in values else {}
     return {**base, **values, **({"stages": stages} if stages else {})}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -87,8 +88,9 @@ def keys(
     found = {}
     for stage in plan:
         content: list[object] = [_recorded_line(stage, begun or {}), sorted(of_product[path] for path in stage.needs)]
-        if "--config" in stage.command:  # which may say something else in another release
-            content.append(configuration(stage.command[stage.command.index("--config") + 1]))
+        # Which may say something else in another release.
+        named = [name for flag, name in itertools.pairwise(stage.command) if flag == "--config"]
+        content += map(configuration, named)
         key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         found[stage.name] = of_product[stage.product] = key
     return found

@@ -66,18 +66,28 @@ def test_a_preset_that_says_something_else_is_trained_anew(tmp_path: Path, monke
     presets = shipped_configs("sad_distill")
     (tmp_path / "changed.toml").write_text(presets["field/gigpo"].read_text().replace("3e-5", "2e-5"))
     changed = {**presets, "field/gigpo": tmp_path / "changed.toml"}
-    monkeypatch.setattr("sad_eval.study.methods.shipped_configs", lambda package: changed)
-    configuration.cache_clear()
-    try:
-        after = keys(stages(config), teacher)
-    finally:
-        configuration.cache_clear()
+    monkeypatch.setattr("sad_env.config_files.shipped_configs", lambda package: changed)
+    after = keys(stages(config), teacher)
     anew = {name for name in before if before[name] != after[name]}
     assert anew
     assert all("field-sad-then-reward-0" in name for name in anew)
     assert configuration("paper/table12/2-1")["method"] == configuration("paper")["method"]
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(ConfigError):
         configuration("field/nothing")
+
+
+def test_a_file_of_ones_own_is_known_by_what_it_says(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    flags = {"sad-offline": f"--config constrained --config {own}"}
+    config = replace(FIELD, worlds=("webshop",), seeds=1, arms=("sad-offline", "sad-online"), method_flags=flags)
+    teacher = {Path("studies/field/webshop/teacher-given/student.pt"): "hash"}
+    found = []
+    for clamp in (5, 6):
+        own.write_text(f"clamp = {clamp}\n")
+        found.append(keys(stages(config), teacher))
+    anew = {name for name in found[0] if found[0][name] != found[1][name]}
+    assert anew
+    assert all("sad-offline-0" in name for name in anew)
 
 
 def test_all_methods_begin_where_sad_offline_ended_and_are_evaluated_on_their_way() -> None:
