@@ -256,6 +256,7 @@ def test_groups_that_ended_alike_are_replaced_and_counted(
         ({"terms": ("opd=1",), "validate_every": 1, "validate_episodes": 500}, "the split has 500 tasks"),
         ({"terms": ("opd=1",), "replay_every": 1, "max_steps": 2}, "episodes end after 2"),
         ({"terms": ("opd=1",), "replay_every": 1, "horizon_start": 9, "max_steps": 2}, "episodes end after 2"),
+        ({"terms": ("opd=1",), "max_steps": 21}, "toy ends episodes after 20 itself"),
         ({"terms": ("opd=1",), "sampling_temperature": 0.5, "top": 8}, "knows temperature 1 alone"),
         ({"mode": "guided", "terms": ("guide=1",), "group": 2, "teacher_told": "group"}, "acts before they are over"),
     ],

@@ -45,11 +45,13 @@ class Pace:
 
     def over(self, step: int) -> bool:
         """Whether the run ends here. A last iteration is left out where more than half of it would be too much."""
-        return self.used + self._last / 2 >= self._budget if self._budget else step >= self._steps
+        return self._spent(step, self._last)
 
     def ends(self, step: int) -> bool:
         """Whether the run will be over at `step`, where an iteration has just ended, unless that took longer still."""
-        last = self.used - self._begun
+        return self._spent(step, self.used - self._begun)
+
+    def _spent(self, step: int, last: float) -> bool:
         return self.used + last / 2 >= self._budget if self._budget else step >= self._steps
 
     def left(self, step: int) -> int:

@@ -69,13 +69,22 @@ class TaskStream:
 
     @classmethod
     def of(cls, config: TrainConfig) -> TaskStream:
-        """As the settings name it."""
+        """As the settings name it.
+
+        Raises:
+            ConfigError: more steps than the world allows, or no task that is not held out.
+        """
         recipe = WorldRecipe.of(config.data.env, config.data.data, config.data.split)
         names = recipe.panel().task_ids
         tasks = names[: len(names) - len(held_out(config, names))]
         tasks = tasks[: config.data.tasks or len(tasks)]
         limit = registry.world(config.data.env).max_steps
-        longest = min(limit, config.online.max_steps or limit)
+        longest = config.online.max_steps or limit
+        if longest > limit:
+            raise ConfigError(
+                f"--max-steps {longest}: {config.data.env} ends episodes after {limit} itself: give at most that, or"
+                " leave it out"
+            )
         return cls(recipe, tasks, longest, config.online.rollouts, config.online.workers, config.online.group)
 
 
